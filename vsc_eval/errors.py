@@ -1,0 +1,34 @@
+"""What a user did wrong, said so that they can mend it.
+
+The command line turns each of these into one line on stderr and exit code 2; anything else is our own bug and keeps
+its traceback.
+"""
+
+from __future__ import annotations
+
+
+class VscError(Exception):
+    """Base of every error that names an item and a mend.
+
+    `mend` is a full sentence that says what to do; it is shown after the message.
+    """
+
+    def __init__(self, message: str, *, mend: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.mend}"
+
+
+class SpecError(VscError):
+    """A name, option or file that the user wrote is wrong (unknown task, misspelt key, layer out of range)."""
+
+
+class DataError(VscError):
+    """A file or row is damaged or does not fit (truncated weights, an SAE of another width, a missing column)."""
+
+
+class BackendError(VscError):
+    """The model or the machine cannot do what was asked (not a VLM, unsupported cache, unwritable folder)."""
