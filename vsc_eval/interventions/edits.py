@@ -1,0 +1,204 @@
+"""Edits as pure tensor functions: a condition and a hidden state in, a delta out.
+
+The delta is added to h, so what the SAE does not explain stays in the stream and an edit of zero strength is exactly
+the baseline. Rebuilding h as decode + error term instead rounds in bfloat16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, assert_never
+
+import torch
+from torch import Tensor
+
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.sae.model import SAE, SparseCodes
+from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet
+
+BASELINE_HASH = "baseline"
+
+# Below this share of the single deltas' summed norm a union's delta is float32 rounding, whose direction means nothing.
+_CANCELLED = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledCondition:
+    """A condition bound to an SAE: indices checked, looked up once, ready for `edit_delta`."""
+
+    name: str
+    spec: ConditionSpec
+    layer: int
+    """0-based decoder layer whose output is edited."""
+    members: tuple[Tensor, ...]
+    """Int64 feature indices of each set, in the order of `spec.sets`, ascending."""
+    union: Tensor
+    """Int64 [S], ascending; a feature that two sets share is there once."""
+    slots: Tensor
+    """Int64 [F]: place of a feature in `union`, S for features outside."""
+    member_masks: tuple[Tensor, ...]
+    """Bool [S] of each set: which columns of `union` are its own."""
+    content_hash: str
+    """Equal exactly when edit, indices, SAE and layer are: names and the order of the sets do not matter."""
+
+    @property
+    def is_baseline(self) -> bool:
+        return not self.members
+
+    def to(self, device: torch.device | str) -> CompiledCondition:
+        """The same condition with its index tensors on `device`."""
+        return replace(
+            self,
+            members=tuple(m.to(device) for m in self.members),
+            union=self.union.to(device),
+            slots=self.slots.to(device),
+            member_masks=tuple(m.to(device) for m in self.member_masks),
+        )
+
+
+def _checked_indices(feature_set: FeatureSet, d_sae: int) -> Tensor:
+    if (largest := max(feature_set.indices)) >= d_sae:
+        raise SpecError(
+            f"Feature index {largest} of set '{feature_set.name}' is out of range: the SAE has {d_sae} features.",
+            mend=f"Use indices 0 to {d_sae - 1}, or the SAE that the set was selected with.",
+        )
+    return torch.tensor(sorted(feature_set.indices), dtype=torch.int64)
+
+
+def _content_hash(edit: EditSpec, members: tuple[Tensor, ...], union: Tensor, sae: SAE, layer: int) -> str:
+    # How a union splits into sets matters only to norm matching.
+    lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
+    payload = json.dumps([edit.model_dump(mode="json"), lists, sae.fingerprint(), layer], sort_keys=True)
+    return hashlib.sha256(payload.encode()).hexdigest()[:16]
+
+
+def compile_condition(
+    spec: ConditionSpec,
+    suite_sets: Mapping[str, FeatureSet],
+    sae: SAE,
+    layer: int,
+    *,
+    d_model: int | None = None,
+) -> CompiledCondition:
+    """Bind `spec` to the sets and the SAE.
+
+    Raises SpecError for an unknown set or an index the SAE does not have, and DataError if `d_model`, the width of the
+    model to be edited, is given and is not the SAE's.
+    """
+    check_width(sae, d_model)
+    members = []
+    for name in spec.sets:
+        if name not in suite_sets:
+            raise SpecError(
+                f"Unknown feature set '{name}' in condition '{spec.name}'.",
+                mend=f"Known sets: {', '.join(suite_sets) or 'none'}.",
+            )
+        members.append(_checked_indices(suite_sets[name], sae.cfg.d_sae))
+    union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
+    slots = torch.full((sae.cfg.d_sae,), len(union), dtype=torch.int64)
+    slots[union] = torch.arange(len(union))
+    return CompiledCondition(
+        name=spec.name,
+        spec=spec,
+        layer=layer,
+        members=tuple(members),
+        union=union,
+        slots=slots,
+        member_masks=tuple(torch.isin(union, m) for m in members),
+        content_hash=_content_hash(spec.edit, tuple(members), union, sae, layer) if spec.edit else BASELINE_HASH,
+    )
+
+
+def check_width(sae: SAE, d_model: int | None) -> None:
+    """Raises DataError naming both widths if the SAE was not trained on a stream of width `d_model`."""
+    if d_model is not None and sae.cfg.d_in != d_model:
+        raise DataError(
+            f"The SAE has width {sae.cfg.d_in}, but the model's residual stream has width {d_model}.",
+            mend="Use the suite of this model, or train an SAE on it with `vsc-eval sae train`.",
+        )
+
+
+def _coefficients(edit: EditSpec, z: Tensor) -> Tensor:
+    """Activations of the edited features [N, S] -> what each decoder row is multiplied by [N, S]."""
+    match edit.kind:
+        case "scale":
+            assert edit.value is not None
+            return z * (edit.value - 1.0)
+        case "ablate":
+            return -z
+        case "clamp":
+            assert edit.value is not None
+            return edit.value - z
+        case "add":
+            assert edit.value is not None
+            return torch.full_like(z, edit.value)
+        case _:
+            assert_never(edit.kind)
+
+
+def _norm_matched(
+    delta: Tensor, coefficients: Tensor, rows: Tensor, condition: CompiledCondition, reference: Literal["mean", "max"]
+) -> Tensor:
+    """Rescale the union's delta [N, d] per token to the mean or max norm of its single sets' deltas."""
+    singles = torch.stack(
+        [(coefficients[:, mask] @ rows[mask]).norm(dim=-1) for mask in condition.member_masks]
+    )  # [n_sets, N]
+    target = singles.mean(0) if reference == "mean" else singles.amax(0)
+    norm = delta.norm(dim=-1)
+    alive = norm > _CANCELLED * singles.sum(0)
+    factor = torch.where(alive, target / torch.where(alive, norm, 1.0), 0.0)
+    return delta * factor[:, None]
+
+
+@torch.no_grad()
+def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae: SAE) -> Tensor:
+    """What the condition adds to the residual stream at every position of h, before any position mask.
+
+    h [..., d] gives shape, dtype and device; codes [..., k] are the SAE's codes of h. Float32 inside, cast to h.dtype
+    at the end; exactly zero where the strength is zero or no edited feature fired (`scale`, `ablate`).
+    """
+    if condition.spec.edit is None:
+        return torch.zeros_like(h)
+    edit = condition.spec.edit
+    if condition.union.device != h.device:
+        condition = condition.to(h.device)
+    rows = sae.W_dec.index_select(0, condition.union)
+    if edit.kind == "add":
+        rows = torch.nn.functional.normalize(rows, dim=-1)
+    with torch.autocast(device_type=h.device.type, enabled=False):
+        n_features, k = len(condition.union), codes.indices.shape[-1]
+        # The extra column takes in the features outside the union and is cut off.
+        z = codes.values.new_zeros(codes.values.numel() // k, n_features + 1)
+        z.scatter_(-1, condition.slots[codes.indices.reshape(-1, k)], codes.values.reshape(-1, k))
+        coefficients = _coefficients(edit, z[:, :n_features])
+        delta = coefficients @ rows
+        if edit.norm_match is not None:
+            delta = _norm_matched(delta, coefficients, rows, condition, edit.norm_match.reference)
+    return delta.view(h.shape).to(h.dtype)
+
+
+def position_mask(
+    positions: Literal["image", "text", "last", "all"], attention_mask: Tensor, image_mask: Tensor
+) -> Tensor:
+    """Which prompt tokens are edited, bool [B, T]. Padding never is.
+
+    attention_mask [B, T] is nonzero on real tokens, image_mask [B, T] true on image tokens. `last` is the last real
+    token of each row, wherever the padding stands.
+    """
+    real = attention_mask.bool()
+    image = image_mask.bool()
+    match positions:
+        case "image":
+            return real & image
+        case "text":
+            return real & ~image
+        case "last":
+            from_the_end = real.flip(-1).long().cumsum(-1).flip(-1)
+            return real & (from_the_end == 1)
+        case "all":
+            return real
+        case _:
+            assert_never(positions)

@@ -1,0 +1,5 @@
+"""Sparse autoencoders: model, reader and writer, trainer, quality figures."""
+
+from vsc_eval.sae.model import SAE, SAEConfig, SparseCodes
+
+__all__ = ["SAE", "SAEConfig", "SparseCodes"]
