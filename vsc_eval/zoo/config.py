@@ -1,0 +1,72 @@
+"""Everything that decides what vsc-tiny is and how it was trained, as one frozen spec (YAML beside the weights)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from vsc_eval.specs import Spec
+
+
+class TinyShape(Spec):
+    """Sizes of the model. All widths in channels, all lengths in tokens or pixels."""
+
+    canvas_px: int = 448
+    patch_px: int = 32
+    """One patch is one image token (no spatial merging): 14 x 14 = 196 tokens, at most about one object centre in each."""
+    d_vision: int = 192
+    vision_depth: int = 3
+    vision_heads: int = 6
+    vision_mlp: int = 576
+    deepstack_at: tuple[int, ...] = (1,)
+    """Vision blocks whose output is also added after the first decoder layers (DeepStack, as in every Qwen3-VL)."""
+    d_model: int = 192
+    n_layers: int = 6
+    n_heads: int = 6
+    head_dim: int = 32
+    d_mlp: int = 512
+    mrope_section: tuple[int, int, int] = (6, 5, 5)
+    rope_theta: float = 1000.0
+    """Small, because no position is above a few hundred; the default of real models would leave most channels unrotated."""
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side."""
+        return self.canvas_px // self.patch_px
+
+    @property
+    def n_image_tokens(self) -> int:
+        return self.grid**2
+
+
+class StageSpec(Spec):
+    """One stage of the training schedule."""
+
+    kind: Literal["vision", "packed"]
+    steps: int = Field(gt=0)
+    images_per_step: int = Field(gt=0)
+    muon_lr: float = 0.02
+    adam_lr: float = 2e-3
+    warmup_steps: int = 50
+    final_lr_fraction: float = 0.05
+    """Learning rates fall linearly to this fraction over the last `cooldown_fraction` of the steps."""
+    cooldown_fraction: float = 0.4
+    level_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Relative frequency of easy, medium and hard scenes."""
+
+
+class TinyConfig(Spec):
+    """`vsc-eval zoo train --config FILE`."""
+
+    schema_version: Literal[1] = 1
+    name: str = "vsc-tiny"
+    seed: int = 0
+    shape: TinyShape = TinyShape()
+    stages: tuple[StageSpec, ...] = (
+        StageSpec(kind="vision", steps=1000, images_per_step=48),
+        StageSpec(kind="packed", steps=20000, images_per_step=16),
+    )
+    text_tokens_per_image: int = 480
+    """Question tokens packed behind each image; several questions share the cost of the image."""
+    checkpoint_every_steps: int = 500
