@@ -1,0 +1,95 @@
+"""Percentile cluster bootstrap of means.
+
+Items of one orbit share a prompt and differ in one detail, so their answers are dependent: whole clusters are drawn,
+never items. A mean is a ratio of sums, so a draw is a vector of cluster weights and all draws are one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from vsc_eval.stats.estimate import Estimate
+
+Floats = npt.NDArray[np.float64]
+
+DRAWS = 2000
+LEVEL = 0.95
+_WEIGHTS_AT_ONCE = 4_000_000  # bounds the weight matrix at 32 MB for data sets with many clusters
+
+
+def cluster_sums(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.str_]) -> tuple[Floats, Floats]:
+    """Sums per cluster. `values` [..., items] and `clusters` [items] give sums [..., clusters] and sizes [clusters]."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape[-1] != len(clusters):
+        raise ValueError(f"{array.shape[-1]} values but {len(clusters)} cluster names")
+    _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    n_clusters = int(index.max()) + 1 if len(index) else 0
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array[None]
+    sums = np.stack([np.bincount(index, weights=row, minlength=n_clusters) for row in rows])
+    return sums.reshape(*array.shape[:-1], n_clusters), np.bincount(index, minlength=n_clusters).astype(np.float64)
+
+
+def bootstrap_means(sums: Floats, sizes: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+    """Means under `draws` resamples of the clusters: sums [k, clusters] -> [draws, k].
+
+    All k share each draw's weights, so that functions of several means keep their dependence.
+    """
+    n_clusters = len(sizes)
+    per_part = max(1, _WEIGHTS_AT_ONCE // n_clusters)
+    parts = []
+    for start in range(0, draws, per_part):
+        size = min(per_part, draws - start)
+        weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=size).astype(np.float64)
+        parts.append((weights @ sums.T) / (weights @ sizes)[:, None])
+    return np.concatenate(parts)
+
+
+def cluster_bootstrap(
+    values: npt.ArrayLike,
+    clusters: Sequence[str] | npt.NDArray[np.str_],
+    rng: np.random.Generator,
+    *,
+    statistic: Callable[[Floats], Floats] | None = None,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+    cluster_name: str = "orbit",
+) -> Estimate:
+    """Mean of `values` [items] with a percentile interval; or, for `values` [k, items], `statistic` of the k means.
+
+    `statistic` takes means [..., k] and returns [...]. The interval is undefined for fewer than two clusters, and where
+    every draw gives one and the same figure (then the resampling says nothing about the uncertainty).
+    """
+    array = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if statistic is None and len(array) != 1:
+        raise ValueError("several rows of values need a `statistic`")
+    of_means = statistic or _only
+    n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
+    if n_items == 0:
+        return Estimate(None, None, None, 0, 0, method, "no items")
+    sums, sizes = cluster_sums(array, clusters)
+    value = float(of_means(sums.sum(axis=1) / sizes.sum()))
+    if len(sizes) < 2:
+        return Estimate(value, None, None, n_items, len(sizes), method, f"only one {cluster_name}")
+    drawn = of_means(bootstrap_means(sums, sizes, rng, draws))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    if np.ptp(drawn) <= 1e-12:
+        return Estimate(value, None, None, n_items, len(sizes), method, f"every {cluster_name} gives the same value")
+    return Estimate(value, float(low), float(high), n_items, len(sizes), method)
+
+
+def cluster_standard_error(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.str_]) -> float | None:
+    """Cluster-robust standard error of the mean of `values` [items], linearised; None for fewer than two clusters."""
+    sums, sizes = cluster_sums(np.asarray(values, dtype=np.float64), clusters)
+    n_clusters = len(sizes)
+    if n_clusters < 2:
+        return None
+    residuals = sums - sizes * (sums.sum() / sizes.sum())
+    variance = n_clusters / (n_clusters - 1) * float(np.sum(residuals**2)) / float(sizes.sum()) ** 2
+    return float(np.sqrt(variance))
+
+
+def _only(means: Floats) -> Floats:
+    return means[..., 0]
