@@ -1,0 +1,39 @@
+"""Atomic safetensors checkpoints of a training run: tensors, and its numbers and configuration in the header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import replacing
+from vsc_eval.specs import Spec
+
+
+def save_checkpoint(path: Path, cfg: Spec, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
+    """Write `path` in one step: a killed run leaves the old file or the new one, never a part. Raises BackendError."""
+    metadata = {"config": cfg.model_dump_json(), "numbers": json.dumps(numbers)}
+    with replacing(path) as partial:
+        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, partial, metadata=metadata)
+
+
+def load_checkpoint(path: Path, cfg: Spec) -> tuple[dict[str, Tensor], dict[str, int | float]]:
+    """Tensors and numbers of `save_checkpoint`. Raises DataError if damaged, SpecError if `cfg` is another."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise DataError(
+            f"The checkpoint {path} cannot be read: {error}.", mend="Delete it to start from the beginning."
+        ) from error
+    if metadata.get("config") != cfg.model_dump_json():
+        raise SpecError(
+            f"The checkpoint {path} is of a run with other settings.",
+            mend="Repeat the settings of that run, delete the file, or choose another output folder.",
+        )
+    return tensors, json.loads(metadata["numbers"])
