@@ -1,0 +1,73 @@
+# `make demo` and `make test` set themselves up from nothing: a virtual environment in .venv with the exact versions of
+# constraints.txt. `make check` is the gate before a commit.
+
+VENV ?= .venv
+OUT ?= runs/demo
+JOBS ?= 2
+BIN := $(VENV)/bin
+
+# The first interpreter that runs, is new enough and can make virtual environments.
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
+	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
+
+# Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
+KEY := $(shell cat pyproject.toml constraints.txt setup.py | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.installed-$(KEY)
+# Byte code is written at first import instead, which is quicker over all, so it must not be switched off.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
+
+# One thread a process: several processes of many threads each stall one another on a small machine.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+DEMO_CONDITIONS := baseline
+
+.PHONY: demo test check lint types format setup constraints clean
+
+demo: $(STAMP)
+	rm -rf $(OUT)
+	HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out $(OUT)
+
+test: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS)
+
+check: lint types test
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(STAMP)
+
+$(STAMP): | $(BIN)/pip
+	@echo "Installing vsc-eval and what it needs into $(VENV) (a minute or two) ..."
+	@$(PIP_INSTALL) setuptools
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { \
+		echo "vsc-eval needs Python 3.11 or newer with the venv module, and none was found on PATH." >&2; \
+		echo "Install one (Debian, Ubuntu: apt install python3-venv), or name it: make demo PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' || { \
+		echo "$(PYTHON) is older than 3.11 or has no venv module. Name another: make demo PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+# Writes down what this environment holds. Run it in a fresh one, after changing a version in pyproject.toml.
+constraints: $(STAMP)
+	@{ head -n 1 constraints.txt; \
+	   $(BIN)/python -m pip freeze --all --exclude pip --exclude vsc-eval --exclude-editable | sed 's/+[a-z0-9.]*$$//' | sort -f; \
+	 } > constraints.new && mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
