@@ -28,7 +28,7 @@ def cluster_sums(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np
     _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     n_clusters = int(index.max()) + 1 if len(index) else 0
     rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array[None]
-    sums = np.stack([np.bincount(index, weights=row, minlength=n_clusters) for row in rows])
+    sums = np.array([np.bincount(index, weights=row, minlength=n_clusters) for row in rows], dtype=np.float64)
     return sums.reshape(*array.shape[:-1], n_clusters), np.bincount(index, minlength=n_clusters).astype(np.float64)
 
 

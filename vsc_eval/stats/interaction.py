@@ -30,7 +30,7 @@ def interaction(
     clusters: Sequence[str] | npt.NDArray[np.str_],
     rng: np.random.Generator,
 ) -> Interaction:
-    """`changed` and `gain` [3, items], rows A, B, A+B: 1 where the answer changed; right(condition) - right(baseline)."""
+    """`changed` and `gain` [3, items], rows A, B, A+B: 1 where the answer changed; right(condition) - right(base)."""
     return Interaction(
         drift=cluster_bootstrap(changed, clusters, rng, statistic=_additive),
         drift_bliss=cluster_bootstrap(changed, clusters, rng, statistic=_bliss),
