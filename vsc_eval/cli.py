@@ -1,7 +1,7 @@
 """The command line. Only the module of the command that was asked for is imported, so that help and errors are fast.
 
-A part offers `add_parser(subparsers)` in its own module; it adds its command and sets `handler`, a function of the parsed
-arguments that returns the exit code (None counts as 0).
+A part offers `add_parser(subparsers)` in its own module; it adds its command and sets `handler`, a function of the
+parsed arguments that returns the exit code (None counts as 0).
 """
 
 from __future__ import annotations

@@ -102,6 +102,7 @@ def test_undefined_is_none_with_a_reason() -> None:
     assert detectable_difference(None) is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 400), st.data())
 def test_wilson_agrees_with_scipy(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
@@ -119,6 +120,7 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar([True, False], [True, False]).p_value is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_mcnemar_agrees_with_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
     contingency_tables = pytest.importorskip("statsmodels.stats.contingency_tables")
@@ -145,6 +147,7 @@ def test_drift_parts_by_hand() -> None:
 letter = st.sampled_from(["A", "B", "C", "D", INVALID])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(letter, letter, st.sampled_from("ABCD")), min_size=1, max_size=40))
 def test_drift_parts_exclude_each_other_and_add_up(rows: list[tuple[str, str, str]]) -> None:
     base, cond, gold = map(list, zip(*rows, strict=True))

@@ -1,0 +1,84 @@
+"""The parsed answers of one sweep in one table: what all figures are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vsc_eval.records import Reading
+from vsc_eval.specs import BASELINE
+
+Mask = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class ItemInfo:
+    """What is known of an item before any model has seen it."""
+
+    item_id: str
+    task: str
+    """Benchmark task of the item (`counting`), or the name of the task file for other data."""
+    level: str | None
+    cluster: str
+    """Items of one cluster are dependent: the orbit, or the image for other data."""
+    gold: str
+    gold_index: int | None
+    """Place of the right option among the options; None for a task without options."""
+
+
+@dataclass(frozen=True)
+class AnswerTable:
+    """`answers` and `readings` of each condition are in the order of `items`; the baseline is among the conditions."""
+
+    items: tuple[ItemInfo, ...]
+    answers: Mapping[str, tuple[str, ...]]
+    readings: Mapping[str, tuple[Reading, ...]]
+
+    def __post_init__(self) -> None:
+        assert BASELINE in self.answers
+        lengths = {len(rows) for group in (self.answers, self.readings) for rows in group.values()}
+        assert lengths == {len(self.items)}, lengths
+
+    def column(self, field: str) -> Strings:
+        """One field of all items [items], None as ""."""
+        return np.array([getattr(item, field) or "" for item in self.items], dtype=np.str_)
+
+    def answers_of(self, condition: str) -> Strings:
+        """Parsed answers [items]."""
+        return np.array(self.answers[condition], dtype=np.str_)
+
+    def right(self, condition: str) -> Mask:
+        """Which answers are right [items]."""
+        return np.asarray(self.answers_of(condition) == self.column("gold"), dtype=bool)
+
+    def reading_mean(self, condition: str, field: str, mask: Mask) -> float | None:
+        """Mean over the masked items that have the figure; None where none has."""
+        values = [getattr(r, field) for r, keep in zip(self.readings[condition], mask, strict=True) if keep]
+        return mean([v for v in values if v is not None])
+
+    def margin_change(self, condition: str, mask: Mask) -> float | None:
+        """Mean change of the gold letter's margin (its log-probability less the best other's), nats."""
+        changes = []
+        for keep, item, base, cond in zip(
+            mask, self.items, self.readings[BASELINE], self.readings[condition], strict=True
+        ):
+            before, after = margin(base.option_logprobs, item.gold_index), margin(cond.option_logprobs, item.gold_index)
+            if keep and before is not None and after is not None:
+                changes.append(after - before)
+        return mean(changes)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return float(np.mean(values)) if values else None
+
+
+def margin(logprobs: Sequence[float] | None, gold_index: int | None) -> float | None:
+    """Log-probability of the gold letter less the largest of the others; None without options."""
+    if logprobs is None or gold_index is None or len(logprobs) < 2:
+        return None
+    return logprobs[gold_index] - max(p for i, p in enumerate(logprobs) if i != gold_index)
