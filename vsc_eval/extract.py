@@ -1,0 +1,320 @@
+"""The one reader of generated answers: text -> option letter or `invalid`.
+
+Every table, metric and statistic compares what this module read, so it must neither guess nor depend on the model. It
+knows the item's letters and option texts, and looks for evidence in this order, taking the first kind that is there:
+
+1. declarations ("the answer is (B)", "\\boxed{B}", "I choose red", "B is correct", a line that is nothing but an
+   option): the last one wins, so that reasoning may name other options on the way;
+2. a marked letter at the start ("B. red", "(B) because ...");
+3. mentions: if exactly one option is named, without negation or refusal, that one;
+4. a weak declaration that closes the text ("... so it's B.").
+
+Two options at once ("B or C"), a letter that contradicts the option text beside it, and refusals are `invalid`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+INVALID = "invalid"
+
+_NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+# "A because" is the letter, "A circle" the article; "I is" is the letter, "I see" the pronoun.
+_AFTER_A_LETTER = r"(?:because|since|as|is|was|are|and|or|but|due|given|would|must|should|matches|fits|here)\b"
+_NEGATED_BEFORE = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot be|except|excluding|rather than|instead of)|n't(?: be)?)"
+    r"(?:\s+(?:option|choice|letter|statement|answer|the|an?|in|at|to))*\W*$",
+    re.I,
+)
+_NEGATED_AFTER = re.compile(
+    r"\W*\s*(?:\w+\s+)?(?:is|are|was|seems|looks|can|could|does|do|must)\s*(?:n't|not)\b"
+    r"|\W*\s*(?:\w+\s+)?(?:is|are|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|out|excluded|eliminated|impossible)\b",
+    re.I,
+)
+_REFUSAL = re.compile(
+    r"\b(?:can(?:'t|not| not) (?:tell|say|determine|decide|answer|see|be)|unable to|not sure|unsure|unclear|uncertain"
+    r"|impossible to|don't know|do not know|no idea|unknown|none of)\b",
+    re.I,
+)
+_FILLER = re.compile(
+    r"\s*(?:the|an?|option|choice|letter|statement|answer|correct|one|number|that|there|are|is|be|,|:|=|-+>?|>|–|—|→)?\s*",
+    re.I,
+)
+_VERB = r"(?:is|are|was|be|seems|appears|equals|:|=|->|=>|→|—|–|-)"
+_STRONG_NOUN = re.compile(r"\b(?:answer|solution)s?\b", re.I)
+_WEAK_NOUN = re.compile(
+    r"\b(?:correct|right|best|final|true|matching|my)\s+(?:option|choice|letter|selection|response|statement|one)\b",
+    re.I,
+)
+_CHOOSE = re.compile(
+    r"\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)? (?:with|for)|guess|vote for|opt for|conclude)\b", re.I
+)
+_IS_CORRECT = re.compile(
+    r"\s*(?:is|are|seems|looks|must be|would be|has to be)\s+"
+    r"(?:clearly\s+|definitely\s+|therefore\s+|thus\s+|indeed\s+)?"
+    r"(?:the\s+)?(?:only\s+)?(?:correct|right(?!\s+of)|true|best|answer|final answer|one)\b",
+    re.I,
+)
+_WEAK_CUE = re.compile(
+    r"\b(?:so|therefore|thus|hence|it'?s|it is|it has to be|it must be|that'?s|that is|this is|which is"
+    r"|there (?:is|are)|i(?:'d| would)? say|i think|i believe|clearly|i see|i count|must be|is|are)\b[,:]?",
+    re.I,
+)
+_LINE_LEAD = re.compile(r"\s*(?:(?:option|choice|letter)\s+)?", re.I)
+_ARTICLE = re.compile(r"(?:(?:the|an?)\s+)?", re.I)
+_LABEL_GAP = re.compile(r"\s*[).:\]\-–—,(]*\s*(?:the option\s+)?")
+_NAMING = re.compile(r"\b(?:option|choice|letter|answer|statement)\W*$", re.I)
+_JOIN_FILLER = re.compile(r"(?:(?:the|option|choice|letter|statement)\s+)*", re.I)
+_JOIN = re.compile(
+    r"\s*(?:,?\s*\b(?:or|and/or|and)\b|/|&|\||,)\s*(?:else\s+|also\s+|maybe\s+|perhaps\s+|possibly\s+)?", re.I
+)
+_SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)|\n")
+_HEAD_GOES_ON = re.compile(r"\s*(?:is|are|was|looks|seems|might|may|could|can|would|or|and|but|,\s*(?:or|and))\b", re.I)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A place in the text that names an option. `letter` is None where two options are named at once."""
+
+    letter: str | None
+    start: int
+    end: int
+
+
+def normalise(text: str) -> str:
+    """One spelling for what models vary: unicode forms, markdown, LaTeX, quotes, reasoning and answer tags."""
+    text = unicodedata.normalize("NFKC", text)
+    if "</think>" in text:
+        text = text.rsplit("</think>", 1)[1]
+    text = re.sub(r"<answer>\s*(.*?)\s*(?:</answer>|$)", r"\nanswer: \1\n", text, flags=re.I | re.S)
+    text = re.sub(r"\\boxed\{(?:\\text\{)?([^{}]*)\}?\}", r" answer: \1 ", text)
+    text = re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"<\|[^|>]*\|>|</?[a-z]+/?>", " ", text)
+    text = re.sub(r"[*_`$#\\“”\"]", " ", text.replace("’", "'").replace("‘", "'"))
+    text = re.sub(r"(?<!\w)'([^'\n]{1,80})'(?!\w)", r"\1", text)
+    return re.sub(r"[ \t\r\f\v]+", " ", text).strip()
+
+
+def _strip_article(text: str) -> str:
+    return re.sub(r"^(?:the|an?)\s+(?=\w)", "", text.strip().rstrip(".").strip(), flags=re.I)
+
+
+class _Reader:
+    """Finds references to the options of one item. Built once per (options, letters)."""
+
+    def __init__(self, options: tuple[str, ...], letters: tuple[str, ...]) -> None:
+        self.letters = letters
+        upper = "".join(re.escape(x) for x in letters)
+        self.letter_class = upper + upper.lower()
+        self.texts: dict[str, str] = {}
+        for letter, option in zip(letters, options, strict=True):
+            for spelling in self._spellings(option):
+                self.texts.setdefault(spelling, letter)
+        # Longest first: "dark red" must not be read as "red".
+        alternatives = "|".join(self._pattern(s) for s in sorted(self.texts, key=len, reverse=True))
+        self.text_regex = re.compile(rf"(?<![\w'.-])(?:{alternatives})(?![\w'-]|\.\d)", re.I) if alternatives else None
+        self.letter_regex = re.compile(
+            rf"(?<![\w'])(?P<open>[(\[{{]\s*)?(?P<letter>[{self.letter_class}])(?P<close>\s*[)\]}}])?(?![\w'])"
+        )
+
+    @staticmethod
+    def _spellings(option: str) -> Iterator[str]:
+        bare = _strip_article(normalise(option)).casefold()
+        if not bare:
+            return
+        yield bare
+        if bare.isdigit() and int(bare) < len(_NUMBER_WORDS):
+            yield _NUMBER_WORDS[int(bare)]
+
+    @staticmethod
+    def _pattern(spelling: str) -> str:
+        return r"\s+".join(re.escape(word) for word in spelling.split())
+
+    def _is_word(self, text: str, match: re.Match[str], *, named: bool) -> bool:
+        """Whether a matched letter is really the article "a" or the pronoun "I".
+
+        `named` says that the words before it announced a letter ("option a", "answer: a").
+        """
+        if match["open"] or match["close"]:
+            return False
+        letter, rest = match["letter"], text[match.end() :]
+        if letter.islower() and not named:
+            return True
+        return letter in "aAI" and re.match(rf"[ ]+(?!{_AFTER_A_LETTER})[A-Za-z0-9]", rest) is not None
+
+    def letter_at(self, text: str, position: int, *, named: bool) -> _Reference | None:
+        match = self.letter_regex.match(text, position)
+        if match is None or self._is_word(text, match, named=named):
+            return None
+        return _Reference(match["letter"].upper(), match.start(), match.end())
+
+    def text_at(self, text: str, position: int) -> _Reference | None:
+        if self.text_regex is None:
+            return None
+        article = _ARTICLE.match(text, position)
+        for place in (position, article.end() if article else position):
+            match = self.text_regex.match(text, place)
+            if match:
+                return _Reference(self._letter_of(match.group()), position, match.end())
+        return None
+
+    def _letter_of(self, matched: str) -> str:
+        return self.texts[" ".join(matched.casefold().split())]
+
+    def one_at(self, text: str, position: int, *, named: bool) -> _Reference | None:
+        """A reference that starts at `position`: a letter, with its option text if that follows, or an option text."""
+        found = self.letter_at(text, position, named=named)
+        if found is None:
+            return self.text_at(text, position)
+        gap = _LABEL_GAP.match(text, found.end)
+        beside = self.text_at(text, gap.end()) if gap else None
+        if beside is None:
+            return found
+        if beside.letter == found.letter:
+            return _Reference(found.letter, found.start, beside.end)
+        # "A. blue" where blue is B: contradictory. "A, three ..." in running text is no label, but is as unreadable.
+        return _Reference(None, found.start, beside.end)
+
+    def at(self, text: str, position: int, *, named: bool = True) -> _Reference | None:
+        """Like `one_at`, but two options joined by "or", "and", "/" or "," give a reference without letter."""
+        found = self.one_at(text, position, named=named)
+        while found is not None and found.letter is not None:
+            join = _JOIN.match(text, found.end)
+            other = self._after_filler(text, join.end(), named=named) if join else None
+            if other is None or _IS_CORRECT.match(text, other.end) or _NEGATED_AFTER.match(text, other.end):
+                break
+            same = other.letter == found.letter
+            found = _Reference(found.letter if same else None, found.start, other.end)
+        return found
+
+    def _after_filler(self, text: str, position: int, *, named: bool) -> _Reference | None:
+        filler = _JOIN_FILLER.match(text, position)
+        for place in (position, filler.end() if filler else position):
+            found = self.one_at(text, place, named=named)
+            if found:
+                return found
+        return None
+
+    def after(self, text: str, position: int) -> _Reference | None:
+        """The reference that follows `position`, filler words ("the option", ":") skipped one by one."""
+        while True:
+            found = self.at(text, position)
+            word = _FILLER.match(text, position)
+            if found is not None or word is None or word.end() == position:
+                return found
+            position = word.end()
+
+    def mentions(self, text: str) -> Iterator[_Reference]:
+        """Every reference in running text that is not negated."""
+        spans: list[_Reference] = []
+        if self.text_regex is not None:
+            spans += [
+                _Reference(self._letter_of(m.group()), m.start(), m.end()) for m in self.text_regex.finditer(text)
+            ]
+        for match in self.letter_regex.finditer(text):
+            named = _NAMING.search(text[: match.start()]) is not None
+            if not self._is_word(text, match, named=named):
+                spans.append(_Reference(match["letter"].upper(), match.start(), match.end()))
+        for span in spans:
+            if not _NEGATED_BEFORE.search(text[: span.start]) and not _NEGATED_AFTER.match(text, span.end):
+                yield span
+
+
+@lru_cache(maxsize=4096)
+def _reader(options: tuple[str, ...], letters: tuple[str, ...]) -> _Reader:
+    return _Reader(options, letters)
+
+
+def _noun_declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
+    """ "the answer (to ...) is X", "answer: X", "the correct option is X"."""
+    for noun, needs_verb in ((_STRONG_NOUN, False), (_WEAK_NOUN, True)):
+        for cue in noun.finditer(text):
+            stop = _SENTENCE_END.search(text, cue.end())
+            limit = min(stop.start() if stop else len(text), cue.end() + 120)
+            places = [m.end() for m in re.compile(_VERB, re.I).finditer(text, cue.end(), limit)]
+            if not needs_verb:
+                places.insert(0, cue.end())
+            if text[cue.end() : cue.end() + 1] == ":" or not places:
+                places.insert(0, cue.end())
+            for place in places:
+                found = reader.after(text, place)
+                if found is not None:
+                    yield found
+                    break
+
+
+def _line_declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
+    """The last line that holds nothing but an option. Lines that name every option are an echo of the question."""
+    found = []
+    for line in re.finditer(r"[^\n]+", text):
+        lead = _LINE_LEAD.match(text, line.start())
+        reference = reader.at(text, lead.end() if lead else line.start())
+        if reference and reference.letter and not text[reference.end : line.end()].strip(" .,;:!)]"):
+            found.append(reference)
+    named = {reference.letter for reference in found}
+    closes_text = bool(found) and found[-1].end >= len(text.rstrip(" .!)]"))
+    if len(named) == 1 or (closes_text and len(named) < len(reader.letters)):
+        yield found[-1]
+
+
+def _declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
+    yield from _noun_declarations(reader, text)
+    for cue in _CHOOSE.finditer(text):
+        if not _NEGATED_BEFORE.search(text[: cue.start()]):
+            found = reader.after(text, cue.end())
+            if found:
+                yield found
+    for mention in reader.mentions(text):
+        correct = _IS_CORRECT.match(text, mention.end)
+        if correct:
+            yield mention
+    yield from _line_declarations(reader, text)
+
+
+def _head(reader: _Reader, text: str) -> str | None:
+    """The letter of "B. ..." or "(B) ..." at the start of the text, if no other line starts so."""
+    match = re.compile(
+        rf"[(\[]?([{reader.letter_class}])(?:[)\].:,;]|\s+[-–—]|\s*\n|\s+(?=because\b|since\b|as\b))"
+    ).match(text)
+    if match is None or _HEAD_GOES_ON.match(text, match.end()):
+        return None
+    starts = re.findall(rf"(?m)^\s*[(\[]?([{reader.letter_class}])(?:[)\].:]|\s*$)", text)
+    if len({s.upper() for s in starts}) > 1:
+        return None
+    found = reader.at(text, 0)
+    return (found.letter or INVALID) if found else match[1].upper()
+
+
+def extract_choice(text: str, options: Sequence[str], letters: Sequence[str] = ("A", "B", "C", "D")) -> str:
+    """The letter that `text` chooses among `letters`, or `"invalid"`.
+
+    `options[i]` is the text of the option `letters[i]`; both have the same length, letters are single capitals.
+    """
+    reader = _reader(tuple(options), tuple(letters))
+    text = normalise(text)
+    if not text:
+        return INVALID
+    whole = reader.at(text, 0)
+    if whole and not text[whole.end :].strip(" .,;:!)]}"):
+        return whole.letter or INVALID
+    declared = sorted(_declarations(reader, text), key=lambda reference: (reference.start, reference.end))
+    if declared:
+        return declared[-1].letter or INVALID
+    head = _head(reader, text)
+    if head is not None:
+        return head
+    if _REFUSAL.search(text):
+        return INVALID
+    mentioned = list(reader.mentions(text))
+    if len({mention.letter for mention in mentioned}) == 1:
+        return mentioned[0].letter or INVALID
+    weak = [found for cue in _WEAK_CUE.finditer(text) if (found := reader.after(text, cue.end()))]
+    ended = [found for found in weak if re.match(r"\s*(?:[.!\n]|$)", text[found.end :])]
+    return (ended[-1].letter or INVALID) if ended and ended[-1].end >= len(text.rstrip(" .!")) else INVALID
