@@ -2,7 +2,6 @@
 # constraints.txt. `make check` is the gate before a commit.
 
 VENV ?= .venv
-OUT ?= runs/demo
 JOBS ?= 2
 BIN := $(VENV)/bin
 
@@ -26,11 +25,11 @@ DEMO_CONDITIONS := baseline
 .PHONY: demo test check lint types format setup constraints clean
 
 demo: $(STAMP)
-	rm -rf $(OUT)
-	HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out $(OUT)
+	rm -rf runs/demo
+	HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
 
 test: $(STAMP)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: lint types test
 

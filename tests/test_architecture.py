@@ -1,0 +1,140 @@
+"""The layout of docs/architecture.md, held: imports point one way, and the light parts stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("__init__", "errors"),
+    ("resources", "files", "seeding"),
+    ("specs", "records", "extract"),
+    ("synth", "stats", "sae", "store"),
+    ("interventions",),
+    ("vlm",),
+    ("localize", "pipeline", "harness", "serving", "zoo"),
+    ("leaderboard", "doctor", "bench_cli"),
+    ("cli",),
+)
+"""Lowest first. A part may import parts of lower layers, never of its own layer or of a higher one."""
+
+SIBLINGS: frozenset[tuple[str, str]] = frozenset()
+"""(importer, imported) pairs within one layer that are meant."""
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "lm_eval": ("harness",),
+    "vllm": ("serving",),
+    "sae_lens": ("sae",),
+    "datasets": ("harness", "synth.export"),
+    "transformers": ("vlm", "zoo", "harness", "pipeline", "serving"),
+    "torch": ("sae", "interventions", "vlm", "localize", "pipeline", "harness", "serving", "zoo", "seeding"),
+}
+"""Third-party package -> the parts (or single modules) that may import it."""
+
+MAY_SEE: dict[str, frozenset[str]] = {
+    "stats": frozenset({"numpy", "scipy"}),
+    "synth": frozenset({"numpy", "PIL", "pydantic"}),
+}
+"""Part -> the only third-party packages that it may import, besides those that ONLY_IN grants a single module."""
+
+MAX_LINES = 400
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """(dotted name below vsc_eval, file) of every module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute dotted names that a file imports, at its top or inside functions, with `import_module("...")`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import; write the full name"
+            assert node.module is not None
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                found.add(node.args[0].value)
+    return found
+
+
+def own_parts(names: set[str]) -> set[str]:
+    """The parts of vsc_eval among imported names; `from vsc_eval import __version__` is the part `__init__`."""
+    known = {part for layer in LAYERS for part in layer}
+    tails = [name.split(".")[1:] for name in names if name.split(".")[0] == "vsc_eval"]
+    return {tail[0] if tail and tail[0] in known else "__init__" for tail in tails}
+
+
+def breach(importer: str, imported: str) -> bool:
+    """Whether an import of one part by another goes against the layers."""
+    rank = {part: level for level, layer in enumerate(LAYERS) for part in layer}
+    return importer != imported and rank[imported] >= rank[importer] and (importer, imported) not in SIBLINGS
+
+
+def granted(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+MODULES = list(modules())
+
+
+def test_every_part_has_a_layer() -> None:
+    placed = [part for layer in LAYERS for part in layer]
+    assert len(placed) == len(set(placed))
+    missing = sorted({name.split(".")[0] for name, _ in MODULES} - set(placed))
+    assert not missing, f"{missing} have no layer: place them in LAYERS and in docs/architecture.md"
+
+
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_imports_point_one_way(module: str, path: Path) -> None:
+    importer = module.split(".")[0]
+    wrong = sorted(part for part in own_parts(imports(path)) if breach(importer, part))
+    assert not wrong, f"vsc_eval.{module} imports {wrong}, which stand in its own layer or above it"
+
+
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_third_parties_are_seen_only_where_they_belong(module: str, path: Path) -> None:
+    foreign = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"vsc_eval"}
+    strangers = sorted(name for name in foreign if name in ONLY_IN and not granted(module, ONLY_IN[name]))
+    assert not strangers, f"vsc_eval.{module} imports {strangers}"
+    allowed = MAY_SEE.get(module.split(".")[0])
+    if allowed is not None:
+        granted_here = {name for name, places in ONLY_IN.items() if module in places}
+        assert foreign <= allowed | granted_here, f"vsc_eval.{module} imports {sorted(foreign - allowed)}"
+
+
+def test_the_check_can_fail() -> None:
+    assert breach("synth", "vlm")
+    assert breach("stats", "synth")
+    assert not breach("vlm", "interventions")
+    assert own_parts({"vsc_eval.stats.drift_parts", "vsc_eval.__version__"}) == {"stats", "__init__"}
+
+
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_no_file_holds_more_than_one_idea_can_need(module: str, path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"vsc_eval.{module} has {lines} lines (limit {MAX_LINES}): split it by idea"
+
+
+LIGHT = ("vsc_eval", "vsc_eval.specs", "vsc_eval.records", "vsc_eval.stats", "vsc_eval.synth", "vsc_eval.cli")
+HEAVY = ("torch", "transformers", "lm_eval", "vllm", "datasets", "sae_lens")
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert loaded.stdout.split() == [], f"import {module} loaded {loaded.stdout.split()}"
