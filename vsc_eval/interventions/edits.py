@@ -15,7 +15,9 @@ from typing import Literal, assert_never
 import torch
 from torch import Tensor
 
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import SpecError
+from vsc_eval.interventions.suite import check_indices
+from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE, SparseCodes
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet
 
@@ -59,15 +61,6 @@ class CompiledCondition:
         )
 
 
-def _checked_indices(feature_set: FeatureSet, d_sae: int) -> Tensor:
-    if (largest := max(feature_set.indices)) >= d_sae:
-        raise SpecError(
-            f"Feature index {largest} of set '{feature_set.name}' is out of range: the SAE has {d_sae} features.",
-            mend=f"Use indices 0 to {d_sae - 1}, or the SAE that the set was selected with.",
-        )
-    return torch.tensor(sorted(feature_set.indices), dtype=torch.int64)
-
-
 def _content_hash(edit: EditSpec, members: tuple[Tensor, ...], union: Tensor, sae: SAE, layer: int) -> str:
     # How a union splits into sets matters only to norm matching.
     lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
@@ -88,7 +81,7 @@ def compile_condition(
     Raises SpecError for an unknown set or an index the SAE does not have, and DataError if `d_model`, the width of the
     model to be edited, is given and is not the SAE's.
     """
-    check_width(sae, d_model)
+    check_width(sae.cfg, d_model)
     members = []
     for name in spec.sets:
         if name not in suite_sets:
@@ -96,7 +89,8 @@ def compile_condition(
                 f"Unknown feature set '{name}' in condition '{spec.name}'.",
                 mend=f"Known sets: {', '.join(suite_sets) or 'none'}.",
             )
-        members.append(_checked_indices(suite_sets[name], sae.cfg.d_sae))
+        check_indices(suite_sets[name], sae.cfg.d_sae)
+        members.append(torch.tensor(sorted(suite_sets[name].indices)))
     union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
     slots = torch.full((sae.cfg.d_sae,), len(union), dtype=torch.int64)
     slots[union] = torch.arange(len(union))
@@ -110,15 +104,6 @@ def compile_condition(
         member_masks=tuple(torch.isin(union, m) for m in members),
         content_hash=_content_hash(spec.edit, tuple(members), union, sae, layer) if spec.edit else BASELINE_HASH,
     )
-
-
-def check_width(sae: SAE, d_model: int | None) -> None:
-    """Raises DataError naming both widths if the SAE was not trained on a stream of width `d_model`."""
-    if d_model is not None and sae.cfg.d_in != d_model:
-        raise DataError(
-            f"The SAE has width {sae.cfg.d_in}, but the model's residual stream has width {d_model}.",
-            mend="Use the suite of this model, or train an SAE on it with `vsc-eval sae train`.",
-        )
 
 
 def _coefficients(edit: EditSpec, z: Tensor) -> Tensor:

@@ -6,19 +6,17 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing
+from vsc_eval.sae.tensors import write_tensors
 from vsc_eval.specs import Spec
 
 
 def save_checkpoint(path: Path, cfg: Spec, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
     """Write `path` in one step: a killed run leaves the old file or the new one, never a part. Raises BackendError."""
     metadata = {"config": cfg.model_dump_json(), "numbers": json.dumps(numbers)}
-    with replacing(path) as partial:
-        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, partial, metadata=metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def load_checkpoint(path: Path, cfg: Spec) -> tuple[dict[str, Tensor], dict[str, int | float]]:

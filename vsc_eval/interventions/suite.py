@@ -1,0 +1,74 @@
+"""Suites on disk: a folder with `suite.yaml` (layer, sets, default edit) and the SAE that the sets index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsc_eval.errors import SpecError
+from vsc_eval.files import replacing
+from vsc_eval.resources import interventions_dir
+from vsc_eval.sae.io import load_sae
+from vsc_eval.sae.model import SAE
+from vsc_eval.specs import FeatureSet, InterventionSuite, load_yaml_spec, save_yaml_spec
+
+SUITE_FILE = "suite.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSuite:
+    """A suite with its SAE; every set's indices are known to fit it."""
+
+    spec: InterventionSuite
+    sae: SAE
+    folder: Path
+
+    @property
+    def sets(self) -> dict[str, FeatureSet]:
+        """The feature sets by name, in the order of the file."""
+        return {feature_set.name: feature_set for feature_set in self.spec.sets}
+
+
+def suite_file(name_or_path: str | Path) -> Path:
+    """Where a suite's YAML is: a shipped suite's name, a folder or a file. Raises SpecError naming the shipped ones."""
+    path = Path(name_or_path)
+    shipped = interventions_dir()
+    for candidate in (path, path / SUITE_FILE, shipped / path / SUITE_FILE):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(f.parent.name for f in shipped.glob(f"*/{SUITE_FILE}"))) or "none"
+    raise SpecError(
+        f"There is no intervention suite '{name_or_path}'.",
+        mend=f"Give a folder with a {SUITE_FILE}, or one of the shipped suites: {names}.",
+    )
+
+
+def load_suite(name_or_path: str | Path, *, d_model: int | None = None) -> LoadedSuite:
+    """Read a suite and its SAE.
+
+    Raises SpecError for an unknown suite, a mistake in its YAML or an index that the SAE does not have; DataError for a
+    damaged SAE or, where `d_model` is given, one of another width.
+    """
+    path = suite_file(name_or_path)
+    spec = load_yaml_spec(path, InterventionSuite)
+    sae = load_sae(path.parent / spec.sae, d_model=d_model)
+    for feature_set in spec.sets:
+        check_indices(feature_set, sae.cfg.d_sae)
+    return LoadedSuite(spec, sae, path.parent)
+
+
+def check_indices(feature_set: FeatureSet, d_sae: int) -> None:
+    """Raises SpecError if the set names a feature that an SAE of `d_sae` features does not have."""
+    if (largest := max(feature_set.indices)) >= d_sae:
+        raise SpecError(
+            f"Feature index {largest} of set '{feature_set.name}' is out of range: the SAE has {d_sae} features.",
+            mend=f"Use indices 0 to {d_sae - 1}, or the SAE that the set was selected with.",
+        )
+
+
+def save_suite(spec: InterventionSuite, folder: Path) -> Path:
+    """Write `suite.yaml` into `folder` in one step and return its path. Raises BackendError if that fails."""
+    path = folder / SUITE_FILE
+    with replacing(path) as partial:
+        save_yaml_spec(partial, spec)
+    return path

@@ -1,0 +1,104 @@
+"""How good an SAE is: reconstruction figures, and what the model loses when it reads the reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from vsc_eval.errors import DataError
+from vsc_eval.records import Record
+from vsc_eval.sae.model import SAE
+
+
+class ReconstructionQuality(Record):
+    """Figures over `n_tokens` activations."""
+
+    n_tokens: int
+    fvu: float | None
+    """Fraction of variance unexplained: sum |h - h'|^2 / sum |h - mean h|^2; None if the activations are constant."""
+    n_dead: int
+    """Features that fired on none of these tokens."""
+    d_sae: int
+    mean_l0: float
+    """Mean number of features that fire on a token."""
+
+
+class SpliceQuality(Record):
+    """The model as it is, and with h replaced by the SAE's reconstruction at the SAE's layer, on the same items."""
+
+    n_items: int
+    loss_plain: float
+    """Mean -log p of the gold letter at the first answer token, nats, full-vocabulary softmax."""
+    loss_spliced: float
+    accuracy_plain: float
+    """Share of items whose most probable option letter is the gold one."""
+    accuracy_spliced: float
+
+
+class ReconstructionMeter:
+    """Accumulates `ReconstructionQuality` over batches; float64 sums, so that large offsets do not cancel badly."""
+
+    def __init__(self, sae: SAE) -> None:
+        self._sae = sae
+        d = sae.cfg.d_in
+        self._n = 0
+        self._error = 0.0
+        self._active = 0
+        self._sum = torch.zeros(d, dtype=torch.float64)
+        self._sum_of_squares = torch.zeros(d, dtype=torch.float64)
+        self._fired = torch.zeros(sae.cfg.d_sae, dtype=torch.bool)
+
+    @torch.no_grad()
+    def update(self, h: Tensor) -> None:
+        """Add activations [n, d]."""
+        codes = self._sae.encode_sparse(h)
+        x = h.double()
+        self._error += (x - self._sae.decode_sparse(codes).double()).square().sum().item()
+        fired = codes.indices[codes.values > 0]
+        self._active += fired.numel()
+        self._fired[fired.cpu()] = True
+        self._n += len(h)
+        self._sum += x.sum(0).cpu()
+        self._sum_of_squares += x.square().sum(0).cpu()
+
+    def result(self) -> ReconstructionQuality:
+        """Raises DataError if no activation was added."""
+        if self._n == 0:
+            raise DataError("No activations to judge the SAE on.", mend="Give at least one item with edited tokens.")
+        variance = (self._sum_of_squares - self._sum.square() / self._n).sum().item()
+        return ReconstructionQuality(
+            n_tokens=self._n,
+            fvu=self._error / variance if variance > 0 else None,
+            n_dead=int((~self._fired).sum()),
+            d_sae=self._sae.cfg.d_sae,
+            mean_l0=self._active / self._n,
+        )
+
+
+def splice_quality(
+    option_logprobs: Callable[[Callable[[Tensor], Tensor] | None], Tensor], sae: SAE, gold: Sequence[int]
+) -> SpliceQuality:
+    """Compare the plain model with the model that reads the SAE's reconstruction.
+
+    `option_logprobs(replace)` runs the model over the items and gives [n_items, n_options] full-vocabulary
+    log-probabilities (nats); `replace` is what to do with h [..., d] at the SAE's layer, None for nothing. `gold` holds
+    each item's right option.
+    """
+    right = torch.tensor(list(gold))
+
+    def loss_and_accuracy(logprobs: Tensor) -> tuple[float, float]:
+        assert logprobs.shape[0] == len(right), (logprobs.shape, len(right))
+        of_gold = logprobs.double().gather(1, right[:, None])
+        return -of_gold.mean().item(), (logprobs.argmax(1) == right).double().mean().item()
+
+    loss_plain, accuracy_plain = loss_and_accuracy(option_logprobs(None).cpu())
+    loss_spliced, accuracy_spliced = loss_and_accuracy(option_logprobs(lambda h: sae(h).to(h.dtype)).cpu())
+    return SpliceQuality(
+        n_items=len(right),
+        loss_plain=loss_plain,
+        loss_spliced=loss_spliced,
+        accuracy_plain=accuracy_plain,
+        accuracy_spliced=accuracy_spliced,
+    )
