@@ -18,7 +18,6 @@ from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.stats import INVALID, Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
 
-RESULTS_SCHEMA_VERSION = 1
 Scope = Literal["cell", "task", "level", "all", "on_target", "off_target"]
 
 
@@ -100,7 +99,7 @@ class InteractionRow(Record):
 class Results(Record):
     """The whole of results.json."""
 
-    schema_version: Literal[1] = RESULTS_SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     model: str
     model_fingerprint: str
     suite: str | None

@@ -1,0 +1,139 @@
+"""A run's folder: one run's settings, answers and results; opened again, it goes on with the same run or refuses."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.files import replacing
+
+_OURS = (".lock",)
+
+
+@dataclass
+class RunFolder:
+    """An open run folder; only `open_run_folder` makes one."""
+
+    path: Path
+    document: dict[str, Any] = field(default_factory=dict)
+    """What run.yaml holds."""
+
+    @property
+    def store_path(self) -> Path:
+        return self.path / "answers.sqlite"
+
+    def agree(self, section: str, values: dict[str, Any]) -> None:
+        """Write `values` as that section of run.yaml, or raise SpecError if it holds other values already."""
+        stored = self.document.get(section)
+        if stored is not None and stored != values:
+            raise SpecError(
+                f"{self.path} holds a run of another spec; these differ:\n" + _differences(section, stored, values),
+                mend="Choose another folder with --out, or give the settings of that run.",
+            )
+        self.document[section] = values
+        self.save()
+
+    def save(self) -> None:
+        """Write run.yaml. Raises BackendError if that fails."""
+        self.write_text("run.yaml", yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
+        with replacing(self.path / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def harness_folder(self, condition: str) -> Path:
+        """Where lm-eval's files of a condition go: emptied of an earlier attempt's files."""
+        folder = self.path / "lm_eval" / folder_name(condition)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for old in [*folder.glob("results_*.json"), *folder.glob("samples_*.jsonl")]:
+                old.unlink()
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        return folder
+
+
+def folder_name(condition: str) -> str:
+    """A condition's name as a folder name; names that differ stay different."""
+    plain = re.sub(r"[^A-Za-z0-9_.+=\-]", "_", condition).lstrip(".")[:120]
+    return plain if plain == condition else f"{plain}-{hashlib.sha256(condition.encode()).hexdigest()[:6]}"
+
+
+@contextmanager
+def open_run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
+    """Open `path` for the run of `settings`, make it if absent, and hold its lock until the block ends.
+
+    Raises SpecError if it holds another run or other files, DataError for a damaged run.yaml, BackendError if it cannot
+    be written or another process uses it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BackendError(
+                f"Another process is running in {path}.", mend="Wait for it to end, or choose another --out."
+            ) from error
+        folder = RunFolder(path, _read(path))
+        folder.agree("settings", settings)
+        yield folder
+
+
+def _read(path: Path) -> dict[str, Any]:
+    file = path / "run.yaml"
+    if not file.exists():
+        # A killed run may leave the lock and a partial file; anything else is not ours.
+        foreign = [entry.name for entry in path.iterdir() if entry.name not in _OURS and ".partial" not in entry.name]
+        if foreign:
+            raise SpecError(
+                f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no run.",
+                mend="Choose a new or empty folder with --out.",
+            )
+        return {}
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        document = error
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    if not isinstance(document, dict) or not isinstance(document.get("settings"), dict):
+        raise DataError(f"{file} is damaged.", mend="Choose another folder with --out, or delete this one.")
+    return document
+
+
+def _differences(section: str, stored: Any, wanted: Any, prefix: str = "") -> str:
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        lines = []
+        for key in [*stored, *(k for k in wanted if k not in stored)]:
+            if stored.get(key) != wanted.get(key):
+                lines.append(
+                    _differences(section, stored.get(key), wanted.get(key), f"{prefix}.{key}" if prefix else key)
+                )
+        return "\n".join(lines)
+    return f"  {prefix or section}: there {_short(stored)}, now {_short(wanted)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _unwritable(path: Path, error: OSError) -> BackendError:
+    return BackendError(
+        f"{path} cannot be used as a run folder: {error.strerror or error}.",
+        mend="Choose a folder that you may write to with --out.",
+    )

@@ -1,0 +1,57 @@
+"""What a figure may depend on beside the spec: versions and machine, in words."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+from vsc_eval import __version__
+
+PACKAGES = ("torch", "torchvision", "transformers", "lm_eval", "datasets", "numpy", "scipy", "pillow", "safetensors")
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of this package, Python and what the figures rest on; None where a package is not installed."""
+    versions: dict[str, str | None] = {"vsc-eval": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int | None:
+    """Physical memory, or the container's limit where that is smaller; None where the system does not say."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    for limit_file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(limit_file, encoding="ascii") as file:
+                total = min(total, int(file.read()))
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def machine_words() -> str:
+    """One line: processor, cores, memory, accelerators."""
+    import torch
+
+    memory = memory_bytes()
+    parts = [
+        platform.machine(),
+        f"{usable_cores()} cores",
+        f"{memory / 2**30:.0f} GiB" if memory else "memory unknown",
+        f"{torch.get_num_threads()} threads",
+    ]
+    parts += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(parts)
