@@ -42,6 +42,14 @@ def memory_bytes() -> int | None:
     return total
 
 
+def cuda_words() -> str:
+    """Names and memory of the CUDA devices; empty if there is none."""
+    import torch
+
+    properties = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(f"{found.name} ({found.total_memory / 2**30:.0f} GiB)" for found in properties)
+
+
 def machine_words() -> str:
     """One line: processor, cores, memory, accelerators."""
     import torch
@@ -53,5 +61,4 @@ def machine_words() -> str:
         f"{memory / 2**30:.0f} GiB" if memory else "memory unknown",
         f"{torch.get_num_threads()} threads",
     ]
-    parts += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return ", ".join(parts)
+    return ", ".join([*parts, *filter(None, [cuda_words()])])

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vsc_eval.extract import INVALID
 from vsc_eval.stats.bootstrap import cluster_bootstrap
 from vsc_eval.stats.estimate import Estimate
-
-INVALID = "invalid"
-"""The parsed answer of a text in which no option could be found."""
 
 PARTS = ("right_to_wrong", "wrong_to_right", "wrong_to_other", "to_invalid", "from_invalid")
 
