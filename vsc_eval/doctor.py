@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -56,17 +55,19 @@ def _handle(options: argparse.Namespace) -> int:
 
 def examine(*, smoke: bool = True) -> list[Check]:
     """All checks, in the order of the report; the smoke run only where all it needs is there."""
-    checks = [_python(), *_packages(), *_machine(), _torchvision(), _vllm(), _model(), _suite(), _tasks()]
+    checks = [
+        Check("Python", "OK", platform.python_version()),
+        *_packages(),
+        *_machine(),
+        _torchvision(),
+        _vllm(),
+        _model(),
+        _suite(),
+        _tasks(),
+    ]
     if smoke and not any(check.state == "missing" for check in checks):
         checks.append(_guarded("one-item run", _smoke))
     return checks
-
-
-def _python() -> Check:
-    version = platform.python_version()
-    if sys.version_info >= (3, 11):
-        return Check("Python", "OK", version)
-    return Check("Python", "missing", version, "Install Python 3.11 or later.")
 
 
 def _packages() -> list[Check]:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from vsc_eval.extract import INVALID
 from vsc_eval.stats import (
-    INVALID,
     accuracy,
     cluster_bootstrap,
     cluster_standard_error,

@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from vsc_eval.extract import INVALID
 from vsc_eval.harness.run_answers import AnswerTable, Mask
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.stats import INVALID, Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
+from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
 
 Scope = Literal["cell", "task", "level", "all", "on_target", "off_target"]
 

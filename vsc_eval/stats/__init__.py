@@ -1,7 +1,7 @@
 """Statistics on parsed answers: pure functions of numpy arrays; randomness is always an argument."""
 
 from vsc_eval.stats.bootstrap import cluster_bootstrap, cluster_standard_error
-from vsc_eval.stats.drift import INVALID, Drift, drift
+from vsc_eval.stats.drift import Drift, drift
 from vsc_eval.stats.estimate import Estimate
 from vsc_eval.stats.interaction import Interaction, interaction
 from vsc_eval.stats.mcnemar import McNemar, mcnemar
@@ -11,7 +11,6 @@ from vsc_eval.stats.streams import stream
 from vsc_eval.stats.wilson import wilson_interval
 
 __all__ = [
-    "INVALID",
     "Drift",
     "Estimate",
     "Interaction",
