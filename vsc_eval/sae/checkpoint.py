@@ -10,17 +10,16 @@ from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.sae.tensors import write_tensors
-from vsc_eval.specs import Spec
 
 
-def save_checkpoint(path: Path, cfg: Spec, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
-    """Write `path` in one step: a killed run leaves the old file or the new one, never a part. Raises BackendError."""
-    metadata = {"config": cfg.model_dump_json(), "numbers": json.dumps(numbers)}
+def save_checkpoint(path: Path, identity: str, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
+    """Write `path` in one step: a killed run leaves the old file or the new one. Raises BackendError."""
+    metadata = {"identity": identity, "numbers": json.dumps(numbers)}
     write_tensors(path, tensors, metadata)
 
 
-def load_checkpoint(path: Path, cfg: Spec) -> tuple[dict[str, Tensor], dict[str, int | float]]:
-    """Tensors and numbers of `save_checkpoint`. Raises DataError if damaged, SpecError if `cfg` is another."""
+def load_checkpoint(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, int | float]]:
+    """What `save_checkpoint` wrote. Raises DataError if it is damaged, SpecError if `identity` is another run's."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -29,7 +28,7 @@ def load_checkpoint(path: Path, cfg: Spec) -> tuple[dict[str, Tensor], dict[str,
         raise DataError(
             f"The checkpoint {path} cannot be read: {error}.", mend="Delete it to start from the beginning."
         ) from error
-    if metadata.get("config") != cfg.model_dump_json():
+    if metadata.get("identity") != identity:
         raise SpecError(
             f"The checkpoint {path} is of a run with other settings.",
             mend="Repeat the settings of that run, delete the file, or choose another output folder.",

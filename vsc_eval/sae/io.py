@@ -81,7 +81,7 @@ def load_sae(folder: Path, *, d_model: int | None = None) -> SAE:
 
 
 def check_width(cfg: SAEConfig, d_model: int | None) -> None:
-    """Raises DataError naming both widths if an SAE of `cfg` does not fit a stream of width `d_model`; None: no check."""
+    """Raises DataError, naming both widths, unless an SAE of `cfg` reads streams of width `d_model` (None: unknown)."""
     if d_model is not None and cfg.d_in != d_model:
         raise DataError(
             f"The SAE has width {cfg.d_in}, but the model's residual stream has width {d_model}.",

@@ -167,6 +167,7 @@ def train_sae(
     stream: TokenStream,
     cfg: TrainConfig,
     *,
+    stream_id: str = "",
     checkpoint: Path | None = None,
     checkpoint_every: int = 100,
     callback: Callable[[TrainProgress], None] | None = None,
@@ -175,12 +176,13 @@ def train_sae(
 
     With `checkpoint` the whole state is written to that file every `checkpoint_every` steps; a run that finds the file
     continues from it and ends at the same numbers as an uninterrupted one. Raises DataError if the stream holds fewer
-    tokens than one batch or is constant, SpecError if the checkpoint belongs to another configuration.
+    tokens than one batch or is constant, SpecError if the checkpoint is of another configuration or `stream_id`.
     """
+    identity = f"{cfg.model_dump_json()} {stream_id}"
     generator = torch_generator("sae mixing", cfg.seed)
     capacity = max(cfg.mix_tokens, 2 * cfg.batch_size)
     buffer = MixBuffer(stream, capacity=capacity, batch_size=cfg.batch_size, generator=generator)
-    saved = load_checkpoint(checkpoint, cfg) if checkpoint is not None and checkpoint.exists() else None
+    saved = load_checkpoint(checkpoint, identity) if checkpoint is not None and checkpoint.exists() else None
     if saved is None:
         sample = buffer.peek()
         if len(sample) < cfg.batch_size:
@@ -198,7 +200,7 @@ def train_sae(
             n_dead = int(state.dead().sum())
             callback(TrainProgress(state.step, state.step * cfg.batch_size, state.fvu, n_dead, lr))
         if checkpoint is not None and (state.step % checkpoint_every == 0 or state.step == state.n_steps):
-            save_checkpoint(checkpoint, cfg, *_snapshot(state, buffer))
+            save_checkpoint(checkpoint, identity, *_snapshot(state, buffer))
     return TrainResult(state.folded(), state.step * cfg.batch_size, int(state.dead().sum()), state.fvu)
 
 

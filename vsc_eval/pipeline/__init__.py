@@ -1,0 +1,1 @@
+"""The steps before a sweep: harvest activations, train an SAE, select feature sets."""

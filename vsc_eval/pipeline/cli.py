@@ -1,0 +1,182 @@
+"""`vsc-eval sae train` and `vsc-eval sae select`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from vsc_eval.errors import SpecError
+from vsc_eval.specs import EditSpec, Spec, parse_condition
+
+if TYPE_CHECKING:
+    from vsc_eval.pipeline.sae_select import Selected
+
+_SCORES = {"auroc": "auroc", "diff": "diff_of_means", "freq": "frequency_gap"}
+_POSITIONS = ("image", "text", "last", "all")
+
+S = TypeVar("S", bound=Spec)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Mount `sae` on the main command line."""
+    sae = subparsers.add_parser("sae", help="train a sparse autoencoder, select feature sets")
+    commands = sae.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
+    _add_train(commands.add_parser("train", help="train a Top-K SAE on one decoder layer"))
+    _add_select(commands.add_parser("select", help="choose one feature set per task and judge the SAE"))
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="vsc-tiny, a path or a hub id")
+    parser.add_argument("--revision", help="revision on the hub")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="benchmark tasks; all unless given")
+    parser.add_argument(
+        "--items-per-cell", type=int, help="items of each task and level; the split's size unless given"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, help="prompts a model forward")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.add_argument("--layer", type=int, required=True, help="decoder layer whose output is learnt, from 0")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the SAE")
+    parser.add_argument("--d-sae", type=int, default=1024, help="number of features")
+    parser.add_argument("--k", type=int, default=16, help="active features a token")
+    parser.add_argument("--tokens", type=int, default=1_500_000, help="tokens to train on")
+    parser.add_argument("--positions", choices=_POSITIONS, default="all", help="tokens whose activations are learnt")
+    parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order")
+    parser.set_defaults(handler=run_train)
+
+
+def _add_select(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.add_argument("--sae", type=Path, required=True, help="folder of the SAE")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the suite")
+    parser.add_argument("--score", choices=tuple(_SCORES), default="auroc", help="what a feature is ranked by")
+    parser.add_argument(
+        "--pooling", choices=("mean", "max", "fired"), default="mean", help="tokens -> one value an item"
+    )
+    parser.add_argument("--m", type=int, default=16, help="features a set")
+    parser.add_argument("--min-freq", type=float, default=0.05, help="share of a task's items a feature must fire on")
+    parser.add_argument("--shared", action="store_true", help="let a feature be in the sets of several tasks")
+    parser.add_argument("--edit", help="default edit of the suite, for example scale=2:image; scale=2 unless given")
+    parser.set_defaults(handler=run_select)
+
+
+def _build(model: type[S], **values: Any) -> S:
+    """A spec from options; a value that it refuses is named in a SpecError."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(map(str, first["loc"])) or "options"
+        raise SpecError(f"{option}: {first['msg']}.", mend="Change that option.") from error
+
+
+def _common(args: argparse.Namespace) -> dict[str, Any]:
+    common = {"model": args.model, "revision": args.revision, "batch_size": args.batch_size}
+    if args.tasks:
+        common["tasks"] = tuple(args.tasks)
+    return {**common, "items_per_cell": args.items_per_cell}
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Handler of `vsc-eval sae train`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from vsc_eval.pipeline.sae_train import SAETrainSpec, train_sae_for
+    from vsc_eval.sae.train import TrainConfig, TrainProgress
+
+    train = _build(TrainConfig, d_sae=args.d_sae, k=args.k, n_tokens=args.tokens, lr=args.lr, seed=args.seed)
+    spec = _build(SAETrainSpec, layer=args.layer, positions=args.positions, train=train, **_common(args))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("harvesting", total=args.tokens)
+
+        def show(step: TrainProgress) -> None:
+            text = f"fvu {step.fvu:.3f}, dead {step.n_dead}"
+            bar.update(task, completed=step.n_tokens, description=text)
+
+        result = train_sae_for(spec, args.out, callback=show)
+    if result is None:
+        print(f"{args.out} holds this SAE already; nothing to do.")
+    else:
+        print(
+            f"{args.out}: {result.n_tokens:,} tokens, FVU {result.final_fvu:.4f} on the last batch, "
+            f"{result.n_dead} of {args.d_sae} features dead."
+        )
+    return 0
+
+
+def _default_edit(text: str | None) -> EditSpec | None:
+    if text is None:
+        return None
+    return parse_condition(f"set:{text}", EditSpec(kind="scale", value=2.0)).edit
+
+
+def run_select(args: argparse.Namespace) -> int:
+    """Handler of `vsc-eval sae select`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from vsc_eval.interventions.select import SelectionRule
+    from vsc_eval.pipeline.sae_select import SelectSpec, select_sets
+
+    rule = _build(
+        SelectionRule,
+        score=_SCORES[args.score],
+        pooling=args.pooling,
+        m=args.m,
+        min_frequency=args.min_freq,
+        exclusive=not args.shared,
+    )
+    spec = _build(SelectSpec, rule=rule, default_edit=_default_edit(args.edit), **_common(args))
+    with Progress(console=Console(stderr=True)) as bar:
+        stages: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.advance(stages[stage], done)
+
+        selected = select_sets(spec, args.sae, args.out, progress=show)
+    _print(selected)
+    return 0
+
+
+def _print(selected: Selected) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    figures, splice = selected.quality.reconstruction, selected.quality.splice
+    quality = Table(title=f"SAE on the '{selected.quality.split}' split, layer {selected.suite.layer}")
+    for column in ("figure", "value", "n"):
+        quality.add_column(column)
+    tokens, items = f"{figures.n_tokens:,} tokens", f"{splice.n_items:,} items"
+    fvu = "undefined (constant activations)" if figures.fvu is None else f"{figures.fvu:.4f}"
+    quality.add_row("fraction of variance unexplained", fvu, tokens)
+    quality.add_row("dead features", f"{figures.n_dead} of {figures.d_sae}", tokens)
+    quality.add_row("mean L0", f"{figures.mean_l0:.2f}", tokens)
+    quality.add_row("loss, plain -> spliced (nats)", f"{splice.loss_plain:.4f} -> {splice.loss_spliced:.4f}", items)
+    quality.add_row(
+        "accuracy, plain -> spliced", f"{splice.accuracy_plain:.3f} -> {splice.accuracy_spliced:.3f}", items
+    )
+    sets = Table(title=f"Feature sets in {selected.path}")
+    for column in ("set", "features", "best score", "worst score", "first indices"):
+        sets.add_column(column)
+    for chosen in selected.suite.sets:
+        first = ", ".join(map(str, chosen.indices[:6]))
+        best, worst = f"{chosen.scores[0]:.3f}", f"{chosen.scores[-1]:.3f}"
+        sets.add_row(chosen.name, str(len(chosen.indices)), best, worst, first)
+    console = Console()
+    console.print(quality)
+    console.print(sets)
