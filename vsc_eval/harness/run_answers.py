@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ class AnswerTable:
     items: tuple[ItemInfo, ...]
     answers: Mapping[str, tuple[str, ...]]
     readings: Mapping[str, tuple[Reading, ...]]
+    _margins: dict[str, tuple[float | None, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         assert BASELINE in self.answers
@@ -62,14 +63,18 @@ class AnswerTable:
 
     def margin_change(self, condition: str, mask: Mask) -> float | None:
         """Mean change of the gold letter's margin (its log-probability less the best other's), nats."""
-        changes = []
-        for keep, item, base, cond in zip(
-            mask, self.items, self.readings[BASELINE], self.readings[condition], strict=True
-        ):
-            before, after = margin(base.option_logprobs, item.gold_index), margin(cond.option_logprobs, item.gold_index)
-            if keep and before is not None and after is not None:
-                changes.append(after - before)
-        return mean(changes)
+        before, after = self.margins(BASELINE), self.margins(condition)
+        pairs = zip(mask, before, after, strict=True)
+        return mean([c - b for keep, b, c in pairs if keep and b is not None and c is not None])
+
+    def margins(self, condition: str) -> tuple[float | None, ...]:
+        """The gold letter's margin of every item."""
+        if condition not in self._margins:
+            self._margins[condition] = tuple(
+                margin(reading.option_logprobs, item.gold_index)
+                for item, reading in zip(self.items, self.readings[condition], strict=True)
+            )
+        return self._margins[condition]
 
 
 def mean(values: Sequence[float]) -> float | None:
