@@ -186,6 +186,7 @@ def test_standard_error_agrees_with_the_plain_one_without_clusters() -> None:
 def test_detectable_difference_is_found_with_the_power_it_promises() -> None:
     """A difference of that size, measured with that standard error, is significant in 80% of normal draws."""
     effect = detectable_difference(0.03)
+    assert effect is not None
     assert effect == pytest.approx(2.8016 * 0.03, rel=1e-4)
     draws = np.random.default_rng(0).normal(effect, 0.03, size=20_000)
     assert np.mean(np.abs(draws) > 1.96 * 0.03) == pytest.approx(0.8, abs=0.01)
