@@ -22,7 +22,14 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 DEMO_CONDITIONS := baseline
 
-.PHONY: demo test check lint types format setup constraints clean
+.PHONY: help demo test check lint types format setup constraints clean
+
+help:
+	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
+	@echo "make test    all tests"
+	@echo "make check   lint, format, types and all tests: the gate before a commit"
+	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
+	@echo "make format  mend lint and format; make clean removes the environment and caches"
 
 demo: $(STAMP)
 	rm -rf runs/demo
