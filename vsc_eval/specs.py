@@ -5,11 +5,13 @@ Every spec round-trips through YAML and has a content hash, which the answer sto
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,7 +35,7 @@ class Spec(BaseModel):
 
 
 class NormMatch(Spec):
-    """Rescale a union's delta, token by token, to a norm taken from its single sets' deltas (statistics: norm-matched union)."""
+    """Rescale a union's delta, token by token, to a norm taken from its single sets' deltas."""
 
     reference: Literal["mean", "max"] = "mean"
     """`mean`: mean of the L2 norms of the single sets' deltas at that token; `max`: the larger of them."""
@@ -42,12 +44,13 @@ class NormMatch(Spec):
 class EditSpec(Spec):
     """What is done to the residual stream h at one decoder layer. The delta is added to h; the SAE's error term stays.
 
-    scale: delta = sum_S (value - 1) z_i W_dec[i];  ablate: the same with value 0;  clamp: delta = sum_S (value - z_i) W_dec[i];
+    scale: delta = sum_S (value - 1) z_i W_dec[i];  ablate: the same with value 0;
+    clamp: delta = sum_S (value - z_i) W_dec[i], whether the features fired or not;
     add: delta = value * sum_S W_dec[i] (unit decoder rows), whatever z is.
     """
 
     kind: Literal["scale", "ablate", "clamp", "add"] = "scale"
-    value: float | None = None
+    value: float | None = Field(default=None, allow_inf_nan=False)
     """alpha for `scale`, target activation for `clamp`, coefficient for `add`; must be absent for `ablate`."""
     positions: Literal["image", "text", "last", "all"] = "all"
     """Which prompt tokens are edited. `last` is the last prompt token."""
@@ -95,17 +98,21 @@ class FeatureSet(Spec):
     task: str | None = None
     """The benchmark task the set was selected for: drift on this task is on target, on the others off target."""
     provenance: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
-    scores: tuple[float, ...] = ()
+    scores: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
     """The selection score of each index, in the order of `indices`."""
 
     @model_validator(mode="after")
     def _indices_ok(self) -> Self:
         if not _NAME.match(self.name):
             raise ValueError(f"set name {self.name!r} may hold letters, digits, `_`, `-` and `.` only")
+        if self.name == BASELINE:
+            raise ValueError(f"no feature set can be named `{BASELINE}`: that is the condition without an edit")
         if not self.indices:
             raise ValueError(f"feature set {self.name!r} has no indices")
         if min(self.indices) < 0 or len(set(self.indices)) != len(self.indices):
             raise ValueError(f"feature set {self.name!r}: indices must be distinct and >= 0")
+        if self.scores and len(self.scores) != len(self.indices):
+            raise ValueError(f"feature set {self.name!r} has {len(self.indices)} indices but {len(self.scores)} scores")
         return self
 
 
@@ -122,21 +129,26 @@ class InterventionSuite(Spec):
     default_edit: EditSpec
     sets: tuple[FeatureSet, ...]
 
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = [s.name for s in self.sets]
+        if len(set(names)) != len(names):
+            raise ValueError("two feature sets have the same name")
+        return self
+
     def get(self, name: str) -> FeatureSet:
         """The set of that name; raises SpecError naming the known ones."""
         for feature_set in self.sets:
             if feature_set.name == name:
                 return feature_set
-        raise SpecError(
-            f"Unknown feature set '{name}'.", mend=f"Known sets: {', '.join(s.name for s in self.sets)}."
-        )
+        raise SpecError(f"Unknown feature set '{name}'.", mend=known_names("sets", name, [s.name for s in self.sets]))
 
 
 class SweepSpec(Spec):
     """`--spec FILE`: conditions written out in full."""
 
     schema_version: Literal[1] = 1
-    conditions: tuple[ConditionSpec, ...]
+    conditions: tuple[ConditionSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -149,25 +161,87 @@ class SweepSpec(Spec):
 S = TypeVar("S", bound=Spec)
 
 
+def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
+    """The mend for an unknown name: the closest known one, if any is close, and all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(wrong, known, n=1)
+    guess = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{guess}Known {what}: {', '.join(known) or 'none'}."
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
+    """Keys that `model` knows at a place inside it, given as field names and list positions."""
+    for part in path:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _model_in(model.model_fields[part].annotation)
+            if inner is not None:
+                model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as `tuple[Model, ...]` or `Model | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(argument) for argument in get_args(annotation))
+    return next((model for model in found if model is not None), None)
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """`sets[0].indices` from ("sets", 0, "indices")."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "top level"
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: str) -> SpecError:
+    """The first thing wrong with an input as a SpecError that names the place, the mistake and the mend.
+
+    A misspelt key comes before the missing one that it causes.
+    """
+    errors = error.errors(include_url=False)
+    misspelt = next((e for e in errors if e["type"] == "extra_forbidden"), None)
+    if misspelt is not None:
+        *parents, key = misspelt["loc"]
+        inside = f" in '{_place(parents)}'" if parents else ""
+        return SpecError(
+            f"{source}: unknown key '{key}'{inside}.",
+            mend=known_names("keys", str(key), _keys_at(model, parents)),
+        )
+    first = errors[0]
+    if first["type"] == "missing":
+        *parents, key = first["loc"]
+        inside = f" in '{_place(parents)}'" if parents else ""
+        return SpecError(f"{source}: the key '{key}' is missing{inside}.", mend="Add it.")
+    message = first["msg"].removeprefix("Value error, ")
+    return SpecError(f"{source}: at '{_place(first['loc'])}': {message}.", mend="Mend that entry.")
+
+
 def load_yaml_spec(path: Path, model: type[S]) -> S:
     """Read a YAML file into `model`; raises SpecError naming file, key and mend."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # a SafeLoader
     except FileNotFoundError as error:
         raise SpecError(f"There is no file {path}.", mend="Check the path.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}", mend="Mend the file at that place.") from error
+        raise SpecError(f"{path} cannot be read as YAML: {error}.", mend="Mend the file at that place.") from error
+    if not isinstance(raw, dict):
+        found = "is empty" if raw is None else f"holds a {type(raw).__name__} where keys and values are expected"
+        raise SpecError(f"{path} {found}.", mend=f"Its keys are: {', '.join(model.model_fields)}.")
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields)
-            raise SpecError(
-                f"{path}: unknown key '{where}'.", mend=f"Check its spelling; top-level keys are: {known}."
-            ) from error
-        raise SpecError(f"{path}: at '{where}': {first['msg']}.", mend="Mend that entry.") from error
+        raise explain(error, model, str(path)) from error
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
@@ -187,15 +261,22 @@ def _number(text: str, expression: str) -> float:
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:prefill]`.
 
-    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; what is left out comes from `default_edit`. The expression is the
-    condition's name. Raises SpecError.
+    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; what is left out comes from `default_edit`, whose norm matching
+    applies to unions only. The expression is the condition's name. Raises SpecError.
     """
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:
         if modifiers:
             raise SpecError(f"'{expression}': the baseline takes no edit.", mend=f"Write `{BASELINE}` alone.")
         return ConditionSpec(name=BASELINE)
+    sets = tuple(name.strip() for name in head.split("+"))
+    if not all(sets):
+        raise SpecError(
+            f"Condition '{expression}' names an empty feature set.", mend="Write for example `counting+logic:scale=2`."
+        )
     edit = default_edit.model_dump()
+    if len(sets) < 2:
+        edit["norm_match"] = None
     for modifier in modifiers:
         key, _, value = modifier.partition("=")
         if key == "ablate" and not value:
@@ -214,6 +295,7 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
                 mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean or norm=max.",
             )
     try:
-        return ConditionSpec(name=expression.strip(), sets=tuple(head.split("+")), edit=EditSpec.model_validate(edit))
+        return ConditionSpec(name=expression.strip(), sets=sets, edit=EditSpec.model_validate(edit))
     except ValidationError as error:
-        raise SpecError(f"Condition '{expression}': {error.errors()[0]['msg']}.", mend="Mend the condition.") from error
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise SpecError(f"Condition '{expression}': {message}.", mend="Mend the condition.") from error

@@ -19,7 +19,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.interventions.suite import check_indices
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE, SparseCodes
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet
+from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, known_names
 
 BASELINE_HASH = "baseline"
 
@@ -87,7 +87,7 @@ def compile_condition(
         if name not in suite_sets:
             raise SpecError(
                 f"Unknown feature set '{name}' in condition '{spec.name}'.",
-                mend=f"Known sets: {', '.join(suite_sets) or 'none'}.",
+                mend=known_names("sets", name, suite_sets),
             )
         check_indices(suite_sets[name], sae.cfg.d_sae)
         members.append(torch.tensor(sorted(suite_sets[name].indices)))
@@ -154,10 +154,12 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
     if edit.kind == "add":
         rows = torch.nn.functional.normalize(rows, dim=-1)
     with torch.autocast(device_type=h.device.type, enabled=False):
-        n_features, k = len(condition.union), codes.indices.shape[-1]
+        n_features = len(condition.union)
         # The extra column takes in the features outside the union and is cut off.
-        z = codes.values.new_zeros(codes.values.numel() // k, n_features + 1)
-        z.scatter_(-1, condition.slots[codes.indices.reshape(-1, k)], codes.values.reshape(-1, k))
+        k = codes.indices.shape[-1]
+        indices, values = codes.indices.reshape(-1, k), codes.values.reshape(-1, k)
+        z = values.new_zeros(len(values), n_features + 1)
+        z.scatter_(-1, condition.slots[indices], values)
         coefficients = _coefficients(edit, z[:, :n_features])
         delta = coefficients @ rows
         if edit.norm_match is not None:

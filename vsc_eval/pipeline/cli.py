@@ -66,7 +66,7 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=run_select)
 
 
-def _build(model: type[S], **values: Any) -> S:
+def _build(model: type[S], /, **values: Any) -> S:
     """A spec from options; a value that it refuses is named in a SpecError."""
     try:
         return model(**values)
