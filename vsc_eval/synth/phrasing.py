@@ -1,8 +1,8 @@
 """Every word that a prompt can hold: question templates, option texts and the prompt around them.
 
 Each task has five templates: the first `MAIN_TEMPLATES` are used everywhere, the others are held out for checks that
-must not be passed by recognising a question's words. The functions take plain parameters, so that other questions about the
-same scenes can be asked in the same words.
+must not be passed by recognising a question's words. The functions take plain parameters, so that other questions
+about the same scenes can be asked in the same words.
 """
 
 from __future__ import annotations

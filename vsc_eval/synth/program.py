@@ -1,8 +1,8 @@
 """Questions as programs over a scene, and the one executor that answers all of them.
 
 A program is JSON: a dict with an `op` and its arguments, nested. Sets of objects come from `filter`, single objects
-from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `exists`, `all`, `none`, `and`, `or`, `not` and
-`which`. The builders below are the only place that writes the keys.
+from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `exists`, `all`, `none`, `and`, `or`,
+`not` and `which`. The builders below are the only place that writes the keys.
 """
 
 from __future__ import annotations

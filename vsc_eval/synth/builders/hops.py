@@ -1,7 +1,7 @@
 """Start at X, move about a full grid: what colour is there?
 
-The four scenes exchange the target's colour with another cell's. The options hold the start's colour and the colours passed on the way. Exchanging keeps the number of objects of every
-colour the same in all four scenes.
+The four scenes exchange the target's colour with another cell's. The options hold the start's colour and the colours
+passed on the way. Exchanging keeps the number of objects of every colour the same in all four scenes.
 """
 
 from __future__ import annotations

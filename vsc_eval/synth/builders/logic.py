@@ -1,7 +1,9 @@
 """Which statement is true? Statements are built over a few facts, each of which one object makes true or false.
 
-A world is one assignment of the facts. Statements are drawn until each of the four is the only true one in some world;
-worlds that change few objects are preferred.
+A world is one assignment of the facts. Statements are drawn one after the other so that each is the only true one in
+some world. Where two or three facts are joined, at least one statement holds an `or`: left to chance, nearly all would
+be `and`, since a statement that is true in few worlds is more easily the only true one. Of the worlds that fit, those
+that change few objects are taken.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _N_WORLDS = 1 << _N_FACTS
 _EVERY = (1 << _N_WORLDS) - 1
 _FACT_TABLES = [sum(1 << w for w in range(_N_WORLDS) if w >> f & 1) for f in range(_N_FACTS)]
 """Truth tables as bit masks over the 16 worlds; bit w of table f says whether fact f holds in world w."""
-_TRIES = 400
+_TRIES = 60
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,22 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Statement:
-    text: str
-    check: Program
-    table: int
+class Plan:
+    """A statement before it is put into words: (fact, affirmed?) of each atom, and how they are joined.
+
+    `strict` joins all atoms by `and`; otherwise two atoms are joined by `or`, and of three the last two.
+    """
+
+    atoms: tuple[tuple[int, bool], ...]
+    strict: bool
+
+    def table(self) -> int:
+        """The worlds in which the statement is true, as a bit mask."""
+        tables = [_FACT_TABLES[fact] ^ (0 if positive else _EVERY) for fact, positive in self.atoms]
+        joined = tables[-1]
+        for i, table in enumerate(reversed(tables[:-1])):
+            joined = joined & table if self.strict or i else joined | table
+        return joined
 
 
 def _exists_fact(kind: Kind, near_miss: Kind) -> Fact:
@@ -106,63 +120,65 @@ def _facts(stream: Stream, knobs: LogicKnobs) -> tuple[list[Fact], list[Kind]]:
     return facts, fixed
 
 
-def _statement(stream: Stream, facts: list[Fact], indices: list[int]) -> Statement:
-    """A statement over the facts at `indices` (1, 2 or 3 of them), each affirmed or denied at random."""
-    texts, checks, tables = [], [], []
-    for index in indices:
-        positive = bool(stream.below(2))
-        texts.append(facts[index].text(positive))
-        checks.append(facts[index].check(positive))
-        tables.append(_FACT_TABLES[index] if positive else _EVERY ^ _FACT_TABLES[index])
-    first = bool(stream.below(2))
-    match len(indices), first:
+def _say(plan: Plan, facts: list[Fact]) -> tuple[str, Program]:
+    """Text and program of a planned statement."""
+    texts = [facts[fact].text(positive) for fact, positive in plan.atoms]
+    checks = [facts[fact].check(positive) for fact, positive in plan.atoms]
+    match len(texts), plan.strict:
         case 1, _:
-            return Statement(texts[0], checks[0], tables[0])
+            return texts[0], checks[0]
         case 2, True:
-            return Statement(phrasing.both(*texts), program.and_(checks), tables[0] & tables[1])
+            return phrasing.both(*texts), program.and_(checks)
         case 2, False:
-            return Statement(phrasing.either(*texts), program.or_(checks), tables[0] | tables[1])
+            return phrasing.either(*texts), program.or_(checks)
         case _, True:
-            return Statement(phrasing.all_three(*texts), program.and_(checks), tables[0] & tables[1] & tables[2])
+            return phrasing.all_three(*texts), program.and_(checks)
         case _:
-            check = program.and_([checks[0], program.or_(checks[1:])])
-            return Statement(phrasing.one_and_either(*texts), check, tables[0] & (tables[1] | tables[2]))
+            return phrasing.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
 
 
-def _worlds(stream: Stream, statements: list[Statement]) -> list[int] | None:
-    """For each statement a world in which it alone is true, near to the first one's; None if there is none."""
-    tables = [s.table for s in statements]
+def _plan(stream: Stream, n_atoms: int, strict: bool) -> Plan:
+    facts = stream.sample(range(_N_FACTS), n_atoms)
+    return Plan(tuple((fact, bool(stream.below(2))) for fact in facts), strict)
+
+
+def _alone(tables: list[int]) -> list[int]:
+    """For each statement the worlds in which it is true and no other one is."""
+    once, twice = 0, 0
+    for table in tables:
+        twice |= once & table
+        once |= table
+    return [table & ~twice for table in tables]
+
+
+def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
+    """Four plans and a world for each. Raises CrowdedError if chance gives none."""
+    plans: list[Plan] = []
+    tables: list[int] = []
+    for _ in range(_TRIES):
+        plan = _plan(stream, n_atoms, bool(plans) and bool(stream.below(2)))
+        table = plan.table()
+        if not all(_alone([*tables, table])):
+            continue
+        plans.append(plan)
+        tables.append(table)
+        if len(plans) == 4:
+            break
+    else:
+        raise CrowdedError
+    order = stream.shuffled(range(4))
     worlds: list[int] = []
-    for i, table in enumerate(tables):
-        rest = 0
-        for j, other_table in enumerate(tables):
-            if j != i:
-                rest |= other_table
-        alone = table & ~rest
-        if not alone:
-            return None
+    for alone in (_alone(tables)[i] for i in order):
         candidates = stream.shuffled([w for w in range(_N_WORLDS) if alone >> w & 1])
         worlds.append(min(candidates, key=lambda w: (w ^ worlds[0]).bit_count()) if worlds else candidates[0])
-    return worlds
-
-
-def _draw(stream: Stream, facts: list[Fact], n_atoms: int) -> tuple[list[Statement], list[int]]:
-    for _ in range(_TRIES):
-        if n_atoms == 1:
-            chosen = [[f] for f in stream.shuffled(range(_N_FACTS))]
-        else:
-            chosen = [stream.sample(range(_N_FACTS), n_atoms) for _ in range(4)]
-        statements = [_statement(stream, facts, indices) for indices in chosen]
-        worlds = _worlds(stream, statements)
-        if worlds is not None:
-            return statements, worlds
-    raise CrowdedError
+    return [plans[i] for i in order], worlds
 
 
 def build(context: Context, knobs: LogicKnobs) -> Draft:
     stream = context.stream
     facts, fixed = _facts(stream, knobs)
-    statements, worlds = _draw(stream, facts, knobs.n_atoms)
+    plans, worlds = _draw(stream, knobs.n_atoms)
+    statements = [_say(plan, facts) for plan in plans]
     extents = sizes(context, knobs, knobs.n_objects)
     points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
     scenes = []
@@ -174,8 +190,8 @@ def build(context: Context, knobs: LogicKnobs) -> Draft:
         intermediates.append({"facts": {fact.text(True): truth for fact, truth in zip(facts, truths, strict=True)}})
     return Draft(
         question=phrasing.logic_question,
-        options=[s.text for s in statements],
-        program=program.which([s.check for s in statements]),
+        options=[text for text, _ in statements],
+        program=program.which([check for _, check in statements]),
         scenes=scenes,
         intermediates=intermediates,
         kinds=["false_statement"] * 4,
