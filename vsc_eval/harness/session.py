@@ -1,0 +1,186 @@
+"""One model, several conditions, one answer store: what every way of running the benchmark asks for answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from vsc_eval.errors import SpecError
+from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
+from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.records import Reading
+from vsc_eval.specs import BASELINE, ConditionSpec, parse_condition
+from vsc_eval.store import AnswerStore, answer_key
+from vsc_eval.vlm.engine import Engine, GenSettings, Mode
+from vsc_eval.vlm.load import LoadedVLM
+from vsc_eval.vlm.prompts import Prompt
+
+Progress = Callable[[int, int], None]
+"""Called with (answers computed so far, answers to compute) in one call of `readings`; stored ones count in neither."""
+
+DEFAULT_BATCH_SIZE = 16
+_BATCHES_PER_CHUNK = 2
+
+
+class Session:
+    """`conditions` maps names to compiled conditions, None being the baseline, which is always there.
+
+    Every chunk of prompts is asked under all conditions in one pass of the engine and is committed to the store before
+    the next begins, so an interrupted run loses one chunk.
+    """
+
+    def __init__(
+        self,
+        *,
+        vlm: LoadedVLM,
+        engine: Engine,
+        store: AnswerStore,
+        conditions: Mapping[str, CompiledCondition | None],
+        settings: GenSettings,
+        progress: Progress | None = None,
+    ) -> None:
+        self.vlm = vlm
+        self.engine = engine
+        self.store = store
+        self.settings = settings
+        self.progress = progress
+        self.conditions: dict[str, CompiledCondition | None] = {
+            BASELINE: None,
+            **{name: None if c is None or c.is_baseline else c for name, c in conditions.items()},
+        }
+
+    def key(self, prompt: Prompt, condition: str, settings: GenSettings) -> str:
+        """The store's key of one answer."""
+        compiled = self.conditions[condition]
+        return answer_key(
+            model_fingerprint=self.vlm.fingerprint,
+            condition_hash=BASELINE_HASH if compiled is None else compiled.content_hash,
+            prompt_hash=prompt.prompt_hash,
+            image_hash=prompt.image_hash,
+            settings_hash=_settings_hash(settings),
+        )
+
+    def readings(
+        self,
+        prompts: Sequence[Prompt],
+        condition_names: Sequence[str],
+        *,
+        settings: GenSettings | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, list[Reading]]:
+        """The readings of `prompts` under each of `condition_names`, in order.
+
+        What the store lacks is computed for all conditions of the session, named or not. Raises SpecError for a name
+        that is no condition of the session.
+        """
+        for name in condition_names:
+            if name not in self.conditions:
+                raise SpecError(f"Unknown condition '{name}'.", mend=f"This session has: {', '.join(self.conditions)}.")
+        settings = settings or self.settings
+        keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in self.conditions}
+        self._fill(prompts, keys, settings, progress or self.progress)
+        stored = self.store.get_many(key for name in condition_names for key in keys[name])
+        return {name: [stored[key] for key in keys[name]] for name in condition_names}
+
+    def _fill(
+        self,
+        prompts: Sequence[Prompt],
+        keys: Mapping[str, Sequence[str]],
+        settings: GenSettings,
+        progress: Progress | None,
+    ) -> None:
+        groups = self._missing(prompts, keys)
+        total = sum(len(names) * len(rows) for names, rows in groups)
+        done = 0
+        size = self.engine.batch_size * _BATCHES_PER_CHUNK
+        for names, rows in groups:
+            for start in range(0, len(rows), size):
+                chunk = rows[start : start + size]
+                answers = self.engine.read(
+                    [prompts[row] for row in chunk], [self.conditions[name] for name in names], settings
+                )
+                self.store.put_many(
+                    {
+                        keys[name][row]: reading
+                        for name, column in zip(names, answers, strict=True)
+                        for row, reading in zip(chunk, column, strict=True)
+                    }
+                )
+                done += len(names) * len(chunk)
+                if progress:
+                    progress(done, total)
+
+    def _missing(
+        self, prompts: Sequence[Prompt], keys: Mapping[str, Sequence[str]]
+    ) -> list[tuple[tuple[str, ...], list[int]]]:
+        """(conditions, rows that lack an answer under exactly these).
+
+        Of conditions with the same content and of prompts that are asked twice, only the first is computed.
+        """
+        known = set(self.store.get_many(key for column in keys.values() for key in column))
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for row in range(len(prompts)):
+            names = []
+            for name in self.conditions:
+                if keys[name][row] not in known:
+                    known.add(keys[name][row])
+                    names.append(name)
+            if names:
+                groups[tuple(names)].append(row)
+        return list(groups.items())
+
+
+def _settings_hash(settings: GenSettings) -> str:
+    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def open_session(
+    vlm: LoadedVLM,
+    expressions: Sequence[str | ConditionSpec] = (),
+    *,
+    suite: str | Path | LoadedSuite | None = None,
+    settings: GenSettings | None = None,
+    store: AnswerStore | None = None,
+    batch_size: int | None = None,
+    memory_budget_bytes: int | None = None,
+    mode: Mode = "auto",
+    progress: Progress | None = None,
+) -> Session:
+    """A session of `vlm` under the baseline and the given conditions.
+
+    `expressions` are condition expressions ("counting+logic:scale=2") or specs. `suite` defaults to the one named like
+    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory. Raises SpecError
+    or DataError for what does not fit.
+    """
+    wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
+    loaded: LoadedSuite | None = None
+    conditions: dict[str, CompiledCondition | None] = {}
+    if wanted:
+        d_model = vlm.decoder.d_model
+        loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite or Path(vlm.name).name, d_model=d_model)
+        for entry in wanted:
+            spec = entry if isinstance(entry, ConditionSpec) else parse_condition(entry, loaded.spec.default_edit)
+            conditions[spec.name] = compile_condition(
+                spec, loaded.sets, loaded.sae, loaded.spec.layer, d_model=d_model
+            ).to(vlm.device)
+    engine = Engine(
+        vlm,
+        sae=loaded.sae if loaded else None,
+        layer=loaded.spec.layer if loaded else None,
+        batch_size=batch_size or DEFAULT_BATCH_SIZE,
+        memory_budget_bytes=memory_budget_bytes,
+        mode=mode,
+    )
+    return Session(
+        vlm=vlm,
+        engine=engine,
+        # An empty store is falsy.
+        store=AnswerStore(":memory:") if store is None else store,
+        conditions=conditions,
+        settings=settings or GenSettings(readout="generate"),
+        progress=progress,
+    )
