@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from vsc_eval.synth import vocabulary
+from vsc_eval.synth import SHAPES, vocabulary
+from vsc_eval.synth.phrasing import plural
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 from vsc_eval.zoo.tokenizer import CHAT_TEMPLATE, build_tokenizer
@@ -66,6 +67,7 @@ def build_model(shape: TinyShape, tokenizer: PreTrainedTokenizerFast, *, seed: i
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(config)
         _initialise(model, shape)
+        _copy_plurals(model, tokenizer)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.do_sample = False
@@ -99,6 +101,15 @@ def _initialise(model: Any, shape: TinyShape) -> None:
     for layer in language.layers[:2]:
         rows = (shape.n_heads // 2) * shape.head_dim
         layer.self_attn.k_proj.weight[:rows] = layer.self_attn.q_proj.weight[:rows]
+
+
+@torch.no_grad()
+def _copy_plurals(model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Start each plural (`circles`) at its singular, which is the word that the vision stage teaches."""
+    embedding = model.get_input_embeddings().weight
+    for shape_word in SHAPES:
+        one, many = tokenizer.convert_tokens_to_ids([shape_word, plural(shape_word)])
+        embedding[many] = embedding[one] + 0.1 * (embedding[many] - embedding[one])
 
 
 def build_processor(shape: TinyShape, tokenizer: PreTrainedTokenizerFast) -> Any:

@@ -52,8 +52,39 @@ class StageSpec(Spec):
     final_lr_fraction: float = 0.05
     """Learning rates fall linearly to this fraction over the last `cooldown_fraction` of the steps."""
     cooldown_fraction: float = 0.4
-    level_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Relative frequency of easy, medium and hard scenes."""
+    level_weights: tuple[int, int, int] = (1, 1, 1)
+    """Relative frequency of easy, medium and hard scenes, in buckets that name no level."""
+
+
+class Bucket(Spec):
+    """A fixed shape of packed questions: `questions` of at most `length` tokens behind each image."""
+
+    length: int
+    questions: int
+    weight: int
+    """Relative frequency among steps."""
+    tasks: tuple[str, ...]
+    """Tasks whose scenes (and own questions) fill the batch."""
+    levels: tuple[str, ...] = ()
+    """Levels of those scenes; empty: all, by the stage's weights."""
+    extra_tasks: tuple[str, ...]
+    """Tasks of the questions that are drawn besides."""
+
+
+_SHORT = ("counting", "spatial_relation", "attribute_query", "comparison", "existence")
+_BUCKETS = (
+    Bucket(length=28, questions=17, weight=10, tasks=_SHORT, extra_tasks=_SHORT),
+    Bucket(
+        length=36,
+        questions=13,
+        weight=5,
+        tasks=("multi_hop",),
+        extra_tasks=("multi_hop", "logic", "existence", "spatial_relation"),
+    ),
+    Bucket(length=36, questions=13, weight=1, tasks=("logic",), levels=("easy",), extra_tasks=("logic", "existence")),
+    Bucket(length=62, questions=8, weight=2, tasks=("logic",), levels=("medium",), extra_tasks=("logic",)),
+    Bucket(length=90, questions=5, weight=2, tasks=("logic",), levels=("hard",), extra_tasks=("logic",)),
+)
 
 
 class TinyConfig(Spec):
@@ -64,9 +95,8 @@ class TinyConfig(Spec):
     seed: int = 0
     shape: TinyShape = TinyShape()
     stages: tuple[StageSpec, ...] = (
-        StageSpec(kind="vision", steps=1000, images_per_step=48),
-        StageSpec(kind="packed", steps=20000, images_per_step=16),
+        StageSpec(kind="vision", steps=400, images_per_step=32),
+        StageSpec(kind="packed", steps=10000, images_per_step=8, warmup_steps=100),
     )
-    text_tokens_per_image: int = 480
-    """Question tokens packed behind each image; several questions share the cost of the image."""
+    buckets: tuple[Bucket, ...] = _BUCKETS
     checkpoint_every_steps: int = 500

@@ -1,0 +1,88 @@
+"""What vsc-tiny is trained on: the letter, and dense targets that shorten the way to it.
+
+The letter alone teaches binding slowly (a few bits a question). Three further targets, all read off the scene, are used in
+training only and leave no parameters behind in the shipped model:
+- objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that words
+  and what they name share directions), its size and its offset from the cell's centre;
+- words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour passed
+  at each hop);
+- pointer: at the last token of each option a later layer scores whether that option is the right one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from vsc_eval.zoo.config import TinyShape
+
+IGNORE = -100
+N_GEOMETRY = 3  # size, x offset, y offset
+
+
+@dataclass(frozen=True)
+class ObjectTargets:
+    """Per image token [B, T]: colour and shape class (IGNORE or the last class: no object), geometry [B, T, 3], present [B, T]."""
+
+    colour: Tensor
+    shape: Tensor
+    geometry: Tensor
+    present: Tensor
+
+
+class AuxiliaryHeads(nn.Module):
+    """Heads that exist in training only.
+
+    Args:
+        colour_ids, shape_ids: token ids of the colour and shape words, in class order.
+        vocabulary: size of the vocabulary, for the word targets.
+    """
+
+    def __init__(self, shape: TinyShape, colour_ids: list[int], shape_ids: list[int], vocabulary: int) -> None:
+        super().__init__()
+        d = shape.d_model
+        self.register_buffer("colour_ids", torch.tensor(colour_ids))
+        self.register_buffer("shape_ids", torch.tensor(shape_ids))
+        self.nothing = nn.Parameter(torch.zeros(2, d))
+        self.temperature = nn.Parameter(torch.tensor(d**-0.5))
+        self.object_norm = nn.LayerNorm(d)
+        self.geometry = nn.Linear(d, N_GEOMETRY)
+        self.word_norm, self.word = nn.RMSNorm(d), nn.Linear(d, vocabulary, bias=False)
+        self.pointer_norm, self.pointer = nn.RMSNorm(d), nn.Linear(d, 1, bias=False)
+        nn.init.normal_(self.word.weight, std=0.02)
+
+    def object_loss(self, image_tokens: Tensor, embedding: Tensor, targets: ObjectTargets) -> tuple[Tensor, Tensor]:
+        """image_tokens [B, T, d], embedding [V, d] -> loss, and the share of objects with colour and shape both right."""
+        x = self.object_norm(image_tokens.float())
+
+        def logits(ids: Tensor, nothing: Tensor) -> Tensor:
+            return x @ torch.cat((embedding[ids], nothing[None])).T * self.temperature
+
+        assert isinstance(self.colour_ids, Tensor)
+        assert isinstance(self.shape_ids, Tensor)
+        colour = logits(self.colour_ids, self.nothing[0])
+        shape = logits(self.shape_ids, self.nothing[1])
+        present = targets.present
+        loss = F.cross_entropy(colour.flatten(0, 1), targets.colour.flatten())
+        loss = loss + F.cross_entropy(shape.flatten(0, 1), targets.shape.flatten())
+        # Most tokens hold no object; the mean over the objects alone keeps their share of the gradient.
+        loss = loss + F.cross_entropy(colour[present], targets.colour[present])
+        loss = loss + F.cross_entropy(shape[present], targets.shape[present])
+        loss = loss + 4.0 * F.smooth_l1_loss(self.geometry(x)[present], targets.geometry[present], beta=0.1)
+        right = (colour.argmax(-1) == targets.colour) & (shape.argmax(-1) == targets.shape)
+        return loss, right[present].float().mean()
+
+    def word_loss(self, hidden: Tensor, positions: Tensor, words: Tensor) -> Tensor:
+        """hidden [N, L, d]; positions, words [N, M] (word IGNORE: no mark) -> mean cross-entropy over the marks."""
+        at = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
+        logits = self.word(self.word_norm(at.float()))
+        return F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=IGNORE)
+
+    def pointer_loss(self, hidden: Tensor, ends: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
+        """hidden [N, L, d], ends [N, 4] last token of each option, gold [N] -> loss, accuracy."""
+        at = hidden.gather(1, ends[..., None].expand(-1, -1, hidden.shape[-1]))
+        scores = self.pointer(self.pointer_norm(at.float()))[..., 0] * hidden.shape[-1] ** 0.5
+        return F.cross_entropy(scores, gold), (scores.argmax(-1) == gold).float().mean()

@@ -1,0 +1,295 @@
+"""Train vsc-tiny from scratch: the vision tower on objects first, then everything on packed questions.
+
+A run lives in a work folder: `state-*.safetensors` (weights, their moving average, optimiser state; atomic, two kept), a
+`log.jsonl` with one line a log interval, and `exported/`, the model as `from_pretrained` reads it (moving average). A
+killed run started again in the same folder goes on at its last checkpoint with the batches that an unbroken run would see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vsc_eval.errors import BackendError, DataError
+from vsc_eval.specs import save_yaml_spec
+from vsc_eval.synth import vocabulary
+from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
+from vsc_eval.zoo.build import build_model, build_processor
+from vsc_eval.zoo.config import StageSpec, TinyConfig
+from vsc_eval.zoo.losses import AuxiliaryHeads
+from vsc_eval.zoo.optim import TwoOptimizers, lr_factor
+from vsc_eval.zoo.packed import PackedForward, PrefixLayout
+from vsc_eval.zoo.tokenizer import build_tokenizer
+
+WORD_LAYER, POINTER_LAYER = -3, -2
+"""Decoder layers (from the top) that the word and pointer targets read: each leaves the layers above it for the next step."""
+EMA_DECAY = 0.998
+LOG_EVERY = 25
+_LOADER_WORKERS = 1
+
+
+class _Steps(Dataset[dict[str, Any]]):
+    """Item `step` is the batch of that step of one stage."""
+
+    def __init__(self, config: TinyConfig, stage_index: int) -> None:
+        self._config, self._stage_index = config, stage_index
+
+    def __len__(self) -> int:
+        return self._config.stages[self._stage_index].steps
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        stage = self._config.stages[self._stage_index]
+        if stage.kind == "vision":
+            return to_dict(vision_batch(self._config.seed, step, stage.images_per_step, self._config.shape))
+        from vsc_eval.zoo.packing import packed_batch
+
+        return to_dict(packed_batch(self._config, stage, step))
+
+
+def _worker_init(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+class Trainer:
+    """One training run in `folder`. `report` receives a dict of figures every LOG_EVERY steps."""
+
+    def __init__(
+        self, config: TinyConfig, folder: Path, *, compile_layers: bool = True,
+        report: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.config, self.folder, self._report = config, folder, report
+        self.tokenizer = build_tokenizer(vocabulary())
+        self.model = build_model(config.shape, self.tokenizer, seed=config.seed)
+        self.heads = self._build_heads()
+        self.forward = PackedForward(
+            self.model, config.shape, prefix_layout(self.tokenizer), compile_layers=compile_layers
+        )
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.stage_index, self.step = 0, 0
+        self.optimizers = self._new_optimizers()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendError(f"{folder} cannot be written: {error}.", mend="Choose another --work folder.") from error
+        self._resume()
+
+    def _build_heads(self) -> AuxiliaryHeads:
+        ids = self.tokenizer.convert_tokens_to_ids
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed + 1)
+            return AuxiliaryHeads(
+                self.config.shape, ids(list(COLOUR_WORDS)), ids(list(SHAPE_WORDS)), len(self.tokenizer)
+            )
+
+    @property
+    def stage(self) -> StageSpec:
+        return self.config.stages[self.stage_index]
+
+    def _new_optimizers(self) -> TwoOptimizers:
+        names = [(f"model.{n}", p) for n, p in self.model.named_parameters()]
+        names += [(f"heads.{n}", p) for n, p in self.heads.named_parameters()]
+        return TwoOptimizers(names, self.stage)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _states(self) -> list[Path]:
+        return sorted(self.folder.glob("state-*.safetensors"))
+
+    def save(self) -> None:
+        """Write a checkpoint, then drop all but the two newest."""
+        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v.contiguous() for k, v in self.average.items()}
+        tensors |= {f"heads.{k}": v.contiguous() for k, v in self.heads.state_dict().items()}
+        tensors |= {f"optim.{k}": v for k, v in self.optimizers.tensors().items()}
+        name = self.folder / f"state-{self.stage_index}-{self.step:07d}.safetensors"
+        partial = name.with_suffix(".partial")
+        save_file(tensors, str(partial), metadata={"stage": str(self.stage_index), "step": str(self.step)})
+        os.replace(partial, name)
+        for old in self._states()[:-2]:
+            old.unlink()
+
+    def _resume(self) -> None:
+        if not (states := self._states()):
+            return
+        newest = states[-1]
+        _, stage, step = newest.stem.split("-")
+        try:
+            tensors = load_file(str(newest))
+        except Exception as error:
+            raise DataError(
+                f"The checkpoint {newest} cannot be read: {error}.", mend="Delete it; the one before it is used."
+            ) from error
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.stage_index, self.step = int(stage), int(step)
+        self.model.load_state_dict(part("model."))
+        self.heads.load_state_dict(part("heads."))
+        self.average = part("average.")
+        self.optimizers = self._new_optimizers()
+        self.optimizers.load_tensors(part("optim."))
+
+    # -- one step ------------------------------------------------------------------------------------------------
+
+    def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss and the figures for the log."""
+        with torch.autocast("cpu", torch.bfloat16):
+            image_tokens, deep = self.forward.vision(batch.pixels)
+        embedding = self.model.get_input_embeddings().weight
+        loss, seen = self.heads.object_loss(image_tokens, embedding, batch.objects)
+        figures: dict[str, Tensor] = {"objects": loss.detach(), "objects_right": seen}
+        if batch.branch_ids is None:
+            return loss, figures
+        return self._question_losses(batch, image_tokens, deep, 0.2 * loss, figures)
+
+    def _question_losses(
+        self, batch: Batch, image_tokens: Tensor, deep: list[Tensor], total: Tensor, figures: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        assert batch.branch_ids is not None
+        assert batch.answer_at is not None
+        assert batch.answer_ids is not None
+        assert batch.option_ends is not None
+        assert batch.gold is not None
+        assert batch.mark_at is not None
+        assert batch.mark_words is not None
+        n_layers = self.config.shape.n_layers
+        word_layer, pointer_layer = n_layers + WORD_LAYER, n_layers + POINTER_LAYER
+        with torch.autocast("cpu", torch.bfloat16):
+            final, tapped = self.forward(image_tokens, deep, batch.branch_ids, (word_layer, pointer_layer))
+            final = final.flatten(0, 1)
+            rows = torch.arange(final.shape[0])
+            # The letter, and after it the end of the turn, so that `generate` stops.
+            letter = self.model.lm_head(final[rows, batch.answer_at]).float()
+            end = self.model.lm_head(final[rows, batch.answer_at + 1]).float()
+        letter_loss = F.cross_entropy(letter, batch.answer_ids)
+        end_loss = F.cross_entropy(end, torch.full_like(batch.answer_ids, self.tokenizer.eos_token_id))
+        word_loss = self.heads.word_loss(tapped[word_layer].flatten(0, 1), batch.mark_at, batch.mark_words)
+        pointer_loss, pointed = self.heads.pointer_loss(
+            tapped[pointer_layer].flatten(0, 1), batch.option_ends, batch.gold
+        )
+        right = letter.argmax(-1) == batch.answer_ids
+        figures |= {
+            "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
+            "pointed": pointed, "right": right.float(),
+        }  # fmt: skip
+        return total + letter_loss + 0.1 * end_loss + 0.5 * word_loss + 0.5 * pointer_loss, figures
+
+    def _update_average(self) -> None:
+        # Early on a long memory would keep the random start.
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay) if value.is_floating_point() else None
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    def _batches(self) -> Iterator[Batch]:
+        loader = DataLoader(
+            _Steps(self.config, self.stage_index), batch_size=None, sampler=range(self.step, self.stage.steps),
+            num_workers=_LOADER_WORKERS, prefetch_factor=4, worker_init_fn=_worker_init,
+        )  # fmt: skip
+        return (from_dict(values) for values in loader)
+
+    def run(self) -> None:
+        """Train to the end of the last stage, then export. Safe to interrupt at any moment."""
+        save_yaml_spec(self.folder / "config.yaml", self.config)
+        while True:
+            self._run_stage()
+            self.save()
+            self.export(self.folder / "exported")
+            if self.stage_index + 1 == len(self.config.stages):
+                return
+            self.stage_index, self.step = self.stage_index + 1, 0
+            self.optimizers = self._new_optimizers()
+
+    def _run_stage(self) -> None:
+        window = _Window()
+        for batch in self._batches():
+            loss, figures = self.losses(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = self.optimizers.step(lr_factor(self.step, self.stage))
+            self.step += 1
+            self._update_average()
+            window.add(figures, batch, norm)
+            if self.step % LOG_EVERY == 0:
+                self._log(window.flush())
+            if self.step % self.config.checkpoint_every_steps == 0:
+                self.save()
+                self.export(self.folder / "exported")
+
+    def _log(self, figures: dict[str, Any]) -> None:
+        line = {"stage": self.stage_index, "step": self.step, **figures}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        if self._report:
+            self._report({"of": self.stage.steps, **line})
+
+    def export(self, folder: Path) -> None:
+        """Write the moving average as float16 weights with a float32 config, tokenizer and processor into `folder`."""
+        current = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        try:
+            export_model(self.model, self.tokenizer, self.config, folder)
+        finally:
+            self.model.load_state_dict(current)
+
+
+class _Window:
+    """Means since the last log line."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._cells: dict[int, list[float]] = {}
+        self._n, self._questions, self._start = 0, 0, time.monotonic()
+
+    def add(self, figures: dict[str, Tensor], batch: Batch, norm: float) -> None:
+        right = figures.get("right")
+        for name, value in {**figures, "grad_norm": torch.tensor(norm)}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.mean())
+        self._n += 1
+        if right is not None and batch.cell is not None:
+            self._questions += right.numel()
+            for cell, hit in zip(batch.cell.tolist(), right.tolist(), strict=True):
+                self._cells.setdefault(cell, []).append(hit)
+
+    def flush(self) -> dict[str, Any]:
+        seconds = time.monotonic() - self._start
+        out: dict[str, Any] = {k: round(v / self._n, 4) for k, v in self._sums.items()}
+        out["seconds_per_step"] = round(seconds / self._n, 3)
+        if self._questions:
+            out["questions_per_second"] = round(self._questions / seconds, 1)
+            out["cells"] = {k: round(sum(v) / len(v), 3) for k, v in sorted(self._cells.items())}
+        self.__init__()  # type: ignore[misc]
+        return out
+
+
+def prefix_layout(tokenizer: Any) -> PrefixLayout:
+    """Token ids around the image in the chat template of vsc-tiny."""
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ""}]}]
+    ids = tokenizer(tokenizer.apply_chat_template(messages, tokenize=False), add_special_tokens=False).input_ids
+    image = ids.index(tokenizer.convert_tokens_to_ids("<|image_pad|>"))
+    return PrefixLayout(tuple(ids[:image]), tuple(ids[image + 1 : -1]))
+
+
+def export_model(model: Any, tokenizer: Any, config: TinyConfig, folder: Path) -> None:
+    """Write `model` as a folder that `from_pretrained` reads: float16 weights on disk, computed in float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    weights = {k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items()}
+    partial = folder / "model.safetensors.partial"
+    save_file(weights, str(partial), metadata={"format": "pt"})
+    os.replace(partial, folder / "model.safetensors")
+    build_processor(config.shape, tokenizer).save_pretrained(folder)
+    save_yaml_spec(folder / "training.yaml", config)
