@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from vsc_eval.errors import DataError
 from vsc_eval.synth.items import Item
 from vsc_eval.synth.mask import identity_mask
 from vsc_eval.synth.render import render_array
-from vsc_eval.synth.scene import COLOURS, SHAPES
+from vsc_eval.synth.scene import COLOURS, SHAPES, Scene
 from vsc_eval.synth.seen import Seen, look
 
 _COLOUR = f"(?P<colour>{'|'.join(COLOURS)})"
@@ -27,7 +24,11 @@ _BARE = re.compile(rf"\b{_SHAPE}\b")
 
 _CLEAR_PX = 12
 """Least difference of coordinates or edges to call one object further out than another."""
+_CLEAR_EXTENT_PX = 4
+"""Least difference of extents to call one object larger; the tip of a star or heart can be a pixel short."""
 _LARGE_PX = 56
+"""`large` and `small` objects lie well above and below this extent."""
+
 _ALL = re.compile(rf"(?P<negated>not )?all {_SHAPE} are {_COLOUR}")
 _SOME = re.compile(rf"(?P<quantifier>no|some) {_SHAPE} is {_COLOUR}")
 _THERE = re.compile(rf"there is (?P<article>no|an?) {_COLOUR} {_SHAPE}")
@@ -103,7 +104,7 @@ def _comparison(seen: Sequence[Seen], question: str, options: Sequence[str]) -> 
     largest = "largest" in question
     ranked = sorted((o for o in seen if o.shape == shape), key=lambda o: -o.area if largest else o.area)
     big, small = (ranked[0], ranked[1]) if largest else (ranked[1], ranked[0])
-    if big.extent - small.extent < 5:
+    if big.area < 1.2 * small.area or big.extent - small.extent < _CLEAR_EXTENT_PX:
         raise _unclear(f"extents {big.extent} and {small.extent}")
     return ranked[0].colour
 
@@ -171,19 +172,24 @@ _READERS = {
 }
 
 
-def read_answer(task: str, pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16], prompt: str) -> int:
-    """The 0-based option that a picture uint8 [448, 448, 3], its identity mask [448, 448] and a prompt call for.
+def read_answer(task: str, seen: Sequence[Seen], prompt: str) -> int:
+    """The 0-based option that a prompt calls for, given what was seen in the picture.
 
     Raises DataError if the picture does not settle the question.
     """
     question, *rest = prompt.split("\n")
     options = [line.partition(". ")[2] for line in rest[:4]]
-    answer = _READERS[task](look(pixels, mask), question, options)
+    answer = _READERS[task](seen, question, options)
     if options.count(answer) != 1:
         raise _unclear(f"'{answer}' is not one of the options {options}")
     return options.index(answer)
 
 
+def look_at(scene: Scene) -> list[Seen]:
+    """What the rendered picture of a scene shows."""
+    return look(render_array(scene), identity_mask(scene))
+
+
 def oracle_answer(item: Item) -> int:
-    """`read_answer` on the item's own rendered picture, mask and prompt."""
-    return read_answer(item.task, render_array(item.scene), identity_mask(item.scene), item.prompt)
+    """`read_answer` on the item's own picture and prompt."""
+    return read_answer(item.task, look_at(item.scene), item.prompt)
