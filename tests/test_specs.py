@@ -1,0 +1,230 @@
+"""Specs: YAML and JSON round trips, hashes, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from vsc_eval.errors import SpecError
+from vsc_eval.specs import (
+    ConditionSpec,
+    EditSpec,
+    FeatureSet,
+    InterventionSuite,
+    NormMatch,
+    SweepSpec,
+    load_yaml_spec,
+    parse_condition,
+    save_yaml_spec,
+)
+
+SCALE = EditSpec(kind="scale", value=2.0)
+
+GOOD_SUITE = """
+model: vsc-tiny
+layer: 3
+sae: sae
+default_edit: {kind: scale, value: 2, positions: image}
+sets:
+- {name: counting, indices: [3, 1]}
+- {name: logic, indices: [2], scores: [0.5]}
+"""
+
+finite = st.floats(-1e6, 1e6)
+positions = st.sampled_from(["image", "text", "last", "all"])
+valued_edits = st.builds(
+    EditSpec, kind=st.sampled_from(["scale", "clamp", "add"]), value=finite, positions=positions, decode=st.booleans()
+)
+edits = valued_edits | st.builds(EditSpec, kind=st.just("ablate"), positions=positions, decode=st.booleans())
+norms = st.none() | st.builds(NormMatch, reference=st.sampled_from(["mean", "max"]))
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> ConditionSpec:
+    sets = draw(st.lists(st.sampled_from(["a", "b", "c.1", "d-2"]), max_size=3, unique=True))
+    if not sets:
+        return ConditionSpec(name=draw(st.text(min_size=1)))
+    edit = draw(edits)
+    if len(sets) > 1:
+        edit = edit.model_copy(update={"norm_match": draw(norms)})
+    return ConditionSpec(name="+".join(sets), sets=tuple(sets), edit=edit)
+
+
+@given(condition=conditions())
+def test_json_round_trip_keeps_value_and_hash(condition: ConditionSpec) -> None:
+    again = ConditionSpec.model_validate_json(condition.model_dump_json())
+    assert again == condition
+    assert again.content_hash() == condition.content_hash()
+
+
+@given(sweep=st.lists(conditions(), min_size=1, max_size=4, unique_by=lambda c: c.name))
+def test_yaml_round_trip(tmp_path_factory: pytest.TempPathFactory, sweep: list[ConditionSpec]) -> None:
+    path = tmp_path_factory.mktemp("yaml") / "sweep.yaml"
+    spec = SweepSpec(conditions=tuple(sweep))
+    save_yaml_spec(path, spec)
+    assert load_yaml_spec(path, SweepSpec) == spec
+
+
+def test_suite_round_trip(tmp_path: Path) -> None:
+    spec = _load(tmp_path, GOOD_SUITE)
+    assert spec.get("counting").indices == (3, 1)
+    save_yaml_spec(tmp_path / "again.yaml", spec)
+    assert load_yaml_spec(tmp_path / "again.yaml", InterventionSuite) == spec
+
+
+def test_every_field_changes_the_hash() -> None:
+    base = ConditionSpec(name="a", sets=("a",), edit=SCALE)
+    others = [
+        base.model_copy(update={"name": "b"}),
+        base.model_copy(update={"sets": ("b",)}),
+        base.model_copy(update={"edit": EditSpec(kind="scale", value=2.5)}),
+        base.model_copy(update={"edit": EditSpec(kind="add", value=2.0)}),
+        base.model_copy(update={"edit": EditSpec(kind="scale", value=2.0, positions="last")}),
+        base.model_copy(update={"edit": EditSpec(kind="scale", value=2.0, decode=False)}),
+    ]
+    assert len({spec.content_hash() for spec in (base, *others)}) == 1 + len(others)
+
+
+def test_specs_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        SCALE.value = 3.0  # type: ignore[misc]
+
+
+def _load(folder: Path, text: str) -> InterventionSuite:
+    path = folder / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_yaml_spec(path, InterventionSuite)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("layr: 3", "layer: 3", "unknown key 'layr'. Did you mean 'layer'?"),
+        ("postions: image", "positions: image", "unknown key 'postions' in 'default_edit'. Did you mean 'positions'?"),
+        ("indicies: [2]", "indices: [2]", "unknown key 'indicies' in 'sets[1]'. Did you mean 'indices'?"),
+        ("layer: -1", "layer: 3", "at 'layer': Input should be greater than or equal to 0."),
+        ("kind: skale", "kind: scale", "at 'default_edit.kind': Input should be 'scale', 'ablate', 'clamp' or 'add'."),
+        ("value: .nan", "value: 2", "at 'default_edit.value': Input should be a finite number."),
+        ("sae: sae\nlayer: 4", "sae: sae", "the key 'layer' is there twice"),
+        ("", "sae: sae", "the key 'sae' is missing."),
+        ("name: logic, indices: [2, 2]", "name: logic, indices: [2]", "indices must be distinct and >= 0"),
+        ("indices: []", "indices: [3, 1]", "feature set 'counting' has no indices"),
+        ("name: counting, indices: [2]", "name: logic, indices: [2]", "two feature sets have the same name"),
+        ("name: baseline", "name: counting", "no feature set can be named `baseline`"),
+        ("name: a+b", "name: counting", "may hold letters, digits"),
+        ("scores: [0.5, 0.1]", "scores: [0.5]", "has 1 indices but 2 scores"),
+        ("sae: [", "sae: sae", "cannot be read as YAML"),
+    ],
+)
+def test_a_wrong_suite_is_told_where_and_what(tmp_path: Path, wrong: str, right: str, message: str) -> None:
+    assert right in GOOD_SUITE
+    with pytest.raises(SpecError) as caught:
+        _load(tmp_path, GOOD_SUITE.replace(right, wrong, 1))
+    assert "suite.yaml" in str(caught.value)
+    assert message in str(caught.value)
+    assert "Value error" not in str(caught.value)
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("- a", "holds a list"), ("word", "holds a str")])
+def test_a_file_without_keys(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        _load(tmp_path, text)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="There is no file"):
+        load_yaml_spec(tmp_path / "no.yaml", SweepSpec)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match="cannot be read as YAML"):
+        load_yaml_spec(tmp_path / "binary.yaml", SweepSpec)
+
+
+def test_unknown_set_names_the_closest() -> None:
+    suite = InterventionSuite(
+        model="m", layer=0, sae="sae", default_edit=SCALE, sets=(FeatureSet(name="counting", indices=(1,)),)
+    )
+    with pytest.raises(SpecError, match="Did you mean 'counting'"):
+        suite.get("countng")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("baseline", ConditionSpec(name="baseline")),
+        ("a", ConditionSpec(name="a", sets=("a",), edit=SCALE)),
+        ("a+b", ConditionSpec(name="a+b", sets=("a", "b"), edit=SCALE)),
+        ("a:ablate", ConditionSpec(name="a:ablate", sets=("a",), edit=EditSpec(kind="ablate"))),
+        (
+            "a+b:clamp=5:image:norm=max:prefill",
+            ConditionSpec(
+                name="a+b:clamp=5:image:norm=max:prefill",
+                sets=("a", "b"),
+                edit=EditSpec(
+                    kind="clamp", value=5, positions="image", decode=False, norm_match=NormMatch(reference="max")
+                ),
+            ),
+        ),
+        (
+            " a:add=-1.5:last ",
+            ConditionSpec(name="a:add=-1.5:last", sets=("a",), edit=EditSpec(kind="add", value=-1.5, positions="last")),
+        ),
+    ],
+)
+def test_condition_expressions(expression: str, expected: ConditionSpec) -> None:
+    assert parse_condition(expression, SCALE) == expected
+
+
+def test_a_default_norm_match_is_for_unions_only() -> None:
+    default = EditSpec(kind="scale", value=2.0, norm_match=NormMatch())
+    assert parse_condition("a", default).edit == SCALE
+    assert parse_condition("a+b", default).edit == default
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("baseline:scale=2", "the baseline takes no edit"),
+        ("a:scale=two", "'two' in condition 'a:scale=two' is not a number"),
+        ("a:scale=nan", "finite number"),
+        ("a:scale", "'' in condition"),
+        ("a:ablate=3", "Unknown modifier 'ablate=3'"),
+        ("a:everywhere", "Unknown modifier 'everywhere'"),
+        ("a:norm=mean", "needs a union"),
+        ("a+a", "named twice"),
+        ("a+", "empty feature set"),
+        ("", "empty feature set"),
+    ],
+)
+def test_wrong_expressions(expression: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_condition(expression, SCALE)
+    assert message in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "ablate", "value": 1.0},
+        {"kind": "scale"},
+        {"kind": "scale", "value": float("inf")},
+        {"kind": "scale", "value": 2.0, "where": "all"},
+    ],
+)
+def test_edits_that_make_no_sense(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        EditSpec.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"name": "x", "sets": ("a",)}, {"name": "x", "edit": SCALE}, {"name": "", "sets": ("a",), "edit": SCALE}],
+)
+def test_conditions_that_make_no_sense(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ConditionSpec.model_validate(values)
