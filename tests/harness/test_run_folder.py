@@ -24,6 +24,18 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
         folder.agree("hashes", {"model": "1"})
 
 
+def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_run_folder(tmp_path / "run", SETTINGS):
+        raise ZeroDivisionError
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(SpecError), open_run_folder(tmp_path / "run", SETTINGS) as folder:
+        folder.agree("settings", {})
+    assert not (tmp_path / "run").exists()
+    with open_run_folder(tmp_path / "run", SETTINGS) as folder:
+        folder.save()
+    assert (tmp_path / "run" / "run.yaml").exists()
+
+
 def test_another_run_is_refused_and_the_keys_named(tmp_path: Path) -> None:
     with open_run_folder(tmp_path, SETTINGS) as folder:
         folder.agree("hashes", {"model": "1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,14 +34,18 @@ class RunFolder:
 
     def agree(self, section: str, values: dict[str, Any]) -> None:
         """Write `values` as that section of run.yaml, or raise SpecError if it holds other values already."""
+        self.check(section, values)
+        self.document[section] = values
+        self.save()
+
+    def check(self, section: str, values: dict[str, Any]) -> None:
+        """Raise SpecError, naming the keys, if run.yaml holds other values in that section."""
         stored = self.document.get(section)
         if stored is not None and stored != values:
             raise SpecError(
                 f"{self.path} holds a run of another spec; these differ:\n" + _differences(section, stored, values),
                 mend="Choose another folder with --out, or give the settings of that run.",
             )
-        self.document[section] = values
-        self.save()
 
     def save(self) -> None:
         """Write run.yaml. Raises BackendError if that fails."""
@@ -55,9 +60,9 @@ class RunFolder:
         """Where lm-eval's files of a condition go: emptied of an earlier attempt's files."""
         folder = self.path / "lm_eval" / folder_name(condition)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for old in [*folder.glob("results_*.json"), *folder.glob("samples_*.jsonl")]:
-                old.unlink()
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
         except OSError as error:
             raise _unwritable(folder, error) from error
         return folder
@@ -73,9 +78,13 @@ def folder_name(condition: str) -> str:
 def open_run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
     """Open `path` for the run of `settings`, make it if absent, and hold its lock until the block ends.
 
+    run.yaml is written by the first `agree` or `save`; a folder that was made here and did not get that far is removed,
+    so that a run which failed on a wrong model name does not refuse the right one.
+
     Raises SpecError if it holds another run or other files, DataError for a damaged run.yaml, BackendError if it cannot
     be written or another process uses it.
     """
+    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
@@ -89,8 +98,13 @@ def open_run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]
                 f"Another process is running in {path}.", mend="Wait for it to end, or choose another --out."
             ) from error
         folder = RunFolder(path, _read(path))
-        folder.agree("settings", settings)
-        yield folder
+        folder.check("settings", settings)
+        folder.document["settings"] = settings
+        try:
+            yield folder
+        finally:
+            if is_new and not (path / "run.yaml").exists():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class RunSpec(Spec):
     """`vsc-tiny`, a hub id or a folder."""
     revision: str | None = None
     trust_remote_code: bool = False
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_pixels: int | None = Field(default=None, ge=1)
     min_pixels: int | None = Field(default=None, ge=1)
     attn_implementation: str | None = None
@@ -46,7 +46,8 @@ class RunSpec(Spec):
     limit: int | None = Field(default=None, ge=1)
     """lm-eval's limit: the first so many items of each task."""
     readout: Literal["choice", "generate"] = "choice"
-    max_new_tokens: int = Field(default=8, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Of the `generate` readout; None: what the task file says."""
     seed: int = Field(default=0, ge=0)
     """Seed of the bootstrap and of lm-eval."""
     batch_size: int = Field(default=16, ge=1)
@@ -56,6 +57,16 @@ class RunSpec(Spec):
     def identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share: all but how and where it is computed."""
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in _HOW}
+
+
+def needs_suite(spec: RunSpec) -> bool:
+    """Whether there is anything to edit with: sets are asked for, or a suite is named."""
+    return spec.suite is not None or spec.sweep_file is not None or any(c.strip() != BASELINE for c in spec.conditions)
+
+
+def suite_name(spec: RunSpec) -> str:
+    """The suite that was named, or the one named like the model."""
+    return spec.suite or Path(spec.model).name
 
 
 def resolve_conditions(spec: RunSpec, suite: InterventionSuite | None) -> tuple[ConditionSpec, ...]:

@@ -1,0 +1,206 @@
+"""A sweep: one model, some tasks, many conditions -> a folder of answers, lm-eval's files and result tables.
+
+The first condition that lm-eval asks for fills the answer store for all conditions in one pass of the engine; the
+others are then scored from the store. So a run that is killed goes on where it was, and what is stored is never
+computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vsc_eval.harness.results import Results, interaction_rows, result_rows
+from vsc_eval.harness.run_answers import AnswerTable
+from vsc_eval.harness.run_condition import SweepLM, evaluate_condition
+from vsc_eval.harness.run_folder import RunFolder, open_run_folder
+from vsc_eval.harness.run_machine import machine_words, package_versions
+from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
+from vsc_eval.harness.run_tables import markdown, print_tables
+from vsc_eval.harness.run_tasks import DocKey, SweepTasks, find_tasks
+from vsc_eval.harness.session import Session, open_session
+from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.records import Reading
+from vsc_eval.specs import BASELINE, ConditionSpec
+from vsc_eval.store import AnswerStore
+from vsc_eval.synth import GENERATOR_VERSION
+from vsc_eval.vlm.engine import GenSettings
+from vsc_eval.vlm.load import LoadedVLM, load_vlm
+
+RUN_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's inputs, read and checked."""
+
+    spec: RunSpec
+    tasks: SweepTasks
+    suite: LoadedSuite | None
+    conditions: tuple[ConditionSpec, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes this run this run; `settings` of run.yaml."""
+        conditions = [condition.model_dump(mode="json") for condition in self.conditions]
+        return {**self.spec.identity(), "conditions": conditions}
+
+
+def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Results:
+    """Run `spec` in the folder `out`, or go on with it there; writes all files and returns the results.
+
+    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can mend.
+    """
+    console = console or Console(stderr=True)
+    plan = _plan(spec)
+    with open_run_folder(out, plan.settings) as folder:
+        console.print(f"Loading {spec.model} ...", highlight=False)
+        vlm = _load(spec)
+        with AnswerStore(folder.store_path) as store:
+            session = open_session(
+                vlm,
+                plan.conditions,
+                suite=plan.suite,
+                settings=GenSettings(readout=spec.readout),
+                store=store,
+                batch_size=spec.batch_size,
+                mode=spec.engine_mode,
+            )
+            folder.agree("hashes", _hashes(plan, session))
+            with _attempt(folder, plan, vlm):
+                if len(store):
+                    console.print(f"{len(store)} answers are stored already.", highlight=False)
+                table = _ask(plan, session, folder, console)
+                results = _results(plan, vlm, table)
+                folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
+                folder.write_text("results.md", markdown(results))
+    return results
+
+
+def show(results: Results, out: Path, console: Console) -> None:
+    """Print the tables and where the files are."""
+    print_tables(results, console)
+    console.print(f"Written to {out}: results.md, results.json, run.yaml, lm_eval/, answers.sqlite", highlight=False)
+
+
+def _plan(spec: RunSpec) -> Plan:
+    suite = load_suite(suite_name(spec)) if needs_suite(spec) else None
+    conditions = resolve_conditions(spec, suite.spec if suite else None)
+    tasks = find_tasks(spec.tasks, spec.readout, n=spec.n, limit=spec.limit)
+    return Plan(spec=spec, tasks=tasks, suite=suite, conditions=conditions)
+
+
+def _load(spec: RunSpec) -> LoadedVLM:
+    return load_vlm(
+        spec.model,
+        revision=spec.revision,
+        dtype=spec.dtype,
+        device=spec.device,
+        trust_remote_code=spec.trust_remote_code,
+        max_pixels=spec.max_pixels,
+        min_pixels=spec.min_pixels,
+        attn_implementation=spec.attn_implementation,
+    )
+
+
+def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
+    """What the answers depend on beside the settings; a change of any of them makes it another run."""
+    compiled = session.conditions
+    return {
+        "model_fingerprint": session.vlm.fingerprint,
+        "model_revision": session.vlm.revision,
+        "sae_fingerprint": plan.suite.sae.fingerprint() if plan.suite else None,
+        "layer": plan.suite.spec.layer if plan.suite else None,
+        "conditions": {name: BASELINE if c is None else c.content_hash for name, c in compiled.items()},
+        "tasks": dict(plan.tasks.hashes),
+        "generator_version": GENERATOR_VERSION,
+    }
+
+
+@contextmanager
+def _attempt(folder: RunFolder, plan: Plan, vlm: LoadedVLM) -> Iterator[None]:
+    """Record in run.yaml when, where and with which versions the run was computed; one entry for each start."""
+    entry: dict[str, Any] = {
+        "started": _now(),
+        "ended": None,
+        "batch_size": plan.spec.batch_size,
+        "engine_mode": plan.spec.engine_mode,
+        "device": str(vlm.device),
+        "dtype": str(vlm.dtype),
+        "machine": machine_words(),
+        "versions": package_versions(),
+    }
+    folder.document["schema_version"] = RUN_SCHEMA_VERSION
+    folder.document.setdefault("attempts", []).append(entry)
+    folder.save()
+    yield
+    entry["ended"] = _now()
+    folder.save()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> AnswerTable:
+    """Let lm-eval ask and score every condition."""
+    keys = list(plan.tasks.items)
+    answers: dict[str, tuple[str, ...]] = {}
+    readings: dict[str, dict[DocKey, Reading]] = {}
+    with _progress(console) as progress:
+        asking = progress.add_task("answers", total=None)
+        scoring = progress.add_task("scored by lm-eval", total=len(plan.conditions), unit="conditions")
+
+        def advance(done: int, total: int) -> None:
+            progress.update(asking, completed=done, total=total)
+
+        session.progress = advance
+        for condition in plan.conditions:
+            model = SweepLM(session, condition.name)
+            parsed = evaluate_condition(model, plan.tasks, plan.spec, folder.harness_folder(condition.name))
+            answers[condition.name] = tuple(parsed[key] for key in keys)
+            if not readings:
+                readings = model.readings()
+            progress.update(scoring, advance=1)
+        if progress.tasks[0].total is None:
+            progress.update(asking, completed=0, total=0)
+    return AnswerTable(
+        items=tuple(plan.tasks.items.values()),
+        answers=answers,
+        readings={name: tuple(readings[name][key] for key in keys) for name in answers},
+    )
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
+    spec = plan.spec
+    targets = targets_of(plan.conditions, plan.suite.spec if plan.suite else None)
+    return Results(
+        model=spec.model,
+        model_fingerprint=vlm.fingerprint,
+        suite=suite_name(spec) if plan.suite else None,
+        readout=spec.readout,
+        seed=spec.seed,
+        conditions=plan.conditions,
+        targets=targets,
+        rows=result_rows(table, spec.model, targets, spec.seed),
+        interactions=interaction_rows(table, spec.model, plan.conditions, spec.seed),
+    )

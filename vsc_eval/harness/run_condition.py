@@ -1,0 +1,153 @@
+"""One condition of a sweep, asked and scored by lm-eval itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.loggers import EvaluationTracker
+
+from vsc_eval.errors import BackendError
+from vsc_eval.harness.lm import SessionLM
+from vsc_eval.harness.requests import gen_settings, to_prompt
+from vsc_eval.harness.run_spec import RunSpec
+from vsc_eval.harness.run_tasks import DocKey, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.harness.session import Session
+from vsc_eval.records import Reading
+from vsc_eval.vlm.engine import GenSettings
+from vsc_eval.vlm.prompts import Prompt
+
+
+class SweepLM(SessionLM):
+    """A session's model that remembers what each document was asked, so that its reading can be found again."""
+
+    def __init__(self, session: Session, condition: str) -> None:
+        super().__init__(session, condition)
+        self.asked: dict[DocKey, list[Instance]] = {}
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """As SessionLM."""
+        self._remember(requests)
+        return super().generate_until(requests, disable_tqdm=True)
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        """As SessionLM."""
+        self._remember(requests)
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def _remember(self, requests: list[Instance]) -> None:
+        for request in requests:
+            assert request.task_name is not None
+            assert request.doc_id is not None
+            self.asked.setdefault((request.task_name, request.doc_id), []).append(request)
+
+    def readings(self) -> dict[str, dict[DocKey, Reading]]:
+        """Condition -> document -> its reading, for all conditions of the session; all are in the store by now."""
+        by_settings: dict[GenSettings, dict[DocKey, Prompt]] = {}
+        for key, requests in self.asked.items():
+            if requests[0].request_type == "generate_until":
+                settings, prompt = gen_settings(key[0], requests[0].args[1])[0], to_prompt(requests[0])
+            else:
+                settings, prompt = GenSettings(readout="choice"), self._option_prompt(requests)
+            by_settings.setdefault(settings, {})[key] = prompt
+        names = list(self.session.conditions)
+        found: dict[str, dict[DocKey, Reading]] = {name: {} for name in names}
+        for settings, prompts in by_settings.items():
+            answers = self.session.readings(list(prompts.values()), names, settings=settings)
+            for name in names:
+                found[name].update(zip(prompts, answers[name], strict=True))
+        return found
+
+
+def evaluate_condition(model: SweepLM, tasks: SweepTasks, spec: RunSpec, folder: Path) -> dict[DocKey, str]:
+    """Run lm-eval on all tasks under the model's condition, write its files, return the parsed answers.
+
+    Raises BackendError if lm-eval's files cannot be written.
+    """
+    tracker = EvaluationTracker(output_path=str(folder))
+    overrides = None if spec.max_new_tokens is None else {"max_gen_toks": spec.max_new_tokens}
+    with quiet_harness():
+        outcome = simple_evaluate(
+            model=model,
+            model_args={"pretrained": spec.model, "intervention": model.condition},
+            tasks=list(tasks.names),
+            task_manager=tasks.manager,
+            limit=spec.limit,
+            gen_kwargs=overrides if spec.readout == "generate" else None,
+            evaluation_tracker=tracker,
+            batch_size=spec.batch_size,
+            device=str(model.session.vlm.device),
+            random_seed=spec.seed,
+            numpy_random_seed=spec.seed,
+            torch_random_seed=spec.seed,
+            fewshot_random_seed=spec.seed,
+            # Of our metrics all are means, whose error has a formula; for others lm-eval's own default is meant.
+            bootstrap_iters=1000,
+        )
+        assert outcome is not None
+        samples = outcome["samples"]
+        answers = _parsed(samples, tasks, spec)
+        _check_against_harness(answers, outcome["results"], tasks, model.condition)
+        tracker.save_results_aggregated(
+            results={key: value for key, value in outcome.items() if key != "samples"}, samples=samples
+        )
+        for name, rows in samples.items():
+            tracker.save_results_samples(task_name=name, samples=rows)
+    _flatten(folder)
+    _check_written(folder, samples)
+    return answers
+
+
+def _flatten(folder: Path) -> None:
+    """Move lm-eval's files out of the subfolder that it names after the model."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        path.replace(folder / path.name)
+    for path in folder.iterdir():
+        if path.is_dir():
+            path.rmdir()
+
+
+def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, spec: RunSpec) -> dict[DocKey, str]:
+    answers = {}
+    for name, rows in samples.items():
+        for sample in rows:
+            key = (name, int(sample["doc_id"]))
+            if sample["filter"] == rows[0]["filter"]:
+                answers[key] = parse_sample(sample, tasks.letters[key], spec.readout)
+    assert answers.keys() == tasks.items.keys()
+    return answers
+
+
+def _check_against_harness(
+    answers: Mapping[DocKey, str], results: Mapping[str, Any], tasks: SweepTasks, condition: str
+) -> None:
+    """Our accuracy of every task must be the one that lm-eval computed from the same responses."""
+    for name in tasks.hashes:
+        theirs = results[name].get("acc,none")
+        if theirs is None:
+            continue
+        right = [answers[key] == item.gold for key, item in tasks.items.items() if key[0] == name]
+        ours = sum(right) / len(right)
+        assert abs(ours - theirs) < 1e-9, f"{name} under {condition}: accuracy {ours}, by lm-eval {theirs}"
+
+
+def _check_written(folder: Path, samples: Mapping[str, Any]) -> None:
+    """lm-eval logs a failed write at WARNING and goes on, so look."""
+    if len(list(folder.glob("results_*.json"))) == 1:
+        written = {
+            path.name.removeprefix("samples_").rsplit("_", 1)[0]: path for path in folder.glob("samples_*.jsonl")
+        }
+        if all(name in written and _lines(written[name]) == len(rows) for name, rows in samples.items()):
+            return
+    raise BackendError(
+        f"lm-eval's files could not be written to {folder}.",
+        mend="Check that the disk has space and give the same command again; stored answers are kept.",
+    )
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)

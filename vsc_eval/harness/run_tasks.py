@@ -1,0 +1,158 @@
+"""Which lm-eval tasks a sweep asks, and what is known of their items before a model has seen them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lm_eval.tasks import TaskManager
+
+from vsc_eval.errors import SpecError
+from vsc_eval.harness.run_answers import ItemInfo
+from vsc_eval.harness.scoring import parse_answer
+from vsc_eval.resources import tasks_dir
+
+Readout = Literal["choice", "generate"]
+DocKey = tuple[str, int]
+"""lm-eval's (task name, document number)."""
+
+_OUTPUT_TYPES = {"choice": "multiple_choice", "generate": "generate_until"}
+
+
+@dataclass(frozen=True)
+class SweepTasks:
+    """The tasks of a sweep, found and checked."""
+
+    manager: TaskManager
+    names: tuple[str, ...]
+    """As lm-eval is asked for them: cells, tags, groups."""
+    items: Mapping[DocKey, ItemInfo]
+    letters: Mapping[DocKey, tuple[str, ...]]
+    hashes: Mapping[str, str]
+    """Task -> hash of its documents."""
+
+
+@contextmanager
+def quiet_harness() -> Iterator[None]:
+    """Hold back lm-eval's remarks below errors; one a task and condition would bury the tables."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: int | None) -> SweepTasks:
+    """Load the tasks' documents. A name of the synthetic benchmark stands for its variant of the readout.
+
+    Raises SpecError for an unknown task, one of another readout, or one without options.
+    """
+    metadata = {} if n is None else {"vsc_n": n}
+    with quiet_harness():
+        manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
+        if any(_variant(name, readout, manager) is None for name in names):
+            # lm-eval's own tasks take seconds to index, so only for a name that is none of ours.
+            ours = manager.all_tasks
+            manager = TaskManager(include_path=str(tasks_dir()), metadata=metadata)
+            _check_known(names, readout, manager, ours)
+        chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
+        tasks: dict[str, Any] = manager.load(list(chosen))["tasks"]
+        items: dict[DocKey, ItemInfo] = {}
+        letters: dict[DocKey, tuple[str, ...]] = {}
+        hashes = {}
+        for name, task in tasks.items():
+            _check_readout(name, task, readout)
+            digest = hashlib.sha256()
+            for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
+                items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
+                digest.update(repr(sorted(doc.items())).encode())
+            hashes[name] = digest.hexdigest()[:16]
+    _check_items(items)
+    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes)
+
+
+def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> str:
+    """The parsed answer in one of lm-eval's samples, taken from the responses that lm-eval itself scored."""
+    responses = sample["filtered_resps"]
+    if readout == "generate":
+        return parse_answer(sample["doc"], responses[0])
+    scores = [score for score, _ in responses]
+    return letters[scores.index(max(scores))]
+
+
+def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
+    known = set(manager.all_tasks)
+    wanted = f"{name}_choice" if readout == "choice" else name
+    return wanted if wanted in known else name if name in known else None
+
+
+def _check_known(names: Sequence[str], readout: Readout, manager: TaskManager, ours: Sequence[str]) -> None:
+    for name in names:
+        if _variant(name, readout, manager) is None:
+            close = difflib.get_close_matches(name, manager.all_tasks, n=3)
+            plain = [task for task in ours if task.count("_") <= 1 or task in ("vsc", "vsc_by_level")][:8]
+            raise SpecError(
+                f"Unknown task '{name}'.",
+                mend=f"Did you mean {', '.join(close or plain)}? `vsc-eval tasks list` shows all.",
+            )
+
+
+def _check_readout(name: str, task: Any, readout: Readout) -> None:
+    output_type = task.config.output_type
+    if task.config.repeats != 1:
+        raise SpecError(
+            f"Task '{name}' asks each question {task.config.repeats} times; a run compares conditions by itself.",
+            mend="Use the plain task here, or this one with `vsc-eval harness`.",
+        )
+    if output_type != _OUTPUT_TYPES[readout]:
+        fitting = next((known for known, kind in _OUTPUT_TYPES.items() if kind == output_type), None)
+        raise SpecError(
+            f"Task '{name}' is of lm-eval's type {output_type}, which is not what --readout {readout} reads.",
+            mend=f"Use --readout {fitting}." if fitting else "Use it with `vsc-eval harness`.",
+        )
+
+
+def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[ItemInfo, tuple[str, ...]]:
+    """One item and its letters: of the synthetic benchmark, or of any lm-eval multiple-choice task."""
+    if {"id", "letters", "answer", "options"} <= doc.keys():
+        letters = tuple(doc["letters"])
+        return (
+            ItemInfo(
+                item_id=doc["id"],
+                task=doc.get("task") or name,
+                level=doc.get("level"),
+                cluster=doc.get("orbit_id") or doc["id"],
+                gold=doc["answer"],
+                gold_index=letters.index(doc["answer"]),
+            ),
+            letters,
+        )
+    gold = task.doc_to_target(doc) if task.config.output_type == "multiple_choice" else None
+    if not isinstance(gold, int) or gold < 0:
+        raise SpecError(
+            f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
+            mend="Use it with `vsc-eval harness`.",
+        )
+    letters = tuple(chr(ord("A") + i) for i in range(len(task.doc_to_choice(doc))))
+    item_id = f"{name}/{doc_id}"
+    return ItemInfo(item_id, name, None, item_id, letters[gold], gold), letters
+
+
+def _check_items(items: Mapping[DocKey, ItemInfo]) -> None:
+    seen: dict[str, DocKey] = {}
+    for key, item in items.items():
+        if item.item_id in seen:
+            raise SpecError(
+                f"Item '{item.item_id}' is in both '{seen[item.item_id][0]}' and '{key[0]}'.",
+                mend="Name tasks that do not overlap; each item counts once.",
+            )
+        seen[item.item_id] = key
+    if not items:
+        raise SpecError("The tasks have no items.", mend="Raise --limit or --n.")
