@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from vsc_eval.errors import SpecError
-from vsc_eval.specs import EditSpec, Spec, parse_condition
+from vsc_eval.specs import EditSpec, Spec, explain, parse_condition
 
 if TYPE_CHECKING:
     from vsc_eval.pipeline.sae_select import Selected
@@ -71,9 +70,7 @@ def _build(model: type[S], /, **values: Any) -> S:
     try:
         return model(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = ".".join(map(str, first["loc"])) or "options"
-        raise SpecError(f"{option}: {first['msg']}.", mend="Change that option.") from error
+        raise explain(error, model, "vsc-eval sae") from error
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:

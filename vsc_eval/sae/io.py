@@ -17,6 +17,7 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.sae.model import SAE, Activation, SAEConfig
 from vsc_eval.sae.tensors import write_tensors
+from vsc_eval.specs import explain
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
@@ -126,9 +127,8 @@ def _to_sae_config(config: dict[str, Any], folder: Path) -> SAEConfig:
     except KeyError as error:
         raise DataError(f"{path} lacks the key {error}.", mend="Add it, or train the SAE again.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "top level"
-        raise DataError(f"{path}: at '{where}': {first['msg']}.", mend="Mend that entry.") from error
+        told = explain(error, SAEConfig, str(path))
+        raise DataError(told.message, mend=told.mend) from error
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

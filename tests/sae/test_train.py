@@ -1,0 +1,228 @@
+"""The trainer on activations with known directions; aux loss; resume; mixing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from planted import best_cosines, planted
+from torch import Tensor
+
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.mixing import MixBuffer, restartable
+from vsc_eval.sae.quality import ReconstructionMeter
+from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, aux_loss, train_sae
+
+SMALL = TrainConfig(
+    d_sae=64, k=4, n_tokens=20_000, batch_size=500, mix_tokens=2_000, warmup_steps=5, dead_after_tokens=2_000
+)
+
+
+def held_out_fvu(sae: SAE, data: Tensor) -> float:
+    meter = ReconstructionMeter(sae)
+    meter.update(data)
+    fvu = meter.result().fvu
+    assert fvu is not None
+    return fvu
+
+
+def held_out(n_true: int, d: int, mean_active: float, massive: float) -> Tensor:
+    from dataclasses import replace
+
+    return next(
+        replace(planted(n_true, d, 8192, mean_active=mean_active, massive=massive), seed=777, chunk=8192).chunks()
+    )
+
+
+@pytest.mark.parametrize("massive", [0.0, 50.0], ids=["centred", "two massive dimensions"])
+def test_planted_directions_are_found(massive: float) -> None:
+    data = planted(128, 64, 250_000, mean_active=4.0, massive=massive)
+    cfg = TrainConfig(d_sae=256, k=8, n_tokens=250_000, batch_size=1024, dead_after_tokens=30_000, lr=5e-3)
+    result = train_sae(data.stream(), cfg)
+    cosines = best_cosines(data.directions, result.sae.W_dec)
+    assert float(cosines.mean()) >= 0.99
+    assert float(cosines.min()) > 0.9
+    assert held_out_fvu(result.sae, held_out(128, 64, 4.0, massive)) <= 0.11
+    torch.testing.assert_close(result.sae.W_dec.norm(dim=1), torch.ones(256))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("massive", [0.0, 50.0], ids=["centred", "two massive dimensions"])
+def test_full_size_bars(massive: float) -> None:
+    data = planted(512, 128, 1_500_000, mean_active=8.0, massive=massive)
+    result = train_sae(data.stream(), TrainConfig(d_sae=1024, k=16, n_tokens=1_500_000, lr=3e-3))
+    cosines = best_cosines(data.directions, result.sae.W_dec)
+    meter = ReconstructionMeter(result.sae)
+    for chunk in data.stream()(1_200_000):
+        meter.update(chunk)
+    quality = meter.result()
+    assert quality.fvu is not None
+    assert quality.fvu <= 0.155
+    assert float(cosines.mean()) >= 0.99
+    assert float(cosines.min()) > 0.9
+    assert quality.n_dead <= 0.01 * 1024
+
+
+def test_without_mean_initialisation_the_score_would_be_worse() -> None:
+    """The bar above can fail: the same data with an SAE whose b_dec forgets the offset."""
+    data = planted(128, 64, 20_000, mean_active=4.0, massive=50.0)
+    result = train_sae(data.stream(), SMALL)
+    spoilt = SAE(result.sae.cfg)
+    spoilt.load_state_dict(result.sae.state_dict())
+    with torch.no_grad():
+        spoilt.b_dec.zero_()
+    test_data = held_out(128, 64, 4.0, 50.0)
+    assert held_out_fvu(spoilt, test_data) > 10 * held_out_fvu(result.sae, test_data)
+
+
+def test_seeds_are_not_those_of_the_data() -> None:
+    """Weights seeded like the data would equal the true directions before any training."""
+    directions = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    result = train_sae(planted(128, 64, 500).stream(), SMALL.model_copy(update={"n_tokens": 500}))
+    assert float(best_cosines(directions, result.sae.W_dec).mean()) < 0.7
+
+
+def test_the_seed_is_all_the_randomness() -> None:
+    data = planted(32, 16, 5_000)
+    cfg = SMALL.model_copy(update={"n_tokens": 5_000})
+    torch.manual_seed(1)
+    first = train_sae(data.stream(), cfg).sae.fingerprint()
+    torch.manual_seed(2)
+    assert train_sae(data.stream(), cfg).sae.fingerprint() == first
+    assert train_sae(data.stream(), cfg.model_copy(update={"seed": 1})).sae.fingerprint() != first
+
+
+def test_scale_of_the_stream_does_not_matter() -> None:
+    data = planted(32, 16, 5_000)
+    cfg = SMALL.model_copy(update={"n_tokens": 5_000})
+    plain = train_sae(data.stream(), cfg)
+    scaled = train_sae(restartable(lambda: (64.0 * chunk for chunk in data.chunks())), cfg)
+    x = next(data.chunks())[:200]
+    torch.testing.assert_close(scaled.sae(64.0 * x), 64.0 * plain.sae(x), rtol=1e-3, atol=1e-2)
+
+
+def aux_gradient(k: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    sae = SAE(SAEConfig(d_in=8, d_sae=32, k=4))
+    with torch.no_grad():
+        for parameter in sae.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        sae.b_enc[16:] = -1000.0  # dead: no input can fire them
+    x = torch.randn(20, 8, generator=generator)
+    dead = torch.arange(32) >= 16
+    aux_loss(sae, sae.pre_activations(x), x - sae(x), dead, k).backward()  # type: ignore[no-untyped-call]
+    assert sae.W_enc.grad is not None
+    assert sae.W_dec.grad is not None
+    return sae.W_enc.grad, sae.W_dec.grad
+
+
+def test_aux_loss_reaches_the_encoder_of_dead_features_only() -> None:
+    encoder, decoder = aux_gradient(k=6)
+    assert encoder[:, 16:].any()
+    assert decoder[16:].any()
+    assert not encoder[:, :16].any()
+    assert not decoder[:16].any()
+
+
+def test_aux_loss_without_dead_features_is_nothing() -> None:
+    sae = SAE(SAEConfig(d_in=8, d_sae=32, k=4))
+    pre, residual = torch.randn(3, 32), torch.randn(3, 8)
+    assert aux_loss(sae, pre, residual, torch.zeros(32, dtype=torch.bool), 6) == 0
+    assert aux_loss(sae, pre, residual, torch.ones(32, dtype=torch.bool), 0) == 0
+
+
+class KilledError(Exception):
+    """Stands for kill -9: nothing behind it runs."""
+
+
+def run_until(step: int | None, path: Path | None, *, stream_id: str = "") -> tuple[TrainResult, list[TrainProgress]]:
+    seen: list[TrainProgress] = []
+
+    def callback(progress: TrainProgress) -> None:
+        seen.append(progress)
+        if progress.step == step:
+            raise KilledError
+
+    data = planted(32, 16, 20_000)
+    return train_sae(
+        data.stream(), SMALL, checkpoint=path, checkpoint_every=4, callback=callback, stream_id=stream_id
+    ), seen
+
+
+@pytest.mark.parametrize("steps", [(2,), (9,), (9, 9, 27), (39,)])
+def test_a_killed_run_ends_at_the_same_numbers(tmp_path: Path, steps: tuple[int, ...]) -> None:
+    whole, log = run_until(None, None)
+    path = tmp_path / "checkpoint.safetensors"
+    for step in steps:
+        with pytest.raises(KilledError):
+            run_until(step, path)
+    resumed, rest = run_until(None, path)
+    assert resumed.sae.fingerprint() == whole.sae.fingerprint()
+    assert (resumed.n_tokens, resumed.n_dead, resumed.final_fvu) == (whole.n_tokens, whole.n_dead, whole.final_fvu)
+    assert rest == log[-len(rest) :]
+    assert len(rest) <= len(log) - 4 * (max(steps) // 4)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    whole, _ = run_until(None, path)
+    again, log = run_until(None, path)
+    assert not log
+    assert again.sae.fingerprint() == whole.sae.fingerprint()
+
+
+def test_checkpoints_of_others_and_damaged_ones_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    run_until(None, path)
+    with pytest.raises(SpecError, match="other settings"):
+        train_sae(planted(32, 16, 20_000).stream(), SMALL.model_copy(update={"lr": 1e-3}), checkpoint=path)
+    with pytest.raises(SpecError, match="other settings"):
+        run_until(None, path, stream_id="another model")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="Delete it to start from the beginning"):
+        run_until(None, path)
+
+
+def test_streams_that_cannot_be_learnt() -> None:
+    with pytest.raises(DataError, match="holds 100 tokens, fewer than one batch of 500"):
+        train_sae(planted(8, 4, 100).stream(), SMALL)
+    with pytest.raises(DataError, match="constant or not finite"):
+        train_sae(restartable(lambda: iter([torch.ones(1000, 4)])), SMALL)
+    with pytest.raises(DataError, match="constant or not finite"):
+        train_sae(restartable(lambda: iter([torch.full((1000, 4), torch.nan)])), SMALL)
+
+
+def test_a_short_stream_ends_the_training() -> None:
+    assert train_sae(planted(32, 16, 3_100).stream(), SMALL).n_tokens == 3_000
+
+
+def numbered(n: int, chunk: int) -> Iterator[Tensor]:
+    for start in range(0, n, chunk):
+        yield torch.arange(start, min(start + chunk, n), dtype=torch.float32)[:, None]
+
+
+@pytest.mark.parametrize("skip", [0, 1, 7, 13, 40, 99, 100, 150])
+def test_restartable_streams_skip_tokens(skip: int) -> None:
+    chunks = list(restartable(lambda: numbered(100, 7))(skip))
+    assert [int(x) for chunk in chunks for x in chunk] == list(range(100))[skip:]
+
+
+@pytest.mark.parametrize("chunk", [3, 7, 50, 1000])
+def test_mixing_gives_every_token_once(chunk: int) -> None:
+    buffer = MixBuffer(
+        restartable(lambda: numbered(205, chunk)),
+        capacity=40,
+        batch_size=10,
+        generator=torch.Generator().manual_seed(0),
+    )
+    seen = []
+    while (batch := buffer.next_batch()) is not None:
+        assert batch.shape == (10, 1)
+        seen += [int(x) for x in batch]
+    assert len(seen) == len(set(seen)) == 200
+    assert set(seen) <= set(range(205))
+    assert seen != sorted(seen)
+    assert buffer.next_batch() is None
