@@ -18,6 +18,7 @@ from vsc_eval.harness.run_answers import AnswerTable, Mask
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
+from vsc_eval.synth import LEVELS, TASKS
 
 Scope = Literal["cell", "task", "level", "all", "on_target", "off_target"]
 
@@ -137,7 +138,7 @@ Group = tuple[Scope, str | None, str | None, Mask]
 
 def _groups(table: AnswerTable) -> Iterator[Group]:
     tasks, levels = table.column("task"), table.column("level")
-    task_names, level_names = list(dict.fromkeys(tasks.tolist())), list(dict.fromkeys(levels.tolist()))
+    task_names, level_names = _in_order(tasks.tolist(), TASKS), _in_order(levels.tolist(), LEVELS)
     for task in task_names:
         for level in level_names:
             mask = (tasks == task) & (levels == level)
@@ -148,6 +149,12 @@ def _groups(table: AnswerTable) -> Iterator[Group]:
     for level in filter(None, level_names):
         yield "level", None, level, levels == level
     yield "all", None, None, np.ones(len(tasks), dtype=bool)
+
+
+def _in_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Each name once: those of the benchmark in its order, then the others as they come (lm-eval sorts by letter)."""
+    found = dict.fromkeys(names)
+    return [name for name in known if name in found] + [name for name in found if name not in known]
 
 
 def _target_groups(table: AnswerTable, targets: tuple[str, ...] | None) -> Iterator[Group]:

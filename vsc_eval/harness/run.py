@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
 from vsc_eval.harness.run_answers import AnswerTable
-from vsc_eval.harness.run_condition import SweepLM, evaluate_condition
+from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.harness.run_folder import RunFolder, open_run_folder
 from vsc_eval.harness.run_machine import machine_words, package_versions
 from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
@@ -154,7 +154,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
     keys = list(plan.tasks.items)
     answers: dict[str, tuple[str, ...]] = {}
     readings: dict[str, dict[DocKey, Reading]] = {}
-    with _progress(console) as progress:
+    with _progress(console) as progress, one_environment_report():
         asking = progress.add_task("answers", total=None)
         scoring = progress.add_task("scored by lm-eval", total=len(plan.conditions), unit="conditions")
 

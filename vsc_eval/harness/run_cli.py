@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsc_eval.harness.run_spec import RunSpec
 
+_LOG_COLUMNS = 110
 _EPILOG = """\
 conditions: baseline, SET, SET+SET, each with optional :EDIT[:POSITIONS][:norm=mean|max][:prefill],
 EDIT one of scale=X, ablate, clamp=X, add=X and POSITIONS one of image, text, last, all.
@@ -60,7 +61,9 @@ def _handle(options: argparse.Namespace) -> int:
     from vsc_eval.harness.run import run_sweep, show
 
     results = run_sweep(spec, options.out)
-    show(results, options.out, Console())
+    console = Console()
+    # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
+    show(results, options.out, console if console.is_terminal else Console(width=_LOG_COLUMNS))
     return 0
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
+from torch.utils import collect_env
 
 from vsc_eval.errors import BackendError
 from vsc_eval.harness.lm import SessionLM
@@ -26,40 +30,59 @@ class SweepLM(SessionLM):
 
     def __init__(self, session: Session, condition: str) -> None:
         super().__init__(session, condition)
-        self.asked: dict[DocKey, list[Instance]] = {}
+        self.asked: dict[GenSettings, dict[DocKey, Prompt]] = {}
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """As SessionLM."""
-        self._remember(requests)
-        return super().generate_until(requests, disable_tqdm=True)
+        answers = super().generate_until(requests, disable_tqdm=True)
+        self._remember({_key(r): (gen_settings(r.task_name, r.args[1])[0], to_prompt(r)) for r in requests}, requests)
+        return answers
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """As SessionLM."""
-        self._remember(requests)
-        return super().loglikelihood(requests, disable_tqdm=True)
-
-    def _remember(self, requests: list[Instance]) -> None:
+        answers = super().loglikelihood(requests, disable_tqdm=True)
+        by_document: dict[DocKey, list[Instance]] = defaultdict(list)
         for request in requests:
-            assert request.task_name is not None
-            assert request.doc_id is not None
-            self.asked.setdefault((request.task_name, request.doc_id), []).append(request)
+            by_document[_key(request)].append(request)
+        choice = GenSettings(readout="choice")
+        self._remember({key: (choice, self._option_prompt(group)) for key, group in by_document.items()}, requests)
+        return answers
+
+    def _remember(self, asked: Mapping[DocKey, tuple[GenSettings, Prompt]], requests: list[Instance]) -> None:
+        for key, (settings, prompt) in asked.items():
+            self.asked.setdefault(settings, {})[key] = prompt
+        for request in requests:
+            # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
+            if len(request.args) > 2 and request.args[2].get("visual"):
+                image_hash = asked[_key(request)][1].image_hash
+                request.arguments = (*request.args[:2], {**request.args[2], "visual": [f"pixels:{image_hash}"]})
 
     def readings(self) -> dict[str, dict[DocKey, Reading]]:
         """Condition -> document -> its reading, for all conditions of the session; all are in the store by now."""
-        by_settings: dict[GenSettings, dict[DocKey, Prompt]] = {}
-        for key, requests in self.asked.items():
-            if requests[0].request_type == "generate_until":
-                settings, prompt = gen_settings(key[0], requests[0].args[1])[0], to_prompt(requests[0])
-            else:
-                settings, prompt = GenSettings(readout="choice"), self._option_prompt(requests)
-            by_settings.setdefault(settings, {})[key] = prompt
         names = list(self.session.conditions)
         found: dict[str, dict[DocKey, Reading]] = {name: {} for name in names}
-        for settings, prompts in by_settings.items():
+        for settings, prompts in self.asked.items():
             answers = self.session.readings(list(prompts.values()), names, settings=settings)
             for name in names:
                 found[name].update(zip(prompts, answers[name], strict=True))
         return found
+
+
+def _key(request: Instance) -> DocKey:
+    assert request.task_name is not None
+    assert request.doc_id is not None
+    return request.task_name, request.doc_id
+
+
+@contextmanager
+def one_environment_report() -> Iterator[None]:
+    """Let lm-eval ask pip and the system what is installed once, not once for each condition (a second each)."""
+    original = collect_env.get_pretty_env_info
+    collect_env.get_pretty_env_info = cache(original)
+    try:
+        yield
+    finally:
+        collect_env.get_pretty_env_info = original
 
 
 def evaluate_condition(model: SweepLM, tasks: SweepTasks, spec: RunSpec, folder: Path) -> dict[DocKey, str]:

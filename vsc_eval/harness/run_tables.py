@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -24,65 +25,76 @@ class TextTable:
 
 
 def condition_table(results: Results) -> TextTable:
-    """Per condition: accuracy, difference with interval, drift with its parts, drift on and off target."""
+    """Per condition: accuracy, difference with interval, drift with interval, drift on and off target."""
     rows = []
     for condition in results.conditions:
-        row = results.find(condition.name, "all")
-        assert row is not None
+        row = _whole(results, condition.name)
         on, off = results.find(condition.name, "on_target"), results.find(condition.name, "off_target")
-        rows.append(
-            (
-                condition.name,
-                percent(row.accuracy.value),
-                points(row.difference),
-                *_drift_cells(row),
-                _drift_share(on),
-                _drift_share(off),
-                percent(row.invalid_rate),
-            )
-        )
-    whole = results.find(BASELINE, "all")
-    assert whole is not None
+        drift = percent_with_interval(row.drift.share) if row.drift else NONE
+        shares = (drift, _drift_share(on), _drift_share(off))
+        rows.append((condition.name, percent(row.accuracy.value), points(row.difference), *shares))
+    whole = _whole(results, BASELINE)
     return TextTable(
         title=f"{results.model}: {whole.n} items in {whole.n_clusters} clusters, readout {results.readout}",
-        columns=(
-            "condition",
-            "acc %",
-            "diff [95% CI]",
-            "McNemar p",
-            "drift % [95% CI]",
-            "R→W",
-            "W→R",
-            "W→W'",
-            "→inv",
-            "inv→",
-            "on %",
-            "off %",
-            "inv %",
-        ),
+        columns=("condition", "acc %", "diff [95% CI]", "drift % [95% CI]", "on %", "off %"),
         rows=tuple(rows),
-        notes=_notes(results, whole),
+        notes=(
+            f"n = {whole.n}; intervals: {whole.accuracy.method}. diff: percentage points against the baseline, paired. "
+            "drift: share of answers that changed; on / off: on the tasks of the edited sets / on all others.",
+            *_null_notes(results),
+        ),
     )
 
 
-def _notes(results: Results, whole: ResultRow) -> tuple[str, ...]:
-    notes = [
-        f"Accuracy: n = {whole.n}; {whole.accuracy.method}. diff in percentage points against the baseline, paired. "
-        "McNemar: exact, two-sided, items taken as independent, not corrected for the number of conditions.",
-        "drift: share of answers that changed; R→W right to wrong, W→R wrong to right, W→W' wrong to another wrong, "
-        "→inv / inv→ to / from invalid, in items. on / off: drift on the tasks of the edited sets / on the others.",
-    ]
+def _null_notes(results: Results) -> list[str]:
+    """What an interval around zero, or none, can and cannot say."""
+    found, undefined = [], []
     for condition in results.conditions:
-        row = results.find(condition.name, "all")
-        if row and row.difference and row.difference.low is not None and row.difference.high is not None:
-            if row.difference.low <= 0 <= row.difference.high and row.detectable_difference is not None:
-                notes.append(
-                    f"{condition.name}: no difference shown; {100 * row.detectable_difference:.1f} points or more "
-                    "would have been found with power 0.8."
-                )
-        elif row and row.difference and row.difference.reason:
-            notes.append(f"{condition.name}: no interval of the difference, since {row.difference.reason}.")
-    return tuple(notes)
+        row = _whole(results, condition.name)
+        difference, detectable = row.difference, row.detectable_difference
+        if difference is None:
+            continue
+        if difference.low is None or difference.high is None:
+            undefined.append(f"{condition.name} ({difference.reason})")
+        elif difference.low <= 0 <= difference.high and detectable is not None:
+            found.append(f"{condition.name} {100 * detectable:.1f}")
+    notes = []
+    if found:
+        notes.append(f"No difference shown; power 0.8 to find one of at least (points): {', '.join(found)}.")
+    if undefined:
+        notes.append(f"No interval of the difference: {', '.join(undefined)}.")
+    return notes
+
+
+def parts_table(results: Results) -> TextTable | None:
+    """Per condition: the parts of its drift in items, and McNemar's test; None for a run of the baseline alone."""
+    rows = []
+    for condition in results.conditions:
+        row = _whole(results, condition.name)
+        if row.drift is None or row.mcnemar is None:
+            continue
+        drift, p = row.drift, row.mcnemar.p_value
+        counts = (
+            drift.n_changed,
+            drift.right_to_wrong,
+            drift.wrong_to_right,
+            drift.wrong_to_other,
+            drift.to_invalid,
+            drift.from_invalid,
+        )
+        last = (percent(row.invalid_rate), NONE if p is None else f"{p:.2g}")
+        rows.append((condition.name, *map(str, counts), *last))
+    if not rows:
+        return None
+    return TextTable(
+        title="Drift and its parts (items)",
+        columns=("condition", "changed", "R→W", "W→R", "W→W'", "→inv", "inv→", "inv %", "McNemar p"),
+        rows=tuple(rows),
+        notes=(
+            "R right, W wrong, W' another wrong answer, inv invalid. McNemar: exact, two-sided, items taken as "
+            "independent, not corrected for the number of conditions.",
+        ),
+    )
 
 
 def shift_table(results: Results) -> TextTable | None:
@@ -151,21 +163,28 @@ def cell_table(results: Results, condition: str = BASELINE) -> TextTable:
 
 def all_tables(results: Results) -> list[TextTable]:
     """Every table, in the order they are shown."""
-    tables = (condition_table(results), interaction_table(results), shift_table(results), cell_table(results))
+    tables = (
+        condition_table(results),
+        parts_table(results),
+        interaction_table(results),
+        shift_table(results),
+        cell_table(results),
+    )
     return [table for table in tables if table is not None]
 
 
 def print_tables(results: Results, console: Console) -> None:
     """Draw all tables in the terminal."""
     for text in all_tables(results):
-        table = Table(title=text.title, title_justify="left", title_style="bold")
+        table = Table(title=text.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
         for i, column in enumerate(text.columns):
-            table.add_column(column, justify="right" if i else "left", no_wrap=i == 0, overflow="fold")
+            table.add_column(column, justify="right" if i else "left", overflow="fold")
         for row in text.rows:
             table.add_row(*row)
         console.print(table)
         for note in text.notes:
             console.print(note, style="dim", markup=False, highlight=False)
+        console.print()
 
 
 def markdown(results: Results) -> str:
@@ -195,18 +214,21 @@ def points(figure: Figure | None) -> str:
     return f"{100 * figure.value:+.1f}{interval}"
 
 
+def percent_with_interval(figure: Figure) -> str:
+    """A share in percent with its interval."""
+    interval = "" if figure.low is None or figure.high is None else f" [{percent(figure.low)}, {percent(figure.high)}]"
+    return percent(figure.value) + interval
+
+
+def _whole(results: Results, condition: str) -> ResultRow:
+    row = results.find(condition, "all")
+    assert row is not None, condition
+    return row
+
+
 def _accuracy(row: ResultRow | None) -> str:
     return NONE if row is None else percent(row.accuracy.value)
 
 
 def _drift_share(row: ResultRow | None) -> str:
     return NONE if row is None or row.drift is None else percent(row.drift.share.value)
-
-
-def _drift_cells(row: ResultRow) -> tuple[str, ...]:
-    if row.drift is None or row.mcnemar is None:
-        return (NONE,) * 7
-    drift, share, p = row.drift, row.drift.share, row.mcnemar.p_value
-    interval = "" if share.low is None or share.high is None else f" [{percent(share.low)}, {percent(share.high)}]"
-    counts = (drift.right_to_wrong, drift.wrong_to_right, drift.wrong_to_other, drift.to_invalid, drift.from_invalid)
-    return (NONE if p is None else f"{p:.2g}", percent(share.value) + interval, *map(str, counts))
