@@ -45,12 +45,13 @@ def train_sae_for(
     out: Path,
     *,
     vlm: LoadedVLM | None = None,
+    checkpoint_every: int = 100,
     callback: Callable[[TrainProgress], None] | None = None,
 ) -> TrainResult | None:
     """Train the SAE of `spec` and write it to `out`, in SAELens layout with its provenance as metadata.
 
-    A killed run goes on from its checkpoint in `out` when called again. None if `out` holds this very SAE already.
-    Raises SpecError for an unknown layer or task, and if `out` holds something else.
+    The state is saved in `out` every `checkpoint_every` steps; a killed run goes on from there when called again. None
+    if `out` holds this very SAE already. Raises SpecError for an unknown layer or task, and if `out` holds another SAE.
     """
     vlm = vlm or load_vlm(spec.model, revision=spec.revision)
     decoder_at(vlm, spec.layer)
@@ -66,7 +67,12 @@ def train_sae_for(
         return collect(vlm, spec.layer, prompts, spec.positions, spec.batch_size, skip_tokens=skip)
 
     result = train_sae(
-        stream, spec.train, stream_id=str(sorted(provenance.items())), checkpoint=checkpoint, callback=callback
+        stream,
+        spec.train,
+        stream_id=str(sorted(provenance.items())),
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        callback=callback,
     )
     counts = {"n_tokens_trained": result.n_tokens, "final_fvu": result.final_fvu}
     save_sae(result.sae, out, {**provenance, **counts})

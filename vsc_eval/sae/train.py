@@ -180,7 +180,7 @@ def train_sae(
     """
     identity = f"{cfg.model_dump_json()} {stream_id}"
     generator = torch_generator("sae mixing", cfg.seed)
-    capacity = max(cfg.mix_tokens, 2 * cfg.batch_size)
+    capacity = max(min(cfg.mix_tokens, cfg.n_tokens), 2 * cfg.batch_size)
     buffer = MixBuffer(stream, capacity=capacity, batch_size=cfg.batch_size, generator=generator)
     saved = load_checkpoint(checkpoint, identity) if checkpoint is not None and checkpoint.exists() else None
     if saved is None:
