@@ -1,1 +1,1 @@
-"""The embedded model: how vsc-tiny is built, trained and checked. Its weights are in the folder `vsc-tiny` beside this file."""
+"""The embedded model: how vsc-tiny is built, trained and checked. Its weights are in `vsc-tiny` beside this file."""

@@ -24,7 +24,7 @@ SIZE_UNIT_PX = 48.0
 
 @dataclass
 class Batch:
-    """Tensors of one step. Question fields are absent in the vision stage. B images, Q questions each, L tokens each."""
+    """Tensors of one step. The vision stage has no question fields. B images, Q questions of L tokens each."""
 
     pixels: Tensor  # uint8 [B, H, W, 3]
     objects: ObjectTargets

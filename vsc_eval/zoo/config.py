@@ -14,7 +14,7 @@ class TinyShape(Spec):
 
     canvas_px: int = 448
     patch_px: int = 32
-    """One patch is one image token (no spatial merging): 14 x 14 = 196 tokens, at most about one object centre in each."""
+    """One patch is one image token (no spatial merging): 14 x 14 = 196 tokens, about one object centre in each."""
     d_vision: int = 192
     vision_depth: int = 3
     vision_heads: int = 6
@@ -28,7 +28,7 @@ class TinyShape(Spec):
     d_mlp: int = 512
     mrope_section: tuple[int, int, int] = (6, 5, 5)
     rope_theta: float = 1000.0
-    """Small, because no position is above a few hundred; the default of real models would leave most channels unrotated."""
+    """Small, because no position is above a few hundred; the default of real models hardly rotates most channels."""
 
     @property
     def grid(self) -> int:

@@ -10,13 +10,12 @@ from typing import Any
 
 import torch
 
-from vsc_eval.synth import LEVELS, TASKS, Item, make_items
+from vsc_eval.synth import LETTERS, LEVELS, TASKS, Item, make_items
 from vsc_eval.zoo.batches import pixels_of
 from vsc_eval.zoo.config import TinyShape
 from vsc_eval.zoo.packed import PackedForward
 from vsc_eval.zoo.packing import encode
 from vsc_eval.zoo.questions import of_item
-from vsc_eval.zoo.tokenizer import LETTERS
 from vsc_eval.zoo.train import prefix_layout
 
 

@@ -1,11 +1,11 @@
 """What vsc-tiny is trained on: the letter, and dense targets that shorten the way to it.
 
-The letter alone teaches binding slowly (a few bits a question). Three further targets, all read off the scene, are used in
-training only and leave no parameters behind in the shipped model:
-- objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that words
-  and what they name share directions), its size and its offset from the cell's centre;
-- words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour passed
-  at each hop);
+The letter alone teaches binding slowly (a few bits a question). Three further targets, all read off the scene, are
+used in training only and leave no parameters behind in the shipped model:
+- objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that
+  words and what they name share directions), its size and its offset from the cell's centre;
+- words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour
+  passed at each hop);
 - pointer: at the last token of each option a later layer scores whether that option is the right one.
 """
 
@@ -25,7 +25,7 @@ N_GEOMETRY = 3  # size, x offset, y offset
 
 @dataclass(frozen=True)
 class ObjectTargets:
-    """Per image token [B, T]: colour and shape class (IGNORE or the last class: no object), geometry [B, T, 3], present [B, T]."""
+    """Per image token [B, T]: colour and shape class (the last class: no object), present; geometry [B, T, 3]."""
 
     colour: Tensor
     shape: Tensor
@@ -55,18 +55,19 @@ class AuxiliaryHeads(nn.Module):
         nn.init.normal_(self.word.weight, std=0.02)
 
     def object_loss(self, image_tokens: Tensor, embedding: Tensor, targets: ObjectTargets) -> tuple[Tensor, Tensor]:
-        """image_tokens [B, T, d], embedding [V, d] -> loss, and the share of objects with colour and shape both right."""
+        """image_tokens [B, T, d], embedding [V, d] -> loss, share of objects with colour and shape right."""
         x = self.object_norm(image_tokens.float())
 
         def logits(ids: Tensor, nothing: Tensor) -> Tensor:
-            return x @ torch.cat((embedding[ids], nothing[None])).T * self.temperature
+            out: Tensor = x @ torch.cat((embedding[ids], nothing[None])).T * self.temperature
+            return out
 
         assert isinstance(self.colour_ids, Tensor)
         assert isinstance(self.shape_ids, Tensor)
         colour = logits(self.colour_ids, self.nothing[0])
         shape = logits(self.shape_ids, self.nothing[1])
         present = targets.present
-        loss = F.cross_entropy(colour.flatten(0, 1), targets.colour.flatten())
+        loss: Tensor = F.cross_entropy(colour.flatten(0, 1), targets.colour.flatten())
         loss = loss + F.cross_entropy(shape.flatten(0, 1), targets.shape.flatten())
         # Most tokens hold no object; the mean over the objects alone keeps their share of the gradient.
         loss = loss + F.cross_entropy(colour[present], targets.colour[present])

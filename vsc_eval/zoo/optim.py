@@ -34,7 +34,7 @@ class TwoOptimizers:
         for optimizer, rate in ((self._muon, self._stage.muon_lr), (self._adam, self._stage.adam_lr)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * lr_factor
-            optimizer.step()
+            optimizer.step()  # type: ignore[no-untyped-call]
             optimizer.zero_grad(set_to_none=True)
         return norm
 

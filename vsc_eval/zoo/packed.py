@@ -1,9 +1,9 @@
 """The training-time forward of vsc-tiny: many questions behind one image, equal to the model's own forward.
 
-It runs the parameters of a `Qwen3VLForConditionalGeneration` directly, because on a CPU the stock forward wastes most of
-its time: it loops over images in vision attention, and repeats the image for every question. Here a sequence is a prefix
-(turn start and image) that is shared by Q branches (a question each); a branch sees the prefix and itself. Shapes are
-fixed, so that each layer compiles once. A test holds it against the stock forward.
+It runs the parameters of a `Qwen3VLForConditionalGeneration` directly, because on a CPU the stock forward wastes most
+of its time: it loops over images in vision attention, and repeats the image for every question. Here a sequence is a
+prefix (turn start and image) that is shared by Q branches (a question each); a branch sees the prefix and itself.
+Shapes are fixed, so that each layer compiles once. A test holds it against the stock forward.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _vision_block(block: Any, x: Tensor, cos: Tensor, sin: Tensor, heads: int) -
     q, k = _rotate(q, cos, sin).to(v.dtype), _rotate(k, cos, sin).to(v.dtype)
     attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
     x = x + block.attn.proj(attended)
-    return x + block.mlp(block.norm2(x))
+    out: Tensor = x + block.mlp(block.norm2(x))
+    return out
 
 
 def _language_layer(
@@ -80,9 +81,10 @@ def _language_layer(
     weights = torch.softmax(scores.float(), dim=-1).to(v.dtype)
     from_prefix = torch.matmul(weights[..., :prefix].reshape(batch, heads, branches * length, prefix), v_prefix)
     from_self = torch.matmul(weights[..., prefix:], v_text).reshape(batch, heads, branches * length, -1)
-    out = torch.cat((out_prefix, from_prefix + from_self), dim=2).transpose(1, 2).reshape(batch, total, -1)
-    x = x + attention.o_proj(out)
-    return x + layer.mlp(_rms(x, layer.post_attention_layernorm.weight, eps))
+    attended = torch.cat((out_prefix, from_prefix + from_self), dim=2).transpose(1, 2).reshape(batch, total, -1)
+    x = x + attention.o_proj(attended)
+    out: Tensor = x + layer.mlp(_rms(x, layer.post_attention_layernorm.weight, eps))
+    return out
 
 
 class PackedForward(nn.Module):

@@ -1,7 +1,7 @@
 """vsc-tiny's word-level tokenizer: one token a word, so that a small model spends nothing on spelling.
 
-Text outside the benchmark's vocabulary becomes `<unk>`; it never crashes. Phrases that stand in every prompt (the option
-markers, the closing instruction, the turn of the assistant) are one token each, which shortens a question by a third.
+Text outside the benchmark's vocabulary becomes `<unk>`; it never crashes. Phrases that stand in every prompt (the
+option markers, the closing instruction, the turn of the assistant) are one token each: a question is a third shorter.
 """
 
 from __future__ import annotations

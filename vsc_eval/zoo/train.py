@@ -1,8 +1,8 @@
 """Train vsc-tiny from scratch: the vision tower on objects first, then everything on packed questions.
 
-A run lives in a work folder: `state-*.safetensors` (weights, their moving average, optimiser state; atomic, two kept), a
-`log.jsonl` with one line a log interval, and `exported/`, the model as `from_pretrained` reads it (moving average). A
-killed run started again in the same folder goes on at its last checkpoint with the batches that an unbroken run would see.
+A run lives in a work folder: `state-*.safetensors` (weights, their moving average, optimiser state; atomic, two kept),
+a `log.jsonl` with one line a log interval, and `exported/`, the model as `from_pretrained` reads it (moving average).
+A killed run started again in the same folder goes on at its last checkpoint, with the batches of an unbroken run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vsc_eval.zoo.packed import PackedForward, PrefixLayout
 from vsc_eval.zoo.tokenizer import build_tokenizer
 
 WORD_LAYER, POINTER_LAYER = -3, -2
-"""Decoder layers (from the top) that the word and pointer targets read: each leaves the layers above it for the next step."""
+"""Decoder layers (from the top) that the word and pointer targets read; the layers above are left for the next step."""
 EMA_DECAY = 0.998
 LOG_EVERY = 25
 _LOADER_WORKERS = 1
