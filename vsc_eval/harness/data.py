@@ -13,6 +13,7 @@ import datasets
 from PIL import Image
 
 from vsc_eval.errors import SpecError
+from vsc_eval.harness.registry import register_models
 from vsc_eval.harness.scene_image import SceneImage
 from vsc_eval.synth import DEFAULT_SIZES, LETTERS, Item, make_items
 from vsc_eval.synth.render import blind_image
@@ -85,3 +86,8 @@ def _grey() -> Image.Image:
     image = blind_image("grey")
     assert image is not None
     return image
+
+
+# `lm_eval run --tasks FILE` resolves a file's functions, and so imports this module, before it looks for the model:
+# its own command line then finds ours as well.
+register_models()
