@@ -29,7 +29,7 @@ COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "cyan": (30, 196, 220),
     "black": (24, 24, 24),
 }
-"""Named colours and their sRGB values; any two differ by at least 90 in Euclidean distance."""
+"""Named colours and their sRGB values; any two differ by at least 80 in Euclidean distance."""
 
 SHAPES: Final = ("circle", "square", "triangle", "cross", "star", "heart")
 """No two of these are confused by a small size, and none is another one rotated (so no diamond beside the square)."""

@@ -33,13 +33,22 @@ class Seen:
         return max(self.width, self.height)
 
 
-def _pack(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    wide = rgb.astype(np.int32)
-    return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2])
+def _pack(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    """Each pixel as one integer, 0xBBGGRR."""
+    padded = np.zeros((*rgb.shape[:2], 4), dtype=np.uint8)
+    padded[..., :3] = rgb
+    return np.asarray(padded.view("<u4")[..., 0])
 
 
-_NAMES = {(r << 16 | g << 8 | b): name for name, (r, g, b) in COLOURS.items()}
-_PURE = np.array(sorted(_NAMES), dtype=np.int32)
+_NAMES = sorted(COLOURS, key=lambda name: COLOURS[name][::-1])
+_PURE = np.array([r | g << 8 | b << 16 for r, g, b in (COLOURS[name] for name in _NAMES)], dtype=np.uint32)
+"""Packed values of the named colours, ascending, in the order of `_NAMES`."""
+
+
+def _named(packed: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Index into `_NAMES` of each value, or -1."""
+    at = np.searchsorted(_PURE, packed).clip(max=len(_PURE) - 1)
+    return np.where(_PURE[at] == packed, at, -1)
 
 
 def classify_shape(region: npt.NDArray[np.bool_]) -> str:
@@ -60,46 +69,44 @@ def classify_shape(region: npt.NDArray[np.bool_]) -> str:
     return "cross" if fill > 0.49 else "star"
 
 
-def _check_agreement(packed: npt.NDArray[np.int32], mask: npt.NDArray[np.int16]) -> None:
-    """Every masked pixel is painted, and no fully painted pixel lies outside the mask."""
-    background = packed[0, 0]
-    if (packed[mask > 0] == background).any():
-        raise DataError("The mask covers pixels that are not painted.", mend=_MEND)
-    painted = packed[(packed != background) & (mask == 0)]
-    if np.isin(painted, _PURE).any():
-        raise DataError("The picture has painted pixels outside the mask.", mend=_MEND)
-
-
 def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[Seen]:
     """All objects of a picture uint8 [h, w, 3] with its identity mask [h, w].
 
-    The colour is the object's most frequent pixel value. Raises DataError if picture and mask disagree.
+    The colour is the named one that most of the object's pixels have exactly. Raises DataError if picture and mask
+    disagree: a masked pixel that is not painted, a fully painted one outside the mask, an object without a colour.
     """
-    packed = _pack(pixels)
-    _check_agreement(packed, mask)
-    ys, xs = np.nonzero(mask)
-    labels = mask[ys, xs]
-    order = np.argsort(labels, kind="stable")
-    ys, xs, labels = ys[order], xs[order], labels[order]
-    bounds = np.flatnonzero(np.diff(labels)) + 1
-    seen = []
-    for oy, ox in zip(np.split(ys, bounds), np.split(xs, bounds), strict=True):
-        top, bottom, left, right = int(oy[0]), int(oy[-1]) + 1, int(ox.min()), int(ox.max()) + 1
-        values, counts = np.unique(packed[oy, ox], return_counts=True)
-        colour = _NAMES.get(int(values[counts.argmax()]))
-        if colour is None:
-            raise DataError(f"The object at ({left}, {top}) has no named colour.", mend=_MEND)
-        region = np.zeros((bottom - top, right - left), dtype=bool)
-        region[oy - top, ox - left] = True
-        seen.append(
-            Seen(
-                shape=classify_shape(region),
-                colour=colour,
-                x=(left + right) / 2,
-                y=(top + bottom) / 2,
-                width=right - left,
-                height=bottom - top,
-                area=len(oy),
-            )
-        )
-    return seen
+    packed, labels = _pack(pixels).ravel(), mask.ravel()
+    painted = packed != packed[0]
+    inside = labels > 0
+    if (inside & ~painted).any():
+        raise DataError("The mask covers pixels that are not painted.", mend=_MEND)
+    if (_named(packed[painted & ~inside]) >= 0).any():
+        raise DataError("The picture has painted pixels outside the mask.", mend=_MEND)
+    flat = np.flatnonzero(inside)
+    flat = flat[np.argsort(labels[flat], kind="stable")]
+    colours = _named(packed[flat])
+    ys, xs = np.divmod(flat, mask.shape[1])
+    starts = np.flatnonzero(np.diff(labels[flat], prepend=0)).tolist()
+    return [
+        _object(ys[start:end], xs[start:end], colours[start:end])
+        for start, end in zip(starts, [*starts[1:], len(flat)], strict=True)
+    ]
+
+
+def _object(ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64], colours: npt.NDArray[np.int64]) -> Seen:
+    """One object from its pixels: rows (ascending), columns and colour indices (-1: no named colour), each [n]."""
+    top, bottom, left, right = int(ys[0]), int(ys[-1]) + 1, int(xs.min()), int(xs.max()) + 1
+    votes = np.bincount(colours + 1, minlength=len(_NAMES) + 1)[1:]
+    if 2 * votes.max() < len(ys):
+        raise DataError(f"The object at ({left}, {top}) has no named colour.", mend=_MEND)
+    region = np.zeros((bottom - top, right - left), dtype=bool)
+    region[ys - top, xs - left] = True
+    return Seen(
+        shape=classify_shape(region),
+        colour=_NAMES[int(votes.argmax())],
+        x=(left + right) / 2,
+        y=(top + bottom) / 2,
+        width=right - left,
+        height=bottom - top,
+        area=len(ys),
+    )
