@@ -109,7 +109,7 @@ class Engine:
         self._check_pending = {"choice", "generate"} if self_check else set()
         self._fell_back = False
         self._option_ids: dict[tuple[str, ...], tuple[int, ...]] = {(): ()}
-        self._runner = Runner(
+        self.runner = Runner(
             model=vlm.model,
             decoder=vlm.decoder,
             sae=sae,
@@ -141,7 +141,7 @@ class Engine:
                 edits.setdefault(condition.content_hash, edit)
         shared = bool(edits) and self._use_shared(prompts, settings)
         table: list[list[Reading | None]] = [[None] * len(prompts) for _ in conditions]
-        for indices in self._batches(prompts):
+        for indices in self.batches(prompts):
             readings = self._read_batch([prompts[i] for i in indices], list(edits.values()), settings, shared=shared)
             by_key = dict(zip([None, *edits], readings, strict=True))
             for row, key in zip(table, keys, strict=True):
@@ -180,7 +180,7 @@ class Engine:
                         mend="Use positions text, last or all.",
                     )
 
-    def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+    def batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """Indices of prompts that run together: the same number of pictures, similar lengths."""
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].images), len(prompts[i].text), i))
         batch: list[int] = []
@@ -202,7 +202,7 @@ class Engine:
             images = len(prompts[0].images)
             chosen = [p for p in prompts if len(p.images) == images][:_SELF_CHECK_ITEMS]
             reason = disagreement(
-                self._runner, encode_prompts(self.vlm, chosen), generate=settings.readout == "generate"
+                self.runner, encode_prompts(self.vlm, chosen), generate=settings.readout == "generate"
             )
             if reason is None:
                 self._check_pending.discard(settings.readout)
@@ -224,7 +224,7 @@ class Engine:
             prompts = prompts + [prompts[-1]] * (self.batch_size - len(prompts))
             step = _LENGTH_STEP
         inputs = encode_prompts(self.vlm, prompts, pad_to_multiple=step)
-        option_ids = [self._ids_of(prompt.options) for prompt in prompts]
+        option_ids = [self.option_ids(prompt.options) for prompt in prompts]
         heads = [prompt_head(prompt) for prompt in prompts]
 
         def read(result: StackResult) -> list[list[Reading]]:
@@ -242,7 +242,7 @@ class Engine:
     ) -> list[list[Reading]]:
         batch = BatchState(inputs.attention_mask, inputs.image_mask)
         return [
-            read(run_hooked(self._runner, inputs.tensors, batch, edit, max_new_tokens=settings.new_tokens))[0]
+            read(run_hooked(self.runner, inputs.tensors, batch, edit, max_new_tokens=settings.new_tokens))[0]
             for edit in (None, *edits)
         ]
 
@@ -255,10 +255,10 @@ class Engine:
     ) -> list[list[Reading]]:
         batch = BatchState(inputs.attention_mask, inputs.image_mask)
         n_stacks, size = self._plan(inputs, len(edits), settings)
-        prefix = shared_prefix(self._runner, inputs.tensors, max_new_tokens=settings.new_tokens)
+        prefix = shared_prefix(self.runner, inputs.tensors, max_new_tokens=settings.new_tokens)
 
         def run(stack: Sequence[RowEdit | None]) -> list[list[Reading]]:
-            return read(run_stack(self._runner, prefix, batch, stack, max_new_tokens=settings.new_tokens))
+            return read(run_stack(self.runner, prefix, batch, stack, max_new_tokens=settings.new_tokens))
 
         if size == 1:
             return [run([edit])[0] for edit in (None, *edits)]
@@ -277,7 +277,8 @@ class Engine:
             limit = min(limit, self.max_stack)
         return plan_stacks(n_edits, limit, constant=self.constant_shapes)
 
-    def _ids_of(self, options: tuple[str, ...]) -> tuple[int, ...]:
+    def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
+        """Token ids of option letters, looked up once."""
         if options not in self._option_ids:
             self._option_ids[options] = option_token_ids(self.vlm, options)
         return self._option_ids[options]
