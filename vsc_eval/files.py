@@ -31,3 +31,14 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path} cannot be written: {error.strerror or error}.",
             mend="Choose a folder that you may write to, on a disk with space left.",
         ) from error
+
+
+def ensure_writable(folder: Path) -> None:
+    """Create `folder` and try a file in it, so that a long job fails at its start and not at its end.
+
+    Raises BackendError.
+    """
+    probe = folder / ".writable"
+    with replacing(probe) as partial:
+        partial.touch()
+    probe.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vsc_eval.cli import main
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.interventions import compile_condition, load_suite
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.pipeline.benchmark import benchmark_items, endless_shuffled_prompts, to_prompt
@@ -186,6 +186,11 @@ def test_what_does_not_fit_is_refused(vlm: LoadedVLM, trained: Path, tmp_path: P
     with pytest.raises(DataError, match="does not say its layer"):
         select_sets(SELECT_SPEC, stranger, tmp_path / "suite", vlm=vlm)
     assert not (tmp_path / "suite").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(BackendError, match="cannot be written"):
+        train_sae_for(SAE_SPEC, tmp_path / "file" / "sae", vlm=vlm)
+    with pytest.raises(BackendError, match="cannot be written"):
+        select_sets(SELECT_SPEC, trained, tmp_path / "file", vlm=vlm)
 
 
 def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import ensure_writable, replacing
 from vsc_eval.interventions.select import SelectionRule, select_features
 from vsc_eval.interventions.suite import save_suite
 from vsc_eval.pipeline.benchmark import benchmark_items, prompts_of
@@ -77,13 +77,15 @@ def select_sets(
     """Write `suite.yaml` (one set per task), `quality.json` and, unless it is there already, the SAE into `out`.
 
     Layer and positions are those that the SAE was trained for. Raises DataError if the SAE is damaged, of another width
-    or trained on other weights than the model's, or if a task has too few eligible features.
+    or trained on other weights than the model's, or if a task has too few eligible features; BackendError if `out`
+    cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, revision=spec.revision)
     sae = load_sae(sae_folder, d_model=find_decoder(vlm.model).d_model)
     metadata = read_sae_metadata(sae_folder)
     layer, positions = _trained_at(metadata, sae_folder, vlm)
     sae.to(vlm.device)
+    ensure_writable(out)
     items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
     harvest = harvest_items(
         vlm,

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vsc_eval.errors import SpecError
+from vsc_eval.files import ensure_writable
 from vsc_eval.pipeline.benchmark import benchmark_items, endless_shuffled_prompts
 from vsc_eval.pipeline.harvest import Positions, collect, decoder_at
 from vsc_eval.sae.io import CONFIG_FILE, read_sae_metadata, save_sae
@@ -51,7 +52,8 @@ def train_sae_for(
     """Train the SAE of `spec` and write it to `out`, in SAELens layout with its provenance as metadata.
 
     The state is saved in `out` every `checkpoint_every` steps; a killed run goes on from there when called again. None
-    if `out` holds this very SAE already. Raises SpecError for an unknown layer or task, and if `out` holds another SAE.
+    if `out` holds this very SAE already. Raises SpecError for an unknown layer or task, and if `out` holds another SAE;
+    BackendError if it cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, revision=spec.revision)
     decoder_at(vlm, spec.layer)
@@ -59,6 +61,7 @@ def train_sae_for(
     if (out / CONFIG_FILE).exists():
         _check_same(provenance, out)
         return None
+    ensure_writable(out)
     items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
     checkpoint = out / CHECKPOINT_FILE
 
