@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ def finished(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Readings that the engine computes, one entry for each call."""
     counts: list[int] = []
     original = Engine.read
@@ -77,7 +77,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return original(self, prompts, conditions, settings, progress)
 
     monkeypatch.setattr(Engine, "read", counted)
-    yield counts
+    return counts
 
 
 def test_the_folder_holds_everything(finished: Path) -> None:

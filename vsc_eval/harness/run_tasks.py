@@ -35,6 +35,8 @@ class SweepTasks:
     letters: Mapping[DocKey, tuple[str, ...]]
     hashes: Mapping[str, str]
     """Task -> hash of its documents."""
+    needs_greedy: bool
+    """Whether a metric asks if an option is the likeliest of all tokens."""
 
 
 @contextmanager
@@ -57,11 +59,11 @@ def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: 
     metadata = {} if n is None else {"vsc_n": n}
     with quiet_harness():
         manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
-        if any(_variant(name, readout, manager) is None for name in names):
-            # lm-eval's own tasks take seconds to index, so only for a name that is none of ours.
-            ours = manager.all_tasks
+        unknown = [name for name in names if _variant(name, readout, manager) is None]
+        if unknown and not any(name.startswith("vsc") for name in unknown):
+            # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
             manager = TaskManager(include_path=str(tasks_dir()), metadata=metadata)
-            _check_known(names, readout, manager, ours)
+        _check_known(names, readout, manager)
         chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
         tasks: dict[str, Any] = manager.load(list(chosen))["tasks"]
         items: dict[DocKey, ItemInfo] = {}
@@ -75,7 +77,14 @@ def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: 
                 digest.update(repr(sorted(doc.items())).encode())
             hashes[name] = digest.hexdigest()[:16]
     _check_items(items)
-    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes)
+    return SweepTasks(
+        manager=manager,
+        names=chosen,
+        items=items,
+        letters=letters,
+        hashes=hashes,
+        needs_greedy=any("exact_match" in task._metric_fn_list for task in tasks.values()),
+    )
 
 
 def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> str:
@@ -93,14 +102,13 @@ def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
     return wanted if wanted in known else name if name in known else None
 
 
-def _check_known(names: Sequence[str], readout: Readout, manager: TaskManager, ours: Sequence[str]) -> None:
+def _check_known(names: Sequence[str], readout: Readout, manager: TaskManager) -> None:
     for name in names:
         if _variant(name, readout, manager) is None:
-            close = difflib.get_close_matches(name, manager.all_tasks, n=3)
-            plain = [task for task in ours if task.count("_") <= 1 or task in ("vsc", "vsc_by_level")][:8]
+            close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
             raise SpecError(
                 f"Unknown task '{name}'.",
-                mend=f"Did you mean {', '.join(close or plain)}? `vsc-eval tasks list` shows all.",
+                mend=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all.",
             )
 
 

@@ -1,0 +1,299 @@
+"""Every mistake a user can make with `vsc-eval run`: a clear message that names the mend, and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from vsc_eval import cli
+from vsc_eval.interventions.suite import save_suite
+from vsc_eval.sae.io import save_sae
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.zoo.build import untrained_vsc_tiny
+from vsc_eval.zoo.config import TinyConfig, TinyShape
+
+SHAPE = TinyShape(
+    d_vision=48, vision_depth=2, vision_heads=2, vision_mlp=48, d_model=64, n_layers=4, n_heads=2, d_mlp=64
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE))
+
+
+def write_suite(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:
+    sae = SAE(SAEConfig(d_in=width, d_sae=16, k=4))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in sae.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    save_sae(sae, folder / "sae")
+    values: dict[str, Any] = {
+        "model": str(model),
+        "layer": 1,
+        "sae": "sae",
+        "default_edit": EditSpec(kind="scale", value=2.0),
+        "sets": (FeatureSet(name="counting", indices=(0, 1, 2), task="counting"),),
+    }
+    save_suite(InterventionSuite.model_validate({**values, **changes}), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    return write_suite(tmp_path_factory.mktemp("suite"), model)
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line with the given changes, expect exit code 2, return the message."""
+
+    def go(**changes: object) -> str:
+        options = {
+            "model": model,
+            "suite": suite,
+            "tasks": "vsc_counting_easy",
+            "conditions": "counting",
+            "n": 4,
+            "out": tmp_path / "run",
+            "device": "cpu",
+            **changes,
+        }
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
+        capsys.readouterr()
+        try:
+            code = cli.main(["run", *words])
+        except SystemExit as end:
+            code = int(str(end.code))
+        message = capsys.readouterr().err
+        assert code == 2, message
+        assert "Traceback" not in message
+        # The message, and after it, indented, what to do.
+        assert len(message.strip().splitlines()) >= 2
+        return message
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "mend"),
+    [
+        ({"model": "vsc-tny"}, "vsc-tny", "vsc-tiny"),
+        ({"model": "nobody/no-such-model"}, "nobody/no-such-model", "--model /path"),
+        ({"model": "/no/such/folder"}, "/no/such/folder", "path"),
+        ({"tasks": "vsc_countin_easy"}, "Unknown task 'vsc_countin_easy'", "vsc_counting_easy"),
+        ({"tasks": "vsc_counting_paired", "readout": "generate"}, "asks each question 2 times", "vsc-eval harness"),
+        ({"conditions": "colour"}, "Unknown feature set 'colour'", "Known sets: counting"),
+        ({"conditions": "counting+logic"}, "Unknown feature set 'logic'", "Known sets: counting"),
+        ({"conditions": "counting+counting"}, "named twice", "Mend the condition"),
+        ({"conditions": "counting:scal=2"}, "Unknown modifier 'scal=2'", "scale=X"),
+        ({"conditions": "counting:scale=two"}, "'two'", "scale=2"),
+        ({"conditions": "baseline:ablate"}, "the baseline takes no edit", "`baseline` alone"),
+        ({"suite": "no-such-suite"}, "no intervention suite 'no-such-suite'", "suite.yaml"),
+        ({"suite": None}, "There is no intervention suite", "suite.yaml"),
+        ({"n": 6}, "6", "multiple of 4"),
+        ({"n": 0}, "--n", "it was 0"),
+        ({"batch_size": 0}, "--batch-size", "it was 0"),
+        ({"limit": "many"}, "--limit", "--help"),
+        ({"readout": "letters"}, "invalid choice: 'letters'", "--help"),
+        ({"bath_size": 4}, "unrecognized arguments: --bath-size=4", "Did you mean --batch-size?"),
+        ({"device": "gpu9"}, "gpu9", "`cpu`"),
+        ({"spec": "/no/such/file.yaml"}, "no file /no/such/file.yaml", "path"),
+    ],
+)
+def test_names_and_numbers(run: Run, tmp_path: Path, changes: dict[str, object], message: str, mend: str) -> None:
+    shown = run(**changes)
+    assert message in shown
+    assert mend in shown
+    assert not (tmp_path / "run").exists()  # nothing is left that would refuse the mended command
+
+
+def test_layer_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
+    shown = run(suite=write_suite(tmp_path / "suite", model, layer=4))
+    assert "layer 4" in shown.lower()
+    assert "0 to 3" in shown
+
+
+def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
+    shown = run(suite=write_suite(tmp_path / "suite", model, width=48))
+    assert "width 48" in shown
+    assert "width 64" in shown
+    assert "sae train" in shown
+
+
+def test_feature_index_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
+    bad = FeatureSet(name="counting", indices=(3, 16), task="counting")
+    shown = run(suite=write_suite(tmp_path / "suite", model, sets=(bad,)))
+    assert "Feature index 16 of set 'counting' is out of range: the SAE has 16 features" in shown
+    assert "0 to 15" in shown
+
+
+def test_misspelt_key_in_a_suite(run: Run, model: Path, tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite", model)
+    text = (folder / "suite.yaml").read_text()
+    (folder / "suite.yaml").write_text(text.replace("layer:", "layr:"))
+    shown = run(suite=folder)
+    assert str(folder / "suite.yaml") in shown
+    assert "'layr'" in shown
+    assert "layer" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("conditons: []", "'conditons'"),
+        ("conditions: [{name: a, sets: [counting], edit: {kind: scale, valu: 2}}]", "valu"),
+        ("conditions: [{name: a, sets: [counting], edit: {kind: scale}}]", "needs a `value`"),
+        ("conditions: [{name: a, sets: [counting], edit: {kind: squash, value: 1}}]", "kind"),
+        ("conditions: [{name: a, sets: [colour], edit: {kind: ablate}}]", "Unknown feature set 'colour'"),
+        ("conditions: [", "cannot be read as YAML"),
+        ("- just\n- a list", "condit"),
+    ],
+)
+def test_mistakes_in_a_spec_file(run: Run, tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(text)
+    assert message in run(spec=file)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 0.5])
+def test_truncated_weights_of_the_model(run: Run, model: Path, tmp_path: Path, keep: float) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(model, folder)
+    truncate(folder / "model.safetensors", keep)
+    shown = run(model=folder)
+    assert str(folder) in shown
+    assert "again" in shown
+
+
+@pytest.mark.parametrize("keep", [0, 5, 0.5])
+def test_truncated_weights_of_the_sae(run: Run, suite: Path, tmp_path: Path, keep: float) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(suite, folder)
+    truncate(folder / "sae" / "sae_weights.safetensors", keep)
+    shown = run(suite=folder)
+    assert "sae_weights.safetensors" in shown
+    assert "again" in shown
+
+
+def truncate(path: Path, keep: float) -> None:
+    """Keep a share of the file, or, from 1 on, so many bytes."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep if keep >= 1 else keep * len(data))])
+
+
+def test_a_model_that_is_no_vlm(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "llama"
+    config = LlamaConfig(vocab_size=16, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    shown = run(model=folder)
+    assert "no vision-language model" in shown
+    assert "llama" in shown
+    assert "Choose a VLM" in shown
+
+
+def test_a_folder_that_is_no_model(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in run(model=tmp_path / "empty")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    assert "broken" in run(model=tmp_path / "broken")
+
+
+def test_a_run_folder_of_another_spec(run: Run, model: Path, suite: Path, tmp_path: Path) -> None:
+    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --n 4 --device cpu --out {tmp_path / 'run'}"
+    assert cli.main(words.split()) == 0
+    before = (tmp_path / "run" / "results.json").read_bytes()
+    shown = run(n=8, seed=3)
+    assert "holds a run of another spec" in shown
+    assert "n: there 4, now 8" in shown
+    assert "seed: there 0, now 3" in shown
+    assert "conditions: there" in shown
+    assert "--out" in shown
+    assert (tmp_path / "run" / "results.json").read_bytes() == before
+    (tmp_path / "run" / "run.yaml").write_text("settings: [")
+    assert "run.yaml is damaged" in run()
+
+
+def test_a_folder_of_other_files(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    shown = run(out=tmp_path)
+    assert "notes.txt" in shown
+    assert "new or empty folder" in shown
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("place", ["file/run", "/proc/run", "/dev/full"])
+def test_an_unwritable_folder(run: Run, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    shown = run(out=tmp_path / place)
+    assert "cannot be used as a run folder" in shown
+    assert "--out" in shown
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """No file of this process may grow beyond `n_bytes`: writes then fail as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("n_bytes", "stage"), [(300, "run.yaml"), (9_000, "answers"), (60_000, "lm_eval")])
+def test_a_full_disk_at_any_stage(run: Run, model: Path, suite: Path, tmp_path: Path, n_bytes: int, stage: str) -> None:
+    with largest_file(n_bytes):
+        shown = run(n=40)
+    assert stage in shown
+    assert "space" in shown
+    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --conditions counting --n 40 --device cpu"
+    assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 0  # with room again, it goes on
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["rows"]
+
+
+def test_a_damaged_answer_store(run: Run, model: Path, suite: Path, tmp_path: Path) -> None:
+    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --conditions counting --n 4 --device cpu"
+    assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 0
+    (tmp_path / "run" / "answers.sqlite").write_bytes(b"not a database, " * 500)
+    shown = run()
+    assert "answers.sqlite is damaged" in shown
+    assert "Delete that file" in shown
+
+
+def test_two_conditions_of_one_name(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    condition = {"name": "counting", "sets": ["counting"], "edit": {"kind": "ablate"}}
+    file.write_text(yaml.safe_dump({"conditions": [condition]}))
+    assert "Two conditions are named 'counting'" in run(spec=file)
+
+
+def test_the_installed_command_gives_the_exit_code_and_the_message(model: Path, tmp_path: Path) -> None:
+    """The same through a real process, without pytest's capture around it."""
+    command = [sys.executable, "-m", "vsc_eval.cli", "run", "--model", str(model), "--conditions", "counting"]
+    ended = subprocess.run(
+        [*command, "--suite", "nowhere", "--out", str(tmp_path / "run")], capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    first, second = ended.stderr.splitlines()
+    assert first == "vsc-eval: error: There is no intervention suite 'nowhere'."
+    assert second.startswith("  Give a folder with a suite.yaml")
