@@ -162,8 +162,8 @@ def bench_engine(
 def _read_separately(
     engine: Engine, prompts: Sequence[Prompt], conditions: Sequence[CompiledCondition | None], settings: GenSettings
 ) -> list[list[Reading]]:
-    """Each condition as a run of its own would do it: nothing is shared but the baseline's logits and last hidden state,
-    which the readings are measured against."""
+    """Each condition as a run of its own would do it: nothing is shared but the baseline's logits and last hidden
+    state, which the readings are measured against."""
     baselines: dict[int, BatchState] = {}
     table = []
     for condition in conditions:
@@ -221,8 +221,11 @@ def _compare(first: list[list[Reading]], second: list[list[Reading]]) -> tuple[i
         if left.option_logprobs is not None and right.option_logprobs is not None:
             pairs = list(zip(left.option_logprobs, right.option_logprobs, strict=True))
             differences.append(max(abs(a - b) for a, b in pairs))
-            best = [max(range(len(pairs)), key=lambda i, side=side: pairs[i][side]) for side in (0, 1)]
-            n_same += best[0] == best[1] and left.token_ids == right.token_ids
+            n_same += _best(left.option_logprobs) == _best(right.option_logprobs) and left.token_ids == right.token_ids
         else:
             n_same += left.token_ids == right.token_ids
     return n_same, max(differences) if differences else None
+
+
+def _best(logprobs: tuple[float, ...]) -> int:
+    return logprobs.index(max(logprobs))
