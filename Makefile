@@ -20,7 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: several processes of many threads each stall one another on a small machine.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-DEMO_CONDITIONS := baseline
+# Three sets, their three unions, and one union held to the size of its parts.
+DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+multi_hop,logic+multi_hop,counting+logic:norm=mean
 
 .PHONY: help demo test check lint types format setup constraints clean
 

@@ -130,7 +130,7 @@ def test_installed_wheel_runs_the_embedded_model(installed: Path, tmp_path: Path
     printed = call(
         installed / "vsc-eval",
         *("run", "--model", "vsc-tiny", "--tasks", "vsc_counting_easy", "--n", "4", "--out", tmp_path / "run"),
-        *("--conditions", "baseline", "counting", "counting+logic"),
+        *("--conditions", "baseline,counting,counting+logic"),
         cwd=tmp_path,
     )
     assert "counting+logic" in printed
