@@ -3,12 +3,13 @@
 A batch of prompts runs through image processor, vision tower and decoder layers 0..L once; only the layers above L run
 once for each condition, stacked along the batch. Where a decoder cannot be split, the plain path (hooks.py) answers.
 
-Shapes and what they do to numbers: one condition at a time is bit-identical to a plain hooked forward. In a stack, sums
-run in another order: about 1e-6 in float32, which changes no answer, but visible in 16-bit formats, as is any other
-change of batch shape. So the baseline is a row of every stack, and drift never compares two shapes. Outside float32
-shapes are also kept constant: every stack has the same number of conditions (spare rows repeat the baseline), every
-batch the same number of prompts (spare rows repeat the last), lengths are rounded up. Answers then depend as little as
-possible on how an interrupted run was divided; only the lengths of the neighbours in a batch remain.
+Shapes and what they do to numbers: one condition at a time is bit-identical to a plain hooked forward, and on a CPU
+also the fastest. In a stack, sums run in another order: about 1e-6 in float32, which changes no answer, but visible in
+16-bit formats, as is any other change of batch shape. So the baseline is a row of every stack, and drift never compares
+two shapes. Outside float32 shapes are also kept constant: every stack has the same number of conditions (spare rows
+repeat the baseline), every batch the same number of prompts (spare rows repeat the last), lengths are rounded up.
+Answers then depend as little as possible on how an interrupted run was divided; only the lengths of the neighbours in a
+batch remain.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from vsc_eval.sae.model import SAE
 from vsc_eval.vlm.decoder import has_cross_attention, why_not_split
 from vsc_eval.vlm.hooks import run_hooked
 from vsc_eval.vlm.load import LoadedVLM
-from vsc_eval.vlm.memory import condition_bytes, default_budget_bytes, plan_stacks, stack_limit
+from vsc_eval.vlm.memory import condition_bytes, default_budget_bytes, fitting_stack, plan_stacks, useful_stack
 from vsc_eval.vlm.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids, prompt_head
 from vsc_eval.vlm.readout import stack_readings
 from vsc_eval.vlm.run import Runner, StackResult
@@ -81,10 +82,10 @@ class Engine:
     ) -> None:
         """`sae` and `layer` (0-based) are needed for edits only.
 
-        batch_size: prompts a batch. memory_budget_bytes: activations of one stack (default: see memory.py). max_stack:
-        most conditions in a stack, baseline included; 1 means one at a time. mode: `shared` raises where the decoder
-        cannot be split, `auto` warns and takes the plain path, `hooks` always takes it. constant_shapes: see the
-        module's docstring; default outside float32.
+        batch_size: prompts a batch. memory_budget_bytes: for the activations of one stack. max_stack: conditions in a
+        stack, baseline included, if memory allows; 1 means one at a time (defaults of both: see memory.py). mode:
+        `shared` raises where the decoder cannot be split, `auto` warns and takes the plain path, `hooks` always takes
+        it. constant_shapes: see the module's docstring; default outside float32.
 
         Raises SpecError for a layer the model lacks or an option out of range, DataError for an SAE of another width,
         BackendError for an encoder-decoder.
@@ -272,9 +273,8 @@ class Engine:
 
     def _plan(self, inputs: BatchInputs, n_edits: int, settings: GenSettings) -> tuple[int, int]:
         per_condition = condition_bytes(self.vlm.model, inputs.n_items, inputs.n_tokens, settings.new_tokens)
-        limit = stack_limit(self.memory_budget_bytes, per_condition)
-        if self.max_stack is not None:
-            limit = min(limit, self.max_stack)
+        wanted = self.max_stack or useful_stack(self.vlm.device, inputs.n_items * inputs.n_tokens)
+        limit = min(wanted, fitting_stack(self.memory_budget_bytes, per_condition))
         return plan_stacks(n_edits, limit, constant=self.constant_shapes)
 
     def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
