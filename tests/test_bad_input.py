@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from vsc_eval import cli
 from vsc_eval.interventions.suite import save_suite
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
@@ -85,9 +85,11 @@ def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         message = capsys.readouterr().err
         assert code == 2, message
         assert "Traceback" not in message
-        # The message, and after it, indented, what to do.
-        assert len(message.strip().splitlines()) >= 2
-        return message
+        # The message, and after it, indented, what to do; before it may stand how far the run got.
+        start = max(message.rfind("vsc-eval: error: "), message.rfind("vsc-eval run: "))
+        assert start >= 0, message
+        assert "\n  " in message[start:]
+        return message[start:]
 
     return go
 
@@ -97,7 +99,7 @@ def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         ({"model": "vsc-tny"}, "vsc-tny", "vsc-tiny"),
         ({"model": "nobody/no-such-model"}, "nobody/no-such-model", "--model /path"),
-        ({"model": "/no/such/folder"}, "/no/such/folder", "path"),
+        ({"model": "/no/such/folder"}, "/no/such/folder", "vsc-tiny"),
         ({"tasks": "vsc_countin_easy"}, "Unknown task 'vsc_countin_easy'", "vsc_counting_easy"),
         ({"tasks": "vsc_counting_paired", "readout": "generate"}, "asks each question 2 times", "vsc-eval harness"),
         ({"conditions": "colour"}, "Unknown feature set 'colour'", "Known sets: counting"),
@@ -200,6 +202,9 @@ def truncate(path: Path, keep: float) -> None:
 
 
 def test_a_model_that_is_no_vlm(run: Run, tmp_path: Path) -> None:
+    mend_torchvision()  # transformers' model classes import torchvision
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     folder = tmp_path / "llama"
     config = LlamaConfig(vocab_size=16, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -259,12 +264,12 @@ def largest_file(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize(("n_bytes", "stage"), [(300, "run.yaml"), (9_000, "answers"), (60_000, "lm_eval")])
+@pytest.mark.parametrize(("n_bytes", "stage"), [(300, "run.yaml"), (9_000, "answers"), (75_000, "lm_eval")])
 def test_a_full_disk_at_any_stage(run: Run, model: Path, suite: Path, tmp_path: Path, n_bytes: int, stage: str) -> None:
     with largest_file(n_bytes):
-        shown = run(n=40)
+        shown = run(n=40, batch_size=64)
     assert stage in shown
-    assert "space" in shown
+    assert "disk" in shown
     words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --conditions counting --n 40 --device cpu"
     assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 0  # with room again, it goes on
     assert json.loads((tmp_path / "run" / "results.json").read_text())["rows"]

@@ -63,24 +63,24 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
     with open_run_folder(out, plan.settings) as folder:
         console.print(f"Loading {spec.model} ...", highlight=False)
         vlm = _load(spec)
-        with AnswerStore(folder.store_path) as store:
-            session = open_session(
-                vlm,
-                plan.conditions,
-                suite=plan.suite,
-                settings=GenSettings(readout=spec.readout),
-                store=store,
-                batch_size=spec.batch_size,
-                mode=spec.engine_mode,
-            )
-            folder.agree("hashes", _hashes(plan, session))
-            with _attempt(folder, plan, vlm):
-                if len(store):
-                    console.print(f"{len(store)} answers are stored already.", highlight=False)
-                table = _ask(plan, session, folder, console)
-                results = _results(plan, vlm, table)
-                folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
-                folder.write_text("results.md", markdown(results))
+        session = open_session(
+            vlm,
+            plan.conditions,
+            suite=plan.suite,
+            settings=GenSettings(readout=spec.readout),
+            batch_size=spec.batch_size,
+            mode=spec.engine_mode,
+        )
+        # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
+        folder.agree("hashes", _hashes(plan, session))
+        with AnswerStore(folder.store_path) as store, _attempt(folder, plan, vlm):
+            session.store = store
+            if len(store):
+                console.print(f"{len(store)} answers are stored already.", highlight=False)
+            table = _ask(plan, session, folder, console)
+            results = _results(plan, vlm, table)
+            folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
+            folder.write_text("results.md", markdown(results))
     return results
 
 
