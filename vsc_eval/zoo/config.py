@@ -48,6 +48,11 @@ class StageSpec(Spec):
     images_per_step: int = Field(gt=0)
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
+    vision_lr_factor: float = 1.0
+    """Multiplies both rates for the vision tower. A trained tower needs a small one: Muon's steps do not shrink with
+    the gradient, and the blind gradients of the first questions would undo the vision stage in a hundred steps."""
+    object_weight: float = 1.0
+    """Weight of the object targets in the total loss."""
     warmup_steps: int = 50
     final_lr_fraction: float = 0.05
     """Learning rates fall linearly to this fraction over the last `cooldown_fraction` of the steps."""
@@ -96,7 +101,9 @@ class TinyConfig(Spec):
     shape: TinyShape = TinyShape()
     stages: tuple[StageSpec, ...] = (
         StageSpec(kind="vision", steps=400, images_per_step=32),
-        StageSpec(kind="packed", steps=10000, images_per_step=8, warmup_steps=100),
+        StageSpec(
+            kind="packed", steps=10000, images_per_step=8, warmup_steps=100, vision_lr_factor=0.1, object_weight=0.5
+        ),
     )
     buckets: tuple[Bucket, ...] = _BUCKETS
     checkpoint_every_steps: int = 500

@@ -18,22 +18,26 @@ class TwoOptimizers:
     """Muon (momentum orthogonalised by Newton-Schulz) on hidden matrices and AdamW on all other parameters."""
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], stage: StageSpec) -> None:
-        hidden: list[nn.Parameter] = []
-        other: list[nn.Parameter] = []
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in named:
             is_hidden = parameter.ndim == 2 and not any(part in name for part in _ADAM_MATRICES)
-            (hidden if is_hidden else other).append(parameter)
+            groups.setdefault((is_hidden, ".visual." in name), []).append(parameter)
+
+        def of(is_hidden: bool) -> list[dict[str, Any]]:
+            factors = {True: stage.vision_lr_factor, False: 1.0}
+            return [{"params": groups[is_hidden, visual], "factor": factors[visual]} for visual in (False, True)]
+
         self._stage = stage
-        self._muon = torch.optim.Muon(hidden, lr=stage.muon_lr, weight_decay=0.01, momentum=0.95, nesterov=True)
-        self._adam = torch.optim.AdamW(other, lr=stage.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
-        self._parameters = hidden + other
+        self._muon = torch.optim.Muon(of(True), lr=stage.muon_lr, weight_decay=0.01, momentum=0.95, nesterov=True)
+        self._adam = torch.optim.AdamW(of(False), lr=stage.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self._parameters = [parameter for group in groups.values() for parameter in group]
 
     def step(self, lr_factor: float, *, clip: float = 1.0) -> float:
         """One update at `lr_factor` times the stage's rates; returns the gradient norm before clipping."""
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, clip))
         for optimizer, rate in ((self._muon, self._stage.muon_lr), (self._adam, self._stage.adam_lr)):
             for group in optimizer.param_groups:
-                group["lr"] = rate * lr_factor
+                group["lr"] = rate * lr_factor * group["factor"]
             optimizer.step()  # type: ignore[no-untyped-call]
             optimizer.zero_grad(set_to_none=True)
         return norm

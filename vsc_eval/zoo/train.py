@@ -151,7 +151,7 @@ class Trainer:
         figures: dict[str, Tensor] = {"objects": loss.detach(), "objects_right": seen}
         if batch.branch_ids is None:
             return loss, figures
-        return self._question_losses(batch, image_tokens, deep, 0.2 * loss, figures)
+        return self._question_losses(batch, image_tokens, deep, self.stage.object_weight * loss, figures)
 
     def _question_losses(
         self, batch: Batch, image_tokens: Tensor, deep: list[Tensor], total: Tensor, figures: dict[str, Tensor]
