@@ -38,7 +38,6 @@ from vsc_eval.vlm.shared import run_stack, shared_prefix
 from vsc_eval.vlm.tap import BatchState, RowEdit, row_edit
 
 Mode = Literal["auto", "shared", "hooks"]
-_SELF_CHECK_ITEMS = 3  # as many as mrope has axes: the number at which a mixed-up axis goes unnoticed by shape
 _LENGTH_STEP = 16
 
 
@@ -200,11 +199,8 @@ class Engine:
         assert self.layer is not None
         reason = why_not_split(self.vlm.model, self.vlm.decoder, self.layer)
         if reason is None and settings.readout in self._check_pending:
-            images = len(prompts[0].images)
-            chosen = [p for p in prompts if len(p.images) == images][:_SELF_CHECK_ITEMS]
-            reason = disagreement(
-                self.runner, encode_prompts(self.vlm, chosen), generate=settings.readout == "generate"
-            )
+            inputs = encode_prompts(self.vlm, _unlike(prompts))
+            reason = disagreement(self.runner, inputs, generate=settings.readout == "generate")
             if reason is None:
                 self._check_pending.discard(settings.readout)
         if reason is None:
@@ -282,3 +278,13 @@ class Engine:
         if options not in self._option_ids:
             self._option_ids[options] = option_token_ids(self.vlm, options)
         return self._option_ids[options]
+
+
+def _unlike(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The shortest, the middle and the longest prompt with as many pictures as the first one.
+
+    Unlike lengths, so that there is padding to go wrong; three, because that is the number of mrope's axes, at which a
+    mixed-up axis is not noticed by its shape.
+    """
+    alike = sorted((p for p in prompts if len(p.images) == len(prompts[0].images)), key=lambda p: len(p.text))
+    return [alike[0], alike[len(alike) // 2], alike[-1]]

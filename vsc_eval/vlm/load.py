@@ -22,7 +22,7 @@ from vsc_eval.vlm.weights import check_model_folder, folder_fingerprint
 
 EMBEDDED = ("vsc-tiny",)
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
-_HUB_ID = re.compile(r"^[\w.\-]+/[\w.\-]+$")
+_HUB_ID = re.compile(r"^\w[\w.\-]*/\w[\w.\-]*$")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,47 @@
+"""A small untrained vsc-tiny, on disk and loaded: real processor, tokenizer and model classes, few parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vsc_eval.synth import LETTERS, Item, make_items, render
+from vsc_eval.vlm import LoadedVLM, Prompt, load_vlm
+from vsc_eval.zoo.build import untrained_vsc_tiny
+from vsc_eval.zoo.config import TinyConfig, TinyShape
+
+SHAPE = TinyShape(
+    canvas_px=128,
+    d_vision=48,
+    vision_depth=2,
+    vision_heads=2,
+    vision_mlp=64,
+    d_model=48,
+    n_layers=4,
+    n_heads=2,
+    head_dim=24,
+    d_mlp=64,
+    mrope_section=(4, 4, 4),
+)
+
+
+@pytest.fixture(scope="session")
+def vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("zoo") / "tiny", config=TinyConfig(shape=SHAPE))
+
+
+@pytest.fixture(scope="session")
+def vlm(vlm_folder: Path) -> LoadedVLM:
+    return load_vlm(vlm_folder)
+
+
+@pytest.fixture(scope="session")
+def items() -> list[Item]:
+    """Eight items whose prompts differ in length."""
+    return make_items("test", "counting", "easy", 4) + make_items("test", "logic", "hard", 4)
+
+
+@pytest.fixture(scope="session")
+def prompts(items: list[Item]) -> list[Prompt]:
+    return [Prompt(item.prompt, (render(item.scene),), LETTERS) for item in items]
