@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = build_parser(command)
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
-            _parser_of(parser, command).error(f"unrecognized arguments: {' '.join(unknown)}")
+            _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.handler(options) or 0)
     except VscError as error:
         print(f"vsc-eval: error: {error.message}\n  {error.mend}", file=sys.stderr)
@@ -94,13 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser_of(parser: argparse.ArgumentParser, command: str | None) -> argparse.ArgumentParser:
-    """The parser of `command`, whose options a misspelt one is compared with."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction) and command in action.choices:
-            chosen = action.choices[command]
-            assert isinstance(chosen, argparse.ArgumentParser)
-            return chosen
+def _parser_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the innermost command among `words`, whose options a misspelt one is compared with."""
+    for word in words:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                parser = action.choices[word]
+                break
     return parser
 
 

@@ -1,0 +1,35 @@
+"""`vsc-eval doctor` finds what is there, names what is not, and runs one item only where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vsc_eval import cli, doctor, resources
+from vsc_eval.errors import BackendError
+
+
+def test_packages_and_machine_are_reported() -> None:
+    checks = {check.name: check for check in doctor.examine(smoke=False)}
+    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "tasks"):
+        assert checks[name].state == "OK", checks[name]
+    assert all(check.mend for check in checks.values() if check.state != "OK")
+
+
+def test_a_missing_model_is_named_with_its_mend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resources, "zoo_dir", lambda model_name="vsc-tiny": tmp_path / model_name)
+    assert cli.main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "no weights" in shown
+    assert "one-item run" not in shown
+
+
+def test_a_failing_probe_becomes_its_line() -> None:
+    def probe() -> str:
+        raise BackendError("No weights.", mend="Train it.")
+
+    check = doctor._guarded("model", probe)
+    assert (check.state, check.found, check.mend) == ("missing", "No weights.", "Train it.")
