@@ -22,7 +22,7 @@ class Prefilled:
     attention_mask: Tensor
     """[rows, T]."""
     position_ids: Tensor | None
-    """Of the prompt as the decoder got them, [..., rows or 1, T]; None if the decoder counts by itself."""
+    """Of the prompt as the decoder got them, [..., rows or 1, T]; None if it counted from 0 by itself."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def greedy(
     n_forwards = [0] * rows
     alive = [True] * rows
     logits, mask, n_steps = start.logits, start.attention_mask, 0
-    last_position = None if start.position_ids is None else start.position_ids[..., -1:]
+    last_position = _last_position(start)
     while True:
         chosen = logits.argmax(-1).tolist()
         for row in range(rows):
@@ -70,13 +70,24 @@ def greedy(
         n_steps += 1
         mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=-1)
         fed = [token if living else pad_id for token, living in zip(chosen, alive, strict=True)]
-        positions = {} if last_position is None else {"position_ids": last_position + n_steps}
         output = model(
             input_ids=torch.tensor(fed, device=mask.device)[:, None],
             attention_mask=mask,
+            position_ids=last_position + n_steps,
             past_key_values=start.cache,
             use_cache=True,
-            **positions,
             **keep_last_logits(model),
         )
         logits = output.logits[:, -1]
+
+
+def _last_position(start: Prefilled) -> Tensor:
+    """Position of the last prompt token, [..., rows or 1, 1].
+
+    Always given to the model, also where it could count by itself: Qwen-VL models otherwise add what they remember of
+    the last batch with pictures to a batch without any.
+    """
+    if start.position_ids is not None:
+        return start.position_ids[..., -1:]
+    rows, length = start.attention_mask.shape
+    return torch.full((rows, 1), length - 1, device=start.attention_mask.device)
