@@ -32,13 +32,16 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[argparse.Namesp
         def add_parser(subparsers: Any) -> None:
             parser = subparsers.add_parser(name)
             parser.add_argument("--batch-size", type=int, default=1)
-            inner = parser.add_subparsers().add_parser("inner")
-            inner.add_argument("--verbose", action="store_true")
             parser.set_defaults(handler=handler)
+            outer = subparsers.add_parser(f"{name}s")
+            inner = outer.add_subparsers().add_parser("inner")
+            inner.add_argument("--verbose", action="store_true")
+            inner.set_defaults(handler=handler)
 
         module.add_parser = add_parser  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setitem(cli.COMMANDS, name, (module.__name__, "a part"))
+        monkeypatch.setitem(cli.COMMANDS, f"{name}s", (module.__name__, "a part with parts"))
 
     return install
 
@@ -73,8 +76,8 @@ def test_version() -> None:
         (("runn",), "invalid choice: 'runn' (choose from 'run'"),
         (("part", "--batchsize", "2"), "unrecognized arguments: --batchsize 2. Did you mean --batch-size?"),
         (
-            ("part", "inner", "--verbos"),
-            "vsc-eval part inner: unrecognized arguments: --verbos. Did you mean --verbose?",
+            ("parts", "inner", "--verbos"),
+            "vsc-eval parts inner: unrecognized arguments: --verbos. Did you mean --verbose?",
         ),
         (("part", "--batch-size", "two"), "argument --batch-size: invalid int value: 'two'"),
         (("part", "--batch", "2"), "unrecognized arguments: --batch 2"),
