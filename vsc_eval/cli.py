@@ -53,9 +53,9 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     parser = Parser(prog="vsc-eval", description="Evaluate vision-language models with and without SAE interventions.")
     parser.add_argument("--version", action="version", version=f"vsc-eval {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
-    for name, (module, line) in COMMANDS.items():
-        if name == command:
-            importlib.import_module(module).add_parser(subparsers)
+    if command in COMMANDS:
+        importlib.import_module(COMMANDS[command][0]).add_parser(subparsers)
+    for name, (_, line) in COMMANDS.items():
         if name not in subparsers.choices:
             subparsers.add_parser(name, help=line)
     return parser

@@ -48,21 +48,22 @@ def condition_table(results: Results) -> TextTable:
 
 def _null_notes(results: Results) -> list[str]:
     """What an interval around zero, or none, can and cannot say."""
-    found, undefined = [], []
+    found: list[str] = []
+    undefined: dict[str | None, list[str]] = {}
     for condition in results.conditions:
         row = _whole(results, condition.name)
         difference, detectable = row.difference, row.detectable_difference
         if difference is None:
             continue
         if difference.low is None or difference.high is None:
-            undefined.append(f"{condition.name} ({difference.reason})")
+            undefined.setdefault(difference.reason, []).append(condition.name)
         elif difference.low <= 0 <= difference.high and detectable is not None:
             found.append(f"{condition.name} {100 * detectable:.1f}")
     notes = []
     if found:
         notes.append(f"No difference shown; power 0.8 to find one of at least (points): {', '.join(found)}.")
-    if undefined:
-        notes.append(f"No interval of the difference: {', '.join(undefined)}.")
+    for reason, names in undefined.items():
+        notes.append(f"No interval of the difference, since {reason}: {', '.join(names)}.")
     return notes
 
 
