@@ -75,6 +75,7 @@ _JOIN_FILLER = re.compile(r"(?:(?:the|option|choice|letter|statement)\s+)*", re.
 _JOIN = re.compile(
     r"\s*(?:,?\s*\b(?:or|and/or|and)\b|/|&|\||,)\s*(?:else\s+|also\s+|maybe\s+|perhaps\s+|possibly\s+)?", re.I
 )
+_CLOSING_CHARACTERS = 200
 _SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)|\n")
 _HEAD_GOES_ON = re.compile(r"\s*(?:is|are|was|looks|seems|might|may|could|can|would|or|and|but|,\s*(?:or|and))\b", re.I)
 
@@ -315,6 +316,7 @@ def extract_choice(text: str, options: Sequence[str], letters: Sequence[str] = (
     mentioned = list(reader.mentions(text))
     if len({mention.letter for mention in mentioned}) == 1:
         return mentioned[0].letter or INVALID
-    weak = [found for cue in _WEAK_CUE.finditer(text) if (found := reader.after(text, cue.end()))]
-    ended = [found for found in weak if re.match(r"\s*(?:[.!\n]|$)", text[found.end :])]
-    return (ended[-1].letter or INVALID) if ended and ended[-1].end >= len(text.rstrip(" .!")) else INVALID
+    closing = _WEAK_CUE.finditer(text, max(0, len(text) - _CLOSING_CHARACTERS))
+    weak = [found for cue in closing if (found := reader.after(text, cue.end()))]
+    last = weak[-1] if weak else None
+    return (last.letter or INVALID) if last and not text[last.end :].strip(" .!") else INVALID

@@ -16,7 +16,7 @@ from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
 SHAPE = TinyShape(
-    d_vision=48, vision_depth=2, vision_heads=2, vision_mlp=48, d_model=64, n_layers=4, n_heads=2, d_mlp=64
+    d_vision=48, vision_depth=2, vision_heads=2, vision_mlp=48, d_model=64, n_layers=6, n_heads=2, d_mlp=64
 )
 D_SAE = 32
 LAYER = 1
