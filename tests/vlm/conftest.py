@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vsc_eval.synth import LETTERS, Item, make_items, render
+from vsc_eval.synth import LETTERS, Item, make_items, render, vocabulary
 from vsc_eval.vlm import LoadedVLM, Prompt, load_vlm
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
+from vsc_eval.zoo.build import build_model, build_processor
+from vsc_eval.zoo.config import TinyShape
+from vsc_eval.zoo.tokenizer import build_tokenizer
 
 SHAPE = TinyShape(
     canvas_px=128,
@@ -28,7 +29,11 @@ SHAPE = TinyShape(
 
 @pytest.fixture(scope="session")
 def vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("zoo") / "tiny", config=TinyConfig(shape=SHAPE))
+    folder = tmp_path_factory.mktemp("zoo") / "tiny"
+    tokenizer = build_tokenizer(vocabulary())
+    build_model(SHAPE, tokenizer, seed=0).save_pretrained(folder)
+    build_processor(SHAPE, tokenizer).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterator
 from functools import partial
 
@@ -270,6 +271,29 @@ def test_image_edits_are_refused_where_the_image_is_not_in_the_stream(
     monkeypatch.setattr(vlm.model.config.text_config, "cross_attention_layers", [1], raising=False)  # type: ignore[union-attr]
     with pytest.raises(BackendError, match="enters by cross-attention"):
         engine(vlm, sae).read(prompts, [condition("scale_image", sae, LAYER)], CHOICE)
+
+
+def test_edits_that_nothing_reads_are_announced(
+    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = condition("scale_image", sae, LAYER)
+    for n_shared, warned in ((1, False), (2, True), (3, True)):
+        monkeypatch.setattr(vlm.model.config.text_config, "num_kv_shared_layers", n_shared, raising=False)  # type: ignore[union-attr]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            engine(vlm, sae, mode="hooks")._check_request(prompts, [edit], CHOICE)
+        assert [w.category for w in caught] == [EngineWarning] * warned
+
+
+def test_a_replay_that_raises_is_a_reason_not_a_crash(
+    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object) -> dict[str, object]:
+        raise KeyError("full_attention")
+
+    monkeypatch.setattr(suffix, "expand_arguments", broken)
+    with pytest.warns(EngineWarning, match="replaying it raises KeyError"):
+        engine(vlm, sae).read(prompts[:2], [None, condition("scale_image", sae, LAYER)], CHOICE)
 
 
 def test_bench_compares_the_same_readings(vlm: LoadedVLM, sae: SAE, prompts: list[Prompt]) -> None:

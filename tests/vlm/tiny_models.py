@@ -283,6 +283,42 @@ def qwen3_5() -> TinyCase:
     return _case(lambda: Qwen3_5ForConditionalGeneration(config), _mrope_inputs(6, 48, (1, 4, 6)), 6)
 
 
+def gemma4() -> TinyCase:
+    """The last layer reuses the keys and values of a lower one; every layer gets embeddings of its own."""
+    from transformers import Gemma4Config, Gemma4ForConditionalGeneration
+
+    sliding, full = "sliding_attention", "full_attention"
+    text = _text(
+        sliding_window=6,
+        layer_types=[sliding, full, sliding, sliding, full],
+        num_kv_shared_layers=1,
+        hidden_size_per_layer_input=8,
+        vocab_size_per_layer_input=VOCABULARY,
+        global_head_dim=8,
+        num_global_key_value_heads=2,
+    )
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "patch_size": 4,
+        "pooling_kernel_size": 3,
+        "position_embedding_size": 64,
+    }
+    config = Gemma4Config(text_config=text, vision_config=vision, audio_config=None, image_token_id=IMAGE)
+    ids, _ = _prompts(4)
+    grid = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(6), indexing="xy"), -1).reshape(1, 36, 2)
+    inputs = {
+        "pixel_values": _pixels(3, 36, 48).abs(),
+        "image_position_ids": grid.repeat(3, 1, 1),
+        "mm_token_type_ids": (ids == IMAGE).long(),
+    }
+    return _case(lambda: Gemma4ForConditionalGeneration(config), inputs, 4)
+
+
 mend_torchvision()
 FAMILIES: dict[str, Callable[[], TinyCase]] = {
     "qwen3_vl": qwen3_vl,
@@ -294,4 +330,5 @@ FAMILIES: dict[str, Callable[[], TinyCase]] = {
     "smolvlm": smolvlm,
     "paligemma": paligemma,
     "qwen3_5": qwen3_5,
+    "gemma4": gemma4,
 }

@@ -73,6 +73,13 @@ def has_cross_attention(model: nn.Module) -> bool:
     return any("CrossAttention" in type(module).__name__ for module in find_decoder(model).module.modules())
 
 
+def last_key_writing_layer(model: nn.Module) -> int:
+    """The last decoder layer with keys and values of its own. Above it (Gemma 3n and 4) layers reuse those of lower
+    ones, so what an edit does to a token there is never seen by later tokens."""
+    config = text_config(model)
+    return int(config.num_hidden_layers) - int(getattr(config, "num_kv_shared_layers", 0) or 0) - 1
+
+
 def why_not_split(model: nn.Module, decoder: TextDecoder, layer: int) -> str | None:
     """The reason why layers 0..`layer` of this model cannot be shared between conditions; None if they can.
 

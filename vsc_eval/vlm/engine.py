@@ -26,7 +26,7 @@ from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE
-from vsc_eval.vlm.decoder import has_cross_attention, why_not_split
+from vsc_eval.vlm.decoder import has_cross_attention, last_key_writing_layer, why_not_split
 from vsc_eval.vlm.hooks import run_hooked
 from vsc_eval.vlm.load import LoadedVLM
 from vsc_eval.vlm.memory import condition_bytes, default_budget_bytes, fitting_stack, plan_stacks, useful_stack
@@ -42,7 +42,7 @@ _LENGTH_STEP = 16
 
 
 class EngineWarning(UserWarning):
-    """The engine took the slow path."""
+    """The engine took the slow path, or an edit cannot have an effect."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,6 @@ class Engine:
                         f"The prompt '{prompt_head(prompt)}' has no options to choose from.",
                         mend="Use the `generate` readout for it.",
                     )
-        cross_attention: bool | None = None
         for condition in conditions:
             if condition is None or condition.is_baseline:
                 continue
@@ -172,13 +171,23 @@ class Engine:
                 )
             assert condition.spec.edit is not None
             if condition.spec.edit.positions == "image":
-                cross_attention = has_cross_attention(self.vlm.model) if cross_attention is None else cross_attention
-                if cross_attention:
-                    raise BackendError(
-                        f"Condition '{condition.name}' edits image tokens, but '{self.vlm.name}' has none in "
-                        "its residual stream: the picture enters by cross-attention.",
-                        mend="Use positions text, last or all.",
-                    )
+                self._check_image_edit(condition)
+
+    def _check_image_edit(self, condition: CompiledCondition) -> None:
+        if has_cross_attention(self.vlm.model):
+            raise BackendError(
+                f"Condition '{condition.name}' edits image tokens, but '{self.vlm.name}' has none in its residual "
+                "stream: the picture enters by cross-attention.",
+                mend="Use positions text, last or all.",
+            )
+        last = last_key_writing_layer(self.vlm.model)
+        if last < self.vlm.decoder.n_layers - 1 and condition.layer >= last:
+            warnings.warn(
+                f"Condition '{condition.name}' edits image tokens at layer {condition.layer}, but no layer "
+                f"above {last} of '{self.vlm.name}' reads them again: no answer can change.",
+                EngineWarning,
+                stacklevel=4,
+            )
 
     def batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """Indices of prompts that run together: the same number of pictures, similar lengths."""

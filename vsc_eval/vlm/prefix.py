@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,9 @@ class Prefix:
     """h_L, the output of layer L before any edit, [B, T, d]."""
     in_tuple: bool
     """Whether the decoder's layers return tuples."""
+    layer_states: dict[str, dict[Any, Any]]
+    """Mappings that the decoder hands from layer to layer, as layers 0..L left them: keys and values that upper layers
+    of Gemma 3n and 4 share."""
     cache: Any | None
     """transformers cache whose layers 0..L are filled; None if no token is to be generated."""
 
@@ -59,18 +63,20 @@ def run_prefix(
     """
     arguments: dict[str, Any] = {}
     kept: list[Any] = []
+    states: dict[str, dict[Any, Any]] = {}
 
     def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         arguments.update(named_arguments(module, args, kwargs))
 
-    def stop(_module: nn.Module, _args: Any, output: Any) -> None:
+    def stop(_module: nn.Module, _args: Any, kwargs: dict[str, Any], output: Any) -> None:
         kept.append(output)
+        states.update({name: dict(value) for name, value in kwargs.items() if isinstance(value, MutableMapping)})
         raise _StopAtLayer
 
     cache = new_cache(model) if keep_cache else None
     handles = [
         decoder.module.register_forward_pre_hook(record, with_kwargs=True),
-        decoder.layers[layer].register_forward_hook(stop),
+        decoder.layers[layer].register_forward_hook(stop, with_kwargs=True),
     ]
     try:
         model(**inputs, past_key_values=cache, use_cache=keep_cache)
@@ -89,5 +95,6 @@ def run_prefix(
         arguments=arguments,
         hidden=hidden_of(kept[0]),
         in_tuple=isinstance(kept[0], tuple),
+        layer_states=states,
         cache=cache,
     )

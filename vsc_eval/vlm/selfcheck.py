@@ -8,7 +8,7 @@ from torch import Tensor
 from vsc_eval.sae.model import SparseCodes
 from vsc_eval.vlm.hooks import run_hooked
 from vsc_eval.vlm.prompts import BatchInputs
-from vsc_eval.vlm.run import Runner
+from vsc_eval.vlm.run import Runner, StackResult
 from vsc_eval.vlm.shared import run_stack, shared_prefix
 from vsc_eval.vlm.tap import BatchState, RowEdit
 
@@ -51,6 +51,20 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
     ]
     if torch.equal(plain[0].logits, plain[1].logits):
         return "an edit of half the residual stream's norm changes nothing in a plain forward"
+    try:
+        return _compare_shared(endless, inputs, probe, plain, max_new_tokens)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+        # The plain path has just run: what raises here is the replay, on a model that is built in another way.
+        return (
+            f"replaying it raises {type(error).__name__} ({str(error).splitlines()[0] if str(error) else 'no message'})"
+        )
+
+
+def _compare_shared(
+    endless: Runner, inputs: BatchInputs, probe: RowEdit, plain: list[StackResult], max_new_tokens: int | None
+) -> str | None:
     shared_batch = BatchState(inputs.attention_mask, inputs.image_mask)
     prefix = shared_prefix(endless, inputs.tensors, max_new_tokens=max_new_tokens)
     for index, edit in enumerate((None, probe)):
@@ -58,7 +72,7 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
         what = "probe" if edit else "baseline"
         if difference := _difference(single.logits, plain[index].logits):
             return f"first-token logits of the {what} differ by {difference}"
-        if generate:
+        if max_new_tokens is not None:
             assert single.generated is not None
             reference = plain[index].generated
             assert reference is not None

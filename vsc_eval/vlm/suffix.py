@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vsc_eval.vlm.decoder import TextDecoder
-from vsc_eval.vlm.patching import expand_arguments, repeat_rows, replaced_forward
+from vsc_eval.vlm.patching import expand_argument, expand_arguments, repeat_rows, replaced_forward
 from vsc_eval.vlm.prefix import Prefix, new_cache
 
 
@@ -58,7 +58,9 @@ def replaying(decoder: TextDecoder, prefix: Prefix, n_conditions: int) -> Iterat
     def pass_on(hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Any:
         return wrap(hidden_states)
 
-    def recorded(*_args: Any, **_kwargs: Any) -> Any:
+    def recorded(*_args: Any, **kwargs: Any) -> Any:
+        for name, state in prefix.layer_states.items():
+            kwargs[name].update(expand_argument(name, state, prefix.n_items, n_conditions))
         return wrap(repeat_rows(prefix.hidden, n_conditions))
 
     with contextlib.ExitStack() as stack:
@@ -70,7 +72,8 @@ def replaying(decoder: TextDecoder, prefix: Prefix, n_conditions: int) -> Iterat
 
 def _add_lower_layers(cache: Any, prefix: Prefix, n_conditions: int) -> None:
     assert prefix.cache is not None
-    for index in range(prefix.layer + 1):
+    # Layers that reuse the keys and values of others have no cache of their own.
+    for index in range(min(prefix.layer + 1, len(cache.layers))):
         cache.layers[index] = _expand_cache_layer(prefix.cache.layers[index], prefix.n_items, n_conditions)
 
 
