@@ -155,7 +155,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
     answers: dict[str, tuple[str, ...]] = {}
     readings: dict[str, dict[DocKey, Reading]] = {}
     with _progress(console) as progress, one_environment_report():
-        asking = progress.add_task("answers", total=None)
+        asking = progress.add_task("answers", total=_still_to_compute(plan, session))
         scoring = progress.add_task("scored by lm-eval", total=len(plan.conditions), unit="conditions")
 
         def advance(done: int, total: int) -> None:
@@ -169,13 +169,17 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
             if not readings:
                 readings = model.readings()
             progress.update(scoring, advance=1)
-        if progress.tasks[0].total is None:
-            progress.update(asking, completed=0, total=0)
     return AnswerTable(
         items=tuple(plan.tasks.items.values()),
         answers=answers,
         readings={name: tuple(readings[name][key] for key in keys) for name in answers},
     )
+
+
+def _still_to_compute(plan: Plan, session: Session) -> int:
+    """Answers that the store lacks, until the session knows it exactly; conditions of equal content are one."""
+    different = {BASELINE if c is None else c.content_hash for c in session.conditions.values()}
+    return max(0, len(plan.tasks.items) * len(different) - len(session.store))
 
 
 def _progress(console: Console) -> Progress:
@@ -187,6 +191,8 @@ def _progress(console: Console) -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
         console=console,
+        # A batch of a large model takes longer than rich's window of 30 s, which would then know no speed.
+        speed_estimate_period=1800,
     )
 
 
