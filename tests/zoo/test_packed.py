@@ -18,8 +18,8 @@ from vsc_eval.zoo.install import install
 from vsc_eval.zoo.packed import PackedForward
 from vsc_eval.zoo.packing import encode, packed_batch
 from vsc_eval.zoo.questions import draw, marks, of_item
-from vsc_eval.zoo.tokenizer import build_tokenizer
-from vsc_eval.zoo.train import Trainer, prefix_layout
+from vsc_eval.zoo.tokenizer import build_tokenizer, prefix_layout
+from vsc_eval.zoo.train import Trainer
 
 SHAPE = TinyShape(n_layers=3)
 
@@ -56,7 +56,7 @@ def _packed_logits(model, tokenizer, scene, rows, *, layout=None):
         ids[0, i, : len(row.ids)] = torch.tensor(row.ids)
     with torch.no_grad():
         tokens, deep = forward.vision(pixels_of([scene]))
-        final, _ = forward(tokens, deep, ids)
+        final, _, _ = forward(tokens, deep, ids)
         return model.lm_head(final)[0]
 
 

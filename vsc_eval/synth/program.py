@@ -100,7 +100,7 @@ def _filter(program: Program, scene: Scene) -> list[SceneObject]:
 
 def _extreme(program: Program, scene: Scene) -> SceneObject:
     sign = 1 if program["which"] == "max" else -1
-    ranked = sorted(_objects(program["of"], scene), key=lambda o: -sign * int(getattr(o, program["by"])))
+    ranked = sorted(referents(program["of"], scene), key=lambda o: -sign * int(getattr(o, program["by"])))
     if not ranked or (len(ranked) > 1 and getattr(ranked[0], program["by"]) == getattr(ranked[1], program["by"])):
         raise _ambiguous(program)
     return ranked[0]
@@ -111,7 +111,7 @@ def _move(program: Program, scene: Scene) -> SceneObject:
         raise DataError("A `move` needs a scene on a grid.", mend="Regenerate the item.")
     n = scene.grid
     cells = {(o.x * n // CANVAS, o.y * n // CANVAS): o for o in scene.objects}
-    start = _object(program["of"], scene)
+    start = referent(program["of"], scene)
     dx, dy = STEPS[program["direction"]]
     target = cells.get((start.x * n // CANVAS + dx, start.y * n // CANVAS + dy))
     if target is None:
@@ -120,7 +120,7 @@ def _move(program: Program, scene: Scene) -> SceneObject:
 
 
 def _relate(program: Program, scene: Scene) -> str:
-    a, b = _object(program["a"], scene), _object(program["b"], scene)
+    a, b = referent(program["a"], scene), referent(program["b"], scene)
     dx, dy = a.x - b.x, a.y - b.y
     if abs(dx) == abs(dy):
         raise _ambiguous(program)
@@ -140,16 +140,18 @@ def _ambiguous(program: Program) -> DataError:
     return DataError(f"`{program['op']}` has no single answer in this scene.", mend="Regenerate the item.")
 
 
-def _objects(program: Program, scene: Scene) -> list[SceneObject]:
+def referents(program: Program, scene: Scene) -> list[SceneObject]:
+    """The objects of a `filter`. Raises DataError for another op."""
     if program["op"] != "filter":
         raise DataError(f"`{program['op']}` does not give a set of objects.", mend="Regenerate the item.")
     return _filter(program, scene)
 
 
-def _object(program: Program, scene: Scene) -> SceneObject:
+def referent(program: Program, scene: Scene) -> SceneObject:
+    """The one object that `unique`, `extreme` or `move` names. Raises DataError if there is not exactly one."""
     match program["op"]:
         case "unique":
-            found = _objects(program["of"], scene)
+            found = referents(program["of"], scene)
             if len(found) != 1:
                 raise _ambiguous(program)
             return found[0]
@@ -165,17 +167,17 @@ def execute(program: Program, scene: Scene) -> int | str | bool:
     """The value of `program` on `scene`. Raises DataError for an unknown op or a question without a single answer."""
     match program["op"]:
         case "count":
-            return len(_objects(program["of"], scene))
+            return len(referents(program["of"], scene))
         case "query":
-            return str(getattr(_object(program["of"], scene), program["what"]))
+            return str(getattr(referent(program["of"], scene), program["what"]))
         case "relate":
             return _relate(program, scene)
         case "exists":
-            return bool(_objects(program["of"], scene))
+            return bool(referents(program["of"], scene))
         case "all":
-            return all(o.colour == program["colour"] for o in _objects(program["of"], scene))
+            return all(o.colour == program["colour"] for o in referents(program["of"], scene))
         case "none":
-            return all(o.colour != program["colour"] for o in _objects(program["of"], scene))
+            return all(o.colour != program["colour"] for o in referents(program["of"], scene))
         case "not":
             return not execute(program["of"], scene)
         case "and":

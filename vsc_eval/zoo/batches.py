@@ -14,12 +14,25 @@ from vsc_eval.synth.render import render_array
 from vsc_eval.synth.scene import COLOURS, SHAPES, Scene, SceneObject
 from vsc_eval.synth.streams import Stream
 from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.losses import ObjectTargets
 
 COLOUR_WORDS = tuple(COLOURS)
 SHAPE_WORDS = tuple(SHAPES)
 SIZE_UNIT_PX = 48.0
 """Sizes are regressed as (size - 48) / 48."""
+
+
+IGNORE = -100
+"""Class index of a target that does not count."""
+
+
+@dataclass(frozen=True)
+class ObjectTargets:
+    """Per image token [B, T]: colour and shape class (the last class: no object), present; geometry [B, T, 3]."""
+
+    colour: Tensor
+    shape: Tensor
+    geometry: Tensor
+    present: Tensor
 
 
 @dataclass
@@ -35,6 +48,9 @@ class Batch:
     gold: Tensor | None = None  # [B*Q]
     mark_at: Tensor | None = None  # [B*Q, M]
     mark_words: Tensor | None = None  # [B*Q, M], IGNORE where unused
+    gaze_kind: Tensor | None = None  # [B*Q, K] kind, IGNORE where unused
+    gaze_at: Tensor | None = None  # [B*Q, K] branch token
+    gaze_to: Tensor | None = None  # [B*Q, K, M] keys (prefix, then branch), IGNORE where unused
     cell: Tensor | None = None  # [B*Q] index of the question's kind, for the log
 
 
@@ -56,6 +72,12 @@ def random_scene(stream: Stream, *, max_objects: int = 24) -> Scene:
         )
 
 
+def image_token(o: SceneObject, shape: TinyShape) -> int:
+    """The image token whose cell holds the object's centre, row by row."""
+    column, row = min(o.x // shape.patch_px, shape.grid - 1), min(o.y // shape.patch_px, shape.grid - 1)
+    return row * shape.grid + column
+
+
 def object_targets(scenes: list[Scene], shape: TinyShape) -> ObjectTargets:
     """What each image token should know: the object whose centre lies in its cell."""
     tokens, patch = shape.n_image_tokens, shape.patch_px
@@ -64,8 +86,8 @@ def object_targets(scenes: list[Scene], shape: TinyShape) -> ObjectTargets:
     geometry = np.zeros((len(scenes), tokens, 3), dtype=np.float32)
     for row, scene in enumerate(scenes):
         for o in scene.objects:
-            cx, cy = min(o.x // patch, shape.grid - 1), min(o.y // patch, shape.grid - 1)
-            token = cy * shape.grid + cx
+            token = image_token(o, shape)
+            cy, cx = divmod(token, shape.grid)
             colour[row, token] = COLOUR_WORDS.index(o.colour)
             kind[row, token] = SHAPE_WORDS.index(o.shape)
             geometry[row, token] = (

@@ -98,6 +98,8 @@ def _initialise(model: Any, shape: TinyShape) -> None:
         scale = (2 * shape.n_layers) ** -0.5
         layer.self_attn.o_proj.weight.mul_(scale)
         layer.mlp.down_proj.weight.mul_(scale)
+        nn.init.constant_(layer.self_attn.q_norm.weight, shape.qk_gain)
+        nn.init.constant_(layer.self_attn.k_norm.weight, shape.qk_gain)
     for layer in language.layers[:2]:
         rows = (shape.n_heads // 2) * shape.head_dim
         layer.self_attn.k_proj.weight[:rows] = layer.self_attn.q_proj.weight[:rows]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vsc_eval.specs import Spec
 
@@ -27,8 +27,11 @@ class TinyShape(Spec):
     head_dim: int = 32
     d_mlp: int = 512
     mrope_section: tuple[int, int, int] = (6, 5, 5)
-    rope_theta: float = 1000.0
-    """Small, because no position is above a few hundred; the default of real models hardly rotates most channels."""
+    rope_theta: float = 500000.0
+    """Large, as in real models: most channels hardly rotate, which leaves them free to match words with objects."""
+    qk_gain: float = 1.8
+    """Initial gain of the query and key norms. With gain 1 and 32 channels no logit is above 5.7, and attention cannot
+    single out one of 196 image tokens."""
 
     @property
     def grid(self) -> int:
@@ -53,6 +56,8 @@ class StageSpec(Spec):
     the gradient, and the blind gradients of the first questions would undo the vision stage in a hundred steps."""
     object_weight: float = 1.0
     """Weight of the object targets in the total loss."""
+    attention_weight: float = 0.0
+    """Weight of the attention targets."""
     warmup_steps: int = 50
     final_lr_fraction: float = 0.05
     """Learning rates fall linearly to this fraction over the last `cooldown_fraction` of the steps."""
@@ -102,8 +107,20 @@ class TinyConfig(Spec):
     stages: tuple[StageSpec, ...] = (
         StageSpec(kind="vision", steps=400, images_per_step=32),
         StageSpec(
-            kind="packed", steps=10000, images_per_step=8, warmup_steps=100, vision_lr_factor=0.1, object_weight=0.5
+            kind="packed",
+            steps=10000,
+            images_per_step=8,
+            warmup_steps=100,
+            vision_lr_factor=0.1,
+            object_weight=0.5,
+            attention_weight=0.3,
         ),
     )
     buckets: tuple[Bucket, ...] = _BUCKETS
     checkpoint_every_steps: int = 500
+
+    @model_validator(mode="after")
+    def _attention_places_exist(self) -> Self:
+        if self.shape.n_layers < 6 and any(stage.attention_weight for stage in self.stages):
+            raise ValueError("attention targets are placed on six layers; set `attention_weight: 0` for fewer")
+        return self

@@ -16,7 +16,7 @@ from vsc_eval.zoo.config import TinyShape
 from vsc_eval.zoo.packed import PackedForward
 from vsc_eval.zoo.packing import encode
 from vsc_eval.zoo.questions import of_item
-from vsc_eval.zoo.train import prefix_layout
+from vsc_eval.zoo.tokenizer import prefix_layout
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def letters_right(model: Any, tokenizer: Any, shape: TinyShape, items: list[Item
         for i, row in enumerate(rows):
             ids[i, 0, : len(row.ids)] = torch.tensor(row.ids)
         tokens, deep = forward.vision(pixels_of([item.scene for item in chunk]))
-        final, _ = forward(tokens, deep, ids)
+        final, _, _ = forward(tokens, deep, ids)
         answer = torch.tensor([row.answer_at for row in rows])
         logits = model.lm_head(final[torch.arange(len(rows)), 0, answer])[:, options]
         right += (logits.argmax(-1) == torch.tensor([item.gold for item in chunk])).tolist()

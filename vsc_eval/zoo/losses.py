@@ -11,26 +11,15 @@ used in training only and leave no parameters behind in the shipped model:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from vsc_eval.zoo.batches import IGNORE, Batch, ObjectTargets
 from vsc_eval.zoo.config import TinyShape
+from vsc_eval.zoo.gaze import PLACES
 
-IGNORE = -100
 N_GEOMETRY = 3  # size, x offset, y offset
-
-
-@dataclass(frozen=True)
-class ObjectTargets:
-    """Per image token [B, T]: colour and shape class (the last class: no object), present; geometry [B, T, 3]."""
-
-    colour: Tensor
-    shape: Tensor
-    geometry: Tensor
-    present: Tensor
 
 
 class AuxiliaryHeads(nn.Module):
@@ -87,3 +76,23 @@ class AuxiliaryHeads(nn.Module):
         at = hidden.gather(1, ends[..., None].expand(-1, -1, hidden.shape[-1]))
         scores = self.pointer(self.pointer_norm(at.float()))[..., 0] * hidden.shape[-1] ** 0.5
         return F.cross_entropy(scores, gold), (scores.argmax(-1) == gold).float().mean()
+
+
+def attention_loss(watched: list[Tensor], batch: Batch) -> Tensor:
+    """-log of the attention mass that falls on the targets, averaged over each kind and then over the kinds.
+
+    watched: per layer, weights [B, heads, Q, L, P + L].
+    """
+    assert batch.gaze_kind is not None
+    assert batch.gaze_at is not None
+    assert batch.gaze_to is not None
+    losses = []
+    for kind, (layer, head) in enumerate(PLACES):
+        rows, slots = (batch.gaze_kind == kind).nonzero(as_tuple=True)
+        if len(rows) == 0:
+            continue
+        weights = watched[layer][:, head].flatten(0, 1)[rows, batch.gaze_at[rows, slots]].float()
+        targets = batch.gaze_to[rows, slots]
+        mass = (weights.gather(1, targets.clamp(min=0)) * (targets >= 0)).sum(-1)
+        losses.append(-(mass + 1e-4).log().mean())
+    return torch.stack(losses).mean()

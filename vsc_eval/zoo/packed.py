@@ -9,7 +9,6 @@ Shapes are fixed, so that each layer compiles once. A test holds it against the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,17 +16,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from vsc_eval.zoo.config import TinyShape
+from vsc_eval.zoo.tokenizer import PrefixLayout
 
-
-@dataclass(frozen=True)
-class PrefixLayout:
-    """Token ids before and after the image in every prompt, as the chat template writes them."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    def length(self, shape: TinyShape) -> int:
-        return len(self.before) + shape.n_image_tokens + len(self.after)
+WATCHED_HEADS = 2
+"""Heads of each layer whose attention can be supervised."""
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -53,8 +45,11 @@ def _vision_block(block: Any, x: Tensor, cos: Tensor, sin: Tensor, heads: int) -
 
 def _language_layer(
     layer: Any, x: Tensor, cos: Tensor, sin: Tensor, causal: Tensor, heads: int, prefix: int, branches: int
-) -> Tensor:
-    """x [B, P + Q*L, d] -> same; cos, sin [P + Q*L, head_dim]; causal [L, L] additive mask."""
+) -> tuple[Tensor, Tensor]:
+    """x [B, P + Q*L, d] -> same; cos, sin [P + Q*L, head_dim]; causal [L, L] additive mask.
+
+    Also the attention weights of the first WATCHED_HEADS heads at the branch tokens, [B, heads, Q, L, P + L].
+    """
     batch, total, _ = x.shape
     length = (total - prefix) // branches
     attention, eps = layer.self_attn, layer.input_layernorm.variance_epsilon
@@ -84,7 +79,7 @@ def _language_layer(
     attended = torch.cat((out_prefix, from_prefix + from_self), dim=2).transpose(1, 2).reshape(batch, total, -1)
     x = x + attention.o_proj(attended)
     out: Tensor = x + layer.mlp(_rms(x, layer.post_attention_layernorm.weight, eps))
-    return out
+    return out, weights[:, :WATCHED_HEADS]
 
 
 class PackedForward(nn.Module):
@@ -94,7 +89,7 @@ class PackedForward(nn.Module):
         super().__init__()
         self.model, self.shape, self.layout = model, shape, layout
         self._vision_block: Callable[..., Tensor] = _vision_block
-        self._language_layer: Callable[..., Tensor] = _language_layer
+        self._language_layer: Callable[..., tuple[Tensor, Tensor]] = _language_layer
         if compile_layers:
             # Dynamic shapes are many times slower on CPU; the packer only ever makes a few fixed ones. Each layer is
             # its own module instance, and must not count as a recompilation.
@@ -135,9 +130,10 @@ class PackedForward(nn.Module):
 
     def forward(
         self, image_tokens: Tensor, deep: list[Tensor], branch_ids: Tensor, taps: tuple[int, ...] = ()
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """image_tokens [B, T, d], branch_ids [B, Q, L] -> final-norm hidden [B, Q, L, d] and, for each layer index in
-        `taps`, that layer's output at the branch tokens [B, Q, L, d]."""
+    ) -> tuple[Tensor, dict[int, Tensor], list[Tensor]]:
+        """image_tokens [B, T, d], branch_ids [B, Q, L] -> final-norm hidden [B, Q, L, d]; for each layer index in
+        `taps`, that layer's output at the branch tokens [B, Q, L, d]; for each layer, the watched attention weights
+        [B, WATCHED_HEADS, Q, L, P + L] over the prefix and the branch's own tokens."""
         language, layout = self.model.model.language_model, self.layout
         batch, branches, length = branch_ids.shape
         embed = language.embed_tokens
@@ -152,8 +148,10 @@ class PackedForward(nn.Module):
         causal = torch.full((length, length), float("-inf")).triu(1)
         image_slots = slice(len(layout.before), len(layout.before) + self.shape.n_image_tokens)
         tapped: dict[int, Tensor] = {}
+        watched: list[Tensor] = []
         for index, layer in enumerate(language.layers):
-            x = self._language_layer(layer, x, cos, sin, causal, self.shape.n_heads, prefix, branches)
+            x, weights = self._language_layer(layer, x, cos, sin, causal, self.shape.n_heads, prefix, branches)
+            watched.append(weights)
             if index < len(deep):
                 x = torch.cat(
                     (x[:, : image_slots.start], x[:, image_slots] + deep[index].to(x.dtype), x[:, image_slots.stop :]),
@@ -162,4 +160,4 @@ class PackedForward(nn.Module):
             if index in taps:
                 tapped[index] = x[:, prefix:].reshape(batch, branches, length, -1)
         final = language.norm(x[:, prefix:]).view(batch, branches, length, -1)
-        return final, tapped
+        return final, tapped, watched

@@ -12,11 +12,11 @@ import torch
 
 from vsc_eval.synth import LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
 from vsc_eval.synth.streams import Stream
-from vsc_eval.zoo.batches import Batch, object_targets, pixels_of
+from vsc_eval.zoo.batches import IGNORE, Batch, image_token, object_targets, pixels_of
 from vsc_eval.zoo.config import Bucket, StageSpec, TinyConfig
-from vsc_eval.zoo.losses import IGNORE
+from vsc_eval.zoo.gaze import Gaze, gazes
 from vsc_eval.zoo.questions import Question, draw, marks, of_item
-from vsc_eval.zoo.tokenizer import ASSISTANT_TURN, build_tokenizer
+from vsc_eval.zoo.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 
 MAX_MARKS = 13
 _ORBITS = 4_000_000
@@ -32,6 +32,7 @@ class _Row:
     option_ends: list[int]
     mark_at: list[int]
     mark_words: list[int]
+    gazes: list[Gaze]
     gold: int
     task: str
 
@@ -62,6 +63,7 @@ def encode(question: Question, scene: Scene) -> _Row:
         return bisect_right(ends, character) - 1
 
     starts = _option_starts(question)
+    option_ends = [token_before(s + len(o)) for s, o in zip(starts, question.options, strict=True)]
     found = marks(question, scene)
     places = [m.end if m.option is None else starts[m.option] + m.end for m in found]
     to_id = tokenizer.convert_tokens_to_ids
@@ -69,12 +71,17 @@ def encode(question: Question, scene: Scene) -> _Row:
     return _Row(
         ids=ids,
         answer_at=len(ids) - 2,
-        option_ends=[token_before(s + len(o)) for s, o in zip(starts, question.options, strict=True)],
+        option_ends=option_ends,
         mark_at=[token_before(place) for place in places],
         mark_words=to_id([m.word for m in found]),
+        gazes=gazes(
+            question, scene, tokenizer.convert_ids_to_tokens(ids[:-1]), option_ends,
+            [token_before(m.end) for m in found[1:] if m.option is None],
+            token_before(len(question.text)), len(ids) - 2,
+        ),
         gold=question.gold,
         task=question.task,
-    )
+    )  # fmt: skip
 
 
 def _rows(stream: Stream, bucket: Bucket, own: Question, scene: Scene) -> list[_Row]:
@@ -121,6 +128,24 @@ def packed_batch(config: TinyConfig, stage: StageSpec, step: int) -> Batch:
     return _collate(config, bucket, scenes, rows, cells)
 
 
+def _gaze_targets(config: TinyConfig, scenes: list[Scene], rows: list[_Row]) -> dict[str, torch.Tensor]:
+    """gaze_kind, gaze_at [N, K], gaze_to [N, K, M] of Batch."""
+    layout, shape = prefix_layout(_tokenizer()), config.shape
+    first_image, prefix = len(layout.before), layout.length(shape)
+    width = max(len(row.gazes) for row in rows)
+    most = max(len(s.objects) for s in scenes)
+    kind = np.full((len(rows), width), IGNORE, dtype=np.int64)
+    at = np.zeros((len(rows), width), dtype=np.int64)
+    to = np.full((len(rows), width, most), IGNORE, dtype=np.int64)
+    for i, row in enumerate(rows):
+        for j, gaze in enumerate(row.gazes):
+            keys = [first_image + image_token(o, shape) for o in gaze.objects]
+            keys += [prefix + token for token in gaze.tokens]
+            kind[i, j], at[i, j] = gaze.kind, gaze.at
+            to[i, j, : max(1, len(keys))] = keys or [0]
+    return {"gaze_kind": torch.from_numpy(kind), "gaze_at": torch.from_numpy(at), "gaze_to": torch.from_numpy(to)}
+
+
 def _collate(config: TinyConfig, bucket: Bucket, scenes: list[Scene], rows: list[_Row], cells: list[int]) -> Batch:
     n = len(rows)
     ids = np.full((n, bucket.length), _tokenizer().pad_token_id, dtype=np.int64)
@@ -149,4 +174,5 @@ def _collate(config: TinyConfig, bucket: Bucket, scenes: list[Scene], rows: list
         mark_at=torch.from_numpy(at),
         mark_words=torch.from_numpy(words),
         cell=torch.from_numpy(kinds),
+        **_gaze_targets(config, scenes, rows),
     )

@@ -59,7 +59,7 @@ def _leaves(p: Program) -> Iterator[Program]:
         yield p
 
 
-def _hops(p: Program) -> list[Program]:
+def hops(p: Program) -> list[Program]:
     """The `move` programs on the way to the answer, first hop first."""
     out: list[Program] = []
     while isinstance(p, dict) and "of" in p and not isinstance(p["of"], list):
@@ -75,7 +75,7 @@ def marks(question: Question, scene: Scene) -> list[Mark]:
         return list(_statement_marks(question, scene))
     out = [Mark(None, len(question.text), str(execute(question.program, scene)))]
     at = 0
-    for hop in _hops(question.program):
+    for hop in hops(question.program):
         # The moves follow each other in the text; `at` keeps a repeated direction from matching twice.
         found = re.compile(rf"\b{hop['direction']}\b").search(question.text, at)
         if found is None:

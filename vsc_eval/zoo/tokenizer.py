@@ -7,11 +7,14 @@ option markers, the closing instruction, the turn of the assistant) are one toke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from vsc_eval.synth import LETTERS, format_prompt
+from vsc_eval.zoo.config import TinyShape
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -82,3 +85,22 @@ def build_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
         chat_template=CHAT_TEMPLATE,
         model_max_length=2048,
     )
+
+
+@dataclass(frozen=True)
+class PrefixLayout:
+    """Token ids before and after the image in every prompt, as the chat template writes them."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def length(self, shape: TinyShape) -> int:
+        return len(self.before) + shape.n_image_tokens + len(self.after)
+
+
+def prefix_layout(tokenizer: Any) -> PrefixLayout:
+    """Token ids around the image in the chat template of vsc-tiny."""
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ""}]}]
+    ids = tokenizer(tokenizer.apply_chat_template(messages, tokenize=False), add_special_tokens=False).input_ids
+    image = ids.index(tokenizer.convert_tokens_to_ids("<|image_pad|>"))
+    return PrefixLayout(tuple(ids[:image]), tuple(ids[image + 1 : -1]))

@@ -26,10 +26,10 @@ from vsc_eval.synth import vocabulary
 from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
 from vsc_eval.zoo.build import build_model, build_processor
 from vsc_eval.zoo.config import StageSpec, TinyConfig
-from vsc_eval.zoo.losses import AuxiliaryHeads
+from vsc_eval.zoo.losses import AuxiliaryHeads, attention_loss
 from vsc_eval.zoo.optim import TwoOptimizers, lr_factor
-from vsc_eval.zoo.packed import PackedForward, PrefixLayout
-from vsc_eval.zoo.tokenizer import build_tokenizer
+from vsc_eval.zoo.packed import PackedForward
+from vsc_eval.zoo.tokenizer import build_tokenizer, prefix_layout
 
 WORD_LAYER, POINTER_LAYER = -3, -2
 """Decoder layers (from the top) that the word and pointer targets read; the layers above are left for the next step."""
@@ -166,7 +166,7 @@ class Trainer:
         n_layers = self.config.shape.n_layers
         word_layer, pointer_layer = n_layers + WORD_LAYER, n_layers + POINTER_LAYER
         with torch.autocast("cpu", torch.bfloat16):
-            final, tapped = self.forward(image_tokens, deep, batch.branch_ids, (word_layer, pointer_layer))
+            final, tapped, watched = self.forward(image_tokens, deep, batch.branch_ids, (word_layer, pointer_layer))
             final = final.flatten(0, 1)
             rows = torch.arange(final.shape[0])
             # The letter, and after it the end of the turn, so that `generate` stops.
@@ -178,12 +178,16 @@ class Trainer:
         pointer_loss, pointed = self.heads.pointer_loss(
             tapped[pointer_layer].flatten(0, 1), batch.option_ends, batch.gold
         )
+        gaze_loss = torch.zeros(())
+        if self.stage.attention_weight:
+            gaze_loss = attention_loss(watched, batch)
         right = letter.argmax(-1) == batch.answer_ids
         figures |= {
             "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
-            "pointed": pointed, "right": right.float(),
+            "gaze": gaze_loss.detach(), "pointed": pointed, "right": right.float(),
         }  # fmt: skip
-        return total + letter_loss + 0.1 * end_loss + 0.5 * word_loss + 0.5 * pointer_loss, figures
+        total = total + letter_loss + 0.1 * end_loss + 0.5 * word_loss + 0.5 * pointer_loss
+        return total + self.stage.attention_weight * gaze_loss, figures
 
     def _update_average(self) -> None:
         # Early on a long memory would keep the random start.
@@ -272,14 +276,6 @@ class _Window:
             out["cells"] = {k: round(sum(v) / len(v), 3) for k, v in sorted(self._cells.items())}
         self.__init__()  # type: ignore[misc]
         return out
-
-
-def prefix_layout(tokenizer: Any) -> PrefixLayout:
-    """Token ids around the image in the chat template of vsc-tiny."""
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ""}]}]
-    ids = tokenizer(tokenizer.apply_chat_template(messages, tokenize=False), add_special_tokens=False).input_ids
-    image = ids.index(tokenizer.convert_tokens_to_ids("<|image_pad|>"))
-    return PrefixLayout(tuple(ids[:image]), tuple(ids[image + 1 : -1]))
 
 
 def export_model(model: Any, tokenizer: Any, config: TinyConfig, folder: Path) -> None:

@@ -1,0 +1,124 @@
+"""Where attention should go: targets for a few heads, read off the prompt and the scene.
+
+Binding words to objects is what a small model learns last from answers alone. So one or two heads of each layer are
+told where to look; what they do with it, and all other heads, is left to the answers:
+layer 0: a colour or shape word looks at the objects that have it;
+layer 1: the end of a phrase looks at the objects that fit all of it, or at the first token if there are none;
+layer 2: a move looks back at its start, the end of a spatial question at the two objects' phrases;
+layer 3: a move, and the end of a question about one object, look at the object that is meant;
+layer 4: an option looks back at the end of the question, where the answer is known;
+layer 5: the answer's place looks at the right option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vsc_eval.errors import DataError
+from vsc_eval.synth import Scene, SceneObject
+from vsc_eval.synth.phrasing import plural
+from vsc_eval.synth.program import Program, referent
+from vsc_eval.synth.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
+from vsc_eval.zoo.questions import Question, hops
+
+WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION = range(7)
+PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0))
+"""(layer, head) of each of the kinds above."""
+
+_SHAPE_OF = {word: shape for shape in SHAPES for word in (shape, plural(shape))}
+_LINKS = ("is", "are")
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Branch token `at` should attend to `objects` or branch tokens `tokens`; if none, to the prompt's first token."""
+
+    kind: int
+    at: int
+    objects: tuple[SceneObject, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Phrase:
+    """Attributes named so far, ending at token `at`."""
+
+    at: int
+    shape: str | None = None
+    colour: str | None = None
+    size: str | None = None
+
+    def fits(self, o: SceneObject) -> bool:
+        size = "small" if o.size <= SMALL_MAX_PX else "large" if o.size >= LARGE_MIN_PX else None
+        return (
+            (self.shape is None or o.shape == self.shape)
+            and (self.colour is None or o.colour == self.colour)
+            and (self.size is None or size == self.size)
+        )
+
+
+def _phrases(tokens: Sequence[str]) -> Iterator[_Phrase]:
+    """Phrases such as `red circle`, `large star`, `circles`, `squares are red`, with the token that completes each."""
+    shape: str | None = None
+    for at, token in enumerate(tokens):
+        before = tokens[at - 1] if at else ""
+        if token in _SHAPE_OF:
+            shape = _SHAPE_OF[token]
+            colour = before if before in COLOURS else None
+            yield _Phrase(at, shape, colour, before if before in ("large", "small") else None)
+        elif token in COLOURS and before in _LINKS and shape is not None:
+            yield _Phrase(at, shape, token)
+
+
+def _words(tokens: Sequence[str]) -> Iterator[_Phrase]:
+    for at, token in enumerate(tokens):
+        if token in _SHAPE_OF:
+            yield _Phrase(at, shape=_SHAPE_OF[token])
+        elif token in COLOURS:
+            yield _Phrase(at, colour=token)
+
+
+def _meant(program: Program, scene: Scene) -> tuple[SceneObject, ...]:
+    try:
+        return (referent(program, scene),)
+    except DataError:
+        return ()
+
+
+def gazes(
+    question: Question, scene: Scene, tokens: Sequence[str], option_ends: Sequence[int], moves: Sequence[int],
+    question_end: int, answer_at: int,
+) -> list[Gaze]:  # fmt: skip
+    """All targets of one question.
+
+    tokens: the words of the whole branch; option_ends, moves: token positions of the options' ends and of the hops in
+    the question; question_end: its last token; answer_at: the token after which the letter is said.
+    """
+    found: list[Gaze] = []
+    for word in _words(tokens):
+        found.append(Gaze(WORD, word.at, tuple(o for o in scene.objects if word.fits(o))))
+    phrases = list(_phrases(tokens))
+    for phrase in phrases:
+        found.append(Gaze(PHRASE, phrase.at, tuple(o for o in scene.objects if phrase.fits(o))))
+    asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
+    found += _program_gazes(question, scene, asked, moves, question_end)
+    if question.program["op"] != "which":
+        found += [Gaze(QUESTION, end, tokens=(question_end,)) for end in option_ends]
+    found.append(Gaze(OPTION, answer_at, tokens=(option_ends[question.gold],)))
+    # Objects of empty sets send the gaze to the sink; only phrases and words can be empty.
+    return [gaze for gaze in found if gaze.objects or gaze.tokens or gaze.kind in (WORD, PHRASE)]
+
+
+def _program_gazes(
+    question: Question, scene: Scene, asked: Sequence[int], moves: Sequence[int], question_end: int
+) -> Iterator[Gaze]:
+    program = question.program
+    if program["op"] == "query":
+        for at, hop in zip(moves, hops(program), strict=True):
+            yield Gaze(BACK, at, tokens=tuple(asked[:1]))
+            yield Gaze(OBJECT, at, _meant(hop, scene))
+        yield Gaze(OBJECT, question_end, _meant(program["of"], scene))
+    elif program["op"] == "relate" and len(asked) == 2:
+        yield Gaze(BACK, question_end, tokens=(asked[0],))
+        yield Gaze(BACK_TOO, question_end, tokens=(asked[1],))
