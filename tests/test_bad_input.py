@@ -25,6 +25,8 @@ from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
+pytestmark = pytest.mark.xdist_group("bad_input")
+
 SHAPE = TinyShape(
     d_vision=48, vision_depth=2, vision_heads=2, vision_mlp=48, d_model=64, n_layers=4, n_heads=2, d_mlp=64
 )

@@ -27,6 +27,9 @@ from vsc_eval.store import AnswerStore
 from vsc_eval.vlm.engine import Engine, GenSettings
 from vsc_eval.vlm.prompts import Prompt
 
+# One process for the file: its runs share a finished folder.
+pytestmark = pytest.mark.xdist_group("run")
+
 CONDITIONS = ("counting", "logic", "counting+logic", "counting:scale=1")
 TASKS = ("vsc_counting", "vsc_existence_easy")
 N_ITEMS, N_READINGS = 4 * 8, 4 * 8 * 5
