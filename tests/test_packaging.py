@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import json
 import os
 import shutil
@@ -110,6 +112,19 @@ def test_wheel_carries_the_embedded_model(wheel: Path) -> None:
     weights = [size for name, size in sizes.items() if name.endswith(".safetensors")]
     assert weights
     assert sum(weights) <= WEIGHT_LIMIT_BYTES
+
+
+def test_entry_points_exist(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
+        declared = configparser.ConfigParser()
+        declared.read_string(archive.read(name).decode())
+    assert dict(declared["console_scripts"]) == {"vsc-eval": "vsc_eval.cli:main"}
+    assert "vsc-hf" in declared["lm_eval.models"]
+    for group in declared.sections():
+        for target in declared[group].values():
+            module, _, attribute = target.partition(":")
+            assert callable(getattr(importlib.import_module(module), attribute)), target
 
 
 def test_direct_wheel_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> None:
