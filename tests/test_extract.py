@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsc_eval.extract import INVALID, extract_choice
+from vsc_eval.synth import LEVELS, TASKS, make_items
 
 COLOURS = ("red", "blue", "green", "yellow")
 COUNTS = ("1", "2", "3", "13")
@@ -172,3 +173,26 @@ def test_any_text_gives_a_letter_or_invalid(text: str) -> None:
 @given(st.sampled_from("ABCD"), st.sampled_from(["{}", "({})", "Answer: {}", "**{}.**", "The answer is {}."]))
 def test_every_letter_is_read_alike(letter: str, frame: str) -> None:
     assert extract_choice(frame.format(letter), COLOURS) == letter
+
+
+FRAMES = (
+    "{letter}",
+    "({letter})",
+    "{letter}. {text}",
+    "{letter}) {text}.",
+    "{text}",
+    "The answer is {letter}.",
+    "The correct answer is ({letter}) {text}.",
+    "Answer: {text}",
+    "**{letter}. {text}**",
+    "I looked at A, B, C and D.\nAnswer: {letter}",
+)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_options_of_the_benchmark_are_read(task: str, frame: str) -> None:
+    for level in LEVELS:
+        for item in make_items("test", task, level, 12):
+            for letter, text in zip("ABCD", item.options, strict=True):
+                assert extract_choice(frame.format(letter=letter, text=text), item.options) == letter, item.options
