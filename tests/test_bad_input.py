@@ -34,7 +34,7 @@ SHAPE = TinyShape(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE))
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE, stages=()))
 
 
 def write_suite(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:
