@@ -58,6 +58,11 @@ class StageSpec(Spec):
     """Weight of the object targets in the total loss."""
     attention_weight: float = 0.0
     """Weight of the attention targets."""
+    letter_weight: float = 1.0
+    word_weight: float = 0.5
+    pointer_weight: float = 0.5
+    """Weights of the letter, word and pointer targets. While words are not yet bound to objects, the letter's gradient
+    is noise, and Muon gives noise steps of full length: a binding stage keeps it small."""
     warmup_steps: int = 50
     final_lr_fraction: float = 0.05
     """Learning rates fall linearly to this fraction over the last `cooldown_fraction` of the steps."""
@@ -108,12 +113,22 @@ class TinyConfig(Spec):
         StageSpec(kind="vision", steps=400, images_per_step=32),
         StageSpec(
             kind="packed",
-            steps=10000,
+            steps=500,
+            images_per_step=8,
+            vision_lr_factor=0.1,
+            attention_weight=4.0,
+            letter_weight=0.1,
+            pointer_weight=0.2,
+            cooldown_fraction=0.0,
+        ),
+        StageSpec(
+            kind="packed",
+            steps=5000,
             images_per_step=8,
             warmup_steps=100,
             vision_lr_factor=0.1,
             object_weight=0.5,
-            attention_weight=0.3,
+            attention_weight=1.0,
         ),
     )
     buckets: tuple[Bucket, ...] = _BUCKETS

@@ -2,7 +2,7 @@
 
 Binding words to objects is what a small model learns last from answers alone. So one or two heads of each layer are
 told where to look; what they do with it, and all other heads, is left to the answers:
-layer 0: a colour or shape word looks at the objects that have it;
+layer 0: a colour or shape word looks at the objects that have it; the end of a phrase also at its other word;
 layer 1: the end of a phrase looks at the objects that fit all of it, or at the first token if there are none;
 layer 2: a move looks back at its start, the end of a spatial question at the two objects' phrases;
 layer 3: a move, and the end of a question about one object, look at the object that is meant;
@@ -22,8 +22,8 @@ from vsc_eval.synth.program import Program, referent
 from vsc_eval.synth.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
 from vsc_eval.zoo.questions import Question, hops
 
-WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION = range(7)
-PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0))
+WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD = range(8)
+PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0), (0, 1))
 """(layer, head) of each of the kinds above."""
 
 _SHAPE_OF = {word: shape for shape in SHAPES for word in (shape, plural(shape))}
@@ -48,6 +48,8 @@ class _Phrase:
     shape: str | None = None
     colour: str | None = None
     size: str | None = None
+    other_at: int | None = None
+    """The token of its first word, if it has two."""
 
     def fits(self, o: SceneObject) -> bool:
         size = "small" if o.size <= SMALL_MAX_PX else "large" if o.size >= LARGE_MIN_PX else None
@@ -61,14 +63,17 @@ class _Phrase:
 def _phrases(tokens: Sequence[str]) -> Iterator[_Phrase]:
     """Phrases such as `red circle`, `large star`, `circles`, `squares are red`, with the token that completes each."""
     shape: str | None = None
+    shape_at = 0
     for at, token in enumerate(tokens):
         before = tokens[at - 1] if at else ""
         if token in _SHAPE_OF:
             shape = _SHAPE_OF[token]
+            shape_at = at
             colour = before if before in COLOURS else None
-            yield _Phrase(at, shape, colour, before if before in ("large", "small") else None)
+            size = before if before in ("large", "small") else None
+            yield _Phrase(at, shape, colour, size, at - 1 if colour or size else None)
         elif token in COLOURS and before in _LINKS and shape is not None:
-            yield _Phrase(at, shape, token)
+            yield _Phrase(at, shape, token, other_at=shape_at)
 
 
 def _words(tokens: Sequence[str]) -> Iterator[_Phrase]:
@@ -101,6 +106,8 @@ def gazes(
     phrases = list(_phrases(tokens))
     for phrase in phrases:
         found.append(Gaze(PHRASE, phrase.at, tuple(o for o in scene.objects if phrase.fits(o))))
+        if phrase.other_at is not None:
+            found.append(Gaze(OTHER_WORD, phrase.at, tokens=(phrase.other_at,)))
     asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
     found += _program_gazes(question, scene, asked, moves, question_end)
     if question.program["op"] != "which":

@@ -186,8 +186,10 @@ class Trainer:
             "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
             "gaze": gaze_loss.detach(), "pointed": pointed, "right": right.float(),
         }  # fmt: skip
-        total = total + letter_loss + 0.1 * end_loss + 0.5 * word_loss + 0.5 * pointer_loss
-        return total + self.stage.attention_weight * gaze_loss, figures
+        stage = self.stage
+        total = total + stage.letter_weight * (letter_loss + 0.1 * end_loss)
+        total = total + stage.word_weight * word_loss + stage.pointer_weight * pointer_loss
+        return total + stage.attention_weight * gaze_loss, figures
 
     def _update_average(self) -> None:
         # Early on a long memory would keep the random start.
