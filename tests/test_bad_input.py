@@ -104,6 +104,7 @@ def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"model": "/no/such/folder"}, "/no/such/folder", "vsc-tiny"),
         ({"tasks": "vsc_countin_easy"}, "Unknown task 'vsc_countin_easy'", "vsc_counting_easy"),
         ({"tasks": "vsc_counting_paired", "readout": "generate"}, "asks each question 2 times", "vsc-eval harness"),
+        ({"tasks": "vsc,vsc_counting"}, "Duplicate task 'vsc_counting_easy_choice'", "do not overlap"),
         ({"conditions": "colour"}, "Unknown feature set 'colour'", "Known sets: counting"),
         ({"conditions": "counting+logic"}, "Unknown feature set 'logic'", "Known sets: counting"),
         ({"conditions": "counting+counting"}, "named twice", "Mend the condition"),

@@ -65,7 +65,7 @@ def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: 
             manager = TaskManager(include_path=str(tasks_dir()), metadata=metadata)
         _check_known(names, readout, manager)
         chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
-        tasks: dict[str, Any] = manager.load(list(chosen))["tasks"]
+        tasks = _load(manager, chosen)
         items: dict[DocKey, ItemInfo] = {}
         letters: dict[DocKey, tuple[str, ...]] = {}
         hashes = {}
@@ -94,6 +94,19 @@ def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Rea
         return parse_answer(sample["doc"], responses[0])
     scores = [score for score, _ in responses]
     return letters[scores.index(max(scores))]
+
+
+def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
+    try:
+        tasks: dict[str, Any] = manager.load(list(names))["tasks"]
+    except ValueError as error:
+        # What lm-eval says of two groups, or a group and a task, that share a task.
+        if "Duplicate task" not in str(error):
+            raise
+        raise SpecError(
+            f"{error}.", mend="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
+        ) from error
+    return tasks
 
 
 def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
