@@ -40,7 +40,7 @@ def _write_suite(folder: Path, model: str) -> None:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the model."""
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", config=TinyConfig(shape=SHAPE))
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", config=TinyConfig(shape=SHAPE, stages=()))
 
 
 @pytest.fixture(scope="session")
