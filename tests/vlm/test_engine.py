@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
 from vsc_eval.specs import ConditionSpec
 from vsc_eval.synth import LETTERS
-from vsc_eval.vlm import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, suffix
+from vsc_eval.vlm import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
 from vsc_eval.vlm.bench import bench_engine, layer_count_ratio
 from vsc_eval.vlm.memory import condition_bytes, fitting_stack, plan_stacks, useful_stack
 from vsc_eval.vlm.readout import kl_divergence
@@ -163,7 +164,7 @@ def test_constant_shapes_make_a_resume_bit_identical(
         assert left == right[:3]
 
 
-def test_half_precision_keeps_shapes_constant_by_default(vlm_folder: object, vlm: LoadedVLM) -> None:
+def test_half_precision_keeps_shapes_constant_by_default(vlm: LoadedVLM) -> None:
     assert not Engine(vlm).constant_shapes
     assert Engine(dataclasses.replace(vlm, dtype=torch.bfloat16)).constant_shapes
 
@@ -320,3 +321,16 @@ def test_pictures_of_other_modes(vlm: LoadedVLM) -> None:
     reading = Engine(vlm).read([grey], [None], CHOICE)[0][0]
     assert reading.option_logprobs is not None
     assert all(math.isfinite(v) for v in reading.option_logprobs)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_one_at_a_time(
+    vlm_folder: Path, sae: SAE, prompts: list[Prompt], conditions: list[CompiledCondition | None]
+) -> None:
+    on_gpu = load_vlm(vlm_folder, device="cuda")
+    shared = engine(on_gpu, sae, mode="shared", max_stack=1).read(prompts, conditions, GENERATE)
+    assert shared == engine(on_gpu, sae, mode="hooks").read(prompts, conditions, GENERATE)
+    stacked = engine(on_gpu, sae, mode="shared", max_stack=8).read(prompts, conditions, GENERATE)
+    assert [r.token_ids for r in flat(stacked)] == [r.token_ids for r in flat(shared)]
+    sae.to("cpu")

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.vlm import Engine, GenSettings, LoadedVLM, Prompt, load_vlm
+from vsc_eval.vlm import Engine, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm
 from vsc_eval.vlm.decoder import find_decoder, why_not_split
+from vsc_eval.vlm.patch_embedding import embed_patches_by_products
 
 WEIGHTS = "model.safetensors"
 
@@ -56,8 +57,6 @@ def test_the_fingerprint_knows_weights_settings_dtype_and_pixels(vlm: LoadedVLM,
 
 
 def test_max_pixels_makes_fewer_image_tokens(folder: Path, prompts: list[Prompt]) -> None:
-    from vsc_eval.vlm import encode_prompts
-
     small = load_vlm(folder, max_pixels=64 * 64, min_pixels=32 * 32)
     assert int(encode_prompts(small, prompts[:1]).image_mask.sum()) == 4
     with pytest.raises(SpecError, match="above max_pixels"):
@@ -157,6 +156,35 @@ def test_unknown_dtype_and_device(vlm_folder: Path) -> None:
         load_vlm(vlm_folder, device="warp:3")
 
 
+# The patch embedding as a product.
+
+
+def test_products_are_the_convolution(vlm: LoadedVLM, vlm_folder: Path, prompts: list[Prompt]) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    stock = AutoModelForImageTextToText.from_pretrained(vlm_folder).eval()
+    assert "forward" in vars(vlm.model.model.visual.patch_embed.proj)  # type: ignore[union-attr]
+    inputs = encode_prompts(vlm, prompts).tensors
+    with torch.no_grad():
+        ours, theirs = vlm.model(**inputs).logits[:, -1], stock(**inputs).logits[:, -1]
+    assert float((ours - theirs).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_only_convolutions_of_whole_patches_are_replaced(bias: bool) -> None:
+    whole = torch.nn.Conv3d(3, 5, (1, 4, 4), stride=(1, 4, 4), bias=bias)
+    sliding = torch.nn.Conv3d(3, 5, (1, 4, 4), stride=(1, 2, 2))
+    padded = torch.nn.Conv3d(3, 5, (1, 4, 4), stride=(1, 4, 4), padding=(0, 1, 1))
+    generator = torch.Generator().manual_seed(0)
+    patches, picture = (torch.randn(2, 3, 1, n, n, generator=generator) for n in (4, 8))
+    expected = whole(patches), whole(picture)
+    assert embed_patches_by_products(torch.nn.ModuleList([whole, sliding, padded])) == 1
+    assert "forward" not in vars(sliding)
+    assert whole(patches).shape == expected[0].shape
+    torch.testing.assert_close(whole(patches), expected[0])
+    assert torch.equal(whole(picture), expected[1])
+
+
 # Finding and refusing decoders.
 
 
@@ -188,8 +216,6 @@ def test_what_cannot_be_split_is_said(vlm_folder: Path) -> None:
 
 def test_recorded_hidden_states_leave_no_foreign_hook(vlm_folder: Path, prompts: list[Prompt]) -> None:
     """transformers keeps its recording hooks after `output_hidden_states=True`; they must not count as foreign."""
-    from vsc_eval.vlm import encode_prompts
-
     vlm = load_vlm(vlm_folder)
     with torch.no_grad():
         vlm.model(**encode_prompts(vlm, prompts[:1]).tensors, output_hidden_states=True)

@@ -16,6 +16,7 @@ from torch import nn
 from vsc_eval import resources
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.vlm.decoder import TextDecoder, find_decoder, text_config
+from vsc_eval.vlm.patch_embedding import embed_patches_by_products
 from vsc_eval.vlm.prompts import special_strings
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.vlm.weights import check_model_folder, folder_fingerprint
@@ -106,6 +107,8 @@ def load_vlm(
     _check_is_vlm(name, config, trust_remote_code)
     placed = _device(device)
     model = _load_model(name, source, options, _dtype(dtype), attn_implementation).to(placed).eval()
+    if placed.type == "cpu":
+        embed_patches_by_products(model)
     processor = _load_processor(name, source, options)
     _limit_pixels(name, processor, min_pixels, max_pixels)
     tokenizer = processor.tokenizer
