@@ -17,8 +17,11 @@ class Reading(Record):
     text: str | None = None
     """Generated text without special tokens; None for the `choice` readout."""
     token_ids: tuple[int, ...] = ()
+    top_token_id: int | None = None
+    """The most likely token of the whole vocabulary at the first answer position."""
     option_logprobs: tuple[float, ...] | None = None
-    """Log-probability (nats, full-vocabulary softmax) of each option letter at the first answer position; None if the prompt has no options."""
+    """Log-probability (nats, full-vocabulary softmax) of each option letter at the first answer position; None if the
+    prompt has no options."""
     kl_options: float | None = None
     """KL(baseline || condition) over the renormalised option letters, nats; None for a prompt without options."""
     kl_vocab: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,28 +83,10 @@ class SessionLM(LM):  # type: ignore[misc]
         wanted = [(prompts[_question(r)], name) for r, name in zip(requests, conditions, strict=True)]
         readings = self._read(wanted, GenSettings(readout="choice"), disable_tqdm)
         places = [prompt.options.index(_answer(r)) for (prompt, _), r in zip(wanted, requests, strict=True)]
-        greedy = self._greedy(wanted, readings, places, disable_tqdm)
         return [
-            (_logprobs(reading)[place], is_greedy)
-            for reading, place, is_greedy in zip(readings, places, greedy, strict=True)
+            (_logprobs(reading)[place], self.session.engine.option_ids(prompt.options)[place] == reading.top_token_id)
+            for (prompt, _), reading, place in zip(wanted, readings, places, strict=True)
         ]
-
-    def _greedy(
-        self, wanted: Sequence[tuple[Prompt, str]], readings: Sequence[Reading], places: Sequence[int], quiet: bool
-    ) -> list[bool]:
-        """Whether the option at `places[i]` is the likeliest of all tokens. Where the options' own probabilities do not
-        settle it, the model is asked for one token."""
-        found = [_is_greedy(_logprobs(reading), place) for reading, place in zip(readings, places, strict=True)]
-        open_rows = [row for row, known in enumerate(found) if known is None]
-        if open_rows:
-            settings = GenSettings(readout="generate", max_new_tokens=1)
-            for row, reading in zip(
-                open_rows, self._read([wanted[row] for row in open_rows], settings, quiet), strict=True
-            ):
-                prompt = wanted[row][0]
-                token = option_token_ids(self.session.vlm, prompt.options)[places[row]]
-                found[row] = reading.token_ids[:1] == (token,)
-        return [bool(known) for known in found]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> NoReturn:
         """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
@@ -282,15 +263,6 @@ _ARGUMENTS = tuple(
 def _logprobs(reading: Reading) -> tuple[float, ...]:
     assert reading.option_logprobs is not None
     return reading.option_logprobs
-
-
-def _is_greedy(logprobs: Sequence[float], place: int) -> bool | None:
-    """Whether the option is likelier than every other token; None if these log-probabilities leave it open."""
-    mine = math.exp(logprobs[place])
-    if logprobs[place] < max(logprobs):
-        return False
-    outside = 1.0 - sum(math.exp(logprob) for logprob in logprobs)
-    return True if mine > outside else None
 
 
 def _question(request: Instance) -> tuple[str | None, int | None, str]:

@@ -163,7 +163,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
 
         session.progress = advance
         for condition in plan.conditions:
-            model = SweepLM(session, condition.name, all_tokens=plan.tasks.needs_greedy)
+            model = SweepLM(session, condition.name)
             parsed = evaluate_condition(model, plan.tasks, plan.spec, folder.harness_folder(condition.name))
             answers[condition.name] = tuple(parsed[key] for key in keys)
             if not readings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,9 +28,8 @@ from vsc_eval.vlm.prompts import Prompt
 class SweepLM(SessionLM):
     """A session's model that remembers what each document was asked, so that its reading can be found again."""
 
-    def __init__(self, session: Session, condition: str, *, all_tokens: bool = False) -> None:
+    def __init__(self, session: Session, condition: str) -> None:
         super().__init__(session, condition)
-        self.all_tokens = all_tokens
         self.asked: dict[GenSettings, dict[DocKey, Prompt]] = {}
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
@@ -48,18 +47,6 @@ class SweepLM(SessionLM):
         choice = GenSettings(readout="choice")
         self._remember({key: (choice, self._option_prompt(group)) for key, group in by_document.items()}, requests)
         return answers
-
-    def _greedy(
-        self, wanted: Sequence[tuple[Prompt, str]], readings: Sequence[Reading], places: Sequence[int], quiet: bool
-    ) -> list[bool]:
-        """Whether an option is the likeliest *option*, unless a metric of the tasks needs to know of all tokens.
-
-        That would ask the model again wherever no option has half of the probability: a second pass for many items.
-        """
-        if self.all_tokens:
-            return super()._greedy(wanted, readings, places, quiet)
-        logprobs = [reading.option_logprobs or () for reading in readings]
-        return [found[place] == max(found) for found, place in zip(logprobs, places, strict=True)]
 
     def _remember(self, asked: Mapping[DocKey, tuple[GenSettings, Prompt]], requests: list[Instance]) -> None:
         for key, (settings, prompt) in asked.items():

@@ -35,8 +35,6 @@ class SweepTasks:
     letters: Mapping[DocKey, tuple[str, ...]]
     hashes: Mapping[str, str]
     """Task -> hash of its documents."""
-    needs_greedy: bool
-    """Whether a metric asks if an option is the likeliest of all tokens."""
 
 
 @contextmanager
@@ -77,14 +75,7 @@ def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: 
                 digest.update(repr(sorted(doc.items())).encode())
             hashes[name] = digest.hexdigest()[:16]
     _check_items(items)
-    return SweepTasks(
-        manager=manager,
-        names=chosen,
-        items=items,
-        letters=letters,
-        hashes=hashes,
-        needs_greedy=any("exact_match" in task._metric_fn_list for task in tasks.values()),
-    )
+    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes)
 
 
 def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> str:

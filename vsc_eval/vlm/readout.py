@@ -37,12 +37,14 @@ def stack_readings(
         rows = slice(index * batch.n_items, (index + 1) * batch.n_items)
         logprobs = torch.log_softmax(result.logits[rows].float(), -1)
         kl_vocab = kl_divergence(baseline, logprobs).tolist()
+        top = logprobs.argmax(-1).tolist()
         n_edited = _edited_tokens(result, edit, prompt_heads)
         readings.append(
             [
                 Reading(
                     text=texts[rows][item],
                     token_ids=tuple(result.generated.tokens[rows][item]) if result.generated else (),
+                    top_token_id=top[item],
                     option_logprobs=_option_logprobs(logprobs[item], option_ids[item]),
                     kl_options=_kl_options(baseline[item], logprobs[item], option_ids[item]),
                     kl_vocab=kl_vocab[item],
