@@ -4,9 +4,9 @@ Binding words to objects is what a small model learns last from answers alone. S
 told where to look; what they do with it, and all other heads, is left to the answers:
 layer 0: a colour or shape word looks at the objects that have it; the end of a phrase also at its other word;
 layer 1: the end of a phrase looks at the objects that fit all of it, or at the first token if there are none;
-layer 2: a move looks back at its start, the end of a spatial question at the two objects' phrases;
+layer 2: a move looks back at its start, the end of a question at the phrase it is about (a spatial one: at both);
 layer 3: a move, and the end of a question about one object, look at the object that is meant;
-layer 4: an option looks back at the end of the question, where the answer is known;
+layer 4: an option looks back at where the answer is known: the last move, or the end of the question;
 layer 5: the answer's place looks at the right option.
 """
 
@@ -111,7 +111,8 @@ def gazes(
     asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
     found += _program_gazes(question, scene, asked, moves, question_end)
     if question.program["op"] != "which":
-        found += [Gaze(QUESTION, end, tokens=(question_end,)) for end in option_ends]
+        known_at = moves[-1] if moves else question_end
+        found += [Gaze(QUESTION, end, tokens=(known_at,)) for end in option_ends]
     found.append(Gaze(OPTION, answer_at, tokens=(option_ends[question.gold],)))
     # Objects of empty sets send the gaze to the sink; only phrases and words can be empty.
     return [gaze for gaze in found if gaze.objects or gaze.tokens or gaze.kind in (WORD, PHRASE)]
@@ -125,7 +126,9 @@ def _program_gazes(
         for at, hop in zip(moves, hops(program), strict=True):
             yield Gaze(BACK, at, tokens=tuple(asked[:1]))
             yield Gaze(OBJECT, at, _meant(hop, scene))
-        yield Gaze(OBJECT, question_end, _meant(program["of"], scene))
+        if not moves:
+            yield Gaze(BACK, question_end, tokens=tuple(asked[-1:]))
+            yield Gaze(OBJECT, question_end, _meant(program["of"], scene))
     elif program["op"] == "relate" and len(asked) == 2:
         yield Gaze(BACK, question_end, tokens=(asked[0],))
         yield Gaze(BACK_TOO, question_end, tokens=(asked[1],))
