@@ -14,13 +14,18 @@ from lm_eval.tasks import TaskManager
 from PIL import Image
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.harness.data import scene_images
-from vsc_eval.harness.lm import SessionLM, VscHF
+from vsc_eval.harness.data import document, scene_images
+from vsc_eval.harness.lm import VscHF
 from vsc_eval.harness.requests import conditions_of, cut, gen_settings, to_prompt
+from vsc_eval.harness.run_condition import SweepLM
+from vsc_eval.harness.scoring import option_letters
 from vsc_eval.harness.session import Session, open_session
+from vsc_eval.harness.session_lm import SessionLM
+from vsc_eval.records import Reading
 from vsc_eval.resources import tasks_dir
 from vsc_eval.specs import BASELINE
-from vsc_eval.vlm.engine import GenSettings
+from vsc_eval.synth import make_items
+from vsc_eval.vlm.engine import EngineWarning, GenSettings
 from vsc_eval.vlm.load import LoadedVLM
 from vsc_eval.vlm.prompts import encode_prompts, option_token_ids
 
@@ -100,6 +105,63 @@ def test_stored_answers_are_not_asked_again(tiny_vlm: LoadedVLM, monkeypatch: py
     monkeypatch.setattr(session.engine, "read", lambda *_a, **_k: pytest.fail("asked again"))
     again = evaluate(SessionLM(session), "vsc_existence_easy", n=4)
     assert again["results"] == first["results"]
+
+
+def test_both_readouts_see_the_same_options(tiny_vlm: LoadedVLM, suite_folder: Path) -> None:
+    """The distribution over the letters, its KL and the shifts do not depend on whether a text is read as well."""
+    session = open_session(tiny_vlm, ["counting"], suite=suite_folder, batch_size=4)
+    found: dict[str, dict[str, list[Reading]]] = {}
+    for name in ("vsc_logic_hard", "vsc_logic_hard_choice"):
+        lm = SweepLM(session, BASELINE)
+        evaluate(lm, name, n=4)
+        ((settings, prompts),) = lm.asked.items()
+        assert {prompt.options for prompt in prompts.values()} == {("A", "B", "C", "D")}
+        found[settings.readout] = {c: list(rows.values()) for c, rows in lm.readings().items()}
+    assert len(session.store) == 2 * 2 * 4
+    for condition in (BASELINE, "counting"):
+        for text, choice in zip(found["generate"][condition], found["choice"][condition], strict=True):
+            assert text.text is not None
+            assert choice.text is None
+            assert text.option_logprobs == pytest.approx(choice.option_logprobs, abs=1e-5)
+            assert text.kl_options == pytest.approx(choice.kl_options, abs=1e-5)
+            assert text.top_token_id == choice.top_token_id == (text.token_ids or (text.top_token_id,))[0]
+    assert any((reading.kl_options or 0) > 1e-4 for reading in found["generate"]["counting"])
+
+
+def test_readouts_have_keys_of_their_own(session: Session) -> None:
+    prompt = to_prompt(request(), options=("A", "B"))
+    bare = to_prompt(request())
+    settings = (GenSettings("choice"), GenSettings("generate", 8), GenSettings("generate", 2))
+    assert len({session.key(p, BASELINE, s) for p in (prompt, bare) for s in settings}) == 6
+
+
+def test_only_documents_in_our_shape_have_letters() -> None:
+    doc = document(make_items("test", "counting", "easy", 4)[0])
+    assert option_letters(doc) == ("A", "B", "C", "D")
+    assert option_letters({**doc, "letters": ["1", "2", "3", "4"], "answer": "2"}) == ("1", "2", "3", "4")
+    for change in ({"letters": ["A", "B"]}, {"letters": "ABCD"}, {"letters": [0, 1, 2, 3]}, {"answer": "red"}):
+        assert option_letters({**doc, **change}) == ()
+    assert option_letters({"question": "How many?", "answer": "3"}) == ()
+    assert option_letters("How many?") == ()
+
+
+def test_texts_of_other_tasks_have_no_options(session: Session) -> None:
+    lm = SweepLM(session, BASELINE)
+    lm.generate_until([request(doc={"question": "How many?", "answer": "3"})])
+    (reading,) = lm.readings()[BASELINE].values()
+    assert (reading.option_logprobs, reading.kl_options) == (None, None)
+    assert reading.kl_vocab == 0
+
+
+def test_letters_that_are_no_single_tokens_cost_their_figures_only(session: Session) -> None:
+    letters = ["first one", "second one"]
+    doc = {"id": "x", "prompt": "Q?", "options": ["red", "blue"], "letters": letters, "answer": "first one"}
+    lm = SweepLM(session, BASELINE)
+    with pytest.warns(EngineWarning, match="as one token.*stay undefined"):
+        lm.generate_until([request(doc=doc)])
+    (reading,) = lm.readings()[BASELINE].values()
+    assert reading.text is not None
+    assert reading.option_logprobs is None
 
 
 def test_arms_follow_the_order_of_the_two_clones() -> None:

@@ -264,6 +264,9 @@ def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path
     assert row is not None
     assert row.n == 8
     assert row.mean_kl_vocab is not None
+    assert row.mean_kl_options is not None
+    assert row.mean_kl_options > 0
+    assert row.mean_margin_change is not None
     assert row.invalid_rate > 0  # an untrained model names no option
     (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
     first = json.loads(file.read_text().splitlines()[0])

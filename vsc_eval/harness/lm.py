@@ -2,174 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import torch
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM
-from tqdm import tqdm  # type: ignore[import-untyped]
 
-from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.harness.requests import conditions_of, cut, gen_settings, to_prompt
-from vsc_eval.harness.session import Session, open_session
-from vsc_eval.records import Reading
-from vsc_eval.specs import BASELINE
+from vsc_eval.errors import SpecError
+from vsc_eval.harness.session import open_session
+from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.store import AnswerStore
-from vsc_eval.vlm.engine import GenSettings
 from vsc_eval.vlm.load import load_vlm
-from vsc_eval.vlm.prompts import Prompt, option_token_ids
 
 _LM_EVAL_DEVICE = "cuda:0"
 _LM_EVAL_BATCH = 1
-
-
-class SessionLM(LM):  # type: ignore[misc]
-    """An lm-eval model that answers from a session, under one of its conditions.
-
-    Documents marked `vsc_paired` are answered under the baseline and under the condition (see
-    `requests.conditions_of`). `images_first` allows tasks whose text has its pictures in the middle.
-    """
-
-    MULTIMODAL = True
-
-    def __init__(self, session: Session, condition: str = BASELINE, *, images_first: bool = False) -> None:
-        super().__init__()
-        if condition not in session.conditions:
-            raise SpecError(
-                f"Unknown condition '{condition}'.", mend=f"This session has: {', '.join(session.conditions)}."
-            )
-        self.session = session
-        self.condition = condition
-        self.images_first = images_first
-        self._device = session.vlm.device
-
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """The text answers. Raises SpecError or BackendError for a request that cannot be answered as it is meant."""
-        conditions = conditions_of(requests, self.condition)
-        asked = [gen_settings(request.task_name, request.args[1]) for request in requests]
-        by_settings: dict[GenSettings, list[int]] = defaultdict(list)
-        for row, (settings, _) in enumerate(asked):
-            by_settings[settings].append(row)
-        prompts: dict[int, Prompt] = {}
-        answers = [""] * len(requests)
-        for settings, rows in by_settings.items():
-            for row in rows:
-                request = requests[row]
-                # The two requests of a pair are one object; its picture is then drawn and hashed once.
-                if id(request) not in prompts:
-                    prompts[id(request)] = to_prompt(request, images_first=self.images_first)
-            wanted = [(prompts[id(requests[row])], conditions[row]) for row in rows]
-            readings = self._read(wanted, settings, disable_tqdm)
-            for row, reading in zip(rows, readings, strict=True):
-                assert reading.text is not None
-                answers[row] = cut(reading.text, asked[row][1])
-        return answers
-
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """(log-likelihood, is greedy) of one-token answers: all options of a question in one forward.
-
-        Raises BackendError for an answer of several tokens.
-        """
-        conditions = conditions_of(requests, self.condition)
-        questions: dict[tuple[str | None, int | None, str], list[Instance]] = defaultdict(list)
-        for request in requests:
-            group = questions[_question(request)]
-            if not any(known is request for known in group):
-                group.append(request)
-        prompts = {key: self._option_prompt(group) for key, group in questions.items()}
-        wanted = [(prompts[_question(r)], name) for r, name in zip(requests, conditions, strict=True)]
-        readings = self._read(wanted, GenSettings(readout="choice"), disable_tqdm)
-        places = [prompt.options.index(_answer(r)) for (prompt, _), r in zip(wanted, requests, strict=True)]
-        return [
-            (_logprobs(reading)[place], self.session.engine.option_ids(prompt.options)[place] == reading.top_token_id)
-            for (prompt, _), reading, place in zip(wanted, readings, places, strict=True)
-        ]
-
-    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> NoReturn:
-        """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
-        raise BackendError(
-            f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-hf answers questions.",
-            mend="Use lm-eval's own model `hf` for perplexity tasks.",
-        )
-
-    def _read(self, wanted: Sequence[tuple[Prompt, str]], settings: GenSettings, disable_tqdm: bool) -> list[Reading]:
-        """One reading for each (prompt, condition)."""
-        rows = {id(prompt): prompt for prompt, _ in wanted}
-        place = {key: index for index, key in enumerate(rows)}
-        names = list(dict.fromkeys(name for _, name in wanted))
-        with tqdm(total=0, desc="Answers", disable=disable_tqdm) as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            found = self.session.readings(
-                list(rows.values()), names, settings=settings, progress=self.session.progress or show
-            )
-        return [found[name][place[id(prompt)]] for prompt, name in wanted]
-
-    def _option_prompt(self, group: Sequence[Instance]) -> Prompt:
-        options = tuple(dict.fromkeys(_answer(request) for request in group))
-        try:
-            option_token_ids(self.session.vlm, options)
-        except BackendError as error:
-            raise BackendError(
-                f"Task '{group[0].task_name}': {error.message}",
-                mend="vsc-hf scores answers of one token; use a variant of the task that asks for a letter or a text.",
-            ) from error
-        return to_prompt(group[0], options=options, images_first=self.images_first)
-
-    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The text of the one user turn: the engine applies the template itself, always.
-
-        Raises BackendError for more turns than one and for a begun answer.
-        """
-        roles = [message["role"] for message in chat_history]
-        if roles != ["user"] or not add_generation_prompt:
-            raise BackendError(
-                f"vsc-hf asks with one user turn, not with {' + '.join(roles)}.",
-                mend="Leave out --apply_chat_template (the template is always applied), or add"
-                " --fewshot_as_multiturn false; leave out --system_instruction and the task's gen_prefix.",
-            )
-        return chat_history[0]["content"]
-
-    def chat_template(self, chat_template: bool | str = False) -> str:
-        """The template that is applied, for lm-eval's log."""
-        if isinstance(chat_template, str):
-            raise SpecError(
-                f"There is no choice of chat templates ('{chat_template}').", mend="Write --apply_chat_template alone."
-            )
-        vlm = self.session.vlm
-        return str(getattr(vlm.processor, "chat_template", None) or vlm.tokenizer.chat_template)
-
-    @property
-    def tokenizer_name(self) -> str:
-        return self.session.vlm.name.replace("/", "__")
-
-    def set_cache_hook(self, cache_hook: object) -> NoReturn:
-        """lm-eval calls this for `--use_cache` only."""
-        raise BackendError(
-            "lm-eval's response cache has neither the model nor the edit in its key, so an edited run would get the"
-            " baseline's answers.",
-            mend="Leave --use_cache out; with --model_args ...,answers=FILE answers are kept under a key that has all.",
-        )
-
-    def get_model_info(self) -> dict[str, Any]:
-        """What lm-eval writes into the result file's `config`."""
-        vlm, compiled = self.session.vlm, self.session.conditions[self.condition]
-        return {
-            "model_name": vlm.name,
-            "model_fingerprint": vlm.fingerprint,
-            "model_revision": vlm.revision,
-            "model_dtype": str(vlm.dtype),
-            "model_num_parameters": sum(p.numel() for p in vlm.model.parameters()),
-            "condition": self.condition,
-            "condition_hash": None if compiled is None else compiled.content_hash,
-            "layer": None if compiled is None else compiled.layer,
-        }
 
 
 class VscHF(SessionLM):
@@ -258,21 +104,6 @@ _ARGUMENTS = tuple(
     for name, kind in VscHF.__init__.__annotations__.items()
     if name not in ("return", "unknown") and kind is not None
 )
-
-
-def _logprobs(reading: Reading) -> tuple[float, ...]:
-    assert reading.option_logprobs is not None
-    return reading.option_logprobs
-
-
-def _question(request: Instance) -> tuple[str | None, int | None, str]:
-    return request.task_name, request.doc_id, request.args[0]
-
-
-def _answer(request: Instance) -> str:
-    """A continuation without the blank that lm-eval puts before it where no chat template is applied."""
-    answer: str = request.args[1]
-    return answer.strip()
 
 
 def _batch_size(value: int | str | None) -> int | None:

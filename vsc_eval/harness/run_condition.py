@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,11 +14,10 @@ from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
 from vsc_eval.errors import BackendError
-from vsc_eval.harness.lm import SessionLM
-from vsc_eval.harness.requests import gen_settings, to_prompt
 from vsc_eval.harness.run_spec import RunSpec
 from vsc_eval.harness.run_tasks import DocKey, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.harness.session import Session
+from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.records import Reading
 from vsc_eval.vlm.engine import GenSettings
 from vsc_eval.vlm.prompts import Prompt
@@ -32,30 +30,13 @@ class SweepLM(SessionLM):
         super().__init__(session, condition)
         self.asked: dict[GenSettings, dict[DocKey, Prompt]] = {}
 
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
-        """As SessionLM."""
-        answers = super().generate_until(requests, disable_tqdm=True)
-        self._remember({_key(r): (gen_settings(r.task_name, r.args[1])[0], to_prompt(r)) for r in requests}, requests)
-        return answers
-
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
-        """As SessionLM."""
-        answers = super().loglikelihood(requests, disable_tqdm=True)
-        by_document: dict[DocKey, list[Instance]] = defaultdict(list)
-        for request in requests:
-            by_document[_key(request)].append(request)
-        choice = GenSettings(readout="choice")
-        self._remember({key: (choice, self._option_prompt(group)) for key, group in by_document.items()}, requests)
-        return answers
-
-    def _remember(self, asked: Mapping[DocKey, tuple[GenSettings, Prompt]], requests: list[Instance]) -> None:
-        for key, (settings, prompt) in asked.items():
-            self.asked.setdefault(settings, {})[key] = prompt
-        for request in requests:
+    def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
+        for request, prompt in asked:
+            self.asked.setdefault(settings, {})[_key(request)] = prompt
             # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
             if len(request.args) > 2 and request.args[2].get("visual"):
-                image_hash = asked[_key(request)][1].image_hash
-                request.arguments = (*request.args[:2], {**request.args[2], "visual": [f"pixels:{image_hash}"]})
+                visual = [f"pixels:{prompt.image_hash}"]
+                request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
 
     def readings(self) -> dict[str, dict[DocKey, Reading]]:
         """Condition -> document -> its reading, for all conditions of the session; all are in the store by now."""

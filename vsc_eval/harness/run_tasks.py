@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from vsc_eval.errors import SpecError
 from vsc_eval.harness.run_answers import ItemInfo
-from vsc_eval.harness.scoring import parse_answer
+from vsc_eval.harness.scoring import option_letters, parse_answer
 from vsc_eval.resources import tasks_dir
 
 Readout = Literal["choice", "generate"]
@@ -133,8 +133,8 @@ def _check_readout(name: str, task: Any, readout: Readout) -> None:
 
 def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[ItemInfo, tuple[str, ...]]:
     """One item and its letters: of the synthetic benchmark, or of any lm-eval multiple-choice task."""
-    if {"id", "letters", "answer", "options"} <= doc.keys():
-        letters = tuple(doc["letters"])
+    letters = option_letters(doc)
+    if letters:
         return (
             ItemInfo(
                 item_id=doc["id"],

@@ -7,12 +7,24 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vsc_eval.extract import INVALID, extract_choice
 
 LogLikelihood = tuple[float, bool]
+
+
+def option_letters(doc: object) -> tuple[str, ...]:
+    """The letters that a document of the synthetic benchmark offers in its prompt, or of one with the same fields; none
+    for any other document."""
+    if not isinstance(doc, Mapping) or not {"id", "prompt", "options", "letters", "answer"} <= doc.keys():
+        return ()
+    letters, options = doc["letters"], doc["options"]
+    if not (isinstance(letters, list) and isinstance(options, list) and all(isinstance(x, str) for x in letters)):
+        return ()
+    fits = len(letters) == len(options) == len(set(letters)) and doc["answer"] in letters
+    return tuple(letters) if fits else ()
 
 
 def parse_answer(doc: dict[str, Any], text: str) -> str:
