@@ -51,6 +51,9 @@ class Batch:
     gaze_kind: Tensor | None = None  # [B*Q, K] kind, IGNORE where unused
     gaze_at: Tensor | None = None  # [B*Q, K] branch token
     gaze_to: Tensor | None = None  # [B*Q, K, M] keys (prefix, then branch), IGNORE where unused
+    where_layer: Tensor | None = None  # [B*Q, W] layer, IGNORE where unused
+    where_at: Tensor | None = None  # [B*Q, W] branch token
+    where_xy: Tensor | None = None  # [B*Q, W, 2] centre, -1 to 1 across the canvas
     cell: Tensor | None = None  # [B*Q] index of the question's kind, for the log
 
 

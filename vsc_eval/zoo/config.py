@@ -58,6 +58,8 @@ class StageSpec(Spec):
     """Weight of the object targets in the total loss."""
     attention_weight: float = 0.0
     """Weight of the attention targets."""
+    where_weight: float = 2.0
+    """Weight of the places told."""
     letter_weight: float = 1.0
     word_weight: float = 0.5
     pointer_weight: float = 0.5

@@ -41,6 +41,26 @@ class Gaze:
 
 
 @dataclass(frozen=True)
+class Where:
+    """After layer `layer`, branch token `at` should know the centre of `target`."""
+
+    layer: int
+    at: int
+    target: SceneObject
+
+
+WHERE_LAYERS = (1, 2)
+"""Layers of `Where`: phrases know their object after layer 1, moves the object they reach after layer 2."""
+
+
+def places_known(found: Sequence[Gaze], moves: Sequence[int]) -> list[Where]:
+    """Where things are, at tokens that speak of exactly one: needed for directions and for moves."""
+    phrases = [Where(1, gaze.at, gaze.objects[0]) for gaze in found if gaze.kind == PHRASE and len(gaze.objects) == 1]
+    reached = [Where(2, gaze.at, gaze.objects[0]) for gaze in found if gaze.kind == OBJECT and gaze.at in moves]
+    return phrases + reached
+
+
+@dataclass(frozen=True)
 class _Phrase:
     """Attributes named so far, ending at token `at`."""
 

@@ -1,9 +1,10 @@
 """What vsc-tiny is trained on: the letter, and dense targets that shorten the way to it.
 
-The letter alone teaches binding slowly (a few bits a question). Three further targets, all read off the scene, are
+The letter alone teaches binding slowly (a few bits a question). Further targets, all read off the scene, are
 used in training only and leave no parameters behind in the shipped model:
 - objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that
   words and what they name share directions), its size and its offset from the cell's centre;
+- where: at the end of a phrase, and at a move, a layer knows the place of the object that is meant;
 - words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour
   passed at each hop);
 - pointer: at the last token of each option a later layer scores whether that option is the right one.
@@ -11,13 +12,15 @@ used in training only and leave no parameters behind in the shipped model:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from vsc_eval.zoo.batches import IGNORE, Batch, ObjectTargets
 from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.gaze import PLACES
+from vsc_eval.zoo.gaze import PLACES, WHERE_LAYERS
 
 N_GEOMETRY = 3  # size, x offset, y offset
 
@@ -42,6 +45,7 @@ class AuxiliaryHeads(nn.Module):
         self.word_norm, self.word = nn.RMSNorm(d), nn.Linear(d, vocabulary, bias=False)
         self.pointer_norm, self.pointer = nn.RMSNorm(d), nn.Linear(d, 1, bias=False)
         nn.init.normal_(self.word.weight, std=0.02)
+        self.where = nn.ModuleList(nn.Sequential(nn.RMSNorm(d), nn.Linear(d, 2)) for _ in WHERE_LAYERS)
 
     def object_loss(self, image_tokens: Tensor, embedding: Tensor, targets: ObjectTargets) -> tuple[Tensor, Tensor]:
         """image_tokens [B, T, d], embedding [V, d] -> loss, share of objects with colour and shape right."""
@@ -70,6 +74,19 @@ class AuxiliaryHeads(nn.Module):
         at = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
         logits = self.word(self.word_norm(at.float()))
         return F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=IGNORE)
+
+    def where_loss(self, tapped: Mapping[int, Tensor], batch: Batch) -> Tensor:
+        """Distance of the centres told by the `Where` targets; `tapped` holds the layers' outputs [N, L, d]."""
+        assert batch.where_layer is not None
+        assert batch.where_at is not None
+        assert batch.where_xy is not None
+        losses = []
+        for head, layer in zip(self.where, WHERE_LAYERS, strict=True):
+            rows, slots = (batch.where_layer == layer).nonzero(as_tuple=True)
+            if len(rows):
+                told = head(tapped[layer][rows, batch.where_at[rows, slots]].float())
+                losses.append(F.smooth_l1_loss(told, batch.where_xy[rows, slots], beta=0.1))
+        return torch.stack(losses).sum() if losses else torch.zeros(())
 
     def pointer_loss(self, hidden: Tensor, ends: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
         """hidden [N, L, d], ends [N, 4] last token of each option, gold [N] -> loss, accuracy."""

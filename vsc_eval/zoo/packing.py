@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from vsc_eval.synth import LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
+from vsc_eval.synth import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
 from vsc_eval.synth.streams import Stream
 from vsc_eval.zoo.batches import IGNORE, Batch, image_token, object_targets, pixels_of
 from vsc_eval.zoo.config import Bucket, StageSpec, TinyConfig
-from vsc_eval.zoo.gaze import Gaze, gazes
+from vsc_eval.zoo.gaze import Gaze, Where, gazes, places_known
 from vsc_eval.zoo.questions import Question, draw, marks, of_item
 from vsc_eval.zoo.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 
@@ -33,6 +33,7 @@ class _Row:
     mark_at: list[int]
     mark_words: list[int]
     gazes: list[Gaze]
+    wheres: list[Where]
     gold: int
     task: str
 
@@ -68,20 +69,20 @@ def encode(question: Question, scene: Scene) -> _Row:
     places = [m.end if m.option is None else starts[m.option] + m.end for m in found]
     to_id = tokenizer.convert_tokens_to_ids
     ids = [*encoded.input_ids, to_id("<|im_end|>"), to_id(ASSISTANT_TURN), to_id(LETTERS[question.gold])]
+    moves = [token_before(m.end) for m in found[1:] if m.option is None]
+    words, answer_at = tokenizer.convert_ids_to_tokens(ids[:-1]), len(ids) - 2
+    looks = gazes(question, scene, words, option_ends, moves, token_before(len(question.text)), answer_at)
     return _Row(
         ids=ids,
-        answer_at=len(ids) - 2,
+        answer_at=answer_at,
         option_ends=option_ends,
         mark_at=[token_before(place) for place in places],
         mark_words=to_id([m.word for m in found]),
-        gazes=gazes(
-            question, scene, tokenizer.convert_ids_to_tokens(ids[:-1]), option_ends,
-            [token_before(m.end) for m in found[1:] if m.option is None],
-            token_before(len(question.text)), len(ids) - 2,
-        ),
+        gazes=looks,
+        wheres=places_known(looks, moves),
         gold=question.gold,
         task=question.task,
-    )  # fmt: skip
+    )
 
 
 def _rows(stream: Stream, bucket: Bucket, own: Question, scene: Scene) -> list[_Row]:
@@ -99,6 +100,19 @@ def _rows(stream: Stream, bucket: Bucket, own: Question, scene: Scene) -> list[_
         if misses > 60:  # a poor scene: repeat what it has rather than change the shape
             rows.append(rows[misses % len(rows)])
     return rows
+
+
+def _where_targets(rows: list[_Row]) -> dict[str, torch.Tensor]:
+    """where_layer, where_at [N, W], where_xy [N, W, 2] of Batch."""
+    width = max(1, *(len(row.wheres) for row in rows))
+    layer = np.full((len(rows), width), IGNORE, dtype=np.int64)
+    at = np.zeros((len(rows), width), dtype=np.int64)
+    xy = np.zeros((len(rows), width, 2), dtype=np.float32)
+    for i, row in enumerate(rows):
+        for j, where in enumerate(row.wheres):
+            layer[i, j], at[i, j] = where.layer, where.at
+            xy[i, j] = (2 * where.target.x / CANVAS - 1, 2 * where.target.y / CANVAS - 1)
+    return {"where_layer": torch.from_numpy(layer), "where_at": torch.from_numpy(at), "where_xy": torch.from_numpy(xy)}
 
 
 def _pick_bucket(stream: Stream, buckets: tuple[Bucket, ...]) -> Bucket:
@@ -175,4 +189,5 @@ def _collate(config: TinyConfig, bucket: Bucket, scenes: list[Scene], rows: list
         mark_words=torch.from_numpy(words),
         cell=torch.from_numpy(kinds),
         **_gaze_targets(config, scenes, rows),
+        **_where_targets(rows),
     )

@@ -48,9 +48,6 @@ def of_item(item: Item) -> Question:
     return Question(item.task, item.question, item.options, item.program, item.gold)
 
 
-# -- marks -------------------------------------------------------------------------------------------------------
-
-
 def _leaves(p: Program) -> Iterator[Program]:
     if p["op"] in ("and", "or"):
         for part in p["of"]:
@@ -90,9 +87,6 @@ def _statement_marks(question: Question, scene: Scene) -> Iterator[Mark]:
         ends = [joint.start() for joint in _JOINTS.finditer(option)] + [len(option)]
         for end, leaf in zip(ends, _leaves(check), strict=True):
             yield Mark(index, end, TRUE_WORD if execute(leaf, scene) else FALSE_WORD)
-
-
-# -- drawing questions -------------------------------------------------------------------------------------------
 
 
 def _unique_kinds(scene: Scene) -> list[SceneObject]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -26,6 +27,7 @@ from vsc_eval.synth import vocabulary
 from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
 from vsc_eval.zoo.build import build_model, build_processor
 from vsc_eval.zoo.config import StageSpec, TinyConfig
+from vsc_eval.zoo.gaze import WHERE_LAYERS
 from vsc_eval.zoo.losses import AuxiliaryHeads, attention_loss
 from vsc_eval.zoo.optim import TwoOptimizers, lr_factor
 from vsc_eval.zoo.packed import PackedForward
@@ -100,8 +102,6 @@ class Trainer:
         names += [(f"heads.{n}", p) for n, p in self.heads.named_parameters()]
         return TwoOptimizers(names, self.stage)
 
-    # -- checkpoints ---------------------------------------------------------------------------------------------
-
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"))
 
@@ -125,7 +125,7 @@ class Trainer:
         _, stage, step = newest.stem.split("-")
         try:
             tensors = load_file(str(newest))
-        except Exception as error:
+        except (SafetensorError, OSError) as error:
             raise DataError(
                 f"The checkpoint {newest} cannot be read: {error}.", mend="Delete it; the one before it is used."
             ) from error
@@ -139,8 +139,6 @@ class Trainer:
         self.average = part("average.")
         self.optimizers = self._new_optimizers()
         self.optimizers.load_tensors(part("optim."))
-
-    # -- one step ------------------------------------------------------------------------------------------------
 
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss and the figures for the log."""
@@ -166,7 +164,9 @@ class Trainer:
         n_layers = self.config.shape.n_layers
         word_layer, pointer_layer = n_layers + WORD_LAYER, n_layers + POINTER_LAYER
         with torch.autocast("cpu", torch.bfloat16):
-            final, tapped, watched = self.forward(image_tokens, deep, batch.branch_ids, (word_layer, pointer_layer))
+            taps = (*WHERE_LAYERS, word_layer, pointer_layer)
+            final, tapped, watched = self.forward(image_tokens, deep, batch.branch_ids, taps)
+            tapped = {layer: hidden.flatten(0, 1) for layer, hidden in tapped.items()}
             final = final.flatten(0, 1)
             rows = torch.arange(final.shape[0])
             # The letter, and after it the end of the turn, so that `generate` stops.
@@ -174,22 +174,21 @@ class Trainer:
             end = self.model.lm_head(final[rows, batch.answer_at + 1]).float()
         letter_loss = F.cross_entropy(letter, batch.answer_ids)
         end_loss = F.cross_entropy(end, torch.full_like(batch.answer_ids, self.tokenizer.eos_token_id))
-        word_loss = self.heads.word_loss(tapped[word_layer].flatten(0, 1), batch.mark_at, batch.mark_words)
-        pointer_loss, pointed = self.heads.pointer_loss(
-            tapped[pointer_layer].flatten(0, 1), batch.option_ends, batch.gold
-        )
+        word_loss = self.heads.word_loss(tapped[word_layer], batch.mark_at, batch.mark_words)
+        pointer_loss, pointed = self.heads.pointer_loss(tapped[pointer_layer], batch.option_ends, batch.gold)
         gaze_loss = torch.zeros(())
         if self.stage.attention_weight:
             gaze_loss = attention_loss(watched, batch)
+        where_loss = self.heads.where_loss(tapped, batch)
         right = letter.argmax(-1) == batch.answer_ids
         figures |= {
             "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
-            "gaze": gaze_loss.detach(), "pointed": pointed, "right": right.float(),
+            "gaze": gaze_loss.detach(), "where": where_loss.detach(), "pointed": pointed, "right": right.float(),
         }  # fmt: skip
         stage = self.stage
         total = total + stage.letter_weight * (letter_loss + 0.1 * end_loss)
         total = total + stage.word_weight * word_loss + stage.pointer_weight * pointer_loss
-        return total + stage.attention_weight * gaze_loss, figures
+        return total + stage.attention_weight * gaze_loss + stage.where_weight * where_loss, figures
 
     def _update_average(self) -> None:
         # Early on a long memory would keep the random start.
@@ -197,8 +196,6 @@ class Trainer:
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay) if value.is_floating_point() else None
-
-    # -- the run -------------------------------------------------------------------------------------------------
 
     def _batches(self) -> Iterator[Batch]:
         loader = DataLoader(
