@@ -8,17 +8,18 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from PIL import Image
-from tiny_edits import EDITS, condition, random_sae, zero_strength
+from tiny_edits import EDITS, SETS, condition, random_sae, zero_strength
 
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
-from vsc_eval.specs import ConditionSpec
+from vsc_eval.specs import ConditionSpec, EditSpec
 from vsc_eval.synth import LETTERS
 from vsc_eval.vlm import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
 from vsc_eval.vlm.bench import bench_engine, layer_count_ratio
@@ -228,6 +229,50 @@ def test_a_failing_self_check_takes_the_plain_path(
         assert engine(vlm, sae).read(prompts, conditions, CHOICE) == expected
 
 
+def test_a_replay_that_is_wrong_on_pictures_only_is_found_behind_prompts_without(
+    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions counted as if a picture were words."""
+    expand = suffix.expand_arguments
+
+    def with_text_positions(arguments: dict[str, object], n_items: int, n_copies: int) -> dict[str, object]:
+        positions = arguments["position_ids"]
+        if isinstance(positions, torch.Tensor):
+            arguments = {**arguments, "position_ids": torch.arange(positions.shape[-1]).expand_as(positions)}
+        return expand(arguments, n_items, n_copies)
+
+    monkeypatch.setattr(suffix, "expand_arguments", with_text_positions)
+    text_only = Prompt(prompts[0].text, (), LETTERS)
+    careful = engine(vlm, sae, mode="shared")
+    edits = [None, condition("add_all", sae, LAYER)]
+    assert len(careful.read([text_only], edits, CHOICE)) == 2
+    with pytest.raises(BackendError, match="differ by"):
+        careful.read([text_only, *prompts], edits, CHOICE)
+
+
+def test_a_model_in_which_no_edit_can_do_anything_is_refused(
+    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], conditions: list[CompiledCondition | None]
+) -> None:
+    """A foreign hook above the edited layer that puts a constant in place of the hidden state."""
+    handle = vlm.decoder.layers[LAYER + 1].register_forward_hook(lambda _m, _a, output: torch.ones_like(output))
+    try:
+        with pytest.raises(BackendError, match=r"at layer 1 of .* changes nothing"):
+            engine(vlm, sae).read(prompts, conditions, CHOICE)
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["choice", "generate"])
+@pytest.mark.parametrize("mode", ["shared", "hooks"])
+def test_an_edit_that_overflows_is_an_error(
+    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], settings: GenSettings, mode: Literal["shared", "hooks"]
+) -> None:
+    huge = ConditionSpec(name="huge", sets=("low",), edit=EditSpec(kind="add", value=3e38))
+    edits = [None, compile_condition(huge, SETS, sae, LAYER)]
+    with pytest.raises(BackendError, match=r"Under condition 'huge' the logits for .* are not numbers"):
+        engine(vlm, sae, mode=mode).read(prompts[:1], edits, settings)
+
+
 def test_two_pictures_before_one_question(vlm: LoadedVLM, sae: SAE, prompts: list[Prompt]) -> None:
     double = [
         Prompt(p.text, (p.images[0], q.images[0]), LETTERS) for p, q in zip(prompts[:3], prompts[4:7], strict=True)
@@ -264,6 +309,8 @@ def test_bad_engines(vlm: LoadedVLM, sae: SAE) -> None:
         Engine(vlm, sae=sae)
     with pytest.raises(SpecError, match="at least 1"):
         Engine(vlm, batch_size=0)
+    with pytest.raises(SpecError, match="memory budget of 0 bytes"):
+        Engine(vlm, memory_budget_bytes=0)
 
 
 def test_image_edits_are_refused_where_the_image_is_not_in_the_stream(
@@ -284,6 +331,9 @@ def test_edits_that_nothing_reads_are_announced(
             warnings.simplefilter("always")
             engine(vlm, sae, mode="hooks")._check_request(prompts, [edit], CHOICE)
         assert [w.category for w in caught] == [EngineWarning] * warned
+    monkeypatch.setattr(vlm.model.config.text_config, "num_kv_shared_layers", 0, raising=False)  # type: ignore[union-attr]
+    with pytest.warns(EngineWarning, match="no layer above 3 of .* reads them again"):
+        Engine(vlm, sae=sae, layer=3)._check_request(prompts, [condition("scale_image", sae, 3)], CHOICE)
 
 
 def test_a_replay_that_raises_is_a_reason_not_a_crash(

@@ -122,6 +122,12 @@ def test_hashes_tell_prompts_and_pictures_apart() -> None:
     other.putpixel((3, 3), (200, 30, 31))
     assert first.image_hash != Prompt("One?", (other,)).image_hash
     assert Prompt("One?").image_hash == "none"
+    drawing = Image.new("P", (8, 8))
+    drawing.putpalette([200, 30, 30])
+    recoloured = drawing.copy()
+    recoloured.putpalette([30, 30, 200])
+    assert Prompt("One?", (drawing,)).image_hash != Prompt("One?", (recoloured,)).image_hash
+    assert Prompt("One?", (drawing,)).image_hash == Prompt("One?", (drawing.convert("RGB"),)).image_hash
 
 
 def test_a_model_without_chat_template_is_refused(vlm: LoadedVLM, vlm_folder: Any) -> None:

@@ -363,3 +363,10 @@ def test_decoding_starts_from_the_prompt_alone() -> None:
     assert out.tokens == [[0], [1]]
     assert out.n_steps == 0
     assert out.n_forwards == [1, 1]
+
+
+def test_a_token_chosen_by_no_number_is_marked() -> None:
+    logits = torch.eye(3, 5)
+    logits[0, 3], logits[1, 2] = torch.nan, torch.inf
+    start = Prefilled(logits=logits, cache=None, attention_mask=torch.ones(3, 3), position_ids=None)
+    assert greedy(torch.nn.Identity(), start, end_ids=(), pad_id=0, max_new_tokens=1).broken == [True, True, False]

@@ -13,6 +13,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
+from vsc_eval.vlm.batching import similar_batches
 from vsc_eval.vlm.engine import Engine, GenSettings
 from vsc_eval.vlm.hooks import full_forward, run_hooked
 from vsc_eval.vlm.load import LoadedVLM
@@ -169,7 +170,7 @@ def _read_separately(
     for condition in conditions:
         edit = row_edit(condition, engine.sae)
         row: list[Reading | None] = [None] * len(prompts)
-        for indices in engine.batches(prompts):
+        for indices in similar_batches(prompts, engine.batch_size):
             chosen = [prompts[i] for i in indices]
             inputs = encode_prompts(engine.vlm, chosen)
             batch = BatchState(inputs.attention_mask, inputs.image_mask)

@@ -37,6 +37,8 @@ class Generated:
     """Forwards that ran after the prompt's, for the longest row."""
     final_logits: Tensor
     """Of the last forward, [rows, vocabulary]."""
+    broken: list[bool]
+    """Of each row, whether a token was chosen by logits that are not numbers."""
 
 
 @torch.no_grad()
@@ -52,21 +54,26 @@ def greedy(
     tokens: list[list[int]] = [[] for _ in range(rows)]
     n_forwards = [0] * rows
     alive = [True] * rows
+    broken = [False] * rows
     logits, mask, n_steps = start.logits, start.attention_mask, 0
     last_position = _last_position(start)
     while True:
-        chosen = logits.argmax(-1).tolist()
+        best = logits.argmax(-1)
+        # A NaN counts as the largest.
+        sound = logits.gather(-1, best[:, None])[:, 0].isfinite().tolist()
+        chosen = best.tolist()
         for row in range(rows):
             if not alive[row]:
                 continue
             n_forwards[row] += 1
+            broken[row] |= not sound[row]
             if chosen[row] in end_ids:
                 alive[row] = False
             else:
                 tokens[row].append(chosen[row])
                 alive[row] = len(tokens[row]) < max_new_tokens
         if not any(alive):
-            return Generated(tokens=tokens, n_forwards=n_forwards, n_steps=n_steps, final_logits=logits)
+            return Generated(tokens=tokens, n_forwards=n_forwards, n_steps=n_steps, final_logits=logits, broken=broken)
         n_steps += 1
         mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=-1)
         fed = [token if living else pad_id for token, living in zip(chosen, alive, strict=True)]

@@ -15,7 +15,7 @@ batch remain.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE
+from vsc_eval.vlm.batching import similar_batches, unlike_prompts
 from vsc_eval.vlm.decoder import has_cross_attention, last_key_writing_layer, why_not_split
 from vsc_eval.vlm.hooks import run_hooked
 from vsc_eval.vlm.load import LoadedVLM
@@ -91,6 +92,8 @@ class Engine:
         """
         if batch_size < 1 or (max_stack is not None and max_stack < 1):
             raise SpecError("batch_size and max_stack must be at least 1.", mend="Give a positive number.")
+        if memory_budget_bytes is not None and memory_budget_bytes < 1:
+            raise SpecError(f"A memory budget of {memory_budget_bytes} bytes.", mend="Give a positive number.")
         if (sae is None) != (layer is None):
             raise SpecError("An SAE and a layer go together.", mend="Give both, or neither for the baseline alone.")
         self.vlm = vlm
@@ -106,7 +109,8 @@ class Engine:
         self.max_stack = max_stack
         self.memory_budget_bytes = memory_budget_bytes or default_budget_bytes(vlm.model, vlm.device)
         self.constant_shapes = vlm.dtype != torch.float32 if constant_shapes is None else constant_shapes
-        self._check_pending = {"choice", "generate"} if self_check else set()
+        self._self_check = self_check
+        self._checked: set[tuple[str, bool]] = set()
         self._fell_back = False
         self._option_ids: dict[tuple[str, ...], tuple[int, ...]] = {(): ()}
         self.runner = Runner(
@@ -141,7 +145,7 @@ class Engine:
                 edits.setdefault(condition.content_hash, edit)
         shared = bool(edits) and self._use_shared(prompts, settings)
         table: list[list[Reading | None]] = [[None] * len(prompts) for _ in conditions]
-        for indices in self.batches(prompts):
+        for indices in similar_batches(prompts, self.batch_size):
             readings = self._read_batch([prompts[i] for i in indices], list(edits.values()), settings, shared=shared)
             by_key = dict(zip([None, *edits], readings, strict=True))
             for row, key in zip(table, keys, strict=True):
@@ -181,7 +185,7 @@ class Engine:
                 mend="Use positions text, last or all.",
             )
         last = last_key_writing_layer(self.vlm.model)
-        if last < self.vlm.decoder.n_layers - 1 and condition.layer >= last:
+        if condition.layer >= last:
             warnings.warn(
                 f"Condition '{condition.name}' edits image tokens at layer {condition.layer}, but no layer "
                 f"above {last} of '{self.vlm.name}' reads them again: no answer can change.",
@@ -189,29 +193,14 @@ class Engine:
                 stacklevel=4,
             )
 
-    def batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
-        """Indices of prompts that run together: the same number of pictures, similar lengths."""
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].images), len(prompts[i].text), i))
-        batch: list[int] = []
-        for index in order:
-            if batch and (len(batch) == self.batch_size or len(prompts[index].images) != len(prompts[batch[0]].images)):
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
-
     def _use_shared(self, prompts: Sequence[Prompt], settings: GenSettings) -> bool:
         """Whether the shared path may be taken; in mode `auto` a reason against it is shown as a warning, once."""
         if self.mode == "hooks" or self._fell_back or not prompts:
             return False
         assert self.layer is not None
         reason = why_not_split(self.vlm.model, self.vlm.decoder, self.layer)
-        if reason is None and settings.readout in self._check_pending:
-            inputs = encode_prompts(self.vlm, _unlike(prompts))
-            reason = disagreement(self.runner, inputs, generate=settings.readout == "generate")
-            if reason is None:
-                self._check_pending.discard(settings.readout)
+        if reason is None and self._self_check:
+            reason = self._disagreement(prompts, settings)
         if reason is None:
             return True
         message = f"The decoder of '{self.vlm.name}' cannot be shared between conditions: {reason}."
@@ -220,6 +209,22 @@ class Engine:
         warnings.warn(f"{message} Every condition runs in full: slower, the same answers.", EngineWarning, stacklevel=3)
         self._fell_back = True
         return False
+
+    def _disagreement(self, prompts: Sequence[Prompt], settings: GenSettings) -> str | None:
+        """What the self-check finds on some of `prompts`, in words; None if nothing.
+
+        Once for each readout, with pictures and without: a replay can be right on text and wrong on pictures.
+        """
+        for pictured in (True, False):
+            alike = [prompt for prompt in prompts if bool(prompt.images) == pictured]
+            if not alike or (settings.readout, pictured) in self._checked:
+                continue
+            inputs = encode_prompts(self.vlm, unlike_prompts(alike))
+            reason = disagreement(self.runner, inputs, generate=settings.readout == "generate")
+            if reason is not None:
+                return reason
+            self._checked.add((settings.readout, pictured))
+        return None
 
     def _read_batch(
         self, prompts: list[Prompt], edits: list[RowEdit], settings: GenSettings, *, shared: bool
@@ -287,13 +292,3 @@ class Engine:
         if options not in self._option_ids:
             self._option_ids[options] = option_token_ids(self.vlm, options)
         return self._option_ids[options]
-
-
-def _unlike(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The shortest, the middle and the longest prompt with as many pictures as the first one.
-
-    Unlike lengths, so that there is padding to go wrong; three, because that is the number of mrope's axes, at which a
-    mixed-up axis is not noticed by its shape.
-    """
-    alike = sorted((p for p in prompts if len(p.images) == len(prompts[0].images)), key=lambda p: len(p.text))
-    return [alike[0], alike[len(alike) // 2], alike[-1]]

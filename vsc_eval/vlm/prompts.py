@@ -40,14 +40,19 @@ class Prompt:
 
     @cached_property
     def image_hash(self) -> str:
-        """First 16 hex digits of the sha256 of all pixels; `none` without a picture."""
+        """First 16 hex digits of the sha256 of all pixels as the model sees them; `none` without a picture."""
         if not self.images:
             return "none"
         digest = hashlib.sha256()
-        for image in self.images:
+        for image in map(_as_rgb, self.images):
             digest.update(f"{image.mode}{image.size}".encode())
             digest.update(image.tobytes())
         return digest.hexdigest()[:16]
+
+
+def _as_rgb(image: Image) -> Image:
+    """What the model sees. Other modes have parts (a palette, transparency) that their bytes do not tell."""
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +139,7 @@ def encode_prompts(vlm: LoadedVLM, prompts: Sequence[Prompt], *, pad_to_multiple
     if pad_to_multiple is not None:
         arguments["pad_to_multiple_of"] = pad_to_multiple
     if n_images != {0}:
-        arguments["images"] = [[image.convert("RGB") for image in prompt.images] for prompt in prompts]
+        arguments["images"] = [[_as_rgb(image) for image in prompt.images] for prompt in prompts]
     encoded = vlm.processor(**arguments)
     batch = _to_inputs(vlm, encoded)
     _check_batch(vlm, prompts, batch)

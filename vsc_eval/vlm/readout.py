@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.records import Reading
 from vsc_eval.vlm.run import StackResult
 from vsc_eval.vlm.tap import RowEdit
@@ -26,7 +26,8 @@ def stack_readings(
     """Readings of one stack, [conditions][items].
 
     `option_ids` holds the option letters' token ids of each item (empty without options); the baseline's logits are
-    the ones that the batch keeps. Raises SpecError for an edit that touches no token of an item.
+    the ones that the batch keeps. Raises SpecError for an edit that touches no token of an item, BackendError for
+    logits that are not numbers.
     """
     batch = result.tap.batch
     assert batch.baseline_logits is not None
@@ -36,6 +37,8 @@ def stack_readings(
     for index, edit in enumerate(result.tap.edits):
         rows = slice(index * batch.n_items, (index + 1) * batch.n_items)
         logprobs = torch.log_softmax(result.logits[rows].float(), -1)
+        broken = result.generated.broken[rows] if result.generated else logprobs.isnan().any(-1).tolist()
+        _check_numbers(broken, edit, prompt_heads)
         kl_vocab = kl_divergence(baseline, logprobs).tolist()
         top = logprobs.argmax(-1).tolist()
         n_edited = _edited_tokens(result, edit, prompt_heads)
@@ -57,6 +60,22 @@ def stack_readings(
             ]
         )
     return readings
+
+
+def _check_numbers(broken: list[bool], edit: RowEdit | None, prompt_heads: Sequence[str]) -> None:
+    """Raises BackendError if an item's logits overflowed: the token chosen from them is no answer of the model."""
+    if True not in broken:
+        return
+    head = prompt_heads[broken.index(True)]
+    if edit is None:
+        raise BackendError(
+            f"The model's logits for the prompt '{head}' are not numbers.",
+            mend="Load it in another dtype (bfloat16 or float32); float16 overflows on some models.",
+        )
+    raise BackendError(
+        f"Under condition '{edit.name}' the logits for the prompt '{head}' are not numbers.",
+        mend="Use a smaller value in the edit, or dtype float32.",
+    )
 
 
 def _texts(result: StackResult, tokenizer: Any) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsc_eval.errors import BackendError
 from vsc_eval.sae.model import SparseCodes
 from vsc_eval.vlm.hooks import run_hooked
 from vsc_eval.vlm.prompts import BatchInputs
@@ -33,7 +34,7 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
     """What differs between the two paths on `inputs`, in words; None if they agree.
 
     Compares the logits of baseline and probe at the first answer token, one at a time and stacked, and with `generate`
-    those after one decode step.
+    those after one decode step. Raises BackendError if the probe changes nothing in a plain forward: no edit would.
     """
     max_new_tokens = 2 if generate else None
     probe = probe_edit(runner.decoder.d_model, inputs.attention_mask.device)
@@ -50,7 +51,11 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
         run_hooked(endless, inputs.tensors, plain_batch, edit, max_new_tokens=max_new_tokens) for edit in (None, probe)
     ]
     if torch.equal(plain[0].logits, plain[1].logits):
-        return "an edit of half the residual stream's norm changes nothing in a plain forward"
+        raise BackendError(
+            f"An edit of half the residual stream's norm at layer {runner.layer} of {type(runner.model).__name__} "
+            "changes nothing.",
+            mend="Something overwrites what the layer gives (a hook, another engine): load the model plainly.",
+        )
     try:
         return _compare_shared(endless, inputs, probe, plain, max_new_tokens)
     except torch.OutOfMemoryError:

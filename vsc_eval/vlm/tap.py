@@ -51,10 +51,12 @@ def row_edit(condition: CompiledCondition | None, sae: SAE | None) -> RowEdit | 
             mend="Give the engine the suite's SAE and layer.",
         )
     owned: SAE = sae
+    # Once, and not in every decode step.
+    placed = condition.to(sae.W_dec.device)
 
     def delta(h: Tensor, codes: SparseCodes | None) -> Tensor:
         assert codes is not None
-        return edit_delta(condition, h, codes, owned)
+        return edit_delta(placed, h, codes, owned)
 
     return RowEdit(
         name=condition.name,
