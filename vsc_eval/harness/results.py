@@ -183,9 +183,12 @@ def _row(
     base, cond, gold = (
         a[mask] for a in (table.answers_of(BASELINE), table.answers_of(condition), table.column("gold"))
     )
-    right = accuracy(cond == gold, clusters, rng)
-    paired = None if condition == BASELINE else paired_difference(base == gold, cond == gold, clusters, rng)
-    changed = None if condition == BASELINE else drift(base, cond, gold, clusters, rng)
+    kind = table.cluster_name
+    right = accuracy(cond == gold, clusters, rng, cluster_name=kind)
+    paired, changed = None, None
+    if condition != BASELINE:
+        paired = paired_difference(base == gold, cond == gold, clusters, rng, cluster_name=kind)
+        changed = drift(base, cond, gold, clusters, rng, cluster_name=kind)
     edited = table.reading_mean(condition, "shift_edited", mask)
     last = table.reading_mean(condition, "shift_last", mask)
     return ResultRow(
@@ -214,13 +217,15 @@ def _row(
 def interaction_rows(
     table: AnswerTable, model: str, conditions: Sequence[ConditionSpec], seed: int
 ) -> tuple[InteractionRow, ...]:
-    """One row for each union of two sets whose two parts were run with the same edit."""
+    """One row for each union of two sets whose two parts were run with the same edit, norm matching aside: what a union
+    still does beyond its parts at their size is no matter of size."""
     singles = {(spec.sets[0], spec.edit): spec.name for spec in conditions if len(spec.sets) == 1}
     rows = []
     for union in conditions:
-        if len(union.sets) != 2 or union.edit is None or union.edit.norm_match is not None:
+        if len(union.sets) != 2 or union.edit is None:
             continue
-        parts = [singles.get((name, union.edit)) for name in union.sets]
+        edit = union.edit.model_copy(update={"norm_match": None})
+        parts = [singles.get((name, edit)) for name in union.sets]
         if parts[0] is None or parts[1] is None:
             continue
         rows.append(_interaction(table, model, union.name, (parts[0], parts[1]), seed))
@@ -232,7 +237,9 @@ def _interaction(table: AnswerTable, model: str, union: str, parts: tuple[str, s
     base, base_right = table.answers_of(BASELINE), table.right(BASELINE).astype(np.float64)
     changed = np.stack([table.answers_of(name) != base for name in names])
     gain = np.stack([table.right(name) - base_right for name in names])
-    found = interaction(changed, gain, table.column("cluster"), stream(seed, "interaction", union))
+    found = interaction(
+        changed, gain, table.column("cluster"), stream(seed, "interaction"), cluster_name=table.cluster_name
+    )
     return InteractionRow(
         model=model,
         union=union,

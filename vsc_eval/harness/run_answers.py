@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ class ItemInfo:
     gold: str
     gold_index: int | None
     """Place of the right option among the options; None for a task without options."""
+    cluster_kind: Literal["orbit", "image", "item"] = "orbit"
+    """What the cluster is; `item` where every item is its own."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class AnswerTable:
     def column(self, field: str) -> Strings:
         """One field of all items [items], None as ""."""
         return np.array([getattr(item, field) or "" for item in self.items], dtype=np.str_)
+
+    @property
+    def cluster_name(self) -> str:
+        """What the clusters are, for the name of a method."""
+        return " or ".join(dict.fromkeys(item.cluster_kind for item in self.items))
 
     def answers_of(self, condition: str) -> Strings:
         """Parsed answers [items]."""

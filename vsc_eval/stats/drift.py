@@ -61,8 +61,11 @@ def drift(
     gold: npt.ArrayLike,
     clusters: Sequence[str] | npt.NDArray[np.str_],
     rng: np.random.Generator,
+    *,
+    cluster_name: str = "orbit",
 ) -> Drift:
     """Drift with a cluster bootstrap interval. Arguments [items], answers as strings."""
     counts = {name: int(mask.sum()) for name, mask in drift_parts(baseline, condition, gold).items()}
     changed = np.asarray(baseline, dtype=np.str_) != np.asarray(condition, dtype=np.str_)
-    return Drift(share=cluster_bootstrap(changed, clusters, rng), n_changed=int(changed.sum()), **counts)
+    share = cluster_bootstrap(changed, clusters, rng, cluster_name=cluster_name)
+    return Drift(share=share, n_changed=int(changed.sum()), **counts)

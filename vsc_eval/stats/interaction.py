@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,18 @@ def interaction(
     gain: npt.ArrayLike,
     clusters: Sequence[str] | npt.NDArray[np.str_],
     rng: np.random.Generator,
+    *,
+    cluster_name: str = "orbit",
 ) -> Interaction:
     """`changed` and `gain` [3, items], rows A, B, A+B: 1 where the answer changed; right(condition) - right(base)."""
+
+    def estimate(values: npt.ArrayLike, statistic: Callable[[Floats], Floats]) -> Estimate:
+        return cluster_bootstrap(values, clusters, rng, statistic=statistic, cluster_name=cluster_name)
+
     return Interaction(
-        drift=cluster_bootstrap(changed, clusters, rng, statistic=_additive),
-        drift_bliss=cluster_bootstrap(changed, clusters, rng, statistic=_bliss),
-        accuracy=cluster_bootstrap(gain, clusters, rng, statistic=_additive),
+        drift=estimate(changed, _additive),
+        drift_bliss=estimate(changed, _bliss),
+        accuracy=estimate(gain, _additive),
     )
 
 

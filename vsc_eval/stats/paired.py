@@ -26,13 +26,17 @@ class Paired:
 
 
 def accuracy(
-    right: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.str_], rng: np.random.Generator
+    right: npt.ArrayLike,
+    clusters: Sequence[str] | npt.NDArray[np.str_],
+    rng: np.random.Generator,
+    *,
+    cluster_name: str = "orbit",
 ) -> Estimate:
     """Share of right answers [items]: Wilson's interval where every item is its own cluster, else cluster bootstrap."""
     mask = np.asarray(right, dtype=bool)
     if len(mask) and len(np.unique(np.asarray(clusters, dtype=np.str_))) == len(mask):
         return wilson_interval(int(mask.sum()), len(mask))
-    return cluster_bootstrap(mask, clusters, rng)
+    return cluster_bootstrap(mask, clusters, rng, cluster_name=cluster_name)
 
 
 def paired_difference(
@@ -40,13 +44,15 @@ def paired_difference(
     condition_right: npt.ArrayLike,
     clusters: Sequence[str] | npt.NDArray[np.str_],
     rng: np.random.Generator,
+    *,
+    cluster_name: str = "orbit",
 ) -> Paired:
     """Both masks [items] in the same order of items."""
     base, cond = np.asarray(baseline_right, dtype=bool), np.asarray(condition_right, dtype=bool)
     test = mcnemar(base, cond)
     gain = cond.astype(np.float64) - base.astype(np.float64)
     return Paired(
-        difference=cluster_bootstrap(gain, clusters, rng),
+        difference=cluster_bootstrap(gain, clusters, rng, cluster_name=cluster_name),
         test=test,
         detectable=detectable_difference(cluster_standard_error(gain, clusters)),
     )
