@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vsc_eval import __version__, resources
@@ -48,7 +49,7 @@ def _handle(options: argparse.Namespace) -> int:
     for column in ("", "state", "found", "mend"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        table.add_row(check.name, f"[{_STYLE[check.state]}]{check.state}[/]", check.found, check.mend)
+        table.add_row(check.name, f"[{_STYLE[check.state]}]{check.state}[/]", escape(check.found), escape(check.mend))
     Console().print(table)
     return 1 if any(check.state == "missing" for check in checks) else 0
 

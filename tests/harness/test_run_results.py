@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from rich.console import Console
 
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
 from vsc_eval.harness.run_answers import AnswerTable, ItemInfo, margin
-from vsc_eval.harness.run_tables import markdown, print_tables
+from vsc_eval.harness.run_tables import NONE, condition_table, markdown, print_tables
 from vsc_eval.records import Reading
-from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec
+from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
 
 EDIT = EditSpec(kind="scale", value=2)
 SPECS = (
@@ -140,6 +142,72 @@ def test_interaction_of_separate_edits_is_nothing(results: Results) -> None:
     assert row.parts == ("counting", "logic")
     assert row.drift.value == pytest.approx(0)
     assert row.accuracy.value == pytest.approx(0)
+
+
+def test_a_union_held_to_the_size_of_its_parts_is_compared_with_them() -> None:
+    matched = ConditionSpec(
+        name="matched",
+        sets=("counting", "logic"),
+        edit=EDIT.model_copy(update={"norm_match": NormMatch(reference="mean")}),
+    )
+    other = ConditionSpec(name="other", sets=("counting", "logic"), edit=EditSpec(kind="ablate"))
+    answers = table()
+    answers = dataclasses.replace(
+        answers,
+        answers={**answers.answers, "matched": answers.answers[BASELINE], "other": answers.answers[BASELINE]},
+        readings={**answers.readings, "matched": answers.readings[BASELINE], "other": answers.readings[BASELINE]},
+    )
+    plain, held = interaction_rows(answers, "m", (*SPECS, matched, other), 0)
+    assert (plain.union, held.union) == ("counting+logic", "matched")
+    # It changes nothing, its parts do: their own drift is what is missing.
+    shares = [np.mean(answers.answers_of(name) != answers.answers_of(BASELINE)) for name in held.parts]
+    assert held.drift.value == pytest.approx(-sum(shares))
+
+
+def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
+    assert "inv %" not in markdown(results)
+    spoilt = table()
+    base = ("invalid", "invalid", *spoilt.answers[BASELINE][2:])
+    spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
+    rows = result_rows(spoilt, "m", TARGETS, 0)
+    shown = condition_table(results.model_copy(update={"readout": "generate", "rows": rows}))
+    assert shown.columns[2] == "inv %"
+    assert shown.rows[0][:3] == (BASELINE, "58.3", "4.2")
+    assert not any("name no option" in note for note in shown.notes)
+    base = ("invalid",) * 24 + base[24:]
+    spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
+    rows = result_rows(spoilt, "m", TARGETS, 0)
+    shown = condition_table(results.model_copy(update={"readout": "generate", "rows": rows}))
+    assert any("50.0% of the baseline's answers name no option" in note for note in shown.notes)
+
+
+def test_on_and_off_target_carry_their_n(results: Results) -> None:
+    shown = {row[0]: row[-2:] for row in condition_table(results).rows}
+    assert shown[BASELINE] == (NONE, NONE)
+    assert shown["counting"][1] == "0.0 (32)"
+    assert [cell.split()[1] for cell in shown["counting+logic"]] == ["(32)", "(16)"]
+
+
+def test_intervals_are_named_by_what_is_shown(results: Results) -> None:
+    (note, *_) = condition_table(results).notes
+    assert "clustered by orbit" in note
+    alone = results.model_copy(
+        update={"conditions": SPECS[:1], "rows": tuple(r for r in results.rows if r.condition == BASELINE)}
+    )
+    assert "intervals" not in condition_table(alone).notes[0]
+    loose = table()
+    items = tuple(dataclasses.replace(item, cluster=item.item_id, cluster_kind="item") for item in loose.items)
+    row = result_rows(dataclasses.replace(loose, items=items), "m", {BASELINE: None, "logic": ("logic",)}, 0)[-1]
+    assert "Wilson" in row.accuracy.method
+    assert row.drift is not None
+    assert row.drift.share.method.endswith("clustered by item")
+
+
+def test_names_in_brackets_are_shown_as_they_are(results: Results) -> None:
+    renamed = results.model_copy(update={"model": "runs/[bold]/m"})
+    console = Console(record=True, width=160)
+    print_tables(renamed, console)
+    assert "runs/[bold]/m: 48 items" in console.export_text()
 
 
 def test_results_round_trip_and_repeat(results: Results) -> None:

@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
 from vsc_eval.harness.run_answers import AnswerTable
 from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.harness.run_folder import RunFolder, open_run_folder
 from vsc_eval.harness.run_machine import machine_words, package_versions
+from vsc_eval.harness.run_progress import progress_shown
 from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
 from vsc_eval.harness.run_tables import markdown, print_tables
 from vsc_eval.harness.run_tasks import DocKey, SweepTasks, find_tasks
@@ -61,7 +62,7 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
     console = console or Console(stderr=True)
     plan = _plan(spec)
     with open_run_folder(out, plan.settings) as folder:
-        console.print(f"Loading {spec.model} ...", highlight=False)
+        console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
         vlm = _load(spec)
         session = open_session(
             vlm,
@@ -87,7 +88,8 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
 def show(results: Results, out: Path, console: Console) -> None:
     """Print the tables and where the files are."""
     print_tables(results, console)
-    console.print(f"Written to {out}: results.md, results.json, run.yaml, lm_eval/, answers.sqlite", highlight=False)
+    written = f"Written to {out}: results.md, results.json, run.yaml, lm_eval/, answers.sqlite"
+    console.print(written, highlight=False, markup=False)
 
 
 def _plan(spec: RunSpec) -> Plan:
@@ -154,21 +156,17 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
     keys = list(plan.tasks.items)
     answers: dict[str, tuple[str, ...]] = {}
     readings: dict[str, dict[DocKey, Reading]] = {}
-    with _progress(console) as progress, one_environment_report():
-        asking = progress.add_task("answers", total=_still_to_compute(plan, session))
-        scoring = progress.add_task("scored by lm-eval", total=len(plan.conditions), unit="conditions")
-
-        def advance(done: int, total: int) -> None:
-            progress.update(asking, completed=done, total=total)
-
-        session.progress = advance
-        for condition in plan.conditions:
+    stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
+    asking, scoring = stages
+    with progress_shown(console, stages) as advance, one_environment_report():
+        session.progress = partial(advance, asking)
+        for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
             parsed = evaluate_condition(model, plan.tasks, plan.spec, folder.harness_folder(condition.name))
             answers[condition.name] = tuple(parsed[key] for key in keys)
             if not readings:
                 readings = model.readings()
-            progress.update(scoring, advance=1)
+            advance(scoring, n_scored, len(plan.conditions))
     return AnswerTable(
         items=tuple(plan.tasks.items.values()),
         answers=answers,
@@ -180,20 +178,6 @@ def _still_to_compute(plan: Plan, session: Session) -> int:
     """Answers that the store lacks, until the session knows it exactly; conditions of equal content are one."""
     different = {BASELINE if c is None else c.content_hash for c in session.conditions.values()}
     return max(0, len(plan.tasks.items) * len(different) - len(session.store))
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        # A batch of a large model takes longer than rich's window of 30 s, which would then know no speed.
-        speed_estimate_period=1800,
-    )
 
 
 def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:

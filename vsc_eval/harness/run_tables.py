@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vsc_eval.harness.results import Figure, ResultRow, Results
 from vsc_eval.specs import BASELINE
 
 NONE = "–"
+
+_MANY_INVALID = 0.2
+"""Share of unreadable baseline answers from which a note says so."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +29,47 @@ class TextTable:
 
 
 def condition_table(results: Results) -> TextTable:
-    """Per condition: accuracy, difference with interval, drift with interval, drift on and off target."""
+    """Per condition: accuracy, share of unreadable answers, difference and drift with intervals, drift on and off
+    target."""
+    reads_text = results.readout == "generate"
     rows = []
     for condition in results.conditions:
         row = _whole(results, condition.name)
         on, off = results.find(condition.name, "on_target"), results.find(condition.name, "off_target")
         drift = percent_with_interval(row.drift.share) if row.drift else NONE
+        invalid = (percent(row.invalid_rate),) if reads_text else ()
         shares = (drift, _drift_share(on), _drift_share(off))
-        rows.append((condition.name, percent(row.accuracy.value), points(row.difference), *shares))
+        rows.append((condition.name, percent(row.accuracy.value), *invalid, points(row.difference), *shares))
     whole = _whole(results, BASELINE)
     return TextTable(
         title=f"{results.model}: {whole.n} items in {whole.n_clusters} clusters, readout {results.readout}",
-        columns=("condition", "acc %", "diff [95% CI]", "drift % [95% CI]", "on %", "off %"),
+        columns=(
+            *("condition", "acc %", *(("inv %",) if reads_text else ())),
+            *("diff [95% CI]", "drift % [95% CI]", "on % (n)", "off % (n)"),
+        ),
         rows=tuple(rows),
         notes=(
-            f"n = {whole.n}; intervals: {whole.accuracy.method}. diff: percentage points against the baseline, paired. "
+            f"n = {whole.n}{_method(results)}. diff: percentage points against the baseline, paired. "
             "drift: share of answers that changed; on / off: on the tasks of the edited sets / on all others.",
+            *_invalid_notes(whole),
             *_null_notes(results),
         ),
     )
+
+
+def _method(results: Results) -> str:
+    """Which intervals the table shows; those of differences and of drift are of one kind."""
+    methods = dict.fromkeys(row.drift.share.method for row in results.rows if row.scope == "all" and row.drift)
+    return f"; intervals: {', '.join(methods)}" if methods else ""
+
+
+def _invalid_notes(baseline: ResultRow) -> list[str]:
+    if baseline.invalid_rate < _MANY_INVALID:
+        return []
+    return [
+        f"{percent(baseline.invalid_rate)}% of the baseline's answers name no option: accuracy and drift say little "
+        "here. See lm_eval/baseline for the texts; --readout choice needs none."
+    ]
 
 
 def _null_notes(results: Results) -> list[str]:
@@ -83,13 +109,12 @@ def parts_table(results: Results) -> TextTable | None:
             drift.to_invalid,
             drift.from_invalid,
         )
-        last = (percent(row.invalid_rate), NONE if p is None else f"{p:.2g}")
-        rows.append((condition.name, *map(str, counts), *last))
+        rows.append((condition.name, *map(str, counts), NONE if p is None else f"{p:.2g}"))
     if not rows:
         return None
     return TextTable(
         title="Drift and its parts (items)",
-        columns=("condition", "changed", "R→W", "W→R", "W→W'", "→inv", "inv→", "inv %", "McNemar p"),
+        columns=("condition", "changed", "R→W", "W→R", "W→W'", "→inv", "inv→", "McNemar p"),
         rows=tuple(rows),
         notes=(
             "R right, W wrong, W' another wrong answer, inv invalid. McNemar: exact, two-sided, items taken as "
@@ -177,11 +202,13 @@ def all_tables(results: Results) -> list[TextTable]:
 def print_tables(results: Results, console: Console) -> None:
     """Draw all tables in the terminal."""
     for text in all_tables(results):
-        table = Table(title=text.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(
+            title=escape(text.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         for i, column in enumerate(text.columns):
             table.add_column(column, justify="right" if i else "left", overflow="fold")
         for row in text.rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
         for note in text.notes:
             console.print(note, style="dim", markup=False, highlight=False)
@@ -232,4 +259,4 @@ def _accuracy(row: ResultRow | None) -> str:
 
 
 def _drift_share(row: ResultRow | None) -> str:
-    return NONE if row is None or row.drift is None else percent(row.drift.share.value)
+    return NONE if row is None or row.drift is None else f"{percent(row.drift.share.value)} ({row.n})"

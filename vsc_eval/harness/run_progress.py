@@ -1,0 +1,60 @@
+"""How far a run is and how long it still takes: bars in a terminal, elsewhere a line every half minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_A_LINE = 30.0
+
+Advance = Callable[[str, int, int], None]
+"""Called with (stage, done, total) whenever a stage has got further."""
+
+
+@contextmanager
+def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance]:
+    """Show the progress of `stages` (name -> total as far as it is known) while the block runs."""
+    if not console.is_terminal:
+        yield progress_lines(console)
+        return
+    with _bars(console) as bars:
+        tasks = {name: bars.add_task(name, total=total) for name, total in stages.items()}
+        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
+
+
+def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:
+    """Lines such as "answers 320/2940, 0:04:12 left", for log files."""
+    started: dict[str, float] = {}
+    last = shown = clock()
+
+    def advance(stage: str, done: int, total: int) -> None:
+        nonlocal last, shown
+        now = clock()
+        # A stage begins where the one before it was last heard of.
+        since, last = started.setdefault(stage, last), now
+        if done <= 0 or (now - shown < SECONDS_A_LINE and done < total):
+            return
+        shown = now
+        left = timedelta(seconds=round((now - since) / done * (total - done)))
+        console.print(f"{stage} {done}/{total}, {left} left", highlight=False, markup=False)
+
+    return advance
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        # A batch of a large model takes longer than rich's window of 30 s, which would then know no speed.
+        speed_estimate_period=1800,
+    )
