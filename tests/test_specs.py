@@ -195,6 +195,9 @@ def test_a_default_norm_match_is_for_unions_only() -> None:
         ("a:ablate=3", "Unknown modifier 'ablate=3'"),
         ("a:everywhere", "Unknown modifier 'everywhere'"),
         ("a:norm=mean", "needs a union"),
+        ("a:scale=2:ablate", "'scale=2' and 'ablate' contradict"),
+        ("a:image:scale=2:text", "'image' and 'text' contradict"),
+        ("a:prefill:prefill", "repeat each other"),
         ("a+a", "named twice"),
         ("a+", "empty feature set"),
         ("", "empty feature set"),
@@ -223,7 +226,12 @@ def test_edits_that_make_no_sense(values: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"name": "x", "sets": ("a",)}, {"name": "x", "edit": SCALE}, {"name": "", "sets": ("a",), "edit": SCALE}],
+    [
+        {"name": "x", "sets": ("a",)},
+        {"name": "x", "edit": SCALE},
+        {"name": "", "sets": ("a",), "edit": SCALE},
+        {"name": "baseline", "sets": ("a",), "edit": SCALE},
+    ],
 )
 def test_conditions_that_make_no_sense(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -79,6 +79,8 @@ class ConditionSpec(Spec):
     def _sets_and_edit(self) -> Self:
         if bool(self.sets) != (self.edit is not None):
             raise ValueError("a condition has both `sets` and `edit`, or neither (the baseline)")
+        if self.sets and self.name == BASELINE:
+            raise ValueError(f"no edit can be named `{BASELINE}`: that is the condition without one")
         if len(set(self.sets)) != len(self.sets):
             raise ValueError(f"a set is named twice in {list(self.sets)}")
         if self.edit and self.edit.norm_match and len(self.sets) < 2:
@@ -258,6 +260,25 @@ def _number(text: str, expression: str) -> float:
         ) from error
 
 
+def _changes(modifier: str, expression: str) -> dict[str, Any]:
+    """The fields of an EditSpec that one modifier sets."""
+    key, _, value = modifier.partition("=")
+    if key == "ablate" and not value:
+        return {"kind": "ablate", "value": None}
+    if key in ("scale", "clamp", "add"):
+        return {"kind": key, "value": _number(value, expression)}
+    if key in ("image", "text", "last", "all") and not value:
+        return {"positions": key}
+    if key == "prefill" and not value:
+        return {"decode": False}
+    if key == "norm" and value in ("mean", "max"):
+        return {"norm_match": {"reference": value}}
+    raise SpecError(
+        f"Unknown modifier '{modifier}' in condition '{expression}'.",
+        mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean or norm=max.",
+    )
+
+
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:prefill]`.
 
@@ -277,23 +298,17 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     edit = default_edit.model_dump()
     if len(sets) < 2:
         edit["norm_match"] = None
+    written: dict[str, str] = {}
     for modifier in modifiers:
-        key, _, value = modifier.partition("=")
-        if key == "ablate" and not value:
-            edit.update(kind="ablate", value=None)
-        elif key in ("scale", "clamp", "add"):
-            edit.update(kind=key, value=_number(value, expression))
-        elif key in ("image", "text", "last", "all") and not value:
-            edit.update(positions=key)
-        elif key == "prefill" and not value:
-            edit.update(decode=False)
-        elif key == "norm" and value in ("mean", "max"):
-            edit.update(norm_match={"reference": value})
-        else:
-            raise SpecError(
-                f"Unknown modifier '{modifier}' in condition '{expression}'.",
-                mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean or norm=max.",
-            )
+        changes = _changes(modifier, expression)
+        for key in changes:
+            if key in written:
+                raise SpecError(
+                    f"'{written[key]}' and '{modifier}' contradict or repeat each other in condition '{expression}'.",
+                    mend="Keep one of the two.",
+                )
+            written[key] = modifier
+        edit.update(changes)
     try:
         return ConditionSpec(name=expression.strip(), sets=sets, edit=EditSpec.model_validate(edit))
     except ValidationError as error:
