@@ -53,7 +53,9 @@ def test_the_fingerprint_knows_weights_settings_dtype_and_pixels(vlm: LoadedVLM,
     prints.add(load_vlm(folder).fingerprint)
     (folder / "chat_template.jinja").write_text("{{ messages[0]['content'][-1]['text'] }}")
     prints.add(load_vlm(folder).fingerprint)
-    assert len(prints) == 5
+    (folder / "modeling.py").write_text("SCALE = 2")
+    prints.add(load_vlm(folder).fingerprint)
+    assert len(prints) == 6
 
 
 def test_max_pixels_makes_fewer_image_tokens(folder: Path, prompts: list[Prompt]) -> None:
@@ -61,6 +63,8 @@ def test_max_pixels_makes_fewer_image_tokens(folder: Path, prompts: list[Prompt]
     assert int(encode_prompts(small, prompts[:1]).image_mask.sum()) == 4
     with pytest.raises(SpecError, match="above max_pixels"):
         load_vlm(folder, max_pixels=100, min_pixels=200)
+    with pytest.raises(SpecError, match="areas in pixels"):
+        load_vlm(folder, max_pixels=0)
 
 
 def test_bfloat16_runs(vlm_folder: Path, prompts: list[Prompt]) -> None:

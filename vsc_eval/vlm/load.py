@@ -233,6 +233,10 @@ def _load_processor(name: str, source: str, options: dict[str, Any]) -> Any:
 def _limit_pixels(name: str, processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
     if min_pixels is None and max_pixels is None:
         return
+    if min(limit for limit in (min_pixels, max_pixels) if limit is not None) < 1:
+        raise SpecError(
+            "`min_pixels` and `max_pixels` are areas in pixels.", mend="Give at least 1, or leave them out."
+        )
     size = dict(getattr(processor.image_processor, "size", None) or {})
     size = {edge: value for edge, value in size.items() if value is not None}
     # Elsewhere the two edges are lengths in pixels; only the Qwen-VL family reads them as areas.

@@ -23,6 +23,10 @@ _SETTINGS = (
     "processor_config.json",
     "chat_template.jinja",
     "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "added_tokens.json",
 )
 _CHUNK_BYTES = 1 << 22
 
@@ -75,9 +79,10 @@ def _check_safetensors(file: Path) -> None:
 
 
 def folder_fingerprint(folder: Path, files: list[Path]) -> str:
-    """First 32 hex digits of the sha256 over settings and weights of a local model folder."""
+    """First 32 hex digits of the sha256 over settings, code and weights of a local model folder."""
     digest = hashlib.sha256()
-    for path in [*(folder / name for name in _SETTINGS), *files]:
+    # Python files are a model's own code, run with `trust_remote_code`.
+    for path in [*(folder / name for name in _SETTINGS), *sorted(folder.glob("*.py")), *files]:
         if path.is_file():
             digest.update(f"\0{path.name}\0".encode())
             _update_from_file(digest, path)
