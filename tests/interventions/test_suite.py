@@ -58,6 +58,11 @@ def test_what_a_broken_suite_is_told(folder: Path) -> None:
     save_suite(far, folder)
     with pytest.raises(SpecError, match=r"Feature index 6 of set 'far'.*has 6 features"):
         load_suite(folder)
+    stale = SUITE.sets[0].model_copy(update={"provenance": {"sae_fingerprint": "0123456789abcdef"}})
+    save_suite(SUITE.model_copy(update={"sets": (stale,)}), folder)
+    with pytest.raises(DataError, match=r"'counting' was selected with SAE 0123456789abcdef, but 'sae' holds"):
+        load_suite(folder)
+    save_suite(SUITE, folder)
     text = (folder / "suite.yaml").read_text()
     (folder / "suite.yaml").write_text(text.replace("indices", "indexes"))
     with pytest.raises(SpecError, match=r"unknown key 'indexes' in 'sets\[0\]'. Did you mean 'indices'"):

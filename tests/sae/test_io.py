@@ -79,6 +79,23 @@ def test_activations_ranked_by_decoder_norm_are_folded(tmp_path: Path) -> None:
     torch.testing.assert_close(folded(tokens()), (dense / norm) @ sae.W_dec + sae.b_dec, rtol=1e-5, atol=1e-5)
 
 
+def test_a_zero_row_ranked_by_decoder_norm_never_fires(tmp_path: Path) -> None:
+    sae = make_sae()
+    busiest = int((sae.encode(tokens()) > 0).sum(0).argmax())
+    sae.W_dec[busiest] = 0
+    save_sae(sae, tmp_path)
+    edit_config(tmp_path, rescale_acts_by_decoder_norm=True)
+    assert not load_sae(tmp_path).encode(tokens())[:, busiest].any()
+
+
+def test_a_file_without_the_encoder_is_named_also_where_rows_are_folded(tmp_path: Path) -> None:
+    save_sae(make_sae(), tmp_path)
+    edit_config(tmp_path, rescale_acts_by_decoder_norm=True)
+    edit_weights(tmp_path, W_enc=None)
+    with pytest.raises(DataError, match="has no tensor 'W_enc'"):
+        load_sae(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("log_threshold", torch.linspace(-2, 1, F)), ("topk_threshold", torch.tensor(0.7))]
 )

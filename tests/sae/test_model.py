@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from vsc_eval.sae import SAE, SAEConfig, SparseCodes
+from vsc_eval.sae import SAE, SAEConfig
 
 D, F = 7, 30
 
@@ -98,13 +98,6 @@ def test_arithmetic_is_float32_whatever_comes_in() -> None:
     assert mixed.values.dtype == torch.float32
     assert mixed.indices.dtype == torch.int64
     assert torch.equal(mixed.to_dense(F), exact.to_dense(F))
-
-
-def test_codes_expand_block_after_block() -> None:
-    codes = SparseCodes(torch.arange(6).view(2, 3), torch.rand(2, 3))
-    thrice = codes.expand_rows(3)
-    assert torch.equal(thrice.indices, torch.cat([codes.indices] * 3))
-    assert torch.equal(thrice.values, torch.cat([codes.values] * 3))
 
 
 def test_fingerprint_follows_weights_and_config() -> None:

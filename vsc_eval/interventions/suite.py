@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.resources import interventions_dir
 from vsc_eval.sae.io import load_sae
@@ -47,13 +47,20 @@ def load_suite(name_or_path: str | Path, *, d_model: int | None = None) -> Loade
     """Read a suite and its SAE.
 
     Raises SpecError for an unknown suite, a mistake in its YAML or an index that the SAE does not have; DataError for a
-    damaged SAE or, where `d_model` is given, one of another width.
+    damaged SAE, one that a set was not selected with and, where `d_model` is given, one of another width.
     """
     path = suite_file(name_or_path)
     spec = load_yaml_spec(path, InterventionSuite)
     sae = load_sae(path.parent / spec.sae, d_model=d_model)
     for feature_set in spec.sets:
         check_indices(feature_set, sae.cfg.d_sae)
+        selected_with = feature_set.provenance.get("sae_fingerprint")
+        if selected_with not in (None, sae.fingerprint()):
+            raise DataError(
+                f"{path}: set '{feature_set.name}' was selected with SAE {selected_with}, but '{spec.sae}' holds "
+                f"{sae.fingerprint()}: its indices mean other features there.",
+                mend="Run `vsc-eval sae select` again, or put the old SAE back.",
+            )
     return LoadedSuite(spec, sae, path.parent)
 
 

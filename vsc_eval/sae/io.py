@@ -77,8 +77,10 @@ def load_sae(folder: Path, *, d_model: int | None = None) -> SAE:
     cfg = _to_sae_config(config, folder)
     check_width(cfg, d_model)
     weights = _read_weights(folder / WEIGHTS_FILE)
-    _fold_decoder_norm(weights, config)
-    return _filled(cfg, weights, folder / WEIGHTS_FILE).requires_grad_(False)
+    sae = _filled(cfg, weights, folder / WEIGHTS_FILE).requires_grad_(False)
+    if config.get("rescale_acts_by_decoder_norm"):
+        _fold_decoder_norm(sae)
+    return sae
 
 
 def check_width(cfg: SAEConfig, d_model: int | None) -> None:
@@ -141,14 +143,15 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _fold_decoder_norm(weights: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Make an SAE that ranks activations by their decoder norm an ordinary one with unit decoder rows, in place."""
-    if not config.get("rescale_acts_by_decoder_norm") or "W_dec" not in weights:
-        return
-    norm = weights["W_dec"].norm(dim=1)
-    weights["W_dec"] = weights["W_dec"] / norm[:, None]
-    weights["W_enc"] = weights["W_enc"] * norm
-    weights["b_enc"] = weights["b_enc"] * norm
+def _fold_decoder_norm(sae: SAE) -> None:
+    """Make an SAE that ranks activations by their decoder norm an ordinary one with unit decoder rows, in place.
+
+    A feature whose row is zero ranks last whatever it reads: it gets an encoder that never fires.
+    """
+    norm = sae.W_dec.norm(dim=1)
+    sae.W_dec.div_(torch.where(norm > 0, norm, 1.0)[:, None])
+    sae.W_enc.mul_(norm)
+    sae.b_enc.mul_(norm)
 
 
 def _filled(cfg: SAEConfig, weights: dict[str, Tensor], path: Path) -> SAE:

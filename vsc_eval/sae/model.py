@@ -64,11 +64,6 @@ class SparseCodes:
         dense = self.values.new_zeros(*self.values.shape[:-1], d_sae)
         return dense.scatter_(-1, self.indices, self.values)
 
-    def expand_rows(self, n: int) -> SparseCodes:
-        """The codes repeated n times along the first axis, block after block: [b, ...] -> [n * b, ...]."""
-        shape = [n] + [1] * (self.indices.dim() - 1)
-        return SparseCodes(self.indices.repeat(shape), self.values.repeat(shape))
-
 
 class SAE(nn.Module):
     """h ~ sum_i z_i W_dec[i] + b_dec with z = activation((h - b_dec) W_enc + b_enc).
