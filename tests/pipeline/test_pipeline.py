@@ -173,6 +173,9 @@ def test_what_does_not_fit_is_refused(vlm: LoadedVLM, trained: Path, tmp_path: P
         train_sae_for(SAE_SPEC.model_copy(update={"layer": 99}), tmp_path, vlm=vlm)
     with pytest.raises(SpecError, match="Unknown task 'countin'"):
         train_sae_for(SAE_SPEC.model_copy(update={"tasks": ("countin",)}), tmp_path, vlm=vlm)
+    for tasks in ((), ("counting", "counting")):
+        with pytest.raises(SpecError, match="at least one task, and each only once"):
+            train_sae_for(SAE_SPEC.model_copy(update={"tasks": tasks}), tmp_path, vlm=vlm)
     config = json.loads((trained / "cfg.json").read_text())
     config["metadata"]["model_fingerprint"] = "another"
     stranger = tmp_path / "stranger"

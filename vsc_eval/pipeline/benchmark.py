@@ -15,8 +15,10 @@ from vsc_eval.vlm.prompts import Prompt
 def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: int | None = None) -> list[Item]:
     """Items of every level of `tasks` in `split`, cell after cell; the split's default size unless told otherwise.
 
-    Raises SpecError for an unknown task or a number that is no multiple of 4.
+    Raises SpecError for no task, an unknown or a repeated one, and for a number that is no multiple of 4.
     """
+    if not tasks or len(set(tasks)) != len(tasks):
+        raise SpecError(f"The tasks are {list(tasks)}.", mend="Name at least one task, and each only once.")
     for task in tasks:
         if task not in TASKS:
             raise SpecError(f"Unknown task '{task}'.", mend=f"Known tasks: {', '.join(TASKS)}.")
