@@ -115,6 +115,8 @@ def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"suite": None}, "There is no intervention suite", "suite.yaml"),
         ({"n": 6}, "6", "multiple of 4"),
         ({"n": 0}, "--n", "it was 0"),
+        ({"tasks": ","}, "no task is named", "options"),
+        ({"max_new_tokens": 4}, "max_new_tokens is of the `generate` readout", "options"),
         ({"batch_size": 0}, "--batch-size", "it was 0"),
         ({"limit": "many"}, "--limit", "--help"),
         ({"readout": "letters"}, "invalid choice: 'letters'", "--help"),

@@ -147,7 +147,15 @@ def test_the_default_is_the_whole_test_split() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"vsc_task": "count"}, {"vsc_level": "hrad"}, {"vsc_split": "tset"}, {"vsc_n": 6}, {"vsc_n": "many"}]
+    "wrong",
+    [
+        {"vsc_task": "count"},
+        {"vsc_level": "hrad"},
+        {"vsc_split": "tset"},
+        {"vsc_n": 6},
+        {"vsc_n": "many"},
+        {"vsc_m": 8},
+    ],
 )
 def test_wrong_settings_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(SpecError):

@@ -26,15 +26,18 @@ def load_cell(
     vsc_split: str = "test",
     vsc_n: int | None = None,
     vsc_paired: bool = False,
-    **_others: Any,
+    **others: Any,
 ) -> datasets.DatasetDict:
     """The items of one cell as split `test`, for `custom_dataset` in a task file.
 
     lm-eval calls it with the task's metadata and with all of `--model_args` and `--metadata`, which is why our names
     begin with `vsc_` and the others are ignored. `vsc_n` (default: the split's default size) is the number of items, a
     multiple of 4. `vsc_paired` marks documents whose two answers are one without and one with the edit.
-    Raises SpecError for an unknown task, level or split or a bad number.
+    Raises SpecError for an unknown task, level, split or `vsc_` name, or a bad number.
     """
+    strangers = sorted(name for name in others if name.startswith("vsc_"))
+    if strangers:
+        raise SpecError(f"The vsc tasks have no setting {', '.join(strangers)}.", mend="They have vsc_n and vsc_split.")
     if vsc_n is None:
         if vsc_split not in DEFAULT_SIZES:
             raise SpecError(f"Unknown split '{vsc_split}'.", mend=f"Use one of {', '.join(DEFAULT_SIZES)}.")

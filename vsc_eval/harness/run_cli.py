@@ -81,8 +81,11 @@ def _spec(options: argparse.Namespace) -> RunSpec:
         return RunSpec.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SpecError(f"vsc-eval run: {message}.", mend="Change one of the options.") from error
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise SpecError(f"{option}: {first['msg']}.", mend=f"Give another value; it was {first['input']!r}.") from error
+        raise SpecError(f"{option}: {message}.", mend=f"Give another value; it was {first['input']!r}.") from error
 
 
 def _names(text: str) -> tuple[str, ...]:

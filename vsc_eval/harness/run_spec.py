@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import (
@@ -53,6 +53,14 @@ class RunSpec(Spec):
     batch_size: int = Field(default=16, ge=1)
     device: str = "auto"
     engine_mode: Literal["auto", "shared", "hooks"] = "auto"
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> Self:
+        if not self.tasks:
+            raise ValueError("no task is named")
+        if self.max_new_tokens is not None and self.readout != "generate":
+            raise ValueError("max_new_tokens is of the `generate` readout; the `choice` readout writes no tokens")
+        return self
 
     def identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share: all but how and where it is computed."""
