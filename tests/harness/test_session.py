@@ -97,6 +97,19 @@ def test_a_later_condition_computes_only_itself(opened: Callable[..., Session], 
     assert calls == [(1, 4), (1, 4)]
 
 
+def test_stored_answers_are_found_by_the_keys_of_what_is_asked(
+    opened: Callable[..., Session], prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep asks once for each condition; each time it must not look through all conditions."""
+    session = opened("counting", "logic")
+    first = session.readings(prompts, [BASELINE, "counting", "logic"])
+    made: list[str] = []
+    key = session.key
+    monkeypatch.setattr(session, "key", lambda prompt, name, settings: made.append(name) or key(prompt, name, settings))
+    assert session.readings(prompts, ["counting"])["counting"] == first["counting"]
+    assert made == ["counting"] * N
+
+
 def test_equal_prompts_and_equal_conditions_are_asked_once(
     opened: Callable[..., Session], prompts: list[Prompt]
 ) -> None:

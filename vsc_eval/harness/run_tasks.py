@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from datasets.exceptions import DatasetsError
 from lm_eval.tasks import TaskManager
+from PIL import Image
 
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.run_answers import ItemInfo
 from vsc_eval.harness.scoring import option_letters, parse_answer
 from vsc_eval.resources import tasks_dir
+from vsc_eval.vlm.prompts import Prompt
 
 Readout = Literal["choice", "generate"]
 DocKey = tuple[str, int]
@@ -52,7 +55,8 @@ def quiet_harness() -> Iterator[None]:
 def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: int | None) -> SweepTasks:
     """Load the tasks' documents. A name of the synthetic benchmark stands for its variant of the readout.
 
-    Raises SpecError for an unknown task, one of another readout, or one without options.
+    Raises SpecError for an unknown task, one of another readout, or one without options, DataError for data that cannot
+    be loaded.
     """
     metadata = {} if n is None else {"vsc_n": n}
     with quiet_harness():
@@ -72,9 +76,13 @@ def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: 
             digest = hashlib.sha256()
             for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
                 items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
-                digest.update(repr(sorted(doc.items())).encode())
+                digest.update(repr(_by_content(doc)).encode())
             hashes[name] = digest.hexdigest()[:16]
     _check_items(items)
+    if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
+        raise SpecError(
+            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", mend="Use --limit instead."
+        )
     return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes)
 
 
@@ -97,7 +105,23 @@ def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
         raise SpecError(
             f"{error}.", mend="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
         ) from error
+    except (OSError, DatasetsError) as error:
+        raise DataError(
+            f"The data of {', '.join(names)} cannot be loaded: {error}.",
+            mend="Check the connection to the hub, or fill its cache beforehand; the `vsc` tasks need neither.",
+        ) from error
     return tasks
+
+
+def _by_content(value: Any) -> Any:
+    """`value` with pictures as hashes of their pixels: their own repr names a place in memory."""
+    if isinstance(value, Image.Image):
+        return f"pixels:{Prompt(text='', images=(value,)).image_hash}"
+    if isinstance(value, Mapping):
+        return sorted((key, _by_content(part)) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return [_by_content(part) for part in value]
+    return value
 
 
 def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
@@ -146,15 +170,38 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[It
             ),
             letters,
         )
-    gold = task.doc_to_target(doc) if task.config.output_type == "multiple_choice" else None
-    if not isinstance(gold, int) or gold < 0:
+    choices, gold = _choices(task, doc)
+    if gold is None:
         raise SpecError(
             f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
             mend="Use it with `vsc-eval harness`.",
         )
-    letters = tuple(chr(ord("A") + i) for i in range(len(task.doc_to_choice(doc))))
+    letters = tuple(chr(ord("A") + i) for i in range(len(choices)))
     item_id = f"{name}/{doc_id}"
-    return ItemInfo(item_id, name, None, item_id, letters[gold], gold), letters
+    images = tuple(image for image in task.doc_to_image(doc) or () if isinstance(image, Image.Image))
+    return (
+        ItemInfo(
+            item_id=item_id,
+            task=name,
+            level=None,
+            cluster=Prompt(text="", images=images).image_hash if images else item_id,
+            gold=letters[gold],
+            gold_index=gold,
+            cluster_kind="image" if images else "item",
+        ),
+        letters,
+    )
+
+
+def _choices(task: Any, doc: Mapping[str, Any]) -> tuple[list[str], int | None]:
+    """The options of another's multiple-choice document and the place of the right one; None where it has not one."""
+    if task.config.output_type != "multiple_choice":
+        return [], None
+    choices, gold = list(task.doc_to_choice(doc)), task.doc_to_target(doc)
+    # lm-eval takes the option itself as well as its place.
+    if isinstance(gold, str) and choices.count(gold) == 1:
+        gold = choices.index(gold)
+    return choices, gold if isinstance(gold, int) and 0 <= gold < len(choices) else None
 
 
 def _check_items(items: Mapping[DocKey, ItemInfo]) -> None:

@@ -74,16 +74,20 @@ class Session:
     ) -> dict[str, list[Reading]]:
         """The readings of `prompts` under each of `condition_names`, in order.
 
-        What the store lacks is computed for all conditions of the session, named or not. Raises SpecError for a name
-        that is no condition of the session.
+        If the store lacks one of them, all that it lacks of `prompts` is computed, under all conditions of the session.
+        Raises SpecError for a name that is no condition of the session.
         """
         for name in condition_names:
             if name not in self.conditions:
                 raise SpecError(f"Unknown condition '{name}'.", mend=f"This session has: {', '.join(self.conditions)}.")
         settings = settings or self.settings
-        keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in self.conditions}
-        self._fill(prompts, keys, settings, progress or self.progress)
-        stored = self.store.get_many(key for name in condition_names for key in keys[name])
+        keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in condition_names}
+        wanted = {key for column in keys.values() for key in column}
+        stored = self.store.get_many(wanted)
+        if len(stored) < len(wanted):
+            keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in self.conditions}
+            self._fill(prompts, keys, settings, progress or self.progress)
+            stored = self.store.get_many(wanted)
         return {name: [stored[key] for key in keys[name]] for name in condition_names}
 
     def _fill(
