@@ -27,7 +27,7 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class ObjectTargets:
-    """Per image token [B, T]: colour and shape class (the last class: no object), present; geometry [B, T, 3]."""
+    """Per image token [B, T]: colour and shape class (the last class: no object), present; geometry [B, T, 5]."""
 
     colour: Tensor
     shape: Tensor
@@ -86,7 +86,7 @@ def object_targets(scenes: list[Scene], shape: TinyShape) -> ObjectTargets:
     tokens, patch = shape.n_image_tokens, shape.patch_px
     colour = np.full((len(scenes), tokens), len(COLOUR_WORDS), dtype=np.int64)
     kind = np.full((len(scenes), tokens), len(SHAPE_WORDS), dtype=np.int64)
-    geometry = np.zeros((len(scenes), tokens, 3), dtype=np.float32)
+    geometry = np.zeros((len(scenes), tokens, 5), dtype=np.float32)
     for row, scene in enumerate(scenes):
         for o in scene.objects:
             token = image_token(o, shape)
@@ -97,6 +97,8 @@ def object_targets(scenes: list[Scene], shape: TinyShape) -> ObjectTargets:
                 (o.size - SIZE_UNIT_PX) / SIZE_UNIT_PX,
                 o.x / patch - cx - 0.5,
                 o.y / patch - cy - 0.5,
+                2 * o.x / shape.canvas_px - 1,
+                2 * o.y / shape.canvas_px - 1,
             )
     present = torch.from_numpy(colour < len(COLOUR_WORDS))
     return ObjectTargets(torch.from_numpy(colour), torch.from_numpy(kind), torch.from_numpy(geometry), present)

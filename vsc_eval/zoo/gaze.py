@@ -3,7 +3,8 @@
 Binding words to objects is what a small model learns last from answers alone. So one or two heads of each layer are
 told where to look; what they do with it, and all other heads, is left to the answers:
 layer 0: a colour or shape word looks at the objects that have it; the end of a phrase also at its other word;
-layer 1: the end of a phrase looks at the objects that fit all of it, or at the first token if there are none;
+layer 1: the end of a phrase looks at the objects that fit all of it, or at the first token if there are none; a second
+         head spreads evenly over those objects and the first token, whose share then tells how many there are;
 layer 2: a move looks back at its start, the end of a question at the phrase it is about (a spatial one: at both);
 layer 3: a move, and the end of a question about one object, look at the object that is meant;
 layer 4: an option looks back at where the answer is known: the last move, or the end of the question;
@@ -22,8 +23,8 @@ from vsc_eval.synth.program import Program, referent
 from vsc_eval.synth.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
 from vsc_eval.zoo.questions import Question, hops
 
-WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD = range(8)
-PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0), (0, 1))
+WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD, COUNT = range(9)
+PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0), (0, 1), (1, 1))
 """(layer, head) of each of the kinds above."""
 
 _SHAPE_OF = {word: shape for shape in SHAPES for word in (shape, plural(shape))}
@@ -32,7 +33,10 @@ _LINKS = ("is", "are")
 
 @dataclass(frozen=True)
 class Gaze:
-    """Branch token `at` should attend to `objects` or branch tokens `tokens`; if none, to the prompt's first token."""
+    """Branch token `at` should attend to `objects` or branch tokens `tokens`.
+
+    If there are none, and always for COUNT, the prompt's first token is a target too.
+    """
 
     kind: int
     at: int
@@ -126,6 +130,7 @@ def gazes(
     phrases = list(_phrases(tokens))
     for phrase in phrases:
         found.append(Gaze(PHRASE, phrase.at, tuple(o for o in scene.objects if phrase.fits(o))))
+        found.append(Gaze(COUNT, phrase.at, found[-1].objects))
         if phrase.other_at is not None:
             found.append(Gaze(OTHER_WORD, phrase.at, tokens=(phrase.other_at,)))
     asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
@@ -135,7 +140,7 @@ def gazes(
         found += [Gaze(QUESTION, end, tokens=(known_at,)) for end in option_ends]
     found.append(Gaze(OPTION, answer_at, tokens=(option_ends[question.gold],)))
     # Objects of empty sets send the gaze to the sink; only phrases and words can be empty.
-    return [gaze for gaze in found if gaze.objects or gaze.tokens or gaze.kind in (WORD, PHRASE)]
+    return [gaze for gaze in found if gaze.objects or gaze.tokens or gaze.kind in (WORD, PHRASE, COUNT)]
 
 
 def _program_gazes(
@@ -149,6 +154,8 @@ def _program_gazes(
         if not moves:
             yield Gaze(BACK, question_end, tokens=tuple(asked[-1:]))
             yield Gaze(OBJECT, question_end, _meant(program["of"], scene))
+    elif program["op"] == "count":
+        yield Gaze(BACK, question_end, tokens=tuple(asked[-1:]))
     elif program["op"] == "relate" and len(asked) == 2:
         yield Gaze(BACK, question_end, tokens=(asked[0],))
         yield Gaze(BACK_TOO, question_end, tokens=(asked[1],))

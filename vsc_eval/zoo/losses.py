@@ -3,7 +3,7 @@
 The letter alone teaches binding slowly (a few bits a question). Further targets, all read off the scene, are
 used in training only and leave no parameters behind in the shipped model:
 - objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that
-  words and what they name share directions), its size and its offset from the cell's centre;
+  words and what they name share directions), its size, its offset from the cell's centre and its place;
 - where: at the end of a phrase, and at a move, a layer knows the place of the object that is meant;
 - words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour
   passed at each hop);
@@ -20,9 +20,13 @@ from torch import Tensor, nn
 
 from vsc_eval.zoo.batches import IGNORE, Batch, ObjectTargets
 from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.gaze import PLACES, WHERE_LAYERS
+from vsc_eval.zoo.gaze import COUNT, PLACES, WHERE_LAYERS
 
-N_GEOMETRY = 3  # size, x offset, y offset
+N_GEOMETRY = 5  # size, x and y offset in the cell, x and y on the canvas
+
+
+_LEAST_MASS = 1e-4
+"""Keeps the logarithm of an attention mass finite."""
 
 
 class AuxiliaryHeads(nn.Module):
@@ -95,8 +99,15 @@ class AuxiliaryHeads(nn.Module):
         return F.cross_entropy(scores, gold), (scores.argmax(-1) == gold).float().mean()
 
 
+def _unevenness(weights: Tensor, wanted: Tensor) -> Tensor:
+    """KL divergence of attention `weights` [N, M] from the even spread over the `wanted` places, averaged over rows."""
+    n = wanted.sum(-1)
+    log_weights = ((weights + _LEAST_MASS).log() * wanted).sum(-1)
+    return (-log_weights / n - n.float().log()).mean()
+
+
 def attention_loss(watched: list[Tensor], batch: Batch) -> Tensor:
-    """-log of the attention mass that falls on the targets, averaged over each kind and then over the kinds.
+    """-log of the attention mass on the targets (COUNT: its unevenness), averaged over each kind, then over the kinds.
 
     watched: per layer, weights [B, heads, Q, L, P + L].
     """
@@ -110,6 +121,10 @@ def attention_loss(watched: list[Tensor], batch: Batch) -> Tensor:
             continue
         weights = watched[layer][:, head].flatten(0, 1)[rows, batch.gaze_at[rows, slots]].float()
         targets = batch.gaze_to[rows, slots]
-        mass = (weights.gather(1, targets.clamp(min=0)) * (targets >= 0)).sum(-1)
-        losses.append(-(mass + 1e-4).log().mean())
+        wanted = targets >= 0
+        on_target = weights.gather(1, targets.clamp(min=0)) * wanted
+        if kind == COUNT:
+            losses.append(_unevenness(on_target, wanted))
+        else:
+            losses.append(-(on_target.sum(-1) + _LEAST_MASS).log().mean())
     return torch.stack(losses).mean()

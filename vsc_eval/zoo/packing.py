@@ -14,7 +14,7 @@ from vsc_eval.synth import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt,
 from vsc_eval.synth.streams import Stream
 from vsc_eval.zoo.batches import IGNORE, Batch, image_token, object_targets, pixels_of
 from vsc_eval.zoo.config import Bucket, StageSpec, TinyConfig
-from vsc_eval.zoo.gaze import Gaze, Where, gazes, places_known
+from vsc_eval.zoo.gaze import COUNT, Gaze, Where, gazes, places_known
 from vsc_eval.zoo.questions import Question, draw, marks, of_item
 from vsc_eval.zoo.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 
@@ -147,7 +147,7 @@ def _gaze_targets(config: TinyConfig, scenes: list[Scene], rows: list[_Row]) -> 
     layout, shape = prefix_layout(_tokenizer()), config.shape
     first_image, prefix = len(layout.before), layout.length(shape)
     width = max(len(row.gazes) for row in rows)
-    most = max(len(s.objects) for s in scenes)
+    most = 1 + max(len(s.objects) for s in scenes)
     kind = np.full((len(rows), width), IGNORE, dtype=np.int64)
     at = np.zeros((len(rows), width), dtype=np.int64)
     to = np.full((len(rows), width, most), IGNORE, dtype=np.int64)
@@ -155,8 +155,10 @@ def _gaze_targets(config: TinyConfig, scenes: list[Scene], rows: list[_Row]) -> 
         for j, gaze in enumerate(row.gazes):
             keys = [first_image + image_token(o, shape) for o in gaze.objects]
             keys += [prefix + token for token in gaze.tokens]
+            if gaze.kind == COUNT or not keys:
+                keys.append(0)
             kind[i, j], at[i, j] = gaze.kind, gaze.at
-            to[i, j, : max(1, len(keys))] = keys or [0]
+            to[i, j, : len(keys)] = keys
     return {"gaze_kind": torch.from_numpy(kind), "gaze_at": torch.from_numpy(at), "gaze_to": torch.from_numpy(to)}
 
 
