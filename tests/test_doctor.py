@@ -12,7 +12,7 @@ from vsc_eval.errors import BackendError
 
 def test_packages_and_machine_are_reported() -> None:
     checks = {check.name: check for check in doctor.examine(smoke=False)}
-    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "tasks"):
+    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "model size", "tasks"):
         assert checks[name].state == "OK", checks[name]
     assert all(check.mend for check in checks.values() if check.state != "OK")
 
@@ -33,3 +33,16 @@ def test_a_failing_probe_becomes_its_line() -> None:
 
     check = doctor._guarded("model", probe)
     assert (check.state, check.found, check.mend) == ("missing", "No weights.", "Train it.")
+
+
+def test_a_broken_installation_becomes_its_line() -> None:
+    def probe() -> str:
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    check = doctor._guarded("suite", probe)
+    assert (check.state, check.found) == ("missing", "No module named 'torch'")
+    assert "fresh environment" in check.mend
+
+
+def test_the_largest_model_by_hand() -> None:
+    assert doctor._largest(80 * 10**9) == "up to about 24.0 billion parameters in 16 bits, 12.0 in float32"

@@ -24,6 +24,8 @@ State = Literal["OK", "missing", "optional"]
 _STYLE = {"OK": "green", "missing": "bold red", "optional": "yellow"}
 _MIN_MEMORY_GIB = 4
 _MIN_DISK_GIB = 1
+_SHARE_FOR_WEIGHTS = 0.6
+"""Of the memory; activations, caches and the system take the rest."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _packages() -> list[Check]:
 
 
 def _machine() -> list[Check]:
-    from vsc_eval.harness.run_machine import cuda_words, memory_bytes, usable_cores
+    from vsc_eval.harness.run_machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
 
     memory = memory_bytes()
     gib = memory / 2**30 if memory else None
@@ -112,7 +114,15 @@ def _machine() -> list[Check]:
         return checks
     words = cuda_words()
     mend = "" if words else "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
-    return [*checks, Check("CUDA", "OK" if words else "optional", words or "no device", mend)]
+    checks.append(Check("CUDA", "OK" if words else "optional", words or "no device", mend))
+    room = cuda_bytes() or memory
+    return [*checks, Check("model size", "OK", _largest(room))] if room else checks
+
+
+def _largest(memory_bytes: int) -> str:
+    """The largest model whose weights leave enough memory for a run."""
+    billions = _SHARE_FOR_WEIGHTS * memory_bytes / 1e9
+    return f"up to about {billions / 2:.1f} billion parameters in 16 bits, {billions / 4:.1f} in float32"
 
 
 def _torchvision() -> Check:
@@ -173,8 +183,10 @@ def _smoke() -> str:
 
 
 def _guarded(name: str, probe: Callable[[], str]) -> Check:
-    """A probe's finding; a user's error becomes the line's mend, our own bugs go on up."""
+    """A probe's finding; a user's error or a broken installation becomes the line's mend, our own bugs go on up."""
     try:
         return Check(name, "OK", probe())
     except VscError as error:
         return Check(name, "missing", error.message, error.mend)
+    except (ImportError, OSError) as error:
+        return Check(name, "missing", str(error), "Install vsc-eval anew, in a fresh environment.")

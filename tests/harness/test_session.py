@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.harness.session import Session, open_session
 from vsc_eval.specs import BASELINE
 from vsc_eval.store import AnswerStore
@@ -139,6 +140,30 @@ def test_user_errors(opened: Callable[..., Session], prompts: list[Prompt], tiny
     with pytest.raises(SpecError, match="no intervention suite"):
         open_session(tiny_vlm, ["counting"], suite="nonsuch")
     assert open_session(tiny_vlm).conditions == {BASELINE: None}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_a_users_error(
+    opened: Callable[..., Session], prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_args: object) -> None:
+        raise error
+
+    session = opened()
+    monkeypatch.setattr(session.engine, "read", full)
+    with pytest.raises(BackendError, match="smaller batch size"):
+        session.readings(prompts, [BASELINE])
+    error.args = ("shapes do not fit",)
+    if type(error) is RuntimeError:
+        with pytest.raises(RuntimeError, match="do not fit"):
+            session.readings(prompts, [BASELINE])
 
 
 def test_an_sae_of_another_width(tiny_vlm: LoadedVLM, tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def cuda_words() -> str:
     return ", ".join(f"{found.name} ({found.total_memory / 2**30:.0f} GiB)" for found in properties)
 
 
+def cuda_bytes() -> int:
+    """Memory of the largest CUDA device; 0 without one."""
+    import torch
+
+    return max((torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())), default=0)
+
+
 def machine_words() -> str:
     """One line: processor, cores, memory, accelerators."""
     import torch

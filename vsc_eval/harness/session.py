@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from vsc_eval.errors import SpecError
+import torch
+
+from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.records import Reading
@@ -75,7 +78,7 @@ class Session:
         """The readings of `prompts` under each of `condition_names`, in order.
 
         If the store lacks one of them, all that it lacks of `prompts` is computed, under all conditions of the session.
-        Raises SpecError for a name that is no condition of the session.
+        Raises SpecError for a name that is no condition of the session, BackendError where the memory is too small.
         """
         for name in condition_names:
             if name not in self.conditions:
@@ -104,9 +107,10 @@ class Session:
         for names, rows in groups:
             for start in range(0, len(rows), size):
                 chunk = rows[start : start + size]
-                answers = self.engine.read(
-                    [prompts[row] for row in chunk], [self.conditions[name] for name in names], settings
-                )
+                with _memory_errors(self.engine.batch_size):
+                    answers = self.engine.read(
+                        [prompts[row] for row in chunk], [self.conditions[name] for name in names], settings
+                    )
                 self.store.put_many(
                     {
                         keys[name][row]: reading
@@ -136,6 +140,20 @@ class Session:
             if names:
                 groups[tuple(names)].append(row)
         return list(groups.items())
+
+
+@contextmanager
+def _memory_errors(batch_size: int) -> Iterator[None]:
+    """Turn "out of memory" into a user's error; torch has no class of its own for it on a CPU."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
+            raise
+        raise BackendError(
+            f"The memory does not hold {batch_size} prompts at a time.",
+            mend="Give a smaller batch size; answers that are stored are kept. `vsc-eval doctor` shows the memory.",
+        ) from error
 
 
 def _settings_hash(settings: GenSettings) -> str:
