@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -103,13 +104,24 @@ class Session:
         groups = self._missing(prompts, keys)
         total = sum(len(names) * len(rows) for names, rows in groups)
         done = 0
+
+        def advance(n_conditions: int, n_prompts: int) -> None:
+            nonlocal done
+            done += n_conditions * n_prompts
+            if progress:
+                progress(done, total)
+
         size = self.engine.batch_size * _BATCHES_PER_CHUNK
         for names, rows in groups:
+            conditions = [self.conditions[name] for name in names]
             for start in range(0, len(rows), size):
                 chunk = rows[start : start + size]
                 with _memory_errors(self.engine.batch_size):
                     answers = self.engine.read(
-                        [prompts[row] for row in chunk], [self.conditions[name] for name in names], settings
+                        [prompts[row] for row in chunk],
+                        conditions,
+                        settings,
+                        partial(advance, len(names)),
                     )
                 self.store.put_many(
                     {
@@ -118,9 +130,6 @@ class Session:
                         for row, reading in zip(chunk, column, strict=True)
                     }
                 )
-                done += len(names) * len(chunk)
-                if progress:
-                    progress(done, total)
 
     def _missing(
         self, prompts: Sequence[Prompt], keys: Mapping[str, Sequence[str]]

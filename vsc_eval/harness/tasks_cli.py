@@ -89,7 +89,7 @@ def _export(options: argparse.Namespace) -> int:
     # Imported here: it loads `datasets`, which takes a second.
     from vsc_eval.synth.export import export_benchmark
 
-    sizes = {split: options.n or DEFAULT_SIZES[split] for split in options.split or ("test",)}
+    sizes = {s: DEFAULT_SIZES[s] if options.n is None else options.n for s in options.split or ("test",)}
     for path in export_benchmark(options.out, sizes=sizes):
         print(path)
     return 0
