@@ -43,7 +43,7 @@ test_split: test
 output_type: multiple_choice
 doc_to_text: "<image>{{{{q}}}}"
 {images}
-doc_to_choice: ["A", "B", "C"]
+doc_to_choice: {choices}
 doc_to_target: {target}
 """
 SHOWN = "doc_to_image: !function functions.images"
@@ -55,13 +55,15 @@ Find = Callable[..., SweepTasks]
 def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
     """`find_tasks` among tasks that are not ours."""
     (tmp_path / "functions.py").write_text(FUNCTIONS)
-    for name, rows, images, target in (
-        ("pictured", "rows", SHOWN, "gold"),
-        ("by_letter", "rows", "", "letter"),
-        ("no_gold", "rows", "", "q"),
-        ("far_away", "unreachable", "", "gold"),
+    for name, rows, images, target, choices in (
+        ("pictured", "rows", SHOWN, "gold", '["A", "B", "C"]'),
+        ("by_letter", "rows", "", "letter", '["A", "B", "C"]'),
+        ("no_gold", "rows", "", "q", '["A", "B", "C"]'),
+        ("twice", "rows", "", "gold", '["A", "B", "B"]'),
+        ("far_away", "unreachable", "", "gold", '["A", "B", "C"]'),
     ):
-        (tmp_path / f"{name}.yaml").write_text(TASK.format(name=name, rows=rows, images=images, target=target))
+        text = TASK.format(name=name, rows=rows, images=images, target=target, choices=choices)
+        (tmp_path / f"{name}.yaml").write_text(text)
     monkeypatch.setattr(run_tasks, "tasks_dir", lambda: tmp_path)
 
     def go(*names: str, n: int | None = None) -> SweepTasks:
@@ -90,8 +92,9 @@ def test_documents_with_pictures_have_the_same_hash_again(find: Find) -> None:
 
 
 def test_what_cannot_be_compared_is_refused(find: Find) -> None:
-    with pytest.raises(SpecError, match="'no_gold' has no options with one right answer"):
-        find("no_gold")
+    for name in ("no_gold", "twice"):
+        with pytest.raises(SpecError, match=f"'{name}' has no options with one right answer"):
+            find(name)
     with pytest.raises(SpecError, match=r"--n sizes the cells.*--limit"):
         find("pictured", n=8)
     with pytest.raises(DataError, match=r"far_away cannot be loaded: no route to the hub"):

@@ -198,6 +198,8 @@ def _choices(task: Any, doc: Mapping[str, Any]) -> tuple[list[str], int | None]:
     if task.config.output_type != "multiple_choice":
         return [], None
     choices, gold = list(task.doc_to_choice(doc)), task.doc_to_target(doc)
+    if len(set(choices)) < len(choices):
+        return choices, None
     # lm-eval takes the option itself as well as its place.
     if isinstance(gold, str) and choices.count(gold) == 1:
         gold = choices.index(gold)
