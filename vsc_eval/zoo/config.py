@@ -81,7 +81,7 @@ class Bucket(Spec):
     weight: int
     """Relative frequency among steps."""
     tasks: tuple[str, ...]
-    """Tasks whose scenes (and own questions) fill the batch."""
+    """Tasks whose scenes (and own questions) fill the batch; one named twice comes twice as often."""
     levels: tuple[str, ...] = ()
     """Levels of those scenes; empty: all, by the stage's weights."""
     extra_tasks: tuple[str, ...]
@@ -89,17 +89,19 @@ class Bucket(Spec):
 
 
 _SHORT = ("counting", "spatial_relation", "attribute_query", "comparison", "existence")
+# Counting, directions and moves take longest to learn, so their scenes come more often.
+_SCENES = (*("counting",) * 4, *("spatial_relation",) * 2, "attribute_query", "comparison", "existence")
 _BUCKETS = (
-    Bucket(length=28, questions=17, weight=10, tasks=_SHORT, extra_tasks=_SHORT),
+    Bucket(length=28, questions=17, weight=10, tasks=_SCENES, extra_tasks=_SHORT),
     Bucket(
         length=36,
         questions=13,
-        weight=5,
+        weight=8,
         tasks=("multi_hop",),
         extra_tasks=("multi_hop", "logic", "existence", "spatial_relation"),
     ),
     Bucket(length=36, questions=13, weight=1, tasks=("logic",), levels=("easy",), extra_tasks=("logic", "existence")),
-    Bucket(length=62, questions=8, weight=2, tasks=("logic",), levels=("medium",), extra_tasks=("logic",)),
+    Bucket(length=62, questions=8, weight=1, tasks=("logic",), levels=("medium",), extra_tasks=("logic",)),
     Bucket(length=90, questions=5, weight=2, tasks=("logic",), levels=("hard",), extra_tasks=("logic",)),
 )
 
@@ -125,7 +127,7 @@ class TinyConfig(Spec):
         ),
         StageSpec(
             kind="packed",
-            steps=5000,
+            steps=3500,
             images_per_step=8,
             warmup_steps=100,
             vision_lr_factor=0.1,

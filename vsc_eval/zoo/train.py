@@ -280,6 +280,8 @@ class _Window:
 def export_model(model: Any, tokenizer: Any, config: TinyConfig, folder: Path) -> None:
     """Write `model` as a folder that `from_pretrained` reads: float16 weights on disk, computed in float32."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Without it `dtype="auto"` would compute in the float16 of the file, which a CPU does several times slower.
+    model.config.dtype = torch.float32
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items()}
