@@ -23,12 +23,16 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # Three sets, their three unions, and one union held to the size of its parts.
 DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+multi_hop,logic+multi_hop,counting+logic:norm=mean
 
-.PHONY: help demo test check lint types format setup constraints clean
+# How the embedded suite is made: one command line for the SAE, one for the sets.
+SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
+
+.PHONY: help demo test check lint types format setup suite constraints clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
+	@echo "make suite   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
 	@echo "make format  mend lint and format; make clean removes the environment and caches"
 
@@ -40,6 +44,11 @@ test: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: lint types test
+
+suite: $(STAMP)
+	rm -rf interventions/vsc-tiny
+	$(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
+	$(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --out interventions/vsc-tiny
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

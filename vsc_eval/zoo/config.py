@@ -127,10 +127,11 @@ class TinyConfig(Spec):
         ),
         StageSpec(
             kind="packed",
-            steps=3500,
+            steps=4100,
             images_per_step=8,
             warmup_steps=100,
             vision_lr_factor=0.1,
+            cooldown_fraction=0.45,
             object_weight=0.5,
             attention_weight=1.0,
         ),

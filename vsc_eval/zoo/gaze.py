@@ -57,6 +57,10 @@ WHERE_LAYERS = (1, 2)
 """Layers of `Where`: phrases know their object after layer 1, moves the object they reach after layer 2."""
 
 
+COUNT_LAYER = 1
+"""The layer after which a phrase knows how many objects fit it."""
+
+
 def places_known(found: Sequence[Gaze], moves: Sequence[int]) -> list[Where]:
     """Where things are, at tokens that speak of exactly one: needed for directions and for moves."""
     phrases = [Where(1, gaze.at, gaze.objects[0]) for gaze in found if gaze.kind == PHRASE and len(gaze.objects) == 1]

@@ -4,7 +4,8 @@ The letter alone teaches binding slowly (a few bits a question). Further targets
 used in training only and leave no parameters behind in the shipped model:
 - objects: the image token at an object's centre predicts its colour and shape (against the word embeddings, so that
   words and what they name share directions), its size, its offset from the cell's centre and its place;
-- where: at the end of a phrase, and at a move, a layer knows the place of the object that is meant;
+- where, how many: at the end of a phrase, and at a move, a layer knows the place of the object that is meant, and how
+  many objects fit the phrase;
 - words: at marked question tokens a middle layer predicts a word (the answer before any option is read; the colour
   passed at each hop);
 - pointer: at the last token of each option a later layer scores whether that option is the right one.
@@ -50,6 +51,7 @@ class AuxiliaryHeads(nn.Module):
         self.pointer_norm, self.pointer = nn.RMSNorm(d), nn.Linear(d, 1, bias=False)
         nn.init.normal_(self.word.weight, std=0.02)
         self.where = nn.ModuleList(nn.Sequential(nn.RMSNorm(d), nn.Linear(d, 2)) for _ in WHERE_LAYERS)
+        self.how_many = nn.Sequential(nn.RMSNorm(d), nn.Linear(d, 1))
 
     def object_loss(self, image_tokens: Tensor, embedding: Tensor, targets: ObjectTargets) -> tuple[Tensor, Tensor]:
         """image_tokens [B, T, d], embedding [V, d] -> loss, share of objects with colour and shape right."""
@@ -91,6 +93,17 @@ class AuxiliaryHeads(nn.Module):
                 told = head(tapped[layer][rows, batch.where_at[rows, slots]].float())
                 losses.append(F.smooth_l1_loss(told, batch.where_xy[rows, slots], beta=0.1))
         return torch.stack(losses).sum() if losses else torch.zeros(())
+
+    def count_loss(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Error of the number of objects that fit a phrase, in tens, told after layer COUNT_LAYER [N, L, d]."""
+        assert batch.gaze_kind is not None
+        assert batch.gaze_at is not None
+        assert batch.gaze_to is not None
+        rows, slots = (batch.gaze_kind == COUNT).nonzero(as_tuple=True)
+        told = self.how_many(hidden[rows, batch.gaze_at[rows, slots]].float())[:, 0]
+        # The first token is among the targets of COUNT, besides the objects.
+        n_objects = (batch.gaze_to[rows, slots] >= 0).sum(-1) - 1
+        return F.smooth_l1_loss(told, n_objects / 10, beta=0.05)
 
     def pointer_loss(self, hidden: Tensor, ends: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
         """hidden [N, L, d], ends [N, 4] last token of each option, gold [N] -> loss, accuracy."""

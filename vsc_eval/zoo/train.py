@@ -27,7 +27,7 @@ from vsc_eval.synth import vocabulary
 from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
 from vsc_eval.zoo.build import build_model, build_processor
 from vsc_eval.zoo.config import StageSpec, TinyConfig
-from vsc_eval.zoo.gaze import WHERE_LAYERS
+from vsc_eval.zoo.gaze import COUNT_LAYER, WHERE_LAYERS
 from vsc_eval.zoo.losses import AuxiliaryHeads, attention_loss
 from vsc_eval.zoo.optim import TwoOptimizers, lr_factor
 from vsc_eval.zoo.packed import PackedForward
@@ -164,7 +164,7 @@ class Trainer:
         n_layers = self.config.shape.n_layers
         word_layer, pointer_layer = n_layers + WORD_LAYER, n_layers + POINTER_LAYER
         with torch.autocast("cpu", torch.bfloat16):
-            taps = (*WHERE_LAYERS, word_layer, pointer_layer)
+            taps = (*WHERE_LAYERS, COUNT_LAYER, word_layer, pointer_layer)
             final, tapped, watched = self.forward(image_tokens, deep, batch.branch_ids, taps)
             tapped = {layer: hidden.flatten(0, 1) for layer, hidden in tapped.items()}
             final = final.flatten(0, 1)
@@ -180,22 +180,25 @@ class Trainer:
         if self.stage.attention_weight:
             gaze_loss = attention_loss(watched, batch)
         where_loss = self.heads.where_loss(tapped, batch)
+        count_loss = self.heads.count_loss(tapped[COUNT_LAYER], batch)
         right = letter.argmax(-1) == batch.answer_ids
         figures |= {
             "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
-            "gaze": gaze_loss.detach(), "where": where_loss.detach(), "pointed": pointed, "right": right.float(),
+            "gaze": gaze_loss.detach(), "where": where_loss.detach(), "count": count_loss.detach(),
+            "pointed": pointed, "right": right.float(),
         }  # fmt: skip
         stage = self.stage
         total = total + stage.letter_weight * (letter_loss + 0.1 * end_loss)
         total = total + stage.word_weight * word_loss + stage.pointer_weight * pointer_loss
-        return total + stage.attention_weight * gaze_loss + stage.where_weight * where_loss, figures
+        total = total + stage.where_weight * (where_loss + 2.0 * count_loss)
+        return total + stage.attention_weight * gaze_loss, figures
 
     def _update_average(self) -> None:
         # Early on a long memory would keep the random start.
         decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay) if value.is_floating_point() else None
+                self.average[name].lerp_(value, 1 - decay)
 
     def _batches(self) -> Iterator[Batch]:
         loader = DataLoader(
