@@ -7,7 +7,7 @@ layer 1: the end of a phrase looks at the objects that fit all of it, or at the 
          head spreads evenly over those objects and the first token, whose share then tells how many there are;
 layer 2: a move looks back at its start, the end of a question at the phrase it is about (a spatial one: at both);
 layer 3: a move, and the end of a question about one object, look at the object that is meant;
-layer 4: an option looks back at where the answer is known: the last move, or the end of the question;
+layer 4: an option looks back at where the answer is known: the last move, the counted phrase or the question's end;
 layer 5: the answer's place looks at the right option.
 """
 
@@ -140,7 +140,7 @@ def gazes(
     asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
     found += _program_gazes(question, scene, asked, moves, question_end)
     if question.program["op"] != "which":
-        known_at = moves[-1] if moves else question_end
+        known_at = moves[-1] if moves else asked[-1] if question.program["op"] == "count" else question_end
         found += [Gaze(QUESTION, end, tokens=(known_at,)) for end in option_ends]
     found.append(Gaze(OPTION, answer_at, tokens=(option_ends[question.gold],)))
     # Objects of empty sets send the gaze to the sink; only phrases and words can be empty.

@@ -70,7 +70,12 @@ def marks(question: Question, scene: Scene) -> list[Mark]:
     """Words that can be known at some place of the prompt, from the program and the scene."""
     if question.program["op"] == "which":
         return list(_statement_marks(question, scene))
-    out = [Mark(None, len(question.text), str(execute(question.program, scene)))]
+    end = len(question.text)
+    if question.program["op"] == "count":
+        # A number is known where the phrase ends; the question's end would have to be told first.
+        counted = phrasing.plural(question.program["of"]["shape"])
+        end = question.text.index(counted) + len(counted)
+    out = [Mark(None, end, str(execute(question.program, scene)))]
     at = 0
     for hop in hops(question.program):
         # The moves follow each other in the text; `at` keeps a repeated direction from matching twice.
