@@ -20,6 +20,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: several processes of many threads each stall one another on a small machine.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
+# Threads that wait for each other without spinning, so that other work on the machine does not bring a run to a stop.
+PATIENT := OMP_WAIT_POLICY=passive
+
 # Three sets, their three unions, and one union held to the size of its parts.
 DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+multi_hop,logic+multi_hop,counting+logic:norm=mean
 
@@ -38,7 +41,7 @@ help:
 
 demo: $(STAMP)
 	rm -rf runs/demo
-	HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
+	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
 
 test: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
@@ -47,8 +50,8 @@ check: lint types test
 
 suite: $(STAMP)
 	rm -rf interventions/vsc-tiny
-	$(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
-	$(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --out interventions/vsc-tiny
+	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
+	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --out interventions/vsc-tiny
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
