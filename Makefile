@@ -51,7 +51,7 @@ check: lint types test
 suite: $(STAMP)
 	rm -rf interventions/vsc-tiny
 	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
-	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --out interventions/vsc-tiny
+	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --edit scale=4 --out interventions/vsc-tiny
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
