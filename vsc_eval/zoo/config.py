@@ -127,7 +127,7 @@ class TinyConfig(Spec):
         ),
         StageSpec(
             kind="packed",
-            steps=4100,
+            steps=4550,
             images_per_step=8,
             warmup_steps=100,
             vision_lr_factor=0.1,
