@@ -285,6 +285,7 @@ def export_model(model: Any, tokenizer: Any, config: TinyConfig, folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     # Without it `dtype="auto"` would compute in the float16 of the file, which a CPU does several times slower.
     model.config.dtype = torch.float32
+    model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items()}
