@@ -24,6 +24,8 @@ SIZE_UNIT_PX = 48.0
 IGNORE = -100
 """Class index of a target that does not count."""
 
+N_GEOMETRY = 5  # size, x and y offset in the cell, x and y on the canvas
+
 
 @dataclass(frozen=True)
 class ObjectTargets:
@@ -86,7 +88,7 @@ def object_targets(scenes: list[Scene], shape: TinyShape) -> ObjectTargets:
     tokens, patch = shape.n_image_tokens, shape.patch_px
     colour = np.full((len(scenes), tokens), len(COLOUR_WORDS), dtype=np.int64)
     kind = np.full((len(scenes), tokens), len(SHAPE_WORDS), dtype=np.int64)
-    geometry = np.zeros((len(scenes), tokens, 5), dtype=np.float32)
+    geometry = np.zeros((len(scenes), tokens, N_GEOMETRY), dtype=np.float32)
     for row, scene in enumerate(scenes):
         for o in scene.objects:
             token = image_token(o, shape)

@@ -19,15 +19,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from vsc_eval.zoo.batches import IGNORE, Batch, ObjectTargets
+from vsc_eval.zoo.batches import IGNORE, N_GEOMETRY, Batch, ObjectTargets
 from vsc_eval.zoo.config import TinyShape
 from vsc_eval.zoo.gaze import COUNT, PLACES, WHERE_LAYERS
 
-N_GEOMETRY = 5  # size, x and y offset in the cell, x and y on the canvas
-
-
 _LEAST_MASS = 1e-4
 """Keeps the logarithm of an attention mass finite."""
+
+
+def _tokens_at(hidden: Tensor, positions: Tensor) -> Tensor:
+    """hidden [N, L, d], positions [N, M] -> float32 [N, M, d]."""
+    return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1])).float()
 
 
 class AuxiliaryHeads(nn.Module):
@@ -77,8 +79,7 @@ class AuxiliaryHeads(nn.Module):
 
     def word_loss(self, hidden: Tensor, positions: Tensor, words: Tensor) -> Tensor:
         """hidden [N, L, d]; positions, words [N, M] (word IGNORE: no mark) -> mean cross-entropy over the marks."""
-        at = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
-        logits = self.word(self.word_norm(at.float()))
+        logits = self.word(self.word_norm(_tokens_at(hidden, positions)))
         return F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=IGNORE)
 
     def where_loss(self, tapped: Mapping[int, Tensor], batch: Batch) -> Tensor:
@@ -107,8 +108,7 @@ class AuxiliaryHeads(nn.Module):
 
     def pointer_loss(self, hidden: Tensor, ends: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
         """hidden [N, L, d], ends [N, 4] last token of each option, gold [N] -> loss, accuracy."""
-        at = hidden.gather(1, ends[..., None].expand(-1, -1, hidden.shape[-1]))
-        scores = self.pointer(self.pointer_norm(at.float()))[..., 0] * hidden.shape[-1] ** 0.5
+        scores = self.pointer(self.pointer_norm(_tokens_at(hidden, ends)))[..., 0] * hidden.shape[-1] ** 0.5
         return F.cross_entropy(scores, gold), (scores.argmax(-1) == gold).float().mean()
 
 
