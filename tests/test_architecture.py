@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("interventions",),
     ("vlm",),
     ("localize", "pipeline", "harness", "serving", "zoo"),
+    ("study", "compare"),
     ("leaderboard", "doctor", "bench_cli"),
     ("cli",),
 )
@@ -34,7 +35,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sae_lens": ("sae",),
     "datasets": ("harness", "synth.export"),
     "transformers": ("vlm", "zoo", "harness", "pipeline", "serving"),
-    "torch": ("sae", "interventions", "vlm", "localize", "pipeline", "harness", "serving", "zoo", "seeding"),
+    "torch": ("sae", "interventions", "vlm", "localize", "pipeline", "harness", "serving", "zoo", "study", "seeding"),
 }
 """Third-party package -> the parts (or single modules) that may import it."""
 
