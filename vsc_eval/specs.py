@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from vsc_eval.errors import SpecError
 
@@ -58,6 +66,18 @@ class EditSpec(Spec):
     """Whether generated tokens are edited too (False: prefill only)."""
     norm_match: NormMatch | None = None
     """Only for unions of two or more sets."""
+    random_directions: int | None = Field(default=None, ge=0)
+    """The control "random directions of matched norm": a seed. Every W_dec[i] above gives way to a random direction of
+    the same length, and the delta is rescaled at each token to the norm that it would have without this."""
+
+    @model_serializer(mode="wrap")
+    def _as_before_the_control(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An edit without random directions keeps the dump and the hashes it had before there were any: answers stored
+        under those stay valid."""
+        fields: dict[str, Any] = handler(self)
+        if self.random_directions is None:
+            fields.pop("random_directions", None)
+        return fields
 
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
@@ -273,17 +293,20 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
         return {"decode": False}
     if key == "norm" and value in ("mean", "max"):
         return {"norm_match": {"reference": value}}
+    if key == "random" and value.isascii() and value.isdigit():
+        return {"random_directions": int(value)}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean or norm=max.",
+        mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
+        "(a whole number).",
     )
 
 
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
-    """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:prefill]`.
+    """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
-    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; what is left out comes from `default_edit`, whose norm matching
-    applies to unions only. The expression is the condition's name. Raises SpecError.
+    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; SEED a whole number >= 0; what is left out comes from
+    `default_edit`, whose norm matching applies to unions only. The expression is the condition's name. Raises SpecError.
     """
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:

@@ -21,6 +21,7 @@ EDITS = {
     "clamp_last": (("low",), EditSpec(kind="clamp", value=1.5, positions="last")),
     "prefill_only": (("mid",), EditSpec(value=4.0, positions="all", decode=False)),
     "matched_union": (("low", "high"), EditSpec(value=2.5, positions="all", norm_match=NormMatch(reference="max"))),
+    "random_union": (("low", "high"), EditSpec(value=2.5, positions="all", random_directions=3)),
 }
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vsc_eval.errors import SpecError
+from vsc_eval.interventions.directions import random_directions, rescaled
 from vsc_eval.interventions.suite import check_indices
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE, SparseCodes
@@ -23,7 +24,7 @@ from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, known_names
 
 BASELINE_HASH = "baseline"
 
-# Below this share of the single deltas' summed norm a union's delta is float32 rounding, whose direction means nothing.
+# A sum whose norm is below this share of its terms' summed norms is float32 rounding.
 _CANCELLED = 1e-6
 
 
@@ -43,6 +44,8 @@ class CompiledCondition:
     """Int64 [F]: place of a feature in `union`, S for features outside."""
     member_masks: tuple[Tensor, ...]
     """Bool [S] of each set: which columns of `union` are its own."""
+    directions: Tensor | None
+    """Float32 [S, d] unit vectors in the place of the decoder rows' directions; None: the SAE's own."""
     content_hash: str
     """Equal exactly when edit, indices, SAE and layer are: names and the order of the sets do not matter."""
 
@@ -58,6 +61,7 @@ class CompiledCondition:
             union=self.union.to(device),
             slots=self.slots.to(device),
             member_masks=tuple(m.to(device) for m in self.member_masks),
+            directions=None if self.directions is None else self.directions.to(device),
         )
 
 
@@ -94,6 +98,7 @@ def compile_condition(
     union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
     slots = torch.full((sae.cfg.d_sae,), len(union), dtype=torch.int64)
     slots[union] = torch.arange(len(union))
+    seed = spec.edit.random_directions if spec.edit else None
     return CompiledCondition(
         name=spec.name,
         spec=spec,
@@ -102,6 +107,7 @@ def compile_condition(
         union=union,
         slots=slots,
         member_masks=tuple(torch.isin(union, m) for m in members),
+        directions=None if seed is None else random_directions(seed, union, sae.cfg.d_in),
         content_hash=_content_hash(spec.edit, tuple(members), union, sae, layer) if spec.edit else BASELINE_HASH,
     )
 
@@ -132,10 +138,14 @@ def _norm_matched(
         [(coefficients[:, mask] @ rows[mask]).norm(dim=-1) for mask in condition.member_masks]
     )  # [n_sets, N]
     target = singles.mean(0) if reference == "mean" else singles.amax(0)
-    norm = delta.norm(dim=-1)
-    alive = norm > _CANCELLED * singles.sum(0)
-    factor = torch.where(alive, target / torch.where(alive, norm, 1.0), 0.0)
-    return delta * factor[:, None]
+    return rescaled(delta, target, _CANCELLED * singles.sum(0))
+
+
+def _turned(delta: Tensor, coefficients: Tensor, rows: Tensor, directions: Tensor) -> Tensor:
+    """The same edit along random directions [S, d]: of delta's [N, d] norm at every token, zero where delta is."""
+    lengths = rows.norm(dim=-1)
+    terms = coefficients * lengths
+    return rescaled(terms @ directions, delta.norm(dim=-1), _CANCELLED * terms.abs().sum(-1))
 
 
 @torch.no_grad()
@@ -164,6 +174,8 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
         delta = coefficients @ rows
         if edit.norm_match is not None:
             delta = _norm_matched(delta, coefficients, rows, condition, edit.norm_match.reference)
+        if condition.directions is not None:
+            delta = _turned(delta, coefficients, rows, condition.directions)
     return delta.view(h.shape).to(h.dtype)
 
 
