@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("resources", "files", "seeding"),
     ("specs", "records", "extract"),
-    ("synth", "stats", "sae", "store"),
+    ("synth", "stats", "sae", "store", "taskfile"),
     ("interventions",),
     ("vlm",),
     ("localize", "pipeline", "harness", "serving", "zoo"),

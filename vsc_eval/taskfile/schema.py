@@ -1,0 +1,240 @@
+"""What a task file may say. `read.py` reads one and names lines in its errors; `rows.py` applies it to a row."""
+
+from __future__ import annotations
+
+import json
+import string
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from vsc_eval.specs import Spec
+
+SCHEMA_VERSION = 1
+
+Kind = Literal["multiple_choice", "yes_no", "number", "short_text"]
+AnswerFormat = Literal["letter", "paren_letter", "index", "index1", "text"]
+SourceFormat = Literal["auto", "hub", "parquet", "jsonl", "csv", "imagefolder", "arrow", "saved"]
+Scalar = bool | int | float | str
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Column = Annotated[str, StringConstraints(min_length=1)]
+
+INLINE = "inline"
+"""`fields.choices` of a question that holds its own options."""
+
+SUFFIXES = ("choice", "paired", "choice_paired")
+"""A task's variants have these after its name, so no name may end so."""
+
+PROMPTS: dict[Kind, str] = {
+    "multiple_choice": "{question}\n{options}\nAnswer with the letter of the correct option.",
+    "yes_no": "{question}\nAnswer yes or no.",
+    "number": "{question}\nAnswer with a number.",
+    "short_text": "{question}\nAnswer with a single word or phrase.",
+}
+"""Templates of files that give none."""
+
+INLINE_PROMPT = "{question}\nAnswer with the letter of the correct option."
+"""For questions that hold their own options."""
+
+
+class DatasetSource(Spec):
+    """Where the rows are."""
+
+    path: str = Field(min_length=1)
+    """Hub id (`owner/name`), or a local file or folder; a relative one is looked for beside the task file first."""
+    config: str | None = None
+    """Configuration (subset) of a hub data set."""
+    split: str = Field(default="test", min_length=1)
+    revision: str | None = None
+    """Commit of a hub data set; without one its newest version is taken."""
+    format: SourceFormat = "auto"
+    """`auto`: a local path by what it holds, anything else from the hub. `saved`: of `Dataset.save_to_disk`."""
+    data_files: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Files below `path`, with wildcards; all of them if absent."""
+
+
+class Fields(Spec):
+    """Which column holds what."""
+
+    image: Column
+    question: Column
+    choices: Column | tuple[Column, ...] | None = None
+    """A column with a list (or one written as text), several columns, or `inline`: the question names its options."""
+    answer: Column
+    """A column with one right answer, or a list of accepted ones."""
+    id: Column | None = None
+    """Column that names a row; without it the row's number does."""
+    other_images: tuple[Column, ...] = ()
+    """Picture columns that are meant to be left out; any other one makes the file fail."""
+
+
+class Group(Spec):
+    """Rows that are scored together."""
+
+    by: Column | tuple[Column, ...] | None = None
+    """Rows with equal values here form a group."""
+    every: int | None = Field(default=None, ge=2)
+    """So many consecutive rows form a group."""
+    metric: Literal["all_correct"] = "all_correct"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.by is not None and self.every is not None:
+            raise ValueError("'by' and 'every' are two ways to form groups")
+        return self
+
+    @property
+    def is_declared(self) -> bool:
+        return self.by is not None or self.every is not None
+
+
+class KindBy(Spec):
+    """The kind of each row, where a data set mixes kinds."""
+
+    column: Column
+    values: dict[str, Kind] = Field(min_length=1)
+    """Value in the column -> kind."""
+
+
+class PixelBudget(Spec):
+    """Pictures are resized into this range before any model sees them, so that all backends get the same pixels."""
+
+    min: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1)
+    """Width x height."""
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min}) is larger than max ({self.max})")
+        return self
+
+
+class TaskFile(Spec):
+    """One data set as a task."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    """The task is then `vsc_<name>` in lm-eval."""
+    dataset: DatasetSource
+    kind: Kind
+    kind_by: KindBy | None = None
+    """Overrides `kind` row by row."""
+    without_options: Kind | None = None
+    """Kind of rows of `kind: multiple_choice` that offer no options; without it such a row is an error."""
+    fields: Fields
+    answer_format: AnswerFormat = "letter"
+    """How the answer of a multiple-choice row is written: B, (B), 1 (from 0), 2 (from 1), or the option's text."""
+    prompt: str | dict[Kind, str] | None = None
+    """Text of a question; {question}, {options}, {letters} and any {column} are filled in, {{ and }} are braces."""
+    report_by: tuple[Column, ...] = ()
+    """Columns whose values get a row each in the results."""
+    cluster_by: Column | tuple[Column, ...] = "image"
+    """Rows that are not independent: `image` (the same picture), `group`, `row` (all are), or columns."""
+    group: Group = Group()
+    filters: dict[Column, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    """Column -> the value or values of rows to keep."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first so many rows, less those of incomplete groups."""
+    pixels: PixelBudget = PixelBudget()
+    max_new_tokens: int = Field(default=32, ge=1)
+    score: str | None = None
+    """Official metric of the data set; without one, answers are compared with the extractor's own rule."""
+    hook: str | None = Field(default=None, pattern=r"^[\w./\-]+:[A-Za-z_]\w*$")
+    """`module:function` or `file.py:function` (beside the task file): a row's columns -> the columns to use instead.
+    For the shapes that nothing above describes."""
+    version: int = Field(default=1, ge=1)
+    """Of the task, for lm-eval's result files: raise it when a change makes scores incomparable."""
+    licence: str | None = None
+    citation: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for suffix in SUFFIXES:
+            if self.name.endswith(f"_{suffix}"):
+                raise ValueError(f"name: '{self.name}' ends like a variant's name (_{suffix})")
+        if "multiple_choice" in self.kinds and self.fields.choices is None:
+            raise ValueError("fields.choices: the key is missing; a multiple-choice row needs its options")
+        if "multiple_choice" not in self.kinds:
+            for key, given in (("choices", self.fields.choices is not None), ("without_options", self.without_options)):
+                if given:
+                    where = "fields.choices" if key == "choices" else key
+                    raise ValueError(f"{where}: kind '{self.kind}' has no options")
+            if "answer_format" in self.model_fields_set:
+                raise ValueError(f"answer_format: kind '{self.kind}' has no options; leave it out")
+        if self.without_options == "multiple_choice":
+            raise ValueError("without_options: rows without options cannot be multiple choice")
+        if self.cluster_by == "group" and not self.group.is_declared:
+            raise ValueError("cluster_by: there is no group to cluster by")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts(self) -> Self:
+        templates = {"": self.prompt} if isinstance(self.prompt, str) else dict(self.prompt or {})
+        for kind, template in templates.items():
+            place = f"prompt.{kind}" if kind else "prompt"
+            names = placeholders(template, place)
+            if "question" not in names:
+                raise ValueError(f"{place}: {{question}} is missing")
+            offers = kind == "multiple_choice" or (not kind and set(self.kinds) == {"multiple_choice"})
+            if offers and self.fields.choices != INLINE and "options" not in names:
+                raise ValueError(f"{place}: {{options}} is missing, so that nobody would see them")
+        if isinstance(self.prompt, dict):
+            strangers = sorted(set(self.prompt) - set(self.kinds))
+            if strangers:
+                raise ValueError(f"prompt.{strangers[0]}: no row is of that kind")
+        return self
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """All kinds that rows may have, each once."""
+        found = [self.kind, *((self.kind_by.values.values()) if self.kind_by else ())]
+        return tuple(dict.fromkeys([*found, *((self.without_options,) if self.without_options else ())]))
+
+    @property
+    def has_choice_readout(self) -> bool:
+        """Whether every row can be answered by comparing the likelihood of its options."""
+        return set(self.kinds) <= {"multiple_choice", "yes_no"}
+
+    @property
+    def task_name(self) -> str:
+        """Its name in lm-eval."""
+        return f"vsc_{self.name}"
+
+    def template(self, kind: Kind) -> str:
+        """The prompt template of rows of a kind."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        if self.prompt and kind in self.prompt:
+            return self.prompt[kind]
+        if kind == "multiple_choice" and self.fields.choices == INLINE:
+            return INLINE_PROMPT
+        return PROMPTS[kind]
+
+
+def placeholders(template: str, place: str) -> tuple[str, ...]:
+    """The names in braces of a prompt template. Raises ValueError, naming `place`, for anything but plain names."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}; write {{{{ or }}}} for a brace of the text") from error
+    names = []
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if not name or spec or conversion or not name.replace("_", "a").replace("-", "a").replace(" ", "a").isalnum():
+            raise ValueError(f"{place}: '{{{name}}}' is no column; write {{{{ or }}}} for a brace of the text")
+        names.append(name)
+    return tuple(names)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of task files, for editors that check YAML while it is written."""
+    schema = TaskFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vsc-eval task file", **schema}
+
+
+def to_json_schema() -> str:
+    """The text of tasks/schema.json."""
+    return json.dumps(json_schema(), indent=2) + "\n"
