@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.harness import run as run_module
 from vsc_eval.harness.results import Results
 from vsc_eval.harness.run import run_sweep
+from vsc_eval.harness.run_items import ItemLine, logprobs_of
 from vsc_eval.harness.run_spec import RunSpec
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
@@ -85,7 +87,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_the_folder_holds_everything(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
-    assert names == {"run.yaml", "answers.sqlite", "results.json", "results.md", "lm_eval", ".lock"}
+    assert names == {"run.yaml", "answers.sqlite", "items.jsonl", "results.json", "results.md", "lm_eval", ".lock"}
     folders = {path.name.split("-")[0] for path in (finished / "lm_eval").iterdir()}
     assert folders == {"baseline", "counting", "logic", "counting+logic", "counting_scale=1"}
     for folder in (finished / "lm_eval").iterdir():
@@ -106,6 +108,28 @@ def test_results_are_what_lm_eval_scored(finished: Path) -> None:
         assert row is not None
         assert row.accuracy.value == pytest.approx(theirs["results"][f"vsc_counting_{level}_choice"]["acc,none"])
         assert (row.n, row.n_clusters) == (8, 2)
+
+
+def test_items_are_written_with_what_was_asked_and_answered(finished: Path) -> None:
+    content = (finished / "items.jsonl").read_bytes()
+    lines = [ItemLine.model_validate_json(line) for line in content.splitlines()]
+    stamp = yaml.safe_load((finished / "run.yaml").read_text())["items"]
+    assert stamp == {"schema_version": 1, "n_items": N_ITEMS, "sha256": hashlib.sha256(content).hexdigest()}
+    assert len({line.id for line in lines}) == len(lines) == N_ITEMS
+    assert len({line.asked.image_hash for line in lines}) == N_ITEMS
+    assert len({line.asked.prompt_hash for line in lines}) == len({line.cluster for line in lines}) == N_ITEMS // 4
+    first = lines[0]
+    assert (first.asked.readout, first.asked.max_new_tokens, first.asked.stops) == ("choice", None, ())
+    for line in lines:
+        assert list(line.answers) == list(line.option_logprobs) == ["baseline", *CONDITIONS]
+        for condition, answer in line.answers.items():
+            logprobs = logprobs_of(line, condition)
+            assert logprobs is not None
+            assert line.asked.options[logprobs.index(max(logprobs))] == answer
+    results = Results.model_validate_json((finished / "results.json").read_text())
+    row = results.find("logic", "all")
+    assert row is not None
+    assert row.accuracy.value == sum(line.answers["logic"] == line.gold for line in lines) / N_ITEMS
 
 
 def test_edits_show_and_a_null_edit_does_not(finished: Path) -> None:
@@ -186,7 +210,7 @@ def test_kill_9_and_again_gives_the_same_and_computes_the_rest_only(
     assert 0 < stored < N_READINGS
     run_sweep(spec, out, console=QUIET)
     assert sum(work) == N_READINGS - stored
-    for name in ("results.json", "results.md"):
+    for name in ("items.jsonl", "results.json", "results.md"):
         assert (out / name).read_bytes() == (finished / name).read_bytes()
 
 
@@ -231,7 +255,8 @@ def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
     lost = 8 * 5 if moment == "store" else 0  # the chunk that was computed and not yet committed
     assert sum(work) == N_READINGS + lost
     assert sum(work[:]) - first == N_READINGS - (first - lost)
-    assert (out / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+    for name in ("items.jsonl", "results.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
 
 
 def test_another_spec_is_refused_and_named(spec: RunSpec, finished: Path) -> None:
@@ -268,9 +293,13 @@ def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path
     assert row.mean_kl_options > 0
     assert row.mean_margin_change is not None
     assert row.invalid_rate > 0  # an untrained model names no option
+    item = ItemLine.model_validate_json((tmp_path / "run" / "items.jsonl").read_text().splitlines()[0])
+    assert (item.asked.readout, item.asked.max_new_tokens) == ("generate", 2)
     (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
     first = json.loads(file.read_text().splitlines()[0])
-    assert first["arguments"]["gen_args_0"]["arg_1"]["max_gen_toks"] == 2
+    arguments = first["arguments"]["gen_args_0"]["arg_1"]
+    assert arguments["max_gen_toks"] == 2
+    assert list(item.asked.stops) == [stop for stop in arguments["until"] if stop]
 
 
 def test_the_baseline_alone_needs_no_suite(tiny_folder: Path, tmp_path: Path) -> None:

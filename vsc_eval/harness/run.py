@@ -21,6 +21,7 @@ from vsc_eval.harness.results import Results, interaction_rows, result_rows
 from vsc_eval.harness.run_answers import AnswerTable
 from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.harness.run_folder import RunFolder, open_run_folder
+from vsc_eval.harness.run_items import Asked, item_lines, write_items
 from vsc_eval.harness.run_machine import machine_words, package_versions
 from vsc_eval.harness.run_progress import progress_shown
 from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
@@ -78,7 +79,9 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
             session.store = store
             if len(store):
                 console.print(f"{len(store)} answers are stored already.", highlight=False)
-            table = _ask(plan, session, folder, console)
+            table, how = _ask(plan, session, folder, console)
+            folder.document["items"] = write_items(folder.path, item_lines(table, how))
+            folder.save()
             results = _results(plan, vlm, table)
             folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
             folder.write_text("results.md", markdown(results))
@@ -88,7 +91,7 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
 def show(results: Results, out: Path, console: Console) -> None:
     """Print the tables and where the files are."""
     print_tables(results, console)
-    written = f"Written to {out}: results.md, results.json, run.yaml, lm_eval/, answers.sqlite"
+    written = f"Written to {out}: results.md, results.json, items.jsonl, run.yaml, lm_eval/, answers.sqlite"
     console.print(written, highlight=False, markup=False)
 
 
@@ -151,11 +154,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> AnswerTable:
-    """Let lm-eval ask and score every condition."""
+def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> tuple[AnswerTable, tuple[Asked, ...]]:
+    """Let lm-eval ask and score every condition; the answers, and how each item was asked."""
     keys = list(plan.tasks.items)
     answers: dict[str, tuple[str, ...]] = {}
     readings: dict[str, dict[DocKey, Reading]] = {}
+    how: dict[DocKey, Asked] = {}
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
     asking, scoring = stages
     with progress_shown(console, stages) as advance, one_environment_report():
@@ -165,13 +169,14 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> A
             parsed = evaluate_condition(model, plan.tasks, plan.spec, folder.harness_folder(condition.name))
             answers[condition.name] = tuple(parsed[key] for key in keys)
             if not readings:
-                readings = model.readings()
+                readings, how = model.readings(), model.how_asked()
             advance(scoring, n_scored, len(plan.conditions))
-    return AnswerTable(
+    table = AnswerTable(
         items=tuple(plan.tasks.items.values()),
         answers=answers,
         readings={name: tuple(readings[name][key] for key in keys) for name in answers},
     )
+    return table, tuple(how[key] for key in keys)
 
 
 def _still_to_compute(plan: Plan, session: Session) -> int:

@@ -14,6 +14,8 @@ from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
 from vsc_eval.errors import BackendError
+from vsc_eval.harness.requests import gen_settings
+from vsc_eval.harness.run_items import Asked, asked
 from vsc_eval.harness.run_spec import RunSpec
 from vsc_eval.harness.run_tasks import DocKey, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.harness.session import Session
@@ -29,14 +31,32 @@ class SweepLM(SessionLM):
     def __init__(self, session: Session, condition: str) -> None:
         super().__init__(session, condition)
         self.asked: dict[GenSettings, dict[DocKey, Prompt]] = {}
+        self.stops: dict[DocKey, tuple[str, ...]] = {}
 
     def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
         for request, prompt in asked:
             self.asked.setdefault(settings, {})[_key(request)] = prompt
+            if settings.readout == "generate":
+                self.stops[_key(request)] = gen_settings(request.task_name, request.args[1])[1]
             # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
             if len(request.args) > 2 and request.args[2].get("visual"):
                 visual = [f"pixels:{prompt.image_hash}"]
                 request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
+
+    def how_asked(self) -> dict[DocKey, Asked]:
+        """Document -> how it was asked, for items.jsonl."""
+        return {
+            key: asked(
+                prompt.text,
+                prompt.image_hash,
+                prompt.options,
+                settings.readout,
+                settings.new_tokens,
+                self.stops.get(key, ()),
+            )
+            for settings, prompts in self.asked.items()
+            for key, prompt in prompts.items()
+        }
 
     def readings(self) -> dict[str, dict[DocKey, Reading]]:
         """Condition -> document -> its reading, for all conditions of the session; all are in the store by now."""
