@@ -306,7 +306,9 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
     EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; SEED a whole number >= 0; what is left out comes from
-    `default_edit`, whose norm matching applies to unions only. The expression is the condition's name. Raises SpecError.
+    `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
+
+    Raises SpecError.
     """
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:

@@ -350,8 +350,8 @@ def test_a_replay_that_raises_is_a_reason_not_a_crash(
 def test_bench_compares_the_same_readings(vlm: LoadedVLM, sae: SAE, prompts: list[Prompt]) -> None:
     edits = [condition(name, sae, LAYER) for name in EDITS]
     result = bench_engine(vlm, sae, edits, prompts, repeats=2, batch_size=4)
-    assert (result.n_conditions, result.n_prompts, result.layer, result.n_layers) == (7, 8, LAYER, 4)
-    assert result.n_same_answers == result.n_answers == 56
+    assert (result.n_conditions, result.n_prompts, result.layer, result.n_layers) == (8, 8, LAYER, 4)
+    assert result.n_same_answers == result.n_answers == 64
     assert result.max_logprob_difference is not None
     assert result.max_logprob_difference < 1e-5
     assert len(result.ratios) == 2
