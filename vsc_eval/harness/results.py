@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.run_answers import AnswerTable, Mask
+from vsc_eval.harness.run_answers import AnswerTable, Mask, Strings
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
@@ -128,7 +128,8 @@ def result_rows(table: AnswerTable, model: str, targets: Targets, seed: int) -> 
     """All rows. `targets` also gives the order of the conditions, the baseline among them."""
     rows = []
     for condition, tasks in targets.items():
-        for scope, task, level, mask in [*_groups(table), *_target_groups(table, tasks)]:
+        groups = item_groups(table.column("task"), table.column("level"))
+        for scope, task, level, mask in [*groups, *_target_groups(table, tasks)]:
             rows.append(_row(table, model, condition, scope, task, level, mask, seed))
     return tuple(rows)
 
@@ -136,8 +137,8 @@ def result_rows(table: AnswerTable, model: str, targets: Targets, seed: int) -> 
 Group = tuple[Scope, str | None, str | None, Mask]
 
 
-def _groups(table: AnswerTable) -> Iterator[Group]:
-    tasks, levels = table.column("task"), table.column("level")
+def item_groups(tasks: Strings, levels: Strings) -> Iterator[Group]:
+    """Every cell, task and level, then all. `tasks` and `levels` [items], "" where an item has no level."""
     task_names, level_names = _in_order(tasks.tolist(), TASKS), _in_order(levels.tolist(), LEVELS)
     for task in task_names:
         for level in level_names:

@@ -202,29 +202,36 @@ def all_tables(results: Results) -> list[TextTable]:
 def print_tables(results: Results, console: Console) -> None:
     """Draw all tables in the terminal."""
     for text in all_tables(results):
-        table = Table(
-            title=escape(text.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-        )
-        for i, column in enumerate(text.columns):
-            table.add_column(column, justify="right" if i else "left", overflow="fold")
-        for row in text.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
-        for note in text.notes:
-            console.print(note, style="dim", markup=False, highlight=False)
-        console.print()
+        draw(text, console)
+
+
+def draw(text: TextTable, console: Console) -> None:
+    """Draw one table in the terminal, its notes below it."""
+    table = Table(
+        title=escape(text.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for i, column in enumerate(text.columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    for row in text.rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for note in text.notes:
+        console.print(note, style="dim", markup=False, highlight=False)
+    console.print()
 
 
 def markdown(results: Results) -> str:
     """results.md."""
-    parts = [f"# {results.model}\n"]
-    for text in all_tables(results):
-        head = " | ".join(text.columns)
-        rule = " | ".join(["---"] + ["---:"] * (len(text.columns) - 1))
-        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in text.rows)
-        parts.append(f"## {text.title}\n\n| {head} |\n| {rule} |\n{body}\n")
-        parts += [note.replace("|", "\\|") + "\n" for note in text.notes]
-    return "\n".join(parts)
+    return "\n".join([f"# {results.model}\n", *(markdown_table(text) for text in all_tables(results))])
+
+
+def markdown_table(text: TextTable) -> str:
+    """One table under its title, its notes below it."""
+    head = " | ".join(text.columns)
+    rule = " | ".join(["---"] + ["---:"] * (len(text.columns) - 1))
+    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in text.rows)
+    notes = [note.replace("|", "\\|") + "\n" for note in text.notes]
+    return "\n".join([f"## {text.title}\n\n| {head} |\n| {rule} |\n{body}\n", *notes])
 
 
 def percent(share: float | None) -> str:
