@@ -1,4 +1,7 @@
-"""A run's folder: one run's settings, answers and results; opened again, it goes on with the same run or refuses."""
+"""A run's folder: one run's settings, answers and results; opened again, it goes on with the same run or refuses.
+
+A study keeps its settings in the same way, under another file name.
+"""
 
 from __future__ import annotations
 
@@ -26,30 +29,32 @@ class RunFolder:
 
     path: Path
     document: dict[str, Any] = field(default_factory=dict)
-    """What run.yaml holds."""
+    """What `<kind>.yaml` holds."""
+    kind: str = "run"
 
     @property
     def store_path(self) -> Path:
         return self.path / "answers.sqlite"
 
     def agree(self, section: str, values: dict[str, Any]) -> None:
-        """Write `values` as that section of run.yaml, or raise SpecError if it holds other values already."""
+        """Write `values` as that section of the document, or raise SpecError if it holds other values already."""
         self.check(section, values)
         self.document[section] = values
         self.save()
 
     def check(self, section: str, values: dict[str, Any]) -> None:
-        """Raise SpecError, naming the keys, if run.yaml holds other values in that section."""
+        """Raise SpecError, naming the keys, if the document holds other values in that section."""
         stored = self.document.get(section)
         if stored is not None and stored != values:
             raise SpecError(
-                f"{self.path} holds a run of another spec; these differ:\n" + _differences(section, stored, values),
-                mend="Choose another folder with --out, or give the settings of that run.",
+                f"{self.path} holds a {self.kind} of another spec; these differ:\n"
+                + _differences(section, stored, values),
+                mend=f"Choose another folder with --out, or give the settings of that {self.kind}.",
             )
 
     def save(self) -> None:
-        """Write run.yaml. Raises BackendError if that fails."""
-        self.write_text("run.yaml", yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True))
+        """Write the document. Raises BackendError if that fails."""
+        self.write_text(f"{self.kind}.yaml", yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
@@ -75,13 +80,13 @@ def folder_name(condition: str) -> str:
 
 
 @contextmanager
-def open_run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
+def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") -> Iterator[RunFolder]:
     """Open `path` for the run of `settings`, make it if absent, and hold its lock until the block ends.
 
-    run.yaml is written by the first `agree` or `save`; a folder that was made here and did not get that far is removed,
-    so that a run which failed on a wrong model name does not refuse the right one.
+    `<kind>.yaml` is written by the first `agree` or `save`; a folder that was made here and did not get that far is
+    removed, so that a run which failed on a wrong model name does not refuse the right one.
 
-    Raises SpecError if it holds another run or other files, DataError for a damaged run.yaml, BackendError if it cannot
+    Raises SpecError if it holds another run or other files, DataError for a damaged document, BackendError if it cannot
     be written or another process uses it.
     """
     is_new = not path.exists()
@@ -97,24 +102,24 @@ def open_run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]
             raise BackendError(
                 f"Another process is running in {path}.", mend="Wait for it to end, or choose another --out."
             ) from error
-        folder = RunFolder(path, _read(path))
+        folder = RunFolder(path, _read(path, kind), kind)
         folder.check("settings", settings)
         folder.document["settings"] = settings
         try:
             yield folder
         finally:
-            if is_new and not (path / "run.yaml").exists():
+            if is_new and not (path / f"{kind}.yaml").exists():
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    file = path / "run.yaml"
+def _read(path: Path, kind: str) -> dict[str, Any]:
+    file = path / f"{kind}.yaml"
     if not file.exists():
         # A killed run may leave the lock and a partial file; anything else is not ours.
         foreign = [entry.name for entry in path.iterdir() if entry.name not in _OURS and ".partial" not in entry.name]
         if foreign:
             raise SpecError(
-                f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no run.",
+                f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no {kind}.",
                 mend="Choose a new or empty folder with --out.",
             )
         return {}
