@@ -14,18 +14,20 @@ import numpy.typing as npt
 from vsc_eval.stats.estimate import Estimate
 
 Floats = npt.NDArray[np.float64]
+Clusters = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.intp]
+"""The cluster of each item, by name or number."""
 
 DRAWS = 2000
 LEVEL = 0.95
 _WEIGHTS_AT_ONCE = 4_000_000  # bounds the weight matrix at 32 MB for data sets with many clusters
 
 
-def cluster_sums(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.str_]) -> tuple[Floats, Floats]:
+def cluster_sums(values: npt.ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
     """Sums per cluster. `values` [..., items] and `clusters` [items] give sums [..., clusters] and sizes [clusters]."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape[-1] != len(clusters):
         raise ValueError(f"{array.shape[-1]} values but {len(clusters)} cluster names")
-    _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
     n_clusters = int(index.max()) + 1 if len(index) else 0
     rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array[None]
     sums = np.array([np.bincount(index, weights=row, minlength=n_clusters) for row in rows], dtype=np.float64)
@@ -49,9 +51,50 @@ def bootstrap_means(sums: Floats, sizes: Floats, rng: np.random.Generator, draws
     return np.concatenate(parts)
 
 
+def bootstrap_many(
+    values: npt.ArrayLike,
+    clusters: Clusters,
+    rng: np.random.Generator,
+    *,
+    statistic: Callable[[Floats], Floats] | None = None,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+    cluster_name: str = "orbit",
+) -> tuple[Estimate, ...]:
+    """Means of each row of `values` [k, items] with percentile intervals, all rows resampled with the same weights.
+
+    `statistic` takes means [..., k] and returns the [..., m] figures wanted instead. An interval is undefined for fewer
+    than two clusters, and where every draw gives one and the same figure (then the resampling says nothing about the
+    uncertainty).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"expected values [k, items] but got shape {array.shape}")
+    of_means = statistic or _same
+    n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
+    if n_items == 0:
+        n_figures = of_means(np.zeros(len(array))).shape[-1]
+        return (Estimate(None, None, None, 0, 0, method, "no items"),) * n_figures
+    sums, sizes = cluster_sums(array, clusters)
+    n_clusters, found = len(sizes), of_means(sums.sum(axis=1) / sizes.sum())
+    if n_clusters < 2:
+        reason = f"only one {cluster_name}"
+        return tuple(Estimate(float(v), None, None, n_items, n_clusters, method, reason) for v in found)
+    drawn = np.ascontiguousarray(of_means(bootstrap_means(sums, sizes, rng, draws)).T)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    constant = np.ptp(drawn, axis=1) <= 1e-12
+    reason = f"every {cluster_name} gives the same value"
+    return tuple(
+        Estimate(float(v), None, None, n_items, n_clusters, method, reason)
+        if same
+        else Estimate(float(v), float(lo), float(hi), n_items, n_clusters, method)
+        for v, lo, hi, same in zip(found, low, high, constant, strict=True)
+    )
+
+
 def cluster_bootstrap(
     values: npt.ArrayLike,
-    clusters: Sequence[str] | npt.NDArray[np.str_],
+    clusters: Clusters,
     rng: np.random.Generator,
     *,
     statistic: Callable[[Floats], Floats] | None = None,
@@ -59,39 +102,34 @@ def cluster_bootstrap(
     level: float = LEVEL,
     cluster_name: str = "orbit",
 ) -> Estimate:
-    """Mean of `values` [items] with a percentile interval; or, for `values` [k, items], `statistic` of the k means.
-
-    `statistic` takes means [..., k] and returns [...]. The interval is undefined for fewer than two clusters, and where
-    every draw gives one and the same figure (then the resampling says nothing about the uncertainty).
-    """
+    """One figure of `bootstrap_many`: the mean of `values` [items]; or, for `values` [k, items], `statistic` of the k
+    means, which takes means [..., k] and returns [...]."""
     array = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if statistic is None and len(array) != 1:
         raise ValueError("several rows of values need a `statistic`")
-    of_means = statistic or _only
-    n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
-    if n_items == 0:
-        return Estimate(None, None, None, 0, 0, method, "no items")
-    sums, sizes = cluster_sums(array, clusters)
-    value = float(of_means(sums.sum(axis=1) / sizes.sum()))
-    if len(sizes) < 2:
-        return Estimate(value, None, None, n_items, len(sizes), method, f"only one {cluster_name}")
-    drawn = of_means(bootstrap_means(sums, sizes, rng, draws))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    if np.ptp(drawn) <= 1e-12:
-        return Estimate(value, None, None, n_items, len(sizes), method, f"every {cluster_name} gives the same value")
-    return Estimate(value, float(low), float(high), n_items, len(sizes), method)
+
+    def one(means: Floats) -> Floats:
+        return means if statistic is None else np.asarray(statistic(means))[..., None]
+
+    return bootstrap_many(array, clusters, rng, statistic=one, draws=draws, level=level, cluster_name=cluster_name)[0]
 
 
-def cluster_standard_error(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.str_]) -> float | None:
-    """Cluster-robust standard error of the mean of `values` [items], linearised; None for fewer than two clusters."""
+def cluster_standard_errors(values: npt.ArrayLike, clusters: Clusters) -> Floats | None:
+    """Cluster-robust standard errors [k] of the means of `values` [k, items], linearised; None for fewer than two
+    clusters."""
     sums, sizes = cluster_sums(np.asarray(values, dtype=np.float64), clusters)
     n_clusters = len(sizes)
     if n_clusters < 2:
         return None
-    residuals = sums - sizes * (sums.sum() / sizes.sum())
-    variance = n_clusters / (n_clusters - 1) * float(np.sum(residuals**2)) / float(sizes.sum()) ** 2
-    return float(np.sqrt(variance))
+    residuals = sums - sizes * (sums.sum(axis=-1, keepdims=True) / sizes.sum())
+    return np.asarray(np.sqrt(n_clusters / (n_clusters - 1) * np.sum(residuals**2, axis=-1)) / sizes.sum())
 
 
-def _only(means: Floats) -> Floats:
-    return means[..., 0]
+def cluster_standard_error(values: npt.ArrayLike, clusters: Clusters) -> float | None:
+    """The same of one mean: `values` [items]."""
+    errors = cluster_standard_errors(np.asarray(values, dtype=np.float64)[None], clusters)
+    return None if errors is None else float(errors[0])
+
+
+def _same(means: Floats) -> Floats:
+    return means
