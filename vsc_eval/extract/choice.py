@@ -1,7 +1,6 @@
-"""The one reader of generated answers: text -> option letter or `invalid`.
+"""The reader of multiple-choice answers: text -> option letter or `invalid`.
 
-Every table, metric and statistic compares what this module read, so it must neither guess nor depend on the model. It
-knows the item's letters and option texts, and looks for evidence in this order, taking the first kind that is there:
+It knows the item's letters and option texts, and looks for evidence in this order, taking the first kind that is there:
 
 1. declarations ("the answer is (B)", "\\boxed{B}", "I choose red", "B is correct", a line that is nothing but an
    option): the last one wins, so that reasoning may name other options on the way;
@@ -9,18 +8,31 @@ knows the item's letters and option texts, and looks for evidence in this order,
 3. mentions: if exactly one option is named, without negation or refusal, that one;
 4. a weak declaration that closes the text ("... so it's B.").
 
-Two options at once ("B or C"), a letter that contradicts the option text beside it, and refusals are `invalid`.
+Two options at once ("B or C"), a letter that contradicts the option text beside it, a text that two options share, and
+refusals are `invalid`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-INVALID = "invalid"
+from vsc_eval.extract.text import (
+    AHEAD,
+    BEHIND,
+    CHOOSE,
+    INVALID,
+    NEGATED_AFTER,
+    NEGATED_BEFORE,
+    REFUSAL,
+    SENTENCE_END,
+    STRONG_NOUN,
+    VERB,
+    negated,
+    normalise,
+)
 
 _NUMBER_WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -28,33 +40,14 @@ _NUMBER_WORDS = (
 )
 # "A because" is the letter, "A circle" the article; "I is" is the letter, "I see" the pronoun.
 _AFTER_A_LETTER = r"(?:because|since|as|is|was|are|and|or|but|due|given|would|must|should|matches|fits|here)\b"
-_NEGATED_BEFORE = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot be|except|excluding|rather than|instead of)|n't(?: be)?)"
-    r"(?:\s+(?:option|choice|letter|statement|answer|the|an?|in|at|to))*\W*$",
-    re.I,
-)
-_NEGATED_AFTER = re.compile(
-    r"\W*\s*(?:\w+\s+)?(?:is|are|was|seems|looks|can|could|does|do|must)\s*(?:n't|not)\b"
-    r"|\W*\s*(?:\w+\s+)?(?:is|are|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|out|excluded|eliminated|impossible)\b",
-    re.I,
-)
-_REFUSAL = re.compile(
-    r"\b(?:can(?:'t|not| not) (?:tell|say|determine|decide|answer|see|be)|unable to|not sure|unsure|unclear|uncertain"
-    r"|impossible to|don't know|do not know|no idea|unknown|none of)\b",
-    re.I,
-)
+_WORD_GOES_ON = re.compile(rf" +(?!{_AFTER_A_LETTER})[A-Za-z0-9]")
 _FILLER = re.compile(
     r"\s*(?:the|an?|option|choice|letter|statement|answer|correct|one|number|that|there|are|is|be|,|:|=|-+>?|>|–|—|→)?\s*",
     re.I,
 )
-_VERB = r"(?:is|are|was|be|seems|appears|equals|:|=|->|=>|→|—|–|-)"
-_STRONG_NOUN = re.compile(r"\b(?:answer|solution)s?\b", re.I)
 _WEAK_NOUN = re.compile(
     r"\b(?:correct|right|best|final|true|matching|my)\s+(?:option|choice|letter|selection|response|statement|one)\b",
     re.I,
-)
-_CHOOSE = re.compile(
-    r"\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)? (?:with|for)|guess|vote for|opt for|conclude)\b", re.I
 )
 _IS_CORRECT = re.compile(
     r"\s*(?:is|are|seems|looks|must be|would be|has to be)\s+"
@@ -71,12 +64,13 @@ _LINE_LEAD = re.compile(r"\s*(?:(?:option|choice|letter)\s+)?", re.I)
 _ARTICLE = re.compile(r"(?:(?:the|an?)\s+)?", re.I)
 _LABEL_GAP = re.compile(r"\s*[).:\]\-–—,(]*\s*(?:the option\s+)?")
 _NAMING = re.compile(r"\b(?:option|choice|letter|answer|statement)\W*$", re.I)
-_JOIN_FILLER = re.compile(r"(?:(?:the|option|choice|letter|statement)\s+)*", re.I)
+_JOIN_FILLER = re.compile(r"(?:(?:the|option|choice|letter|statement)\s+){0,4}", re.I)
 _JOIN = re.compile(
     r"\s*(?:,?\s*\b(?:or|and/or|and)\b|/|&|\||,)\s*(?:else\s+|also\s+|maybe\s+|perhaps\s+|possibly\s+)?", re.I
 )
 _CLOSING_CHARACTERS = 200
-_SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)|\n")
+_MOST_FILLERS = 16
+_MOST_JOINS = 16
 _HEAD_GOES_ON = re.compile(r"\s*(?:is|are|was|looks|seems|might|may|could|can|would|or|and|but|,\s*(?:or|and))\b", re.I)
 
 
@@ -87,20 +81,8 @@ class _Reference:
     letter: str | None
     start: int
     end: int
-
-
-def normalise(text: str) -> str:
-    """One spelling for what models vary: unicode forms, markdown, LaTeX, quotes, reasoning and answer tags."""
-    text = unicodedata.normalize("NFKC", text)
-    if "</think>" in text:
-        text = text.rsplit("</think>", 1)[1]
-    text = re.sub(r"<answer>\s*(.*?)\s*(?:</answer>|$)", r"\nanswer: \1\n", text, flags=re.I | re.S)
-    text = re.sub(r"\\boxed\{(?:\\text\{)?([^{}]*)\}?\}", r" answer: \1 ", text)
-    text = re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"<\|[^|>]*\|>|</?[a-z]+/?>", " ", text)
-    text = re.sub(r"[*_`$#\\“”\"]", " ", text.replace("’", "'").replace("‘", "'"))
-    text = re.sub(r"(?<!\w)'([^'\n]{1,80})'(?!\w)", r"\1", text)
-    return re.sub(r"[ \t\r\f\v]+", " ", text).strip()
+    sharing: tuple[str, ...] = ()
+    """For the text of an option: the letters of all options with that text."""
 
 
 def _strip_article(text: str) -> str:
@@ -114,24 +96,26 @@ class _Reader:
         self.letters = letters
         upper = "".join(re.escape(x) for x in letters)
         self.letter_class = upper + upper.lower()
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, tuple[str, ...]] = {}
         for letter, option in zip(letters, options, strict=True):
             for spelling in self._spellings(option):
-                self.texts.setdefault(spelling, letter)
+                self.texts[spelling] = (*self.texts.get(spelling, ()), letter)
         # Longest first: "dark red" must not be read as "red".
         alternatives = "|".join(self._pattern(s) for s in sorted(self.texts, key=len, reverse=True))
-        self.text_regex = re.compile(rf"(?<![\w'.-])(?:{alternatives})(?![\w'-]|\.\d)", re.I) if alternatives else None
+        self.text_regex = (
+            re.compile(rf"(?<![\w'.-])(?<!\d,)(?:{alternatives})(?![\w'-]|[.,]\d)", re.I) if alternatives else None
+        )
         self.letter_regex = re.compile(
             rf"(?<![\w'])(?P<open>[(\[{{]\s*)?(?P<letter>[{self.letter_class}])(?P<close>\s*[)\]}}])?(?![\w'])"
         )
 
     @staticmethod
     def _spellings(option: str) -> Iterator[str]:
-        bare = _strip_article(normalise(option)).casefold()
+        bare = _strip_article(normalise(option)).lower()
         if not bare:
             return
         yield bare
-        if bare.isdigit() and int(bare) < len(_NUMBER_WORDS):
+        if bare.isdecimal() and int(bare) < len(_NUMBER_WORDS):
             yield _NUMBER_WORDS[int(bare)]
 
     @staticmethod
@@ -145,10 +129,10 @@ class _Reader:
         """
         if match["open"] or match["close"]:
             return False
-        letter, rest = match["letter"], text[match.end() :]
+        letter = match["letter"]
         if letter.islower() and not named:
             return True
-        return letter in "aAI" and re.match(rf"[ ]+(?!{_AFTER_A_LETTER})[A-Za-z0-9]", rest) is not None
+        return letter in "aAI" and _WORD_GOES_ON.match(text, match.end()) is not None
 
     def letter_at(self, text: str, position: int, *, named: bool) -> _Reference | None:
         match = self.letter_regex.match(text, position)
@@ -163,11 +147,17 @@ class _Reader:
         for place in (position, article.end() if article else position):
             match = self.text_regex.match(text, place)
             if match:
-                return _Reference(self._letter_of(match.group()), position, match.end())
+                return self._by_text(match, position)
         return None
 
-    def _letter_of(self, matched: str) -> str:
-        return self.texts[" ".join(matched.casefold().split())]
+    def _by_text(self, match: re.Match[str], start: int) -> _Reference:
+        spelling = " ".join(match.group().lower().split())
+        letters = self.texts.get(spelling)
+        if letters is None:
+            # A regex ignores case a little more broadly than `lower` does: dotless i, for one.
+            same = (known for known in self.texts if re.fullmatch(self._pattern(known), match.group(), re.I))
+            letters = self.texts[next(same)]
+        return _Reference(letters[0] if len(letters) == 1 else None, start, match.end(), letters)
 
     def one_at(self, text: str, position: int, *, named: bool) -> _Reference | None:
         """A reference that starts at `position`: a letter, with its option text if that follows, or an option text."""
@@ -178,7 +168,7 @@ class _Reader:
         beside = self.text_at(text, gap.end()) if gap else None
         if beside is None:
             return found
-        if beside.letter == found.letter:
+        if found.letter in beside.sharing:
             return _Reference(found.letter, found.start, beside.end)
         # "A. blue" where blue is B: contradictory. "A, three ..." in running text is no label, but is as unreadable.
         return _Reference(None, found.start, beside.end)
@@ -186,10 +176,12 @@ class _Reader:
     def at(self, text: str, position: int, *, named: bool = True) -> _Reference | None:
         """Like `one_at`, but two options joined by "or", "and", "/" or "," give a reference without letter."""
         found = self.one_at(text, position, named=named)
-        while found is not None and found.letter is not None:
+        for _ in range(_MOST_JOINS):
+            if found is None or found.letter is None:
+                break
             join = _JOIN.match(text, found.end)
             other = self._after_filler(text, join.end(), named=named) if join else None
-            if other is None or _IS_CORRECT.match(text, other.end) or _NEGATED_AFTER.match(text, other.end):
+            if other is None or _IS_CORRECT.match(text, other.end) or NEGATED_AFTER.match(text, other.end):
                 break
             same = other.letter == found.letter
             found = _Reference(found.letter if same else None, found.start, other.end)
@@ -205,26 +197,25 @@ class _Reader:
 
     def after(self, text: str, position: int) -> _Reference | None:
         """The reference that follows `position`, filler words ("the option", ":") skipped one by one."""
-        while True:
+        for _ in range(_MOST_FILLERS):
             found = self.at(text, position)
             word = _FILLER.match(text, position)
             if found is not None or word is None or word.end() == position:
                 return found
             position = word.end()
+        return None
 
     def mentions(self, text: str) -> Iterator[_Reference]:
         """Every reference in running text that is not negated."""
         spans: list[_Reference] = []
         if self.text_regex is not None:
-            spans += [
-                _Reference(self._letter_of(m.group()), m.start(), m.end()) for m in self.text_regex.finditer(text)
-            ]
+            spans += [self._by_text(match, match.start()) for match in self.text_regex.finditer(text)]
         for match in self.letter_regex.finditer(text):
-            named = _NAMING.search(text[: match.start()]) is not None
+            named = _NAMING.search(text, max(0, match.start() - BEHIND), match.start()) is not None
             if not self._is_word(text, match, named=named):
                 spans.append(_Reference(match["letter"].upper(), match.start(), match.end()))
         for span in spans:
-            if not _NEGATED_BEFORE.search(text[: span.start]) and not _NEGATED_AFTER.match(text, span.end):
+            if not negated(text, span.start, span.end):
                 yield span
 
 
@@ -235,11 +226,11 @@ def _reader(options: tuple[str, ...], letters: tuple[str, ...]) -> _Reader:
 
 def _noun_declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
     """ "the answer (to ...) is X", "answer: X", "the correct option is X"."""
-    for noun, needs_verb in ((_STRONG_NOUN, False), (_WEAK_NOUN, True)):
+    for noun, needs_verb in ((STRONG_NOUN, False), (_WEAK_NOUN, True)):
         for cue in noun.finditer(text):
-            stop = _SENTENCE_END.search(text, cue.end())
-            limit = min(stop.start() if stop else len(text), cue.end() + 120)
-            places = [m.end() for m in re.compile(_VERB, re.I).finditer(text, cue.end(), limit)]
+            stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
+            limit = stop.start() if stop else cue.end() + AHEAD
+            places = [m.end() for m in VERB.finditer(text, cue.end(), limit)]
             if not needs_verb:
                 places.insert(0, cue.end())
             if text[cue.end() : cue.end() + 1] == ":" or not places:
@@ -267,8 +258,8 @@ def _line_declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
 
 def _declarations(reader: _Reader, text: str) -> Iterator[_Reference]:
     yield from _noun_declarations(reader, text)
-    for cue in _CHOOSE.finditer(text):
-        if not _NEGATED_BEFORE.search(text[: cue.start()]):
+    for cue in CHOOSE.finditer(text):
+        if not NEGATED_BEFORE.search(text, max(0, cue.start() - BEHIND), cue.start()):
             found = reader.after(text, cue.end())
             if found:
                 yield found
@@ -311,7 +302,7 @@ def extract_choice(text: str, options: Sequence[str], letters: Sequence[str] = (
     head = _head(reader, text)
     if head is not None:
         return head
-    if _REFUSAL.search(text):
+    if REFUSAL.search(text):
         return INVALID
     mentioned = list(reader.mentions(text))
     if len({mention.letter for mention in mentioned}) == 1:

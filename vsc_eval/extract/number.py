@@ -1,0 +1,171 @@
+"""The reader of numeric answers: text -> a canonical decimal number or `invalid`.
+
+Evidence, the first kind that is there:
+
+1. declarations ("the answer is 12", "\\boxed{12}", "3 + 9 = 12", "I'd say 12", a line that is nothing but a number and
+   its unit): the last one wins;
+2. the only number of the text, or several of the same value;
+3. the start ("12, because there are 3 rows of 4"), unless the text is a numbered list;
+4. a conclusion in the last sentence ("... so there are 12").
+
+An alternative or a range ("5 or 6", "5-6", "between 5 and 6") and a refusal are `invalid`. How a number is written, and
+which comma means what, is in `numerals`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from vsc_eval.extract.numerals import Number, canonical, numbers, western
+from vsc_eval.extract.text import AHEAD, CHOOSE, INVALID, REFUSAL, SENTENCE_END, fold, negated, plain_quotes, squeeze
+from vsc_eval.extract.text import unquoted, unwrap
+
+_NOUN = re.compile(r"\b(?:answer|solution|result)s?\b", re.I)
+_VERB = re.compile(r"(?:\b(?:is|are|was|were|be|equals|becomes)\b|:|=>|->|=|→|≈)", re.I)
+_EQUALS = re.compile(r"(?:=|≈|\bequals\b|\bequal to\b|\bcomes to\b|\badds up to\b)", re.I)
+_SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? (?:say|answer|estimate)|i think|i believe)\b", re.I)
+_FILLER = re.compile(
+    r"\s*(?:the|an?|number|value|answer|option|therefore|thus|exactly|about|around|approximately|approx\.?|roughly|nearly"
+    r"|almost|circa|total|of|that|it|is|it's|there|are|be|would|should|simply|just|correct|final|,|:|=|≈|~|→|\()?\s*",
+    re.I,
+)
+_FILLERS = 12
+_JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through)\b|/|-|–|—|~|±|\+/-|\|)\s*", re.I)
+_BETWEEN = re.compile(r"\b(?:between|from)\s+\W*$", re.I)
+_AFTER_HEAD = re.compile(r"\s*(?:[.;:!(—–]|,(?!\s*[\d.])|\n|-\s)|\s+(?:because|since|as|due)\b", re.I)
+_LIST_MARK = re.compile(r"(?m)^ ?(\d{1,2})[.)] ")
+_CONCLUDES = re.compile(
+    r"\b(?:so|therefore|thus|hence|total|altogether|in all|overall|in sum|finally|which (?:gives|makes)|that makes)\b",
+    re.I,
+)
+_UNIT = re.compile(r"[A-Za-z°²³%$€£¥₹/ .,;:!)\]^\d-]{0,24}")
+_WORDY = re.compile(r"[A-Za-z]+")
+
+
+def extract_number(text: str) -> str:
+    """The number as a decimal string ("12.5", "-3"), or `"invalid"`."""
+    text = _clean(text)
+    if re.fullmatch(r"none\W*", text, re.I):
+        return "0"
+    reader = _Reader(text)
+    declared = sorted(reader.declarations(), key=lambda number: number.start)
+    if declared:
+        return _written(reader.settled(declared[-1]))
+    if REFUSAL.search(text):
+        return INVALID
+    said = reader.amounts()
+    values = {number.value for number in said}
+    if len(values) == 1:
+        return _written(None if any(reader.settled(number) is None for number in said) else said[0].value)
+    head = reader.head()
+    return _written(head if head is not None else reader.conclusion())
+
+
+def _clean(text: str) -> str:
+    text = re.sub(r"\\d?frac\{(\d{1,9})\}\{(\d{1,9})\}", r" \1/\2", text)
+    text = re.sub(r"\\([%$#])", r"\1", text)
+    text = re.sub(r"\\(?:times|cdot)\b", "×", text).replace("\\approx", "≈").replace("\\,", "").replace("{,}", ",")
+    text = plain_quotes(fold(western(text)))
+    return squeeze(unquoted(re.sub(r"\*\*|[`_#\\]|(?<=\d)\$", " ", unwrap(text))))
+
+
+def _written(value: Decimal | None) -> str:
+    return INVALID if value is None else canonical(value)
+
+
+class _Reader:
+    """The numbers of one text, and which of them answer."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        marks = list(_LIST_MARK.finditer(text))
+        self.is_list = len(marks) > 1
+        skipped = {mark.start(1) for mark in marks} if self.is_list else set()
+        self.all = [number for number in numbers(text) if number.start not in skipped]
+        self._at = {number.start: number for number in self.all}
+
+    def after(self, position: int) -> Number | None:
+        """The number that follows `position`, filler words skipped one by one."""
+        for _ in range(_FILLERS):
+            if position in self._at:
+                return self._at[position]
+            word = _FILLER.match(self.text, position)
+            if word is None or word.end() == position:
+                return None
+            position = word.end()
+        return None
+
+    def amounts(self) -> list[Number]:
+        """Numbers that are said and not taken back; "one" only where it counts something."""
+        return [n for n in self.all if not n.pronoun and not negated(self.text, n.start, n.end)]
+
+    def settled(self, number: Number) -> Decimal | None:
+        """The number's value, None if it is one end of a range or an alternative."""
+        join = _JOIN.match(self.text, number.end)
+        if join and join.end() in self._at:
+            return None
+        if _BETWEEN.search(self.text, max(0, number.start - 20), number.start):
+            return None
+        return number.value
+
+    def declarations(self) -> Iterator[Number]:
+        text = self.text
+        for cue in _NOUN.finditer(text):
+            stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
+            limit = stop.start() if stop else cue.end() + AHEAD
+            for place in (cue.end(), *(verb.end() for verb in _VERB.finditer(text, cue.end(), limit))):
+                number = self.after(place)
+                if number is not None:
+                    yield number
+                    break
+        for cue in _EQUALS.finditer(text):
+            number = self.after(cue.end())
+            if number is not None:
+                yield number
+        for cue in _SAY.finditer(text):
+            number = self.after(cue.end())
+            if number is not None and not negated(text, cue.start(), cue.end()):
+                yield number
+        yield from self._last_bare_line()
+
+    def _last_bare_line(self) -> Iterator[Number]:
+        """The last line that holds nothing but a number and a unit, if the text has other lines with it."""
+        bare = []
+        for line in re.finditer(r"[^\n]+", self.text):
+            lead = _FILLER.match(self.text, line.start())
+            number = self._at.get(lead.end() if lead else line.start()) or self._at.get(line.start())
+            if number is None or number.end > line.end():
+                continue
+            rest = self.text[number.end : line.end()]
+            if (
+                len(rest) <= 24
+                and _UNIT.fullmatch(rest)
+                and len(_WORDY.findall(rest)) <= 2
+                and not re.search(r"\d", rest)
+            ):
+                bare.append(number)
+        closes = bool(bare) and not self.text[bare[-1].end :].strip().count("\n")
+        if bare and (len({number.value for number in bare}) == 1 or closes) and "\n" in self.text:
+            adjacent = bare[-2:] if len(bare) > 1 else bare
+            between = self.text[adjacent[0].end : adjacent[-1].start]
+            if len({number.value for number in adjacent}) == 1 or between.count("\n") > 1:
+                yield bare[-1]
+
+    def head(self) -> Decimal | None:
+        """The number that the text starts with, where a stop or a reason follows."""
+        number = self._at.get(0)
+        if number is None or self.is_list or not _AFTER_HEAD.match(self.text, number.end):
+            return None
+        return self.settled(number)
+
+    def conclusion(self) -> Decimal | None:
+        """The one number after the last "so" or "in total" of the last sentence."""
+        tail = self.text.rstrip(" .!\n")
+        ends = [end.end() for end in SENTENCE_END.finditer(tail)]
+        start = ends[-1] if ends else 0
+        cues = [cue.end() for cue in _CONCLUDES.finditer(self.text, start)]
+        said = [number for number in self.amounts() if number.start >= (cues[-1] if cues else len(self.text))]
+        values = {number.value for number in said}
+        return self.settled(said[0]) if len(values) == 1 else None

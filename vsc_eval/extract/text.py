@@ -1,0 +1,99 @@
+"""What every kind of answer needs from a text: one spelling of it, and the words that take a statement back.
+
+Everything here and in the readers takes time linear in the length of the text: a model that repeats itself until it
+is cut off must not hold up a run. So runs of blanks are folded before anything scans them, and a reader looks back or
+ahead by a bounded number of characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+INVALID = "invalid"
+
+NEGATED_BEFORE = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot be|except|excluding|rather than|instead of)|n't(?: be)?)"
+    r"(?:\s+(?:option|choice|letter|statement|answer|the|an?|in|at|to))*\W*$",
+    re.I,
+)
+NEGATED_AFTER = re.compile(
+    r"\W*(?:\w+\s+)?(?:is|are|was|seems|looks|can|could|does|do|must)\s*(?:n't|not)\b"
+    r"|\W*(?:\w+\s+)?(?:is|are|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|out|excluded|eliminated|impossible)\b",
+    re.I,
+)
+REFUSAL = re.compile(
+    r"\b(?:can(?:'t|not| not) (?:tell|say|determine|decide|answer|see|be)|unable to|not sure|unsure|unclear|uncertain"
+    r"|impossible to|don't know|do not know|no idea|unknown|none of)\b",
+    re.I,
+)
+SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)|\n")
+STRONG_NOUN = re.compile(r"\b(?:answer|solution)s?\b", re.I)
+CHOOSE = re.compile(
+    r"\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)? (?:with|for)|guess|vote for|opt for|conclude)\b", re.I
+)
+VERB = re.compile(r"(?:is|are|was|be|seems|appears|equals|:|=|->|=>|→|—|–|-)", re.I)
+
+BEHIND = 100
+"""Characters that a reader looks back for a negation."""
+AHEAD = 120
+"""Characters between "answer" and what it is."""
+
+_MARKS_IN_A_ROW = 30
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"'})
+
+
+def negated(text: str, start: int, end: int) -> bool:
+    """Whether what stands at `start` to `end` is taken back by the words before or after it."""
+    before = NEGATED_BEFORE.search(text, max(0, start - BEHIND), start)
+    return before is not None or NEGATED_AFTER.match(text, end, end + BEHIND) is not None
+
+
+def fold(text: str) -> str:
+    """NFKC. Marks beyond 30 in a row are dropped: ordering them takes time quadratic in their number."""
+    if text.isascii():
+        return text
+    kept, run = [], 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run <= _MARKS_IN_A_ROW:
+            kept.append(character)
+    return unicodedata.normalize("NFKC", "".join(kept))
+
+
+def unwrap(text: str) -> str:
+    """Without reasoning, and with the contents of answer tags, boxes and LaTeX text in plain words.
+
+    Reasoning that was cut off before it closed holds no answer.
+    """
+    text = squeeze(text)
+    if "</think>" in text:
+        text = text.rsplit("</think>", 1)[1]
+    text = text.split("<think>", 1)[0]
+    text = re.sub(
+        r"<answer> ?((?:[^<]|<(?!/?answer>))*)(?:</answer>|$|(?=<answer>))", r"\nanswer: \1\n", text, flags=re.I
+    )
+    text = re.sub(r"\\boxed\{(?:\\(?:text|mathrm|mathbf)\{)?([^{}]*)\}?\}", r" answer: \1 ", text)
+    text = re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", text)
+    return re.sub(r"<\|[^|>]*\|>|</?[a-z]+/?>", " ", text)
+
+
+def squeeze(text: str) -> str:
+    """Each run of blanks as one blank, each run of line ends as one line end."""
+    return re.sub(r" ?\n[ \n]*", "\n", re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))).strip()
+
+
+def plain_quotes(text: str) -> str:
+    """Typographic quotes as typewriter ones."""
+    return text.translate(_QUOTES)
+
+
+def unquoted(text: str) -> str:
+    """Without quotes around words; an apostrophe inside a word stays."""
+    return re.sub(r"(?<!\w)'([^'\n]{1,80})'(?!\w)", r"\1", text.replace('"', " "))
+
+
+def normalise(text: str) -> str:
+    """One spelling for what models vary: unicode forms, markdown, LaTeX, quotes, reasoning and answer tags."""
+    text = plain_quotes(unwrap(fold(text)))
+    return squeeze(unquoted(re.sub(r"[*_`$#\\]", " ", text)))

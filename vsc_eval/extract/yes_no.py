@@ -1,0 +1,158 @@
+"""The reader of yes/no answers.
+
+Only an answer counts, not what a statement implies: "There is no dog" has a "no" that belongs to "dog", and whether it
+means yes or no depends on the question. Evidence, the first kind that is there:
+
+1. declarations ("the answer is yes", "\\boxed{No}", "I'd say no", a sentence or line that is nothing but "No"): the last
+   one wins. Bare lines or sentences with different answers next to each other are an echo of the question, not an answer.
+2. the start ("Yes, there is ...", "No: ...").
+3. mentions: "yes" or an exclaimed "no", if only one of the two is named, without negation or refusal.
+
+"Yes or no" and "yes and no" are read as nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vsc_eval.extract.text import (
+    AHEAD,
+    CHOOSE,
+    INVALID,
+    REFUSAL,
+    SENTENCE_END,
+    STRONG_NOUN,
+    VERB,
+    negated,
+    normalise,
+)
+
+_MEANINGS = {
+    **dict.fromkeys(("yes", "yeah", "yep", "yup", "true"), "yes"),
+    **dict.fromkeys(("no", "nope", "nah", "false"), "no"),
+}
+_WORD = re.compile(rf"(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])", re.I)
+_BOTH = re.compile(
+    r"\b(?:either )?(?:yes|true)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:no|false)\b"
+    r"|\b(?:either )?(?:no|false)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:yes|true)\b",
+    re.I,
+)
+# "No dogs", "no one", "No. 5": a determiner or a numeral sign. "No it is not", "no because", "no." are answers.
+_EXCLAIMED = re.compile(
+    r"\s*(?:$|[,;:!?)\]}—–\n]|\.(?!\s*\d)|-)"
+    r"|\s+(?:because|since|as|it|there|this|that|these|those|they|he|she|i|we|you|the|not|is|as far as)\b",
+    re.I,
+)
+_FILLER = re.compile(
+    r"\s*(?:definitely|clearly|probably|simply|just|a|an?|clear|that|an?|therefore|,|:|=|-+>?|>|–|—|→)?\s*", re.I
+)
+_FILLERS = 8
+_SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? say|i think|i believe|i answer)\b", re.I)
+_HEAD = re.compile(r"\W*(?:(?:well|so|hmm|ok|okay|sure|in short)\b\W*){0,2}", re.I)
+_BARE = re.compile(r"[^.!?\n]+")
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A place where an answer word stands. `meaning` is None for "yes or no"."""
+
+    meaning: str | None
+    start: int
+    end: int
+
+
+class _Words:
+    """The answer words of a text, by where they start."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        both = [_Said(None, m.start(), m.end()) for m in _BOTH.finditer(text)]
+        inside = {position for said in both for position in range(said.start, said.end)}
+        single = [
+            _Said(_MEANINGS[m.group().lower()], m.start(), m.end())
+            for m in _WORD.finditer(text)
+            if m.start() not in inside and self._is_answer(m)
+        ]
+        self.all = sorted([*both, *single], key=lambda said: said.start)
+        self._at = {said.start: said for said in self.all}
+
+    def _is_answer(self, match: re.Match[str]) -> bool:
+        word = match.group().lower()
+        return word not in ("no", "true", "false") or _EXCLAIMED.match(self.text, match.end()) is not None
+
+    def after(self, position: int) -> _Said | None:
+        """The answer word that follows `position`, filler words skipped one by one."""
+        for _ in range(_FILLERS):
+            if position in self._at:
+                return self._at[position]
+            word = _FILLER.match(self.text, position)
+            if word is None or word.end() == position:
+                return None
+            position = word.end()
+        return None
+
+
+def extract_yes_no(text: str) -> str:
+    """`"yes"`, `"no"` or `"invalid"`."""
+    text = normalise(text)
+    words = _Words(text)
+    declared = sorted(_declarations(words), key=lambda said: said.start)
+    if declared:
+        return declared[-1].meaning or INVALID
+    lead = _HEAD.match(text)
+    head = words.after(lead.end() if lead else 0)
+    # "True" starts too many sentences to count as a head.
+    if head is not None and head.meaning and text[head.start : head.end].lower() not in ("true", "false"):
+        contradicted = any(said.meaning not in (head.meaning, None) for said in words.all if _ends_clause(text, said))
+        return INVALID if contradicted else head.meaning
+    if REFUSAL.search(text):
+        return INVALID
+    meanings = {
+        said.meaning
+        for said in words.all
+        if said.meaning
+        and text[said.start : said.end].lower() not in ("true", "false")
+        and not negated(text, said.start, said.end)
+    }
+    return meanings.pop() if len(meanings) == 1 else INVALID
+
+
+def _ends_clause(text: str, said: _Said) -> bool:
+    """Whether nothing follows the word in its clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
+    return not text[said.end : said.end + 1].strip(" .,;!?\n")
+
+
+def _declarations(words: _Words) -> Iterator[_Said]:
+    text = words.text
+    for cue in STRONG_NOUN.finditer(text):
+        stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
+        limit = stop.start() if stop else cue.end() + AHEAD
+        places = (cue.end(), *(verb.end() for verb in VERB.finditer(text, cue.end(), limit)))
+        found = [said for place in places if (said := words.after(place))]
+        # "Answer yes or no: yes" declares what comes after the echo.
+        yield from (
+            found[:1] if not any(said.meaning for said in found) else [said for said in found if said.meaning][:1]
+        )
+    for cue in _SAY.finditer(text):
+        said = words.after(cue.end())
+        if said is not None and not negated(text, cue.start(), cue.end()):
+            yield said
+    yield from _bare(words)
+
+
+def _bare(words: _Words) -> Iterator[_Said]:
+    """Sentences and lines that are nothing but an answer; none where neighbours among them contradict each other."""
+    starts = {said.start: said for said in words.all}
+    found: list[tuple[int, _Said]] = []
+    for number, sentence in enumerate(_BARE.finditer(words.text)):
+        inner = sentence.group().strip(" ,;:()[]{}-")
+        said = starts.get(sentence.start() + sentence.group().find(inner)) if inner else None
+        if said is not None and said.meaning and said.end - said.start == len(inner):
+            found.append((number, said))
+    if found:
+        last_number, last = found[-1]
+        neighbours = {said.meaning for number, said in found if number >= last_number - 1}
+        if len(neighbours) == 1:
+            yield last
