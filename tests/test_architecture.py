@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resources", "files", "seeding"),
     ("specs", "records", "extract"),
     ("synth", "stats", "sae", "store", "taskfile"),
-    ("interventions",),
+    ("interventions", "metrics"),
     ("vlm",),
     ("localize", "pipeline", "harness", "serving", "zoo"),
     ("study", "compare"),
