@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
-from vsc_eval.harness.run_answers import AnswerTable, ItemInfo, margin
+from vsc_eval.harness.run_answers import AnswerTable, ItemInfo
 from vsc_eval.harness.run_tables import NONE, condition_table, markdown, print_tables
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
@@ -133,8 +133,6 @@ def test_means_of_readings(results: Results) -> None:
     assert row.amplification == pytest.approx(3)
     # The gold margin goes from (1, -1, -2, -3) to (-1, 1, -2, -3) for gold A, B, C, D.
     assert row.mean_margin_change == pytest.approx((-2 + 2 + 0 + 0) / 4)
-    assert margin(None, 0) is None
-    assert margin((-1.0, -3.0), 1) == -2
 
 
 def test_interaction_of_separate_edits_is_nothing(results: Results) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import margin
 
 Mask = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
@@ -88,10 +89,3 @@ class AnswerTable:
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of nothing."""
     return float(np.mean(values)) if values else None
-
-
-def margin(logprobs: Sequence[float] | None, gold_index: int | None) -> float | None:
-    """Log-probability of the gold letter less the largest of the others; None without options."""
-    if logprobs is None or gold_index is None or len(logprobs) < 2:
-        return None
-    return logprobs[gold_index] - max(p for i, p in enumerate(logprobs) if i != gold_index)

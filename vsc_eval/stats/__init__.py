@@ -16,6 +16,7 @@ from vsc_eval.stats.power import detectable_difference
 from vsc_eval.stats.sign_flip import SignFlip, sign_flip
 from vsc_eval.stats.streams import stream
 from vsc_eval.stats.wilson import wilson_interval
+from vsc_eval.stats.zero_count import zero_count_limit
 
 __all__ = [
     "Drift",
@@ -53,4 +54,5 @@ __all__ = [
     "sign_flip",
     "stream",
     "wilson_interval",
+    "zero_count_limit",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +43,18 @@ def drift_parts(
         raise ValueError(f"answers of different lengths: {base.shape}, {cond.shape}, gold {right.shape}")
     if np.any(right == INVALID):
         raise ValueError("a gold answer cannot be invalid")
-    changed = base != cond
-    base_invalid, cond_invalid = base == INVALID, cond == INVALID
+    return change_parts(base, cond, right, INVALID)
+
+
+def change_parts(
+    baseline: npt.NDArray[Any], condition: npt.NDArray[Any], gold: npt.NDArray[Any], invalid: str | int
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """The same of answers in any code, `invalid` being that of no answer; the arrays are broadcast against each
+    other."""
+    changed = baseline != condition
+    base_invalid, cond_invalid = baseline == invalid, condition == invalid
     valid_change = changed & ~base_invalid & ~cond_invalid
-    was_right, is_right = base == right, cond == right
+    was_right, is_right = baseline == gold, condition == gold
     return {
         "right_to_wrong": valid_change & was_right,
         "wrong_to_right": valid_change & is_right,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,22 @@ def mcnemar(baseline_right: npt.ArrayLike, condition_right: npt.ArrayLike) -> Mc
     if base.shape != cond.shape:
         raise ValueError(f"{base.shape} baseline answers but {cond.shape} condition answers")
     lost, won = int(np.sum(base & ~cond)), int(np.sum(~base & cond))
-    p_value = float(stats.binomtest(won, won + lost, 0.5).pvalue) if won + lost else None
+    return mcnemar_of_cells(int(np.sum(base & cond)), lost, won, int(np.sum(~base & ~cond)))
+
+
+def mcnemar_of_cells(both_right: int, only_baseline_right: int, only_condition_right: int, both_wrong: int) -> McNemar:
+    """The same from the four cells."""
+    differ = only_baseline_right + only_condition_right
     return McNemar(
-        both_right=int(np.sum(base & cond)),
-        only_baseline_right=lost,
-        only_condition_right=won,
-        both_wrong=int(np.sum(~base & ~cond)),
-        p_value=p_value,
-        reason=None if won + lost else "no item is right under one of the two only",
+        both_right=both_right,
+        only_baseline_right=only_baseline_right,
+        only_condition_right=only_condition_right,
+        both_wrong=both_wrong,
+        p_value=_exact_p(only_condition_right, differ) if differ else None,
+        reason=None if differ else "no item is right under one of the two only",
     )
+
+
+@lru_cache(maxsize=4096)
+def _exact_p(won: int, differ: int) -> float:
+    return float(stats.binomtest(won, differ, 0.5).pvalue)

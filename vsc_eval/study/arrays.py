@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from vsc_eval.specs import BASELINE
 
 INVALID_CODE = -1
 Codes = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,3 +54,19 @@ class AnswerArrays:
             gold=self.gold[mask],
             answers={name: column[mask] for name, column in self.answers.items()},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ReadingArrays:
+    """Figures of one condition, [items] each in the order of the answers, nan where an item has none."""
+
+    kl_options: Floats
+    """KL(baseline || condition) over the options, nats."""
+    kl_vocab: Floats
+    margin: Floats
+    """Log-probability of the gold option less the largest of the others, nats; the baseline has it too."""
+    shift_edited: Floats
+    shift_last: Floats
+
+    def __post_init__(self) -> None:
+        assert len({len(getattr(self, field.name)) for field in fields(self)}) == 1
