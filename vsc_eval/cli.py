@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("vsc_eval.harness.run_cli", "run one model under many conditions and compare them"),
     "tasks": ("vsc_eval.harness.tasks_cli", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.harness.cli", "lm-evaluation-harness's own command line, with our models and tasks"),
+    "localize": ("vsc_eval.localize.cli", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.pipeline.cli", "train a sparse autoencoder, select feature sets"),
     "zoo": ("vsc_eval.zoo.cli", "build, train and test the embedded model"),
     "bench": ("vsc_eval.bench_cli", "time the engine against plain runs"),
