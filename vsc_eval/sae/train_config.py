@@ -1,0 +1,69 @@
+"""What decides the numbers of an SAE's training."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vsc_eval.specs import Spec
+
+TrainedActivation = Literal["topk", "batchtopk", "jumprelu"]
+
+_ONLY_FOR: dict[TrainedActivation, frozenset[str]] = {
+    "topk": frozenset(),
+    "batchtopk": frozenset({"threshold_decay"}),
+    "jumprelu": frozenset({"bandwidth", "l0_weight", "l0_warmup_steps"}),
+}
+
+
+class TrainConfig(Spec):
+    """How an SAE is trained. Everything that changes its numbers is here."""
+
+    d_sae: int = Field(default=1024, gt=0)
+    k: int = Field(default=16, gt=0)
+    """Active features a token: exactly (topk), on average over a batch (batchtopk), the mean aimed at (jumprelu)."""
+    n_tokens: int = Field(default=1_500_000, gt=0)
+    """Tokens to train on; the stream may be shorter, but then the learning rate does not reach its end."""
+    seed: int = 0
+    """Seeds weights and mixing, through a hash of its own: never the same numbers as data made with that seed."""
+    lr: float = Field(default=3e-3, gt=0)
+    """Peak learning rate of Adam, on activations scaled to unit variance per dimension."""
+    batch_size: int = Field(default=2048, gt=0)
+    """Tokens per step."""
+    warmup_steps: int = Field(default=20, ge=0)
+    decay_from: float = Field(default=0.7, ge=0, le=1)
+    """Share of the training after which the learning rate falls linearly to 0."""
+    mix_tokens: int = Field(default=32_768, gt=0)
+    """Tokens in the shuffle buffer, whose first fill also gives mean and scale."""
+    dead_after_tokens: int = Field(default=100_000, gt=0)
+    """A feature that has not fired for so many tokens counts as dead and gets the aux loss."""
+    aux_k: int = Field(default=32, ge=0)
+    """Dead features that explain the residual of a token in the aux loss; 0 turns it off."""
+    aux_alpha: float = Field(default=1 / 32, ge=0)
+    activation: TrainedActivation = "topk"
+    threshold_decay: float = Field(default=0.98, ge=0, lt=1)
+    """batchtopk: share of the running threshold that a step keeps; 0.98 averages over about the last 50 steps."""
+    bandwidth: float = Field(default=0.02, gt=0)
+    """jumprelu: width of the band around a threshold whose pre-activations tell where to move it, in units of the
+    activations' root-mean-square norm."""
+    l0_weight: float = Field(default=1.0, ge=0)
+    """jumprelu: weight of (L0 / k - 1)^2 beside the fraction of variance unexplained."""
+    l0_warmup_steps: int = Field(default=50, ge=0)
+    """jumprelu: steps over which that weight grows linearly from 0."""
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that matter for this activation, JSON-able.
+
+        Those of the other activations are left out, and with topk `activation` too: a Top-K training has the same
+        settings, checkpoints and provenance as before there was a choice.
+        """
+        return self.model_dump(mode="json", exclude=self._idle())
+
+    def identity(self) -> str:
+        """`settings` as compact JSON, in the order of the fields."""
+        return self.model_dump_json(exclude=self._idle())
+
+    def _idle(self) -> set[str]:
+        idle = {name for owner, names in _ONLY_FOR.items() if owner != self.activation for name in names}
+        return idle | ({"activation"} if self.activation == "topk" else set())
