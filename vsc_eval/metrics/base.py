@@ -1,21 +1,22 @@
 """What a metric of an external data set is: a score for one item, and named figures of many.
 
-A metric sees answers as the extractor read them, never texts. It gives no intervals: a figure is k values for every item
-and a statistic of their k means, which is what a cluster bootstrap resamples, so one resampling serves them all.
+A metric sees answers as the extractor read them, never texts. It gives no intervals: a figure is k values for every
+item and a statistic of their k means, which is what a cluster bootstrap resamples, so one resampling serves them all.
 
-    metric = metrics.get("pope")                       # SpecError for an unknown name
+    metric = metrics.get("pope")                 # SpecError for an unknown name
+    metric.columns                               # ("category",): what `fields` must hold
     items = [
         ScoredItem(id="pope/1", answer="yes", gold="no", fields={"category": "random"}),
         ScoredItem(id="pope/2", answer="invalid", gold="yes", fields={"category": "popular"}),
     ]
-    metric.columns                                     # ("category",): what `fields` must hold, by the data set's names
-    metric.score(items[0])                             # 0.0; lm-eval averages these
-    metric.settle(items[0])                            # "yes": the answer to compare in drift; the gold if it counts as right
-    figures = metric.aggregate(items)                  # {"accuracy": Figures..., "yes_rate": ...}
-    metrics.estimate(figures["yes_rate"], clusters, rng, cluster_name="image")  # -> vsc_eval.stats.Estimate
+    metric.score(items[0])                       # 0.0; lm-eval averages these
+    metric.settle(items[0])                      # "yes": the answer to compare between conditions
+    figures = metric.aggregate(items)            # {"accuracy": Quantity, "yes_rate": Quantity, "f1[random]": ...}
+    metrics.estimate(figures["yes_rate"], clusters, rng, cluster_name="image")    # -> vsc_eval.stats.Estimate
+    metrics.estimate_difference(base["f1"], edited["f1"], clusters, rng, cluster_name="image")
 
-`aggregate` keeps the order and number of the items it was given, so `clusters` [items] belongs to the same list. Pass one
-condition's items at a time. The difference of two conditions is `metrics.estimate_difference(base, cond, clusters, rng)`.
+`aggregate` keeps the order and number of the items it was given, so `clusters` [items] belongs to the same list. Pass
+one condition's items at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vsc_eval.errors import DataError
+from vsc_eval.extract import INVALID
+
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,27 @@ class ScoredItem:
     """As `vsc_eval.extract.extract` gave it: a canonical answer or `invalid`."""
     gold: str
     """In the same canonical form. Never `invalid`: every metric refuses that with ValueError."""
+    accepted: tuple[str, ...] = ()
+    """All right answers in canonical form where there are several; empty: only `gold`."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """The row's columns that the metric names in `columns`, as text."""
+
+    @property
+    def golds(self) -> tuple[str, ...]:
+        """All right answers. Raises ValueError if one of them is `invalid`, which would make a bad answer right."""
+        golds = self.accepted or (self.gold,)
+        if INVALID in (*golds, self.gold):
+            raise ValueError(f"item {self.id}: a gold answer cannot be invalid")
+        return golds
+
+    def column(self, name: str) -> str:
+        """The row's value in a column. Raises DataError where it is missing."""
+        if name not in self.fields:
+            raise DataError(
+                f"Item '{self.id}' has no column '{name}', which its metric needs.",
+                mend="Use the official data set's columns, or leave `score` out of the task file.",
+            )
+        return self.fields[name]
 
 
 @dataclass(frozen=True)
@@ -53,7 +77,7 @@ class Quantity:
     values: Floats
     statistic: Callable[[Floats], Floats]
     n: int
-    """How many units it is a mean of."""
+    """How many units it is taken over."""
     unit: str = "items"
     """What is counted: items, questions, images, groups."""
     undefined: str = "undefined"
@@ -88,7 +112,7 @@ class Metric(Protocol):
         ...
 
     def settle(self, item: ScoredItem) -> str:
-        """The answer to compare between conditions: the gold where the item's answer counts as right, else the answer."""
+        """The answer to compare between conditions: the gold where the answer counts as right, else the answer."""
         ...
 
     def aggregate(self, items: Sequence[ScoredItem]) -> dict[str, Quantity]:
