@@ -28,7 +28,7 @@ def pooled(values: Any) -> PooledActivations:
 def one_score(task: list[float], others: list[float], score: Score) -> float:
     values = np.array([*task, *others])[:, None]
     in_task = np.arange(len(values)) < len(task)
-    return float(score_features(values, values > 0, in_task, score)[0][0])
+    return float(score_features(values, values > 0, in_task[None], score)[0, 0])
 
 
 def test_scores_by_hand() -> None:

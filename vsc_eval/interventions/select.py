@@ -6,6 +6,7 @@ A named score of the task's items against all others, a minimum activation frequ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import numpy as np
@@ -19,10 +20,11 @@ from vsc_eval.specs import FeatureSet, Spec
 
 Score = Literal["diff_of_means", "auroc", "frequency_gap"]
 Floats = NDArray[np.float64]
+Scalar = str | int | float | bool | None
 
 # A feature without any spread inside the two groups separates them perfectly; scores must stay finite to be stored.
 _LARGEST_DIFF = 1e6
-_AUROC_COLUMNS_AT_ONCE = 2048
+COLUMNS_AT_ONCE = 2048
 
 
 class SelectionRule(Spec):
@@ -52,51 +54,91 @@ def _diff_of_means(task: Floats, others: Floats) -> Floats:
     return result
 
 
-def _auroc(task: Floats, others: Floats) -> Floats:
-    n_task, n_others = len(task), len(others)
-    result = np.empty(task.shape[1])
-    for start in range(0, task.shape[1], _AUROC_COLUMNS_AT_ONCE):
-        columns = slice(start, start + _AUROC_COLUMNS_AT_ONCE)
-        ranks = rankdata(np.concatenate([task[:, columns], others[:, columns]]), axis=0)
-        rank_sum = ranks[:n_task].sum(0)
-        result[columns] = (rank_sum - n_task * (n_task + 1) / 2) / (n_task * n_others)
+def auroc_from_rank_sums(rank_sums: Floats, n_task: Floats, n_others: Floats) -> Floats:
+    """Mann-Whitney: rank sums [T, F] of the task's items among all, group sizes [T, 1] -> AUROC [T, F]."""
+    result: Floats = (rank_sums - n_task * (n_task + 1) / 2) / (n_task * n_others)
     return result
 
 
-def score_features(
-    values: Floats, fired: NDArray[np.bool_], in_task: NDArray[np.bool_], score: Score
-) -> tuple[Floats, float]:
-    """The score of each feature [F], and the score of one that tells nothing about the task.
+def _auroc(values: Floats, in_task: NDArray[np.bool_]) -> Floats:
+    """values [n, F], in_task [T, n] -> [T, F]. The ranks are the same for every task: one sort serves all."""
+    groups = in_task.astype(np.float64)
+    sums = np.empty((len(groups), values.shape[1]))
+    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
+        columns = slice(start, start + COLUMNS_AT_ONCE)
+        sums[:, columns] = groups @ rankdata(values[:, columns], axis=0)
+    n_task = groups.sum(1, keepdims=True)
+    return auroc_from_rank_sums(sums, n_task, groups.shape[1] - n_task)
 
-    values [n, F] pooled activations, fired [n, F], in_task [n]. Both groups need at least two items.
+
+def score_features(values: Floats, fired: NDArray[np.bool_], in_task: NDArray[np.bool_], score: Score) -> Floats:
+    """The score of each feature for each task, [T, F].
+
+    values [n, F] pooled activations, fired [n, F], in_task [T, n]. A task and its others need at least two items each.
     """
     match score:
         case "diff_of_means":
-            return _diff_of_means(values[in_task], values[~in_task]), 0.0
+            return np.stack([_diff_of_means(values[mask], values[~mask]) for mask in in_task])
         case "auroc":
-            return _auroc(values[in_task], values[~in_task]), 0.5
+            return _auroc(values, in_task)
         case "frequency_gap":
-            gap: Floats = fired[in_task].mean(0) - fired[~in_task].mean(0)
-            return gap, 0.0
+            return np.stack([fired[mask].mean(0) - fired[~mask].mean(0) for mask in in_task])
         case _:
             assert_never(score)
 
 
-def select_features(
-    pooled: PooledActivations,
-    labels: Sequence[str],
-    rule: SelectionRule,
-    *,
-    provenance: Mapping[str, str | int | float | bool | None] | None = None,
-) -> tuple[FeatureSet, ...]:
-    """One feature set per distinct label, in order of first appearance; each set is named after its label.
+def knows_nothing(score: Score) -> float:
+    """The score of a feature that tells nothing about the task."""
+    return 0.5 if score == "auroc" else 0.0
 
-    `labels` holds the task of each row of `pooled`. Features must score better than one that tells nothing. Raises
-    SpecError if there are fewer than two tasks or a task has fewer than two items, DataError if a task has fewer than m
-    eligible features.
+
+class TooFewFeaturesError(DataError):
+    """A task has fewer eligible features than the rule asks for."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """Every feature's score for every task, and where the rule would take it."""
+
+    tasks: tuple[str, ...]
+    n_task_items: tuple[int, ...]
+    scores: Floats
+    """[T, F]"""
+    eligible: NDArray[np.bool_]
+    """[T, F], before `exclusive` gives a feature to one task."""
+
+    def chosen(self, rule: SelectionRule) -> tuple[NDArray[np.int64], ...]:
+        """Feature indices of each task, best first: m of them, or all if fewer are eligible."""
+        eligible = self.eligible
+        if rule.exclusive:
+            # argmax takes the first of equals: ties between tasks go to the one that comes first.
+            best = np.where(eligible, self.scores, -np.inf).argmax(0)
+            eligible = eligible & (best == np.arange(len(self.tasks))[:, None])
+        return tuple(_top(row, mask, rule.m) for row, mask in zip(self.scores, eligible, strict=True))
+
+
+def _top(scores: Floats, eligible: NDArray[np.bool_], m: int) -> NDArray[np.int64]:
+    candidates = np.flatnonzero(eligible)
+    # Stable sort on the negated score: equal scores stay in order of their index.
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:m]
+
+
+def group_masks(labels: Sequence[str], tasks: Sequence[str]) -> NDArray[np.bool_]:
+    """Which items are of which task, bool [T, n]."""
+    masks: NDArray[np.bool_] = np.array(labels)[None, :] == np.array(tasks)[:, None]
+    return masks
+
+
+def score_table(
+    pooled: PooledActivations, labels: Sequence[str], rule: SelectionRule, *, tasks: Sequence[str] | None = None
+) -> ScoreTable:
+    """Score every feature for every distinct label, in the order of `tasks`, or of first appearance.
+
+    `labels` holds the task of each row of `pooled`. Raises SpecError if there are fewer than two tasks or a task has
+    fewer than two items.
     """
     assert len(labels) == len(pooled.values), (len(labels), pooled.values.shape)
-    tasks = list(dict.fromkeys(labels))
+    tasks = list(dict.fromkeys(labels)) if tasks is None else list(tasks)
     counts = {task: list(labels).count(task) for task in tasks}
     if len(tasks) < 2 or min(counts.values()) < 2:
         raise SpecError(
@@ -104,43 +146,51 @@ def select_features(
         )
     values = pooled.values.cpu().numpy().astype(np.float64)
     fired = pooled.fired.cpu().numpy()
-    label_array = np.array(labels)
-    scores = np.empty((len(tasks), values.shape[1]))
-    eligible = np.empty_like(scores, dtype=bool)
-    for row, task in enumerate(tasks):
-        in_task = label_array == task
-        scores[row], nothing = score_features(values, fired, in_task, rule.score)
-        eligible[row] = (scores[row] > nothing) & (fired[in_task].mean(0) >= rule.min_frequency)
-    if rule.exclusive:
-        # argmax takes the first of equals: ties between tasks go to the one that comes first.
-        best = np.where(eligible, scores, -np.inf).argmax(0)
-        eligible &= best == np.arange(len(tasks))[:, None]
-    described = {"n_items": len(labels), **{f"rule_{k}": v for k, v in rule.model_dump().items()}, **(provenance or {})}
-    return tuple(
-        _top(task, scores[row], eligible[row], rule, {"n_task_items": counts[task], **described})
-        for row, task in enumerate(tasks)
-    )
+    in_task = group_masks(labels, tasks)
+    scores = score_features(values, fired, in_task, rule.score)
+    often = np.stack([fired[mask].mean(0) for mask in in_task]) >= rule.min_frequency
+    eligible = (scores > knows_nothing(rule.score)) & often
+    return ScoreTable(tuple(tasks), tuple(counts.values()), scores, eligible)
 
 
-def _top(
-    task: str,
-    scores: Floats,
-    eligible: NDArray[np.bool_],
-    rule: SelectionRule,
-    provenance: dict[str, str | int | float | bool | None],
-) -> FeatureSet:
-    candidates = np.flatnonzero(eligible)
-    if len(candidates) < rule.m:
-        raise DataError(
-            f"Only {len(candidates)} features are eligible for '{task}', and the rule asks for {rule.m}.",
-            mend="Lower m or the minimum frequency, or train an SAE with more features.",
+def choose_features(
+    table: ScoreTable, rule: SelectionRule, *, provenance: Mapping[str, Scalar] | None = None
+) -> tuple[FeatureSet, ...]:
+    """One feature set per task of the table, named after it. Raises TooFewFeaturesError naming the task."""
+    described: dict[str, Scalar] = {
+        "n_items": sum(table.n_task_items),
+        **{f"rule_{k}": v for k, v in rule.model_dump().items()},
+        **(provenance or {}),
+    }
+    sets = []
+    for row, chosen in enumerate(table.chosen(rule)):
+        task = table.tasks[row]
+        if len(chosen) < rule.m:
+            raise TooFewFeaturesError(
+                f"Only {len(chosen)} features are eligible for '{task}', and the rule asks for {rule.m}.",
+                mend="Lower m or the minimum frequency, or train an SAE with more features.",
+            )
+        sets.append(
+            FeatureSet(
+                name=task,
+                task=task,
+                indices=tuple(int(i) for i in chosen),
+                scores=tuple(float(s) for s in table.scores[row, chosen]),
+                provenance={"n_task_items": table.n_task_items[row], **described},
+            )
         )
-    # Stable sort on the negated score: equal scores stay in order of their index.
-    chosen = candidates[np.argsort(-scores[candidates], kind="stable")][: rule.m]
-    return FeatureSet(
-        name=task,
-        task=task,
-        indices=tuple(int(i) for i in chosen),
-        scores=tuple(float(s) for s in scores[chosen]),
-        provenance=provenance,
-    )
+    return tuple(sets)
+
+
+def select_features(
+    pooled: PooledActivations,
+    labels: Sequence[str],
+    rule: SelectionRule,
+    *,
+    provenance: Mapping[str, Scalar] | None = None,
+) -> tuple[FeatureSet, ...]:
+    """One feature set per distinct label, in order of first appearance; each set is named after its label.
+
+    Features must score better than one that tells nothing. Raises like `score_table` and `choose_features`.
+    """
+    return choose_features(score_table(pooled, labels, rule), rule, provenance=provenance)

@@ -1,0 +1,192 @@
+"""Would other items have chosen the same features? The selection is repeated on bootstrap samples of orbits.
+
+Orbits are drawn with replacement within each task, so that no task is lost and each keeps its number of orbits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsc_eval.errors import SpecError
+from vsc_eval.interventions.harvest import Harvest
+from vsc_eval.interventions.overlap import jaccard
+from vsc_eval.interventions.select import (
+    Floats,
+    ScoreTable,
+    SelectionRule,
+    auroc_from_rank_sums,
+    group_masks,
+    knows_nothing,
+    score_features,
+)
+from vsc_eval.records import Record
+from vsc_eval.seeding import derived_seed
+from vsc_eval.specs import FeatureSet
+
+_COLUMNS_AT_ONCE = 128
+
+
+class SetStability(Record):
+    """One set beside the sets that the samples chose for its task."""
+
+    name: str
+    jaccard_mean: float
+    jaccard_low: float
+    """2.5 % quantile over the samples."""
+    jaccard_median: float
+    jaccard_high: float
+    """97.5 % quantile."""
+    n_short: int
+    """Samples in which fewer features than the rule asks for were eligible; they count with those that were."""
+    selection_frequency: tuple[float, ...]
+    """Share of the samples that chose each of the set's features, in the order of its indices."""
+
+
+class Stability(Record):
+    """`stability.json`."""
+
+    draws: int
+    seed: int
+    resampled: str = "orbits, with replacement within each task"
+    sets: tuple[SetStability, ...]
+
+
+def set_stability(
+    sets: Sequence[FeatureSet],
+    harvest: Harvest,
+    rule: SelectionRule,
+    *,
+    draws: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Stability:
+    """Repeat the selection `draws` times; `sets` are those of the whole harvest, one for each of its tasks.
+
+    `progress` is told the number of features just scored. Raises SpecError if the sets are not the harvest's tasks.
+    """
+    tasks = tuple(dict.fromkeys(harvest.tasks))
+    if tuple(s.task for s in sets) != tasks:
+        raise SpecError(
+            f"The sets are of the tasks {[s.task for s in sets]}, the harvest of {list(tasks)}.",
+            mend="Give the sets that were selected on this harvest.",
+        )
+    weights = np.stack([orbit_weights(harvest, seed=seed, draw=draw) for draw in range(draws)])
+    tables = resampled_tables(harvest, rule, weights, progress)
+    chosen = [[row.tolist() for row in table.chosen(rule)] for table in tables]
+    return Stability(
+        draws=draws,
+        seed=seed,
+        sets=tuple(_summary(s, [of_draw[row] for of_draw in chosen], rule.m) for row, s in enumerate(sets)),
+    )
+
+
+def _summary(full: FeatureSet, chosen: list[list[int]], m: int) -> SetStability:
+    overlaps = np.array([jaccard(full.indices, features) for features in chosen])
+    low, median, high = np.quantile(overlaps, [0.025, 0.5, 0.975])
+    return SetStability(
+        name=full.name,
+        jaccard_mean=float(overlaps.mean()),
+        jaccard_low=float(low),
+        jaccard_median=float(median),
+        jaccard_high=float(high),
+        n_short=sum(len(features) < m for features in chosen),
+        selection_frequency=tuple(float(np.mean([i in features for features in chosen])) for i in full.indices),
+    )
+
+
+def orbit_weights(harvest: Harvest, *, seed: int, draw: int) -> NDArray[np.int64]:
+    """How often each item is in the bootstrap sample, [n]; the items of an orbit are there equally often."""
+    rng = np.random.default_rng(derived_seed("selection stability", seed, draw))
+    task_of = harvest.task_of_orbit()
+    times: dict[str, int] = {}
+    for task in dict.fromkeys(task_of.values()):
+        orbits = [orbit for orbit, of_task in task_of.items() if of_task == task]
+        counts = np.bincount(rng.integers(len(orbits), size=len(orbits)), minlength=len(orbits))
+        times |= dict(zip(orbits, counts.tolist(), strict=True))
+    return np.array([times[orbit] for orbit in harvest.orbits])
+
+
+def resampled_tables(
+    harvest: Harvest,
+    rule: SelectionRule,
+    weights: NDArray[np.int64],
+    progress: Callable[[int], None] = lambda n: None,
+) -> list[ScoreTable]:
+    """The score table of each sample in `weights` [R, n], as if each item stood there that many times."""
+    tasks = tuple(dict.fromkeys(harvest.tasks))
+    in_task = group_masks(harvest.tasks, tasks)
+    groups = (weights[:, None, :] * in_task).astype(np.float64)  # [R, T, n]
+    sizes = groups.sum(2)
+    n_features = harvest.d_sae
+    scores = np.empty((len(weights), len(tasks), n_features))
+    often = np.empty(scores.shape, dtype=bool)
+    for columns in _blocks(n_features):
+        values = harvest.pooled.values[:, columns].numpy().astype(np.float64)
+        fired = harvest.pooled.fired[:, columns].numpy()
+        frequency = groups.reshape(-1, len(values)) @ fired.astype(np.float64)
+        often[:, :, columns] = frequency.reshape(*sizes.shape, -1) / sizes[:, :, None] >= rule.min_frequency
+        if rule.score == "auroc":
+            scores[:, :, columns] = _weighted_aurocs(values, groups)
+        else:
+            for sample, times in enumerate(weights):
+                rows = np.repeat(np.arange(len(times)), times)
+                scores[sample, :, columns] = score_features(values[rows], fired[rows], in_task[:, rows], rule.score)
+        progress(values.shape[1])
+    eligible = (scores > knows_nothing(rule.score)) & often
+    counts = [tuple(int(n) for n in row) for row in sizes]
+    return [ScoreTable(tasks, *parts) for parts in zip(counts, scores, eligible, strict=True)]
+
+
+def _blocks(n_features: int) -> Iterator[slice]:
+    return (slice(s, min(s + _COLUMNS_AT_ONCE, n_features)) for s in range(0, n_features, _COLUMNS_AT_ONCE))
+
+
+@dataclass(frozen=True, eq=False)
+class _Ties:
+    """One sort of the columns of values [n, F], good for any weights of the rows."""
+
+    order: NDArray[np.int64]
+    """[n, F], rows by rising value."""
+    first: NDArray[np.int64]
+    """[n, F], place in the order at which the ties of that place begin."""
+    last: NDArray[np.int64]
+    """[n, F], and at which they end."""
+
+    @classmethod
+    def of(cls, values: Floats) -> _Ties:
+        n = len(values)
+        order = np.argsort(values, axis=0, kind="stable")
+        rising = np.take_along_axis(values, order, axis=0)
+        new = np.ones(values.shape, dtype=bool)
+        new[1:] = rising[1:] != rising[:-1]
+        places = np.arange(n)[:, None]
+        first = np.maximum.accumulate(np.where(new, places, 0), axis=0)
+        ends = np.ones(values.shape, dtype=bool)
+        ends[:-1] = new[1:]
+        last = np.minimum.accumulate(np.where(ends, places, n - 1)[::-1], axis=0)[::-1]
+        return cls(order, first, last)
+
+    def midranks(self, weights: NDArray[np.int64]) -> Floats:
+        """Ranks [n, F] from 1, ties in the middle, of rows that stand `weights` [n] times."""
+        upto = np.zeros((len(weights) + 1, self.order.shape[1]))
+        np.cumsum(weights[self.order], axis=0, out=upto[1:])
+        below = np.take_along_axis(upto, self.first, axis=0)
+        within = np.take_along_axis(upto, self.last + 1, axis=0)
+        ranks = np.empty(self.order.shape)
+        np.put_along_axis(ranks, self.order, (below + within + 1) / 2, axis=0)
+        return ranks
+
+
+def _weighted_aurocs(values: Floats, groups: Floats) -> Floats:
+    """values [n, F], groups [R, T, n]: how often an item stands in a task -> AUROC [R, T, F]."""
+    ties = _Ties.of(values)
+    sizes = groups.sum(2, keepdims=True)
+    result = np.empty((*groups.shape[:2], values.shape[1]))
+    for sample, group in enumerate(groups):
+        sums = group @ ties.midranks(group.sum(0).astype(np.int64))
+        result[sample] = auroc_from_rank_sums(sums, sizes[sample], sizes[sample].sum() - sizes[sample])
+    return result
