@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from vsc_eval.harness.results import DriftFigures, Figure, McNemarCells
-from vsc_eval.localize.records import LocalizeResult
+from vsc_eval.localize.result import LocalizeResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.study.spec import ControlKind, Form, Outcome, StudySpec
@@ -97,7 +97,8 @@ class ControlTest(Record):
     p: float | None
     """(1 + draws at least as harmful) / (1 + draws)."""
     p_family: float | None
-    """The same of the largest standardised excess over all pairs of a draw; only for `excess`."""
+    """The same of the largest standardised excess over all control pairs, and all outcomes of the verdict, of a draw;
+    only for `excess` and those outcomes. A draw that lacks a pair does not count."""
     reason: str | None
 
 
@@ -130,7 +131,8 @@ class PairRow(Record):
     detectable_accuracy: float | None
     """Smallest excess that such a run finds with power 0.8 at level 0.05, one test alone."""
     verdict: Verdict | None
-    """Only under the verdict's edit; for norm_matched pairs it is made without controls."""
+    """Only under the verdict's edit. A norm_matched pair has no controls of its own and stands on those of the raw
+    union: it interferes only where that does."""
     decided_by: str | None
     """The numbers that decided it, in words."""
 

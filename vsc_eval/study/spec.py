@@ -104,7 +104,8 @@ class VerdictRule(Spec):
 
     interference: for `require` (any, all) of the outcomes, the excess is harmful and at least `min_effect`; its
     sign-flip p, adjusted by `correction` over all pairs and outcomes, is at most `alpha`; and against each kind of
-    control in `control_kinds` it is extreme, family-wise over the pairs, with p at most `control_alpha`.
+    control in `control_kinds` it is extreme, family-wise over pairs and outcomes, with p at most `control_alpha`.
+    A norm-matched union, which has no controls, must instead belong to a raw union that interferes.
     none: no outcome is harmful by `margin` or more anywhere in the confidence interval of its excess.
     not enough evidence: everything else.
     """
