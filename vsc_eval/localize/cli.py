@@ -75,7 +75,7 @@ def spec_of(args: argparse.Namespace) -> LocalizeSpec:
             )
         return load_yaml_spec(args.spec, LocalizeSpec)
     try:
-        return LocalizeSpec(**given, rule=LayerRule(**rule))  # type: ignore[arg-type]
+        return LocalizeSpec(**given, rule=LayerRule(**rule))
     except ValidationError as error:
         raise explain(error, LocalizeSpec, "vsc-eval localize") from error
 
@@ -125,7 +125,8 @@ def _table(result: LocalizeResult, target: Target) -> Any:
     from rich.table import Table
 
     first = result.rows[0]
-    title = f"{target}: test accuracy [95% CI], grey picture / text alone / random labels; chance {result.chance[target]:.3f}"
+    controls = "grey picture / text alone / random labels"
+    title = f"{target}: test accuracy \\[95% CI], {controls}; chance {result.chance[target]:.3f}"
     caption = f"{first.n_test} test items in {first.n_test_orbits} orbits, {first.n_train} training items; "
     table = Table(title=title, caption=caption + result.interval)
     table.add_column("layer", justify="right")

@@ -62,7 +62,7 @@ class Predictions:
 
 
 def fit_predict(design: Design, labels: Strings, C: float) -> Predictions:
-    """Fit on `labels` [n]. Without a feature that varies the probe says the most frequent label, the first of equals."""
+    """Fit on `labels` [n]. Without a feature that varies the probe says the commonest label, the first of equals."""
     if design.train.shape[1] == 0:
         names, counts = np.unique(labels, return_counts=True)
         guess = names[np.argmax(counts)]

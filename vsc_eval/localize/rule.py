@@ -54,8 +54,8 @@ def explain_choice(rows: Sequence[ProbeRow], rule: LayerRule, choice: Choice, n_
     chosen, embeddings = probes[choice.layer], probes[EMBEDDINGS]
     interval = "" if chosen.low is None or chosen.high is None else f", 95% CI {chosen.low:.3f} to {chosen.high:.3f}"
     text = (
-        f"layer {choice.layer}: {rule.in_words()}, among layers 0 to {n_layers - 2} (an edit at the last layer has none "
-        f"above to act through); accuracy {choice.accuracy:.3f}{interval}"
+        f"layer {choice.layer}: {rule.in_words()}, among layers 0 to {n_layers - 2} (above the last layer there is "
+        f"none for an edit to act through); accuracy {choice.accuracy:.3f}{interval}"
     )
     if embeddings.test_accuracy is not None:
         text += f"; the embeddings alone reach {embeddings.test_accuracy:.3f}"

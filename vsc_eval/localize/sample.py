@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, assert_never, get_args
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
+from PIL.Image import Image
 
 from vsc_eval.localize.spec import TEST_SPLIT, TRAIN_SPLIT, LocalizeSpec, Target
 from vsc_eval.synth import LETTERS, LEVELS, Item, blind_image, make_items, render
@@ -72,14 +73,14 @@ def draw_samples(spec: LocalizeSpec) -> dict[Part, Sample]:
 
 def to_prompt(item: Item, kind: InputKind) -> Prompt:
     """The item's question as `kind` shows it."""
-    images: tuple[Any, ...]
+    image: Image | None
     match kind:
         case "real":
-            images = (render(item.scene),)
+            image = render(item.scene)
         case "blank_image":
-            images = (blind_image("grey"),)
+            image = blind_image("grey")
         case "text_only":
-            images = ()
+            image = blind_image("none")
         case _:
             assert_never(kind)
-    return Prompt(text=item.prompt, images=images, options=LETTERS)
+    return Prompt(text=item.prompt, images=() if image is None else (image,), options=LETTERS)

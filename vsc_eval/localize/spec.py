@@ -17,7 +17,7 @@ Target = Literal["task", "level"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 EMBEDDINGS = -1
-"""Number of the embedding layer: the input of decoder layer 0, text embeddings with the picture's features merged in."""
+"""Number of the embedding layer: what decoder layer 0 gets, text embeddings with the picture's features merged in."""
 
 TRAIN_SPLIT = "select"
 TEST_SPLIT = "test"
