@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.errors import BackendError
 from vsc_eval.files import replacing
 from vsc_eval.localize.result import CONTROLS, Control, LocalizeResult, ProbeRow
 from vsc_eval.localize.spec import EMBEDDINGS, TARGETS, Pooling, Target
@@ -32,14 +31,10 @@ _MOST_TICKS = 14
 def probe_figure(result: LocalizeResult, path_png: Path) -> None:
     """Draw the test accuracies of all probes with their intervals, and write `path_png` in one step.
 
-    Raises BackendError if matplotlib is missing or the file cannot be written.
+    Raises BackendError if the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise BackendError(
-            "Figures need matplotlib, which is not installed.", mend="Install it: pip install matplotlib."
-        ) from error
+    from matplotlib.figure import Figure
+
     poolings = result.spec.poolings
     figure = Figure(figsize=(1.4 + 3.9 * len(poolings), 7.2), layout="constrained")
     grid: Any = figure.subplots(len(TARGETS), len(poolings), sharex=True, sharey=True, squeeze=False)

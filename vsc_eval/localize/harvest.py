@@ -75,9 +75,9 @@ def harvest(
         for part, sample in samples.items():
             shown, _ = sample.rows(kind)
             order = _order(seed, kind, part, len(shown))
-            identity = _identity(vlm, [item.id for item in shown], kind, seed, batch_size)
             for number, batches in enumerate(_chunks(len(shown), batch_size)):
                 path = folder / _name(kind, part, number)
+                identity = _identity(vlm, [[shown[i].id for i in order[start:stop]] for start, stop in batches], kind)
                 if path.exists():
                     _check_identity(path, identity)
                 else:
@@ -107,8 +107,9 @@ def _name(kind: InputKind, part: Part, number: int) -> str:
     return f"{kind}-{part}-{number:04d}.safetensors"
 
 
-def _identity(vlm: LoadedVLM, ids: list[str], kind: InputKind, seed: int, batch_size: int) -> str:
-    payload = json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind, seed, batch_size])
+def _identity(vlm: LoadedVLM, batches: list[list[str]], kind: InputKind) -> str:
+    """Of one chunk, from everything that its activations depend on; `batches` are item ids."""
+    payload = json.dumps([vlm.fingerprint, GENERATOR_VERSION, batches, kind])
     return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
 

@@ -41,7 +41,6 @@ def run_localize(
     if path.exists():
         return _read_back(path, spec, vlm)
     ensure_writable(out)
-    _check_sklearn()
     report = progress or (lambda stage, done, total: None)
     activations = harvest(vlm, draw_samples(spec), out, seed=spec.seed, batch_size=spec.batch_size, progress=report)
     rows = tuple(
@@ -105,12 +104,3 @@ def _read_back(path: Path, spec: LocalizeSpec, vlm: LoadedVLM) -> LocalizeResult
             mend="Choose another folder, or delete that file.",
         )
     return result
-
-
-def _check_sklearn() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise BackendError(
-            "Probes need scikit-learn, which is not installed.", mend="Install it: pip install scikit-learn."
-        ) from error
