@@ -18,13 +18,20 @@ Advance = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance]:
-    """Show the progress of `stages` (name -> total as far as it is known) while the block runs."""
+    """Show the progress of `stages` (name -> total as far as it is known) while the block runs; others join when they
+    are first heard of."""
     if not console.is_terminal:
         yield progress_lines(console)
         return
     with _bars(console) as bars:
         tasks = {name: bars.add_task(name, total=total) for name, total in stages.items()}
-        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance
 
 
 def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:

@@ -1,0 +1,66 @@
+"""`vsc-eval study`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude")
+
+_EPILOG = f"""\
+stages: {", ".join(STAGE_NAMES)}.
+A finished stage is not run again; a study that was cut off goes on when the same command is given again.
+example: vsc-eval study interventions/vsc-tiny/study.yaml --out studies/first
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `study`."""
+    parser = subparsers.add_parser(
+        "study",
+        help="localize, train, select, sweep, control, conclude",
+        description="Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature "
+        "sets, edit them and their unions, compare with controls, and say for every pair whether it interferes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="what to do, and the rule of the verdicts")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--until", choices=STAGE_NAMES, metavar="STAGE", help="stop after that stage")
+    which.add_argument(
+        "--only", choices=STAGE_NAMES, metavar="STAGE", help="run that stage, whose inputs must be there"
+    )
+    parser.add_argument("--batch-size", type=int, help="prompts a batch, in place of the spec's")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, in place of the spec's")
+    parser.set_defaults(handler=_handle)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from vsc_eval.specs import load_yaml_spec
+    from vsc_eval.study.run import run_study
+    from vsc_eval.study.spec import StudySpec
+    from vsc_eval.study.summary import print_summary
+
+    spec = load_yaml_spec(options.spec, StudySpec)
+    changes = {key: value for key in ("batch_size", "device") if (value := getattr(options, key)) is not None}
+    if changes:
+        spec = StudySpec.model_validate({**spec.model_dump(), **changes})
+    try:
+        results = run_study(spec, options.out, until=options.until, only=options.only)
+    except KeyboardInterrupt:
+        print(
+            "\nvsc-eval: interrupted. Finished stages and the answers so far are kept: give the same command again to"
+            " go on.",
+            file=sys.stderr,
+        )
+        return 130
+    if results is None:
+        print(f"{options.out} is not concluded yet; give the command without --until and --only to go on.")
+    else:
+        print_summary(results, options.out, Console())
+    return 0
