@@ -126,11 +126,11 @@ def test_selection_writes_a_suite_that_works(vlm: LoadedVLM, trained: Path, tmp_
     stages: dict[str, int] = {}
 
     def count(stage: str, done: int, total: int) -> None:
-        assert total == 24
+        assert total == (96 if stage == "stability" else 24)
         stages[stage] = stages.get(stage, 0) + done
 
     selected = select_sets(SELECT_SPEC, trained, tmp_path, vlm=vlm, progress=count)
-    assert stages == {"features": 24, "plain model": 24, "SAE spliced in": 24}
+    assert stages == {"features": 24, "plain model": 24, "SAE spliced in": 24, "stability": 96}
     suite = load_suite(tmp_path, d_model=find_decoder(vlm.model).d_model)
     assert suite.spec == selected.suite
     assert suite.spec.layer == LAYER
@@ -213,13 +213,20 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
         "mean L0",
         "accuracy, plain -> spliced",
         "counting",
+        "stability",
+        "Shared features (Jaccard)",
+        "Decoder rows: mean max cosine",
+        "Mean directions: cosine",
     ):
         assert figure in printed
     suite = load_suite(tmp_path / "suite").spec
     assert suite.sae == "sae"
-    assert sorted(p.name for p in (tmp_path / "suite").iterdir()) == [QUALITY_FILE, "sae", "suite.yaml"]
+    small = ["overlap.json", QUALITY_FILE, "sae", "select.json", "stability.json", "suite.yaml"]
+    assert sorted(p.name for p in (tmp_path / "suite").iterdir()) == small
     assert (suite.default_edit.value, suite.default_edit.positions) == (3.0, "image")
     assert suite.sets[0].provenance["rule_score"] == "diff_of_means"
+    assert main([*select, "--score", "diff", "--edit", "scale=3:image"]) == 0
+    assert "holds this selection already" in capsys.readouterr().out
     assert main([*train, "--lr", "-1"]) == 2
     assert "at 'lr'" in capsys.readouterr().err
     assert main([*select, "--edit", "scale=much"]) == 2

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from vsc_eval.specs import EditSpec, Spec, explain, parse_condition
-
-if TYPE_CHECKING:
-    from vsc_eval.pipeline.sae_select import Selected
 
 _SCORES = {"auroc": "auroc", "diff": "diff_of_means", "freq": "frequency_gap"}
 _POSITIONS = ("image", "text", "last", "all")
@@ -62,6 +59,17 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-freq", type=float, default=0.05, help="share of a task's items a feature must fire on")
     parser.add_argument("--shared", action="store_true", help="let a feature be in the sets of several tasks")
     parser.add_argument("--edit", help="default edit of the suite, for example scale=2:image; scale=2 unless given")
+    parser.add_argument("--layer", type=int, help="for an SAE that does not say it: the decoder layer it reads, from 0")
+    parser.add_argument(
+        "--positions", choices=_POSITIONS, help="for an SAE that does not say it: the tokens it was trained on"
+    )
+    parser.add_argument("--draws", type=int, default=50, help="bootstrap samples of the stability figures")
+    parser.add_argument("--seed", type=int, default=0, help="seed of those samples")
+    parser.add_argument(
+        "--keep-features",
+        action="store_true",
+        help="keep every item's features and all scores (5 bytes an item and feature), which control sets need",
+    )
     parser.set_defaults(handler=run_select)
 
 
@@ -127,6 +135,7 @@ def run_select(args: argparse.Namespace) -> int:
 
     from vsc_eval.interventions.select import SelectionRule
     from vsc_eval.pipeline.sae_select import SelectSpec, select_sets
+    from vsc_eval.pipeline.select_tables import select_tables
 
     rule = _build(
         SelectionRule,
@@ -136,7 +145,16 @@ def run_select(args: argparse.Namespace) -> int:
         min_frequency=args.min_freq,
         exclusive=not args.shared,
     )
-    spec = _build(SelectSpec, rule=rule, default_edit=_default_edit(args.edit), **_common(args))
+    spec = _build(
+        SelectSpec,
+        rule=rule,
+        default_edit=_default_edit(args.edit),
+        layer=args.layer,
+        positions=args.positions,
+        stability_draws=args.draws,
+        seed=args.seed,
+        **_common(args),
+    )
     with Progress(console=Console(stderr=True)) as bar:
         stages: dict[str, Any] = {}
 
@@ -145,35 +163,10 @@ def run_select(args: argparse.Namespace) -> int:
                 stages[stage] = bar.add_task(stage, total=total)
             bar.advance(stages[stage], done)
 
-        selected = select_sets(spec, args.sae, args.out, progress=show)
-    _print(selected)
-    return 0
-
-
-def _print(selected: Selected) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    figures, splice = selected.quality.reconstruction, selected.quality.splice
-    quality = Table(title=f"SAE on the '{selected.quality.split}' split, layer {selected.suite.layer}")
-    for column in ("figure", "value", "n"):
-        quality.add_column(column)
-    tokens, items = f"{figures.n_tokens:,} tokens", f"{splice.n_items:,} items"
-    fvu = "undefined (constant activations)" if figures.fvu is None else f"{figures.fvu:.4f}"
-    quality.add_row("fraction of variance unexplained", fvu, tokens)
-    quality.add_row("dead features", f"{figures.n_dead} of {figures.d_sae}", tokens)
-    quality.add_row("mean L0", f"{figures.mean_l0:.2f}", tokens)
-    quality.add_row("loss, plain -> spliced (nats)", f"{splice.loss_plain:.4f} -> {splice.loss_spliced:.4f}", items)
-    quality.add_row(
-        "accuracy, plain -> spliced", f"{splice.accuracy_plain:.3f} -> {splice.accuracy_spliced:.3f}", items
-    )
-    sets = Table(title=f"Feature sets in {selected.path}")
-    for column in ("set", "features", "best score", "worst score", "first indices"):
-        sets.add_column(column)
-    for chosen in selected.suite.sets:
-        first = ", ".join(map(str, chosen.indices[:6]))
-        best, worst = f"{chosen.scores[0]:.3f}", f"{chosen.scores[-1]:.3f}"
-        sets.add_row(chosen.name, str(len(chosen.indices)), best, worst, first)
+        selected = select_sets(spec, args.sae, args.out, keep_features=args.keep_features, progress=show)
+    if selected.reused:
+        print(f"{args.out} holds this selection already; nothing to do.")
     console = Console()
-    console.print(quality)
-    console.print(sets)
+    for table in select_tables(selected):
+        console.print(table)
+    return 0

@@ -13,6 +13,7 @@ from torch import Tensor
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.activations import PooledActivations, Pooling, pool_codes
 from vsc_eval.interventions.edits import position_mask
+from vsc_eval.interventions.harvest import Firing, FiringMeter
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionMeter
 from vsc_eval.vlm.decoder import TextDecoder, find_decoder
@@ -72,9 +73,10 @@ def collect(
 
 @dataclass(frozen=True, eq=False)
 class ItemHarvest:
-    """Pooled feature activations of every item, and the meter that saw the same tokens."""
+    """Pooled feature activations of every item, and what was measured on the same tokens."""
 
     pooled: PooledActivations
+    firing: Firing
     meter: ReconstructionMeter
 
 
@@ -95,18 +97,20 @@ def harvest_items(
     chosen token.
     """
     decoder = decoder_at(vlm, layer)
-    meter = ReconstructionMeter(sae)
+    meter, firing = ReconstructionMeter(sae), FiringMeter(sae.cfg.d_sae)
     values, fired = [], []
     for inputs, mask in encoded_batches(vlm, prompts, positions, batch_size):
         hidden = run_prefix(vlm.model, decoder, layer, inputs.tensors, keep_cache=False).hidden
-        pooled = pool_codes(sae.encode_sparse(hidden), mask, sae.cfg.d_sae, pooling)
+        codes = sae.encode_sparse(hidden)
+        pooled = pool_codes(codes, mask, sae.cfg.d_sae, pooling)
+        firing.update(codes, mask)
         meter.update(hidden[mask])
         values.append(pooled.values.cpu())
         fired.append(pooled.fired.cpu())
         progress(inputs.n_items)
     if not values:
         raise DataError("There are no items to harvest.", mend="Choose at least one task.")
-    return ItemHarvest(PooledActivations(torch.cat(values), torch.cat(fired)), meter)
+    return ItemHarvest(PooledActivations(torch.cat(values), torch.cat(fired)), firing.result(), meter)
 
 
 @torch.no_grad()

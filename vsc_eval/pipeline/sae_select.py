@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 from torch import Tensor
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import ensure_writable, replacing
-from vsc_eval.interventions.select import SelectionRule, select_features
-from vsc_eval.interventions.suite import save_suite
+from vsc_eval.files import ensure_writable
+from vsc_eval.interventions.harvest import Harvest
+from vsc_eval.interventions.overlap import SetOverlap, set_overlap
+from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
+from vsc_eval.interventions.stability import Stability, set_stability
+from vsc_eval.interventions.suite import SUITE_FILE, save_suite
 from vsc_eval.pipeline.benchmark import benchmark_items, prompts_of
+from vsc_eval.pipeline.done import is_done, mark_done, read_record, write_record
+from vsc_eval.pipeline.features import (
+    ITEMS_FILE,
+    SCORES_FILE,
+    TENSORS_FILE,
+    KeptHarvest,
+    drop_harvest,
+    harvest_key,
+    read_harvest,
+    save_harvest,
+    save_scores,
+)
+from vsc_eval.pipeline.features import load_harvest as load_harvest
 from vsc_eval.pipeline.harvest import Positions, harvest_items, option_logprobs
+from vsc_eval.pipeline.site import SAESite, place_sae, sae_site
 from vsc_eval.records import Record
-from vsc_eval.sae.io import load_sae, read_sae_metadata, save_sae
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_quality
-from vsc_eval.specs import EditSpec, InterventionSuite, Spec
+from vsc_eval.specs import EditSpec, InterventionSuite, Spec, load_yaml_spec
 from vsc_eval.synth import GENERATOR_VERSION, LETTERS, TASKS, Item
-from vsc_eval.vlm.decoder import find_decoder
 from vsc_eval.vlm.load import LoadedVLM, load_vlm
 
 QUALITY_FILE = "quality.json"
+OVERLAP_FILE = "overlap.json"
+STABILITY_FILE = "stability.json"
+DONE_FILE = "select.json"
 SPLIT = "select"
 
 
@@ -43,6 +62,14 @@ class SelectSpec(Spec):
     """Items of each (task, level); None: the split's default size."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts a model forward."""
+    layer: int | None = Field(default=None, ge=0)
+    """For an SAE that does not say it: the 0-based decoder layer whose output it reads."""
+    positions: Positions | None = None
+    """For an SAE that does not say it: the prompt tokens that it was trained on."""
+    stability_draws: int = Field(default=50, ge=1)
+    """Bootstrap samples of orbits on which the selection is repeated."""
+    seed: int = Field(default=0, ge=0)
+    """Of those samples."""
 
 
 class SAEQuality(Record):
@@ -51,15 +78,21 @@ class SAEQuality(Record):
     split: str
     reconstruction: ReconstructionQuality
     splice: SpliceQuality
+    inputs: str | None = None
+    """Hash of model, SAE, layer, positions and items; None in files of earlier versions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """What `select_sets` wrote."""
+    """What is in the suite's folder."""
 
     suite: InterventionSuite
     path: Path
     quality: SAEQuality
+    overlap: SetOverlap
+    stability: Stability
+    reused: bool = False
+    """Whether all of it was there already."""
 
 
 Progress = Callable[[str, int, int], None]
@@ -72,94 +105,177 @@ def select_sets(
     out: Path,
     *,
     vlm: LoadedVLM | None = None,
+    keep_features: bool = True,
     progress: Progress = lambda stage, done, total: None,
 ) -> Selected:
-    """Write `suite.yaml` (one set per task), `quality.json` and, unless it is there already, the SAE into `out`.
+    """Write a suite into `out`: `suite.yaml` with one set per task, the SAE unless it is there already, `quality.json`,
+    `overlap.json` and `stability.json`.
 
-    Layer and positions are those that the SAE was trained for. Raises DataError if the SAE is damaged, of another width
-    or trained on other weights than the model's, or if a task has too few eligible features; BackendError if `out`
-    cannot be written.
+    With `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
+    controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
+    selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. Raises
+    DataError if the SAE is damaged, of another width or trained on other weights than the model's, or if a task has too
+    few eligible features; SpecError if the spec contradicts the SAE; BackendError if `out` cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, revision=spec.revision)
-    sae = load_sae(sae_folder, d_model=find_decoder(vlm.model).d_model)
-    metadata = read_sae_metadata(sae_folder)
-    layer, positions = _trained_at(metadata, sae_folder, vlm)
-    sae.to(vlm.device)
+    site = sae_site(sae_folder, vlm, layer=spec.layer, positions=spec.positions)
     ensure_writable(out)
-    items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
-    harvest = harvest_items(
-        vlm,
-        layer,
-        prompts_of(items),
-        positions,
-        spec.batch_size,
-        sae,
-        spec.rule.pooling,
-        lambda n: progress("features", n, len(items)),
-    )
-    provenance: dict[str, str | int | float | bool | None] = {
-        "split": SPLIT,
-        "positions": positions,
-        "layer": layer,
-        "model_fingerprint": vlm.fingerprint,
-        "sae_fingerprint": sae.fingerprint(),
-        "generator_version": GENERATOR_VERSION,
-        "items_per_cell": spec.items_per_cell,
-    }
-    sets = select_features(harvest.pooled, [item.task for item in items], spec.rule, provenance=provenance)
-    quality = SAEQuality(
-        split=SPLIT,
-        reconstruction=harvest.meter.result(),
-        splice=_splice(vlm, sae, layer, positions, items, spec.batch_size, progress),
-    )
+    place, sae = place_sae(site, sae_folder, out)
+    sae.to(vlm.device)
+    job = _Job(spec, site, place, vlm, sae, benchmark_items(SPLIT, spec.tasks, spec.items_per_cell), progress)
+    done = _finished(job, out, keep_features)
+    return done or _select(job, out, keep_features)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    spec: SelectSpec
+    site: SAESite
+    place: str
+    """Of the SAE, relative to the suite."""
+    vlm: LoadedVLM
+    sae: SAE
+    items: list[Item]
+    progress: Progress
+
+    @property
+    def origin(self) -> dict[str, Scalar]:
+        return {
+            "split": SPLIT,
+            "positions": self.site.positions,
+            "layer": self.site.layer,
+            "model_fingerprint": self.vlm.fingerprint,
+            "sae_fingerprint": self.sae.fingerprint(),
+            "generator_version": GENERATOR_VERSION,
+            "items_per_cell": self.spec.items_per_cell,
+        }
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        return tuple(item.id for item in self.items)
+
+    def key(self) -> str:
+        """Hash of what the figures of the SAE depend on."""
+        return harvest_key(self.origin, None, self.item_ids)
+
+    def full_key(self) -> str:
+        """Hash of what the whole folder depends on."""
+        spec = self.spec.model_dump(mode="json", exclude={"batch_size", "revision", "layer", "positions"})
+        payload = json.dumps([self.key(), spec, self.place], sort_keys=True)
+        return hashlib.sha256(payload.encode()).hexdigest()[:16]
+
+    def told(self, stage: str) -> Callable[[int], None]:
+        return lambda n: self.progress(stage, n, len(self.items))
+
+
+def _select(job: _Job, out: Path, keep_features: bool) -> Selected:
+    (out / DONE_FILE).unlink(missing_ok=True)
+    kept = _harvest(job, out, keep_features)
+    harvest, rule = kept.harvest, job.spec.rule
+    table = score_table(harvest.pooled, harvest.tasks, rule)
+    sets = choose_features(table, rule, provenance=harvest.origin)
+    quality = _quality(job, kept, out)
+    # A harvest that an earlier run kept stays, and the scores beside it must be of this rule.
+    kept_on_disk = (out / ITEMS_FILE).exists()
+    if kept_on_disk:
+        save_scores(table, rule, out)
     suite = InterventionSuite(
-        model=spec.model,
-        layer=layer,
-        sae=_place_sae(sae, sae_folder, out, metadata),
-        default_edit=spec.default_edit or EditSpec(kind="scale", value=2.0, positions=positions),
+        model=job.spec.model,
+        layer=job.site.layer,
+        sae=job.place,
+        default_edit=job.spec.default_edit or EditSpec(kind="scale", value=2.0, positions=job.site.positions),
         sets=sets,
     )
-    with replacing(out / QUALITY_FILE) as partial:
-        partial.write_text(quality.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return Selected(suite, save_suite(suite, out), quality)
+    overlap = set_overlap(sets, job.sae, harvest.firing)
+    stability = set_stability(
+        sets,
+        harvest,
+        rule,
+        draws=job.spec.stability_draws,
+        seed=job.spec.seed,
+        progress=lambda n: job.progress("stability", n, harvest.d_sae),
+    )
+    path = save_suite(suite, out)
+    write_record(overlap, out / OVERLAP_FILE)
+    write_record(stability, out / STABILITY_FILE)
+    mark_done(out / DONE_FILE, job.full_key(), _files(kept_on_disk))
+    return Selected(suite, path, quality, overlap, stability)
 
 
-def _trained_at(metadata: dict[str, Any], folder: Path, vlm: LoadedVLM) -> tuple[int, Positions]:
-    for key in ("layer", "positions", "model_fingerprint"):
-        if key not in metadata:
-            raise DataError(
-                f"The SAE in {folder} does not say its {key}.", mend="Use an SAE that `vsc-eval sae train` wrote."
-            )
-    if metadata["model_fingerprint"] != vlm.fingerprint:
-        raise DataError(
-            f"The SAE in {folder} was trained on other weights than those of '{vlm.name}'.",
-            mend="Train it again with `vsc-eval sae train`, or give the model it was trained on.",
-        )
-    return metadata["layer"], metadata["positions"]
+def _harvest(job: _Job, out: Path, keep_features: bool) -> KeptHarvest:
+    """From the folder if the same one is there, else from the model."""
+    pooling = job.spec.rule.pooling
+    if (out / ITEMS_FILE).exists():
+        try:
+            kept = read_harvest(out)
+        except DataError:
+            drop_harvest(out)
+        else:
+            if kept.items.key() == harvest_key(job.origin, pooling, job.item_ids):
+                job.progress("features", len(job.items), len(job.items))
+                return kept
+            drop_harvest(out)
+    found = harvest_items(
+        job.vlm,
+        job.site.layer,
+        prompts_of(job.items),
+        job.site.positions,
+        job.spec.batch_size,
+        job.sae,
+        pooling,
+        job.told("features"),
+    )
+    harvest = Harvest(
+        pooled=found.pooled,
+        firing=found.firing,
+        item_ids=job.item_ids,
+        tasks=tuple(item.task for item in job.items),
+        orbits=tuple(item.orbit_id for item in job.items),
+        origin=job.origin,
+    )
+    kept = KeptHarvest(harvest, pooling, found.meter.result())
+    if keep_features:
+        save_harvest(kept, out)
+    return kept
 
 
-def _splice(
-    vlm: LoadedVLM, sae: SAE, layer: int, positions: Positions, items: list[Item], batch_size: int, progress: Progress
-) -> SpliceQuality:
+def _quality(job: _Job, kept: KeptHarvest, out: Path) -> SAEQuality:
+    """From the folder if it is of the same inputs, else measured and written."""
+    known = read_record(SAEQuality, out / QUALITY_FILE)
+    if known is not None and known.inputs == job.key():
+        return known
+
     def run(replace: Callable[[Tensor], Tensor] | None) -> Tensor:
-        stage = "plain model" if replace is None else "SAE spliced in"
         return option_logprobs(
-            vlm,
-            layer,
-            prompts_of(items),
-            positions,
-            batch_size,
+            job.vlm,
+            job.site.layer,
+            prompts_of(job.items),
+            job.site.positions,
+            job.spec.batch_size,
             LETTERS,
             replace,
-            lambda n: progress(stage, n, len(items)),
+            job.told("plain model" if replace is None else "SAE spliced in"),
         )
 
-    return splice_quality(run, sae, [item.gold for item in items])
+    splice = splice_quality(run, job.sae, [item.gold for item in job.items])
+    quality = SAEQuality(split=SPLIT, reconstruction=kept.reconstruction, splice=splice, inputs=job.key())
+    write_record(quality, out / QUALITY_FILE)
+    return quality
 
 
-def _place_sae(sae: SAE, sae_folder: Path, out: Path, metadata: dict[str, Any]) -> str:
-    """Path of the SAE relative to the suite; one from elsewhere is copied to `out/sae`: a suite can travel."""
-    if sae_folder.resolve().is_relative_to(out.resolve()):
-        return sae_folder.resolve().relative_to(out.resolve()).as_posix()
-    save_sae(sae, out / "sae", metadata)
-    return "sae"
+def _finished(job: _Job, out: Path, keep_features: bool) -> Selected | None:
+    """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
+    if not is_done(out / DONE_FILE, job.full_key(), _files(keep_features)):
+        return None
+    suite = load_yaml_spec(out / SUITE_FILE, InterventionSuite)
+    quality = read_record(SAEQuality, out / QUALITY_FILE)
+    overlap = read_record(SetOverlap, out / OVERLAP_FILE)
+    stability = read_record(Stability, out / STABILITY_FILE)
+    if quality is None or overlap is None or stability is None:
+        return None
+    return Selected(suite, out / SUITE_FILE, quality, overlap, stability, reused=True)
+
+
+def _files(with_features: bool) -> tuple[str, ...]:
+    always = (SUITE_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
+    return (*always, ITEMS_FILE, TENSORS_FILE, SCORES_FILE) if with_features else always
