@@ -102,8 +102,8 @@ class OptionBlock:
     """Distances of two distributions over option letters [items]; NaN where an item has none or no finite one."""
 
     values: Floats
-    """Rows: mean over options of |log p_b - log p_a|; KL(A || B); each over its `scale`, since the bootstrap takes what is
-    below 1e-12 for rounding, and distances between backends may be that small."""
+    """Rows: mean over options of |log p_b - log p_a|; KL(A || B); each over its `scale`: the bootstrap takes
+    what is below 1e-12 for rounding, and distances between backends may be that small."""
     scale: Floats
     """Largest value of each row [2], or 1 where all are 0."""
     largest: Floats

@@ -1,4 +1,4 @@
-"""Read a finished run's folder: run.yaml (study.yaml of a study) for how it was made, items.jsonl for what was asked and
+"""Read a finished run's folder: run.yaml (of a study: study.yaml) says how it was made, items.jsonl what was asked and
 answered."""
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _stamp(file: Path, document: Mapping[str, Any]) -> ItemsStamp:
     version = section.get("schema_version") if isinstance(section, dict) else None
     if isinstance(version, int) and version != ITEMS_SCHEMA_VERSION:
         raise SpecError(
-            f"{file.with_name(ITEMS_FILE)} is of version {version}; this vsc-eval reads version {ITEMS_SCHEMA_VERSION}.",
+            f"{file.with_name(ITEMS_FILE)} is of version {version}; this vsc-eval reads {ITEMS_SCHEMA_VERSION}.",
             mend="Give the command that made the run again with this version, or compare with that one.",
         )
     try:
