@@ -202,7 +202,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
+def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
     """Keys that `model` knows at a place inside it, given as field names and list positions."""
     for part in path:
         if isinstance(part, str) and part in model.model_fields:
@@ -238,7 +238,7 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Spec
         inside = f" in '{_place(parents)}'" if parents else ""
         return SpecError(
             f"{source}: unknown key '{key}'{inside}.",
-            mend=known_names("keys", str(key), _keys_at(model, parents)),
+            mend=known_names("keys", str(key), keys_at(model, parents)),
         )
     first = errors[0]
     if first["type"] == "missing":

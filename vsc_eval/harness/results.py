@@ -14,13 +14,15 @@ import numpy as np
 from pydantic import Field
 
 from vsc_eval.extract import INVALID
+from vsc_eval.harness.external_report import DataReport
 from vsc_eval.harness.run_answers import AnswerTable, Mask, Strings
+from vsc_eval.harness.run_groups import category_masks, group_tables
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
 from vsc_eval.synth import LEVELS, TASKS
 
-Scope = Literal["cell", "task", "level", "all", "on_target", "off_target"]
+Scope = Literal["cell", "task", "level", "all", "on_target", "off_target", "category", "group"]
 
 
 class Figure(Record):
@@ -65,7 +67,8 @@ class ResultRow(Record):
     model: str
     scope: Scope
     """`cell`: one task at one level; `task`, `level`, `all`: sums; `on_target`, `off_target`: the tasks that the edited
-    sets were selected for, and the others."""
+    sets were selected for, and the others; `category`: the items of a task with one value in a column; `group`: the
+    complete groups of a task, each of which is one item that is right if all of its items are."""
     task: str | None
     level: str | None
     condition: str
@@ -85,6 +88,27 @@ class ResultRow(Record):
     mean_shift_last: float | None
     amplification: float | None
     """mean_shift_last / mean_shift_edited."""
+    by: str | None = None
+    """Column of a `category`."""
+    category: str | None = None
+    """Its value there."""
+
+
+class OfficialRow(Record):
+    """A figure of a data set's official metric, under one condition."""
+
+    model: str
+    task: str
+    condition: str
+    metric: str
+    figure: str
+    is_main: bool
+    """Whether it is the one that the data set is known by."""
+    unit: str
+    """What it is a mean of: items, questions, images, groups."""
+    value: Figure
+    difference: Figure | None
+    """Against the baseline, resampled together; None for the baseline."""
 
 
 class InteractionRow(Record):
@@ -112,9 +136,12 @@ class Results(Record):
     """Condition -> the tasks that its sets were selected for; None where a set names none."""
     rows: tuple[ResultRow, ...]
     interactions: tuple[InteractionRow, ...]
+    official: tuple[OfficialRow, ...] = ()
+    data: tuple[DataReport, ...] = ()
+    """What became of the rows of external data sets."""
 
     def find(self, condition: str, scope: Scope, task: str | None = None, level: str | None = None) -> ResultRow | None:
-        """The row of that condition and group, None if there is none."""
+        """The row of that condition and group (no category), None if there is none."""
         for row in self.rows:
             if (row.condition, row.scope, row.task, row.level) == (condition, scope, task, level):
                 return row
@@ -131,6 +158,12 @@ def result_rows(table: AnswerTable, model: str, targets: Targets, seed: int) -> 
         groups = item_groups(table.column("task"), table.column("level"))
         for scope, task, level, mask in [*groups, *_target_groups(table, tasks)]:
             rows.append(_row(table, model, condition, scope, task, level, mask, seed))
+        for task, by, category, mask in category_masks(table):
+            row = _row(table, model, condition, "category", task, None, mask, seed, (by, category))
+            rows.append(row.model_copy(update={"by": by, "category": category}))
+        for task, grouped in group_tables(table).items():
+            everything = np.ones(len(grouped.items), dtype=bool)
+            rows.append(_row(grouped, model, condition, "group", task, None, everything, seed))
     return tuple(rows)
 
 
@@ -177,9 +210,10 @@ def _row(
     level: str | None,
     mask: Mask,
     seed: int,
+    category: tuple[str, ...] = (),
 ) -> ResultRow:
     # The stream is named by the group and not by the condition: all conditions are resampled alike.
-    rng = stream(seed, "bootstrap", scope, task or "", level or "")
+    rng = stream(seed, "bootstrap", scope, task or "", level or "", *category)
     clusters = table.column("cluster")[mask]
     base, cond, gold = (
         a[mask] for a in (table.answers_of(BASELINE), table.answers_of(condition), table.column("gold"))
@@ -200,9 +234,9 @@ def _row(
         condition=condition,
         n=len(gold),
         n_clusters=right.n_clusters,
-        accuracy=_figure(right),
+        accuracy=figure_of(right),
         invalid_rate=float(np.mean(cond == INVALID)),
-        difference=_figure(paired.difference) if paired else None,
+        difference=figure_of(paired.difference) if paired else None,
         mcnemar=_mcnemar(paired) if paired else None,
         detectable_difference=paired.detectable if paired else None,
         drift=_drift(changed) if changed else None,
@@ -245,13 +279,14 @@ def _interaction(table: AnswerTable, model: str, union: str, parts: tuple[str, s
         model=model,
         union=union,
         parts=parts,
-        drift=_figure(found.drift),
-        drift_bliss=_figure(found.drift_bliss),
-        accuracy=_figure(found.accuracy),
+        drift=figure_of(found.drift),
+        drift_bliss=figure_of(found.drift_bliss),
+        accuracy=figure_of(found.accuracy),
     )
 
 
-def _figure(estimate: Estimate) -> Figure:
+def figure_of(estimate: Estimate) -> Figure:
+    """An estimate as a record."""
     return Figure(**dataclasses.asdict(estimate))
 
 

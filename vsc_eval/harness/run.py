@@ -17,7 +17,9 @@ from typing import Any
 
 from rich.console import Console
 
+from vsc_eval.harness.external_index import ExternalChoice
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
+from vsc_eval.harness.results_official import official_rows
 from vsc_eval.harness.run_answers import AnswerTable
 from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.harness.run_folder import RunFolder, open_run_folder
@@ -98,7 +100,8 @@ def show(results: Results, out: Path, console: Console) -> None:
 def _plan(spec: RunSpec) -> Plan:
     suite = load_suite(suite_name(spec)) if needs_suite(spec) else None
     conditions = resolve_conditions(spec, suite.spec if suite else None)
-    tasks = find_tasks(spec.tasks, spec.readout, n=spec.n, limit=spec.limit)
+    external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
+    tasks = find_tasks(spec.tasks, spec.readout, n=spec.n, limit=spec.limit, external=external)
     return Plan(spec=spec, tasks=tasks, suite=suite, conditions=conditions)
 
 
@@ -198,4 +201,6 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
         targets=targets,
         rows=result_rows(table, spec.model, targets, spec.seed),
         interactions=interaction_rows(table, spec.model, plan.conditions, spec.seed),
+        official=official_rows(table, spec.model, list(targets), spec.seed),
+        data=tuple(plan.tasks.reports.values()),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +29,20 @@ class ItemInfo:
     gold: str
     gold_index: int | None
     """Place of the right option among the options; None for a task without options."""
-    cluster_kind: Literal["orbit", "image", "item"] = "orbit"
-    """What the cluster is; `item` where every item is its own."""
+    cluster_kind: str = "orbit"
+    """What the cluster is: `orbit`, `image`, `group`, a column's name, or `item` where every item is its own."""
+    categories: tuple[tuple[str, str], ...] = ()
+    """(column, value) of those that the task file reports by."""
+    group: str | None = None
+    """Items that are scored together; unique within the task."""
+    group_size: int = 0
+    """Items of the group when it is whole."""
+    score: str | None = None
+    """The official metric of the data set."""
+    accepted: tuple[str, ...] = ()
+    """All right answers, where there may be several."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """(column, value) of those that the official metric needs."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class ItemLine(BaseModel):
     level: str | None = None
     cluster: str
     """Items of one cluster are dependent."""
-    cluster_kind: Literal["orbit", "image", "item"] = "orbit"
+    cluster_kind: str = "orbit"
     gold: str
     asked: Asked
     answers: dict[str, str]

@@ -19,7 +19,7 @@ from vsc_eval.specs import (
     parse_condition,
 )
 
-_HOW = frozenset({"batch_size", "device", "engine_mode", "conditions", "sweep_file"})
+_HOW = frozenset({"batch_size", "device", "engine_mode", "conditions", "sweep_file", "include_path", "data_dir"})
 """Fields that say how to compute, which a resumed run may change, or that are recorded in resolved form."""
 
 
@@ -37,6 +37,12 @@ class RunSpec(Spec):
     suite: str | None = None
     """Name or folder of the intervention suite; None: the suite named like the model, if there is one."""
     tasks: tuple[str, ...] = ("vsc",)
+    include_path: tuple[Path, ...] = ()
+    """Folders with more task files."""
+    data_dir: Path | None = None
+    """Folder with local copies of external data sets."""
+    override: tuple[str, ...] = ()
+    """Keys of task files set anew: `cvbench.dataset.revision=main`."""
     conditions: tuple[str, ...] = (BASELINE,)
     """Expressions (`counting`, `counting+logic:scale=2`); the baseline is always run."""
     sweep_file: Path | None = None
@@ -64,7 +70,9 @@ class RunSpec(Spec):
 
     def identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share: all but how and where it is computed."""
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _HOW}
+        found = {k: v for k, v in self.model_dump(mode="json").items() if k not in _HOW}
+        # Absent where it is empty, so that runs from before it was there can be resumed.
+        return found if self.override else {k: v for k, v in found.items() if k != "override"}
 
 
 def needs_suite(spec: RunSpec) -> bool:

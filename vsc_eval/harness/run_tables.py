@@ -14,6 +14,9 @@ from vsc_eval.specs import BASELINE
 
 NONE = "–"
 
+_CONDITIONS_SHOWN = 6
+"""Conditions that get a column of their own."""
+
 _MANY_INVALID = 0.2
 """Share of unreadable baseline answers from which a note says so."""
 
@@ -53,6 +56,7 @@ def condition_table(results: Results) -> TextTable:
             "drift: share of answers that changed; on / off: on the tasks of the edited sets / on all others.",
             *_invalid_notes(whole),
             *_null_notes(results),
+            *(note for report in results.data for note in report.notes()),
         ),
     )
 
@@ -187,6 +191,54 @@ def cell_table(results: Results, condition: str = BASELINE) -> TextTable:
     )
 
 
+def category_table(results: Results) -> TextTable | None:
+    """Accuracy of each condition on the categories and groups of external data sets; None where there are none."""
+    shown = [condition.name for condition in results.conditions][:_CONDITIONS_SHOWN]
+    parts = [row for row in results.rows if row.condition == BASELINE and row.scope in ("category", "group")]
+    if not parts:
+        return None
+    cells = {(r.condition, r.scope, r.task, r.by, r.category): percent(r.accuracy.value) for r in results.rows}
+    rows = []
+    for row in parts:
+        name = f"{row.by}={row.category}" if row.scope == "category" else "whole groups"
+        place = (row.scope, row.task, row.by, row.category)
+        rows.append((f"{row.task} {name}", str(row.n), *(cells[condition, *place] for condition in shown)))
+    left = len(results.conditions) - len(shown)
+    return TextTable(
+        title="Accuracy % by category and group",
+        columns=("part", "n", *shown),
+        rows=tuple(rows),
+        notes=(f"{left} more conditions are in results.json.",) if left else (),
+    )
+
+
+def official_table(results: Results) -> TextTable | None:
+    """The official figures of external data sets by condition; None where no task has them."""
+    shown = [condition.name for condition in results.conditions][:_CONDITIONS_SHOWN]
+    own = [row for row in results.official if row.condition == BASELINE]
+    if not own:
+        return None
+    cells = {(row.condition, row.task, row.figure): row for row in results.official}
+    rows = []
+    for row in own:
+        values = []
+        for condition in shown:
+            found = cells.get((condition, row.task, row.figure))
+            values.append(NONE if found is None else percent_with_interval(found.value))
+        label = f"{row.task} {row.figure}{' *' if row.is_main else ''}"
+        rows.append((label, f"{row.value.n_items} {row.unit}", *values))
+    left = len(results.conditions) - len(shown)
+    return TextTable(
+        title="Official metrics, % [95% CI]",
+        columns=("figure", "n", *shown),
+        rows=tuple(rows),
+        notes=(
+            "*: the figure that the data set is known by. Differences from the baseline are in results.json.",
+            *((f"{left} more conditions are in results.json.",) if left else ()),
+        ),
+    )
+
+
 def all_tables(results: Results) -> list[TextTable]:
     """Every table, in the order they are shown."""
     tables = (
@@ -195,6 +247,8 @@ def all_tables(results: Results) -> list[TextTable]:
         interaction_table(results),
         shift_table(results),
         cell_table(results),
+        category_table(results),
+        official_table(results),
     )
     return [table for table in tables if table is not None]
 

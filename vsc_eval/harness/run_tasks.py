@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import shutil
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from datasets.exceptions import DatasetsError
@@ -15,9 +17,13 @@ from lm_eval.tasks import TaskManager
 from PIL import Image
 
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.harness.external import loaded
+from vsc_eval.harness.external_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
+from vsc_eval.harness.external_report import DataReport
+from vsc_eval.harness.external_scoring import is_external, parse_external
 from vsc_eval.harness.run_answers import ItemInfo
 from vsc_eval.harness.scoring import option_letters, parse_answer
-from vsc_eval.resources import tasks_dir
+from vsc_eval.taskfile.schema import TaskFile
 from vsc_eval.vlm.prompts import Prompt
 
 Readout = Literal["choice", "generate"]
@@ -38,6 +44,8 @@ class SweepTasks:
     letters: Mapping[DocKey, tuple[str, ...]]
     hashes: Mapping[str, str]
     """Task -> hash of its documents."""
+    reports: Mapping[str, DataReport] = field(default_factory=dict)
+    """Task of a task file -> what became of its rows."""
 
 
 @contextmanager
@@ -52,45 +60,73 @@ def quiet_harness() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def find_tasks(names: Sequence[str], readout: Readout, *, n: int | None, limit: int | None) -> SweepTasks:
-    """Load the tasks' documents. A name of the synthetic benchmark stands for its variant of the readout.
+def find_tasks(
+    names: Sequence[str],
+    readout: Readout,
+    *,
+    n: int | None,
+    limit: int | None,
+    external: ExternalChoice | None = None,
+) -> SweepTasks:
+    """Load the tasks' documents. A name without a readout stands for its variant of `readout`; `external` says more of
+    task files, which are named as `cvbench` or by their path.
 
     Raises SpecError for an unknown task, one of another readout, or one without options, DataError for data that cannot
     be loaded.
     """
+    choice = external or ExternalChoice()
+    names, files = chosen_files(names, choice, limit=limit)
     metadata = {} if n is None else {"vsc_n": n}
     with quiet_harness():
-        manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
-        unknown = [name for name in names if _variant(name, readout, manager) is None]
-        if unknown and not any(name.startswith("vsc") for name in unknown):
-            # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
-            manager = TaskManager(include_path=str(tasks_dir()), metadata=metadata)
+        manager = _manager(names, readout, choice, files, metadata)
         _check_known(names, readout, manager)
         chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
         tasks = _load(manager, chosen)
         items: dict[DocKey, ItemInfo] = {}
         letters: dict[DocKey, tuple[str, ...]] = {}
-        hashes = {}
+        hashes, reports = {}, {}
         for name, task in tasks.items():
             _check_readout(name, task, readout)
             digest = hashlib.sha256()
             for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
                 items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
                 digest.update(repr(_by_content(doc)).encode())
+                if is_external(doc):
+                    reports[name] = loaded(doc).report
             hashes[name] = digest.hexdigest()[:16]
     _check_items(items)
     if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
         raise SpecError(
             "--n sizes the cells of the synthetic benchmark, and no task here is of it.", mend="Use --limit instead."
         )
-    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes)
+    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes, reports=reports)
+
+
+def _manager(
+    names: Sequence[str],
+    readout: Readout,
+    choice: ExternalChoice,
+    files: Mapping[str, TaskFile],
+    metadata: dict[str, Any],
+) -> TaskManager:
+    """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
+    compiled = compiled_folder(files.values())
+    folders = [str(folder) for folder in (benchmark_dir(), *choice.include, compiled)]
+    manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
+    unknown = [name for name in names if _variant(name, readout, manager) is None]
+    if unknown and not any(name.startswith("vsc") for name in unknown):
+        # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
+        manager = TaskManager(include_path=folders, metadata=metadata)
+    # lm-eval reads a file again whenever it loads its task.
+    weakref.finalize(manager, shutil.rmtree, compiled, True)
+    return manager
 
 
 def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> str:
     """The parsed answer in one of lm-eval's samples, taken from the responses that lm-eval itself scored."""
-    responses = sample["filtered_resps"]
+    responses, doc = sample["filtered_resps"], sample["doc"]
     if readout == "generate":
-        return parse_answer(sample["doc"], responses[0])
+        return parse_external(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
     scores = [score for score, _ in responses]
     return letters[scores.index(max(scores))]
 
@@ -118,7 +154,8 @@ def _by_content(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return f"pixels:{Prompt(text='', images=(value,)).image_hash}"
     if isinstance(value, Mapping):
-        return sorted((key, _by_content(part)) for key, part in value.items())
+        # `vsc_source` also depends on where the data lie.
+        return sorted((key, _by_content(part)) for key, part in value.items() if key != "vsc_source")
     if isinstance(value, list | tuple):
         return [_by_content(part) for part in value]
     return value
@@ -156,7 +193,9 @@ def _check_readout(name: str, task: Any, readout: Readout) -> None:
 
 
 def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[ItemInfo, tuple[str, ...]]:
-    """One item and its letters: of the synthetic benchmark, or of any lm-eval multiple-choice task."""
+    """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
+    if is_external(doc):
+        return _external_item(name, doc), tuple(doc["answers"])
     letters = option_letters(doc)
     if letters:
         return (
@@ -190,6 +229,24 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[It
             cluster_kind="image" if images else "item",
         ),
         letters,
+    )
+
+
+def _external_item(name: str, doc: Mapping[str, Any]) -> ItemInfo:
+    return ItemInfo(
+        item_id=doc["id"],
+        task=name.removesuffix("_choice"),
+        level=None,
+        cluster=doc["cluster"],
+        gold=doc["answer"],
+        gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
+        cluster_kind=doc["cluster_kind"],
+        categories=tuple((column, value) for column, value in doc["categories"]),
+        group=doc["group"] or None,
+        group_size=doc["group_size"],
+        score=doc["score"] or None,
+        accepted=tuple(doc["accepted"]),
+        fields=tuple((column, value) for column, value in doc["fields"]),
     )
 
 

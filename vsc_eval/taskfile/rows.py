@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from vsc_eval.errors import DataError
+from vsc_eval.extract import INVALID, extract
 from vsc_eval.records import Record
 from vsc_eval.taskfile.inline import inline_options
 from vsc_eval.taskfile.literals import text_list
@@ -34,7 +35,7 @@ class TaskRow(Record):
     letters: tuple[str, ...] = ()
     """A, B, C ... for each option."""
     gold: str
-    """The right answer as the extractor writes answers: a letter, `yes` or `no`, or the text of the data set."""
+    """The right answer as the extractor writes answers: a letter, `yes` or `no`, a number or a short text."""
     accepted: tuple[str, ...] = ()
     """All answers that count as right, `gold` first."""
     categories: dict[str, str] = Field(default_factory=dict)
@@ -75,7 +76,7 @@ def to_task_row(file: TaskFile, row: Mapping[str, Any], index: int, *, score_col
         accepted=accepted,
         categories={name: _label(_column(row, name, row_id)) for name in file.report_by},
         cluster=_cluster(file, row, row_id),
-        group=_group(file, row, index, row_id),
+        group=group_of(file, row, index),
         fields={name: _label(_column(row, name, row_id)) for name in score_columns},
     )
 
@@ -191,10 +192,16 @@ def _accepted(
             )
         return ("yes" if answer in _YES else "no",)
     found = [_label(part).strip() for part in (value if isinstance(value, list | tuple) else [value])]
-    found = [part for part in dict.fromkeys(found) if part]
-    if not found:
+    if not any(found):
         raise DataError(f"Row '{row_id}' has no answer in column '{column}'.", mend="Leave the row out with `filters`.")
-    return tuple(found)
+    readable = [read for part in found if part and (read := extract(part, kind=kind)) != INVALID]
+    # Two unreadable answers would otherwise be equal, and so right.
+    if not readable:
+        raise DataError(
+            f"Row '{row_id}': the answer {_short(value)} in column '{column}' cannot be read as {kind}.",
+            mend="Use another kind, or leave such rows out with `filters`.",
+        )
+    return tuple(dict.fromkeys(readable))
 
 
 def _letter(file: TaskFile, value: Any, options: tuple[str, ...], letters: tuple[str, ...], row_id: str) -> str:
@@ -248,17 +255,18 @@ def _cluster(file: TaskFile, row: Mapping[str, Any], row_id: str) -> str | None:
     return _joined(row, names, row_id)
 
 
-def _group(file: TaskFile, row: Mapping[str, Any], index: int, row_id: str) -> str | None:
+def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
+    """The group of a row, None if the file declares none. Raises DataError for a missing column."""
     if file.group.every is not None:
         return str(index // file.group.every)
     if file.group.by is None:
         return None
     names = (file.group.by,) if isinstance(file.group.by, str) else file.group.by
-    return _joined(row, names, row_id)
+    return _joined(row, names, f"{file.name}/{index}")
 
 
 def _joined(row: Mapping[str, Any], names: tuple[str, ...], row_id: str) -> str:
-    return "\0".join(_label(_column(row, name, row_id)) for name in names)
+    return " / ".join(_label(_column(row, name, row_id)) for name in names)
 
 
 def _label(value: Any) -> str:
