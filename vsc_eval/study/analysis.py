@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vsc_eval.harness.results import Figure
 from vsc_eval.stats import (
@@ -46,12 +47,12 @@ def pair_rows(table: AnswerArrays, spec: StudySpec, controls: Sequence[ControlTe
         rulings: dict[Pair, Ruling] = {}
         if edit == spec.verdict.edit:
             against = _family_p(controls)
-            rulings = {row.parts: _ruling(row, spec, against) for row in raw}
+            rulings = {row.parts: ruling(row, spec, against) for row in raw}
         rows += [_ruled(row, rulings.get(row.parts)) for row in raw]
         if spec.sweep.norm_match:
             for row in _rows(table, spec, edit, "norm_matched"):
                 above = rulings.get(row.parts)
-                rows.append(_ruled(row, _ruling(row, spec, {}, above.verdict) if above else None))
+                rows.append(_ruled(row, ruling(row, spec, {}, above.verdict) if above else None))
     return tuple(rows)
 
 
@@ -83,8 +84,8 @@ def _rows(table: AnswerArrays, spec: StudySpec, edit: str, form: Form) -> tuple[
     a, b = (np.array([tasks.index(pair[side]) for pair in pairs]) for side in (0, 1))
     union = len(tasks) + np.arange(len(pairs))
     estimates = _estimates(table, spec, changed, gain, (a, b, union), excess)
-    p_drift, detectable_drift = _test(table, spec, changed, (a, b, union), excess.linear, beyond=1)
-    p_accuracy, detectable_accuracy = _test(table, spec, gain, (a, b, union), excess.linear, beyond=-1)
+    tests = _tests(table, spec, (changed, gain), (a, b, union), excess.linear)
+    (p_drift, detectable_drift), (p_accuracy, detectable_accuracy) = tests
     adjusted = adjust([*p_drift, *p_accuracy], spec.verdict.correction)
     return tuple(
         PairRow(
@@ -112,7 +113,8 @@ def _rows(table: AnswerArrays, spec: StudySpec, edit: str, form: Form) -> tuple[
     )
 
 
-_Places = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Rows = npt.NDArray[np.intp]
+_Places = tuple[_Rows, _Rows, _Rows]
 """Rows of A, of B and of their union, [pairs] each."""
 
 
@@ -145,43 +147,67 @@ def _estimates(
     return {name: found[i * k : (i + 1) * k] for i, name in enumerate(("drift", "difference", *formulas))}
 
 
-def _test(
-    table: AnswerArrays, spec: StudySpec, values: Floats, places: _Places, linear: Formula | None, *, beyond: int
-) -> tuple[list[float | None], list[float | None]]:
-    """Sign-flip p and smallest detectable excess of every pair; `values` [conditions, items]."""
-    a, b, union = (values[rows] for rows in places)
-    contrasts = [linear(a, b, union)] if linear else [union - a, union - b]
-    tests = [
-        sign_flip(
-            contrast,
-            table.clusters,
-            stream(spec.seed, "study", "pairs", "sign flips"),
-            draws=spec.statistics.permutations,
-        ).p_values
-        for contrast in contrasts
+_Test = tuple[list[float | None], list[float | None]]
+"""Sign-flip p and smallest detectable excess of every pair."""
+
+
+def _tests(
+    table: AnswerArrays, spec: StudySpec, outcomes: tuple[Floats, Floats], places: _Places, linear: Formula | None
+) -> tuple[_Test, _Test]:
+    """Of drift and of accuracy, from what changed and what was gained, [conditions, items] each."""
+    contrasts = []
+    for values in outcomes:
+        a, b, union = (values[rows] for rows in places)
+        contrasts += [linear(a, b, union)] if linear else [union - a, union - b]
+    flipped = sign_flip(
+        np.concatenate(contrasts),
+        table.clusters,
+        stream(spec.seed, "study", "pairs", "sign flips"),
+        draws=spec.statistics.permutations,
+    ).p_values
+    k = len(places[0])
+    parts = [
+        _Contrast(list(flipped[i * k : (i + 1) * k]), values.mean(axis=1), _detectable(values, table))
+        for i, values in enumerate(contrasts)
     ]
-    errors = [cluster_standard_errors(contrast, table.clusters) for contrast in contrasts]
     if linear:
-        return list(tests[0]), _detectable(errors[0], len(a))
-    gap_a, gap_b = (contrast.mean(axis=1) for contrast in contrasts)
+        drift, accuracy = parts
+        return (drift.p, drift.detectable), (accuracy.p, accuracy.detectable)
+    return _beyond_both(parts[0], parts[1], 1), _beyond_both(parts[2], parts[3], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Contrast:
+    """[pairs] each."""
+
+    p: list[float | None]
+    value: Floats
+    detectable: list[float | None]
+
+
+def _beyond_both(over_a: _Contrast, over_b: _Contrast, beyond: int) -> _Test:
+    """Of the union less the larger part, with `beyond` = 1, or less the smaller, with -1."""
+    gaps_a, gaps_b = over_a.value.tolist(), over_b.value.tolist()
     p = [
-        extreme_p(p_a, p_b, x, y, beyond=beyond)
-        for p_a, p_b, x, y in zip(*tests, gap_a.tolist(), gap_b.tolist(), strict=True)
+        extreme_p(p_a, p_b, gap_a, gap_b, beyond=beyond)
+        for p_a, p_b, gap_a, gap_b in zip(over_a.p, over_b.p, gaps_a, gaps_b, strict=True)
     ]
-    # The excess is the gap to the part that is the larger (or the smaller) one, and has its standard error.
-    a_is_extreme = beyond * gap_a <= beyond * gap_b
-    of_a, of_b = (_detectable(error, len(a)) for error in errors)
-    return p, [x if first else y for x, y, first in zip(of_a, of_b, a_is_extreme, strict=True)]
+    # The excess is the gap to the larger (or the smaller) part, and has its standard error.
+    a_is_extreme = beyond * over_a.value <= beyond * over_b.value
+    of_parts = zip(over_a.detectable, over_b.detectable, a_is_extreme, strict=True)
+    return p, [of_a if first else of_b for of_a, of_b, first in of_parts]
 
 
-def _detectable(errors: Floats | None, n: int) -> list[float | None]:
-    return [None] * n if errors is None else [detectable_difference(float(error)) for error in errors]
+def _detectable(values: Floats, table: AnswerArrays) -> list[float | None]:
+    errors = cluster_standard_errors(values, table.clusters)
+    return [None] * len(values) if errors is None else [detectable_difference(float(error)) for error in errors]
 
 
-_FamilyP = Mapping[tuple[Pair, str], Mapping[ControlKind, float | None]]
+FamilyP = Mapping[tuple[Pair, str], Mapping[ControlKind, float | None]]
+"""Of the excess of each (pair, outcome) against each kind of control."""
 
 
-def _family_p(controls: Sequence[ControlTest]) -> _FamilyP:
+def _family_p(controls: Sequence[ControlTest]) -> FamilyP:
     found: dict[tuple[Pair, str], dict[ControlKind, float | None]] = {}
     for test in controls:
         if test.effect == "excess":
@@ -190,7 +216,8 @@ def _family_p(controls: Sequence[ControlTest]) -> _FamilyP:
     return found
 
 
-def _ruling(row: PairRow, spec: StudySpec, against: _FamilyP, raw_verdict: Verdict | None = None) -> Ruling:
+def ruling(row: PairRow, spec: StudySpec, against: FamilyP, raw_verdict: Verdict | None = None) -> Ruling:
+    """The verdict's rule on the numbers of a row; `against` has the p of its controls."""
     evidence = []
     for outcome in spec.verdict.outcomes:
         found = row.drift_excess if outcome == "drift" else row.accuracy_excess

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,18 +14,13 @@ from vsc_eval.stats.bootstrap import Floats
 from vsc_eval.study import names
 from vsc_eval.study.arrays import AnswerArrays
 from vsc_eval.study.records import ControlTest
-from vsc_eval.study.spec import ControlKind, Outcome, Pair, StudySpec
+from vsc_eval.study.spec import ControlKind, Outcome, StudySpec
 
 _OUTCOMES: tuple[Outcome, ...] = ("drift", "accuracy")
-Effect = Literal["single", "union", "excess"]
-
-
-@dataclass(frozen=True)
-class _Names:
-    """What the conditions of one draw, or of the real sets, are called."""
-
-    single: Callable[[str], str]
-    union: Callable[[str, str], str]
+_HARM: dict[Outcome, int] = {"drift": 1, "accuracy": -1}
+_Effect = tuple[Literal["single", "union", "excess"], tuple[str, ...]]
+_Outcomes = Floats
+"""Drift and accuracy difference [2]."""
 
 
 def control_tests(table: AnswerArrays, spec: StudySpec) -> tuple[ControlTest, ...]:
@@ -40,126 +35,88 @@ def control_tests(table: AnswerArrays, spec: StudySpec) -> tuple[ControlTest, ..
     return tuple(test for kind in spec.controls.kinds for test in _tests_of(means, kind, spec))
 
 
-def _means(table: AnswerArrays) -> dict[str, Mapping[Outcome, float]]:
+def _means(table: AnswerArrays) -> dict[str, _Outcomes]:
     """Drift and accuracy difference of every condition."""
     conditions = [name for name in table.answers if name != BASELINE]
-    drift, gain = table.changed(conditions).mean(axis=1), table.gain(conditions).mean(axis=1)
-    return {
-        name: {"drift": d, "accuracy": g} for name, d, g in zip(conditions, drift.tolist(), gain.tolist(), strict=True)
-    }
+    means = np.stack([table.changed(conditions).mean(axis=1), table.gain(conditions).mean(axis=1)], axis=1)
+    return dict(zip(conditions, means, strict=True))
 
 
-def _tests_of(
-    means: Mapping[str, Mapping[Outcome, float]], kind: ControlKind, spec: StudySpec
-) -> Iterator[ControlTest]:
-    edit, draws = spec.verdict.edit, range(spec.controls.draws)
-    real = _Names(lambda task: names.single(task, edit), lambda a, b: names.union(a, b, edit))
-    drawn = [
-        _Names(
-            lambda task, d=d: names.control_single(task, kind, d, edit),  # type: ignore[misc]
-            lambda a, b, d=d: names.control_union(a, b, kind, d, edit),  # type: ignore[misc]
+def _tests_of(means: Mapping[str, _Outcomes], kind: ControlKind, spec: StudySpec) -> Iterator[ControlTest]:
+    edit = spec.verdict.edit
+    real = _effects(means, spec, partial(names.single, edit=edit), partial(names.union, edit=edit))
+    draws = [
+        _effects(
+            means,
+            spec,
+            partial(names.control_single, kind=kind, draw=draw, edit=edit),
+            partial(names.control_union, kind=kind, draw=draw, edit=edit),
         )
-        for d in draws
+        for draw in range(spec.controls.draws)
     ]
-    tasks = [task for task in spec.tasks if any(task in pair for pair in spec.control_pairs)]
-    effects: list[tuple[Effect, tuple[str, ...]]] = [("single", (task,)) for task in tasks]
-    effects += [("union", pair) for pair in spec.control_pairs]
-    for outcome in _OUTCOMES:
-        for effect, sets in effects:
-            value, found = _effect(means, real, effect, sets, outcome), _found(means, drawn, effect, sets, outcome)
-            assert value is not None, f"no answers of the real sets {sets}"
-            yield _test(kind, outcome, effect, sets, value, found, spec)
-    yield from _excess_tests(means, kind, real, drawn, spec)
+    family = _family(real, draws, spec)
+    for place, outcome in enumerate(_OUTCOMES):
+        for effect, value in real.items():
+            found = [draw[effect][place] for draw in draws if effect in draw]
+            yield _test(kind, outcome, effect, float(value[place]), found, spec, family.get((effect, outcome)))
 
 
-def _excess_tests(
-    means: Mapping[str, Mapping[Outcome, float]],
-    kind: ControlKind,
-    real: _Names,
-    drawn: Sequence[_Names],
-    spec: StudySpec,
-) -> Iterator[ControlTest]:
-    family = _family(means, [real, *drawn], spec)
-    for outcome in _OUTCOMES:
-        for pair in spec.control_pairs:
-            value = _effect(means, real, "excess", pair, outcome)
-            assert value is not None
-            found = _found(means, drawn, "excess", pair, outcome)
-            yield _test(kind, outcome, "excess", pair, value, found, spec, family.get((pair, outcome)))
+def _effects(
+    means: Mapping[str, _Outcomes], spec: StudySpec, single: Callable[[str], str], union: Callable[[str, str], str]
+) -> dict[_Effect, _Outcomes]:
+    """Every effect of one draw, or of the real sets, but for those of which an answer is missing. `single` and `union`
+    name the conditions."""
+    pairs = spec.control_pairs
+    tasks = [task for task in spec.tasks if any(task in pair for pair in pairs)]
+    alone = {task: means.get(single(task)) for task in tasks}
+    found: dict[_Effect, _Outcomes] = {("single", (task,)): x for task, x in alone.items() if x is not None}
+    together = {pair: means.get(union(*pair)) for pair in pairs}
+    found |= {("union", pair): x for pair, x in together.items() if x is not None}
+    for (a, b), both in together.items():
+        of_a, of_b = alone[a], alone[b]
+        if both is not None and of_a is not None and of_b is not None:
+            found["excess", (a, b)] = both - of_a - of_b
+    return found
 
 
 def _family(
-    means: Mapping[str, Mapping[Outcome, float]], who: Sequence[_Names], spec: StudySpec
-) -> dict[tuple[Pair, Outcome], float]:
-    """Family-wise p of each pair and outcome of the verdict; `who` has the real sets first. Empty where fewer than two
-    draws have all pairs."""
-    outcomes = spec.verdict.outcomes
-    columns = [(pair, outcome) for outcome in outcomes for pair in spec.control_pairs]
-    rows = [[_effect(means, w, "excess", pair, outcome) for pair, outcome in columns] for w in who]
-    harms = np.array(
-        [
-            [_harm(outcome, value) for (_, outcome), value in zip(columns, row, strict=True) if value is not None]
-            for row in rows
-            if None not in row
-        ]
-    )
-    if len(harms) < 3:
+    real: Mapping[_Effect, _Outcomes], draws: Sequence[Mapping[_Effect, _Outcomes]], spec: StudySpec
+) -> dict[tuple[_Effect, Outcome], float]:
+    """Family-wise p of each pair's excess in each outcome of the verdict. Empty where fewer than two draws have all
+    pairs."""
+    effects = [effect for effect in real if effect[0] == "excess"]
+    complete = [real, *(draw for draw in draws if all(effect in draw for effect in effects))]
+    if len(complete) < 3:
         return {}
+    table = np.array([[row[effect] for effect in effects] for row in complete])
+    outcomes = spec.verdict.outcomes
     # Drift and accuracy spread differently, so the spreads are pooled within each.
-    scores: list[Floats] = [left_out_scores(block) for block in np.split(harms, len(outcomes), axis=1)]
+    scores = [left_out_scores(_HARM[o] * table[:, :, _OUTCOMES.index(o)]) for o in outcomes]
+    columns = [(effect, outcome) for outcome in outcomes for effect in effects]
     return dict(zip(columns, family_p(np.concatenate(scores, axis=1)).tolist(), strict=True))
-
-
-def _harm(outcome: Outcome, value: float) -> float:
-    return value if outcome == "drift" else -value
-
-
-def _effect(
-    means: Mapping[str, Mapping[Outcome, float]], who: _Names, effect: Effect, sets: Sequence[str], outcome: Outcome
-) -> float | None:
-    """None where an answer that it needs is missing."""
-    conditions = [who.single(task) for task in sets] if effect != "union" else []
-    if effect != "single":
-        conditions.append(who.union(sets[0], sets[1]))
-    if any(name not in means for name in conditions):
-        return None
-    values = [means[name][outcome] for name in conditions]
-    return values[2] - values[0] - values[1] if effect == "excess" else values[0]
-
-
-def _found(
-    means: Mapping[str, Mapping[Outcome, float]],
-    drawn: Sequence[_Names],
-    effect: Effect,
-    sets: Sequence[str],
-    outcome: Outcome,
-) -> list[float]:
-    values = [_effect(means, who, effect, sets, outcome) for who in drawn]
-    return [value for value in values if value is not None]
 
 
 def _test(
     kind: ControlKind,
     outcome: Outcome,
-    effect: Effect,
-    sets: tuple[str, ...],
+    effect: _Effect,
     value: float,
-    draws: Sequence[float],
+    draws: Sequence[np.float64],
     spec: StudySpec,
-    p_family: float | None = None,
+    p_family: float | None,
 ) -> ControlTest:
-    wanted, harm = spec.controls.draws, _harm(outcome, value)
-    harms = [_harm(outcome, draw) for draw in draws]
+    wanted, harm = spec.controls.draws, _HARM[outcome] * value
+    harms = _HARM[outcome] * np.array(draws, dtype=np.float64)
     reasons = [f"{wanted - len(draws)} of {wanted} draws were excluded"] if len(draws) < wanted else []
-    if effect == "excess" and outcome in spec.verdict.outcomes and p_family is None:
+    if effect[0] == "excess" and outcome in spec.verdict.outcomes and p_family is None:
         reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
     return ControlTest(
         kind=kind,
         outcome=outcome,
-        effect=effect,
-        sets=sets,
+        effect=effect[0],
+        sets=effect[1],
         value=value,
-        draws=tuple(draws),
+        draws=tuple(map(float, draws)),
         percentile=control_percentile(harm, harms),
         p=control_p(harm, harms),
         p_family=p_family,

@@ -27,12 +27,12 @@ _Scores = npt.NDArray[np.float32]
 class World(Spec):
     """What simulated models, items and sets are like."""
 
-    margin: float = 3.0
+    margin: float = 3.5
     """Mean lead of the right option, in units of the spread of option scores."""
     margin_spread: float = 1.5
     orbit_share: float = 0.5
     """Share of every variance that the items of an orbit have in common."""
-    strength: float = 0.8
+    strength: float = 0.5
     """Median spread of a set's effect on an item."""
     strength_spread: float = 0.5
     """Of its logarithm, over sets and again over a set's tasks."""
@@ -46,6 +46,14 @@ class World(Spec):
     """Share of answers that differ from run to run though nothing was done."""
     invalid: float = 0.0
     """Share of unreadable answers under an edit."""
+
+
+WORLDS: Mapping[str, World] = {
+    "saturating": World(),
+    "threshold": World(margin=6, margin_spread=0.8, strength=1.2, strength_spread=0.3),
+}
+"""saturating: answers near the edge change under either set, so a union changes fewer than its parts together.
+threshold: hardly any answer is near the edge, so a union crosses it where neither part did, and changes more."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +112,11 @@ class _Draw:
             found[name] = (size[self._task_index, None] * self._noise()).astype(np.float32)
         return found
 
-    def hits(self, share: float) -> npt.NDArray[np.bool_]:
-        """A random `share` of the items [items]; those of an orbit are hit together more often than by chance."""
-        of_orbit = self._per_orbit(lambda n: self.rng.beta(2 * share, 2 * (1 - share), size=n))
-        return np.asarray(self.rng.random(len(of_orbit)) < of_orbit)
+    def hits(self, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+        """A random `share` of the items [items]; those of an orbit are hit together more often than by chance
+        (intraclass correlation 1/3). A generator of its own leaves the rest of the study as it is without them."""
+        of_orbit = self._per_orbit(lambda n: rng.beta(2 * share, 2 * (1 - share), size=n))
+        return np.asarray(rng.random(len(of_orbit)) < of_orbit)
 
     def answers(self, effect: _Scores | None, hit: npt.NDArray[np.bool_] | None = None) -> Codes:
         """[items]; without an effect the baseline's."""
@@ -172,13 +181,13 @@ def simulate(
 ) -> Simulated:
     """One study under the verdict's edit. `real_strength` multiplies that of the real sets; 0: they do nothing."""
     world = world or World()
-    draw = _Draw(study_items(spec), world, rng)
+    draw, of_hits = _Draw(study_items(spec), world, rng), rng.spawn(1)[0]
     real = draw.effects(spec.tasks, real_strength)
     answers: dict[str, Codes] = {BASELINE: draw.answers(None)}
     edit, match = spec.verdict.edit, spec.sweep.norm_match
     for task in spec.tasks:
         answers[names.single(task, edit)] = draw.answers(real[task])
-    hits = {each.pair: draw.hits(each.share) for each in planted}
+    hits = {each.pair: draw.hits(each.share, of_hits) for each in planted}
     for a, b in spec.pairs:
         both = real[a] + real[b]
         answers[names.union(a, b, edit)] = draw.answers(both, hits.get((a, b)))
