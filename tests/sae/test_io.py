@@ -19,9 +19,10 @@ from vsc_eval.sae.io import CONFIG_FILE, WEIGHTS_FILE, read_sae_metadata
 D, F = 6, 20
 
 
-def make_sae(activation: str = "topk") -> SAE:
+def make_sae(activation: str = "topk", *, topk_relu: bool = True) -> SAE:
     generator = torch.Generator().manual_seed(3)
-    sae = SAE(SAEConfig(d_in=D, d_sae=F, k=3 if activation == "topk" else None, activation=activation))  # type: ignore[arg-type]
+    k = 3 if activation in ("topk", "batchtopk") else None
+    sae = SAE(SAEConfig(d_in=D, d_sae=F, k=k, activation=activation, topk_relu=topk_relu))  # type: ignore[arg-type]
     sae.requires_grad_(False)
     for tensor in sae.state_dict().values():
         tensor.copy_(torch.randn(tensor.shape, generator=generator))
@@ -57,11 +58,29 @@ def test_round_trip_is_exact(tmp_path: Path, activation: str) -> None:
     assert sorted(p.name for p in (tmp_path / "deep" / "sae").iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
 
 
-def test_a_batch_top_k_sae_comes_back_as_the_jumprelu_it_is(tmp_path: Path) -> None:
+def test_a_batch_top_k_sae_is_a_jumprelu_to_others_and_itself_to_us(tmp_path: Path) -> None:
     sae = make_sae("batchtopk")
     save_sae(sae, tmp_path)
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["architecture"] == "jumprelu"
     again = load_sae(tmp_path)
-    assert again.cfg.activation == "jumprelu"
+    assert again.cfg == sae.cfg
+    assert again.fingerprint() == sae.fingerprint()
+    edit_config(tmp_path, metadata={})
+    plain = load_sae(tmp_path)
+    assert plain.cfg.activation == "jumprelu"
+    assert torch.equal(plain(tokens()), sae(tokens()))
+
+
+def test_a_top_k_without_relu_keeps_negative_values_and_sae_lens_cannot_misread_it(tmp_path: Path) -> None:
+    sae = make_sae(topk_relu=False)
+    sae.b_enc.fill_(-10.0)
+    codes = sae.encode_sparse(tokens())
+    assert (codes.values < 0).all()
+    assert not torch.equal(sae(tokens()), sae.b_dec.expand(50, D))
+    save_sae(sae, tmp_path)
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["architecture"] == "topk_signed"
+    again = load_sae(tmp_path)
+    assert again.fingerprint() == sae.fingerprint() != make_sae().fingerprint()
     assert torch.equal(again(tokens()), sae(tokens()))
 
 

@@ -32,6 +32,9 @@ class SAEConfig(Spec):
     activation: Activation = "topk"
     apply_b_dec_to_input: bool = True
     """Whether b_dec is subtracted from h before encoding."""
+    topk_relu: bool = True
+    """Whether topk drops negative values among the k largest. If not, they rebuild and are edited, but never count as
+    fired."""
 
     @model_validator(mode="after")
     def _k_fits(self) -> Self:
@@ -39,6 +42,8 @@ class SAEConfig(Spec):
             raise ValueError("a topk SAE needs `k`")
         if self.k is not None and self.k > self.d_sae:
             raise ValueError(f"`k` = {self.k} is larger than `d_sae` = {self.d_sae}")
+        if not self.topk_relu and self.activation != "topk":
+            raise ValueError("only a topk SAE can go without ReLU")
         return self
 
     @property
@@ -49,12 +54,12 @@ class SAEConfig(Spec):
 
 @dataclass(frozen=True, eq=False)
 class SparseCodes:
-    """Feature activations as (index, value) pairs. Indices are distinct within a row; value 0 means not fired."""
+    """Feature activations as (index, value) pairs. Indices are distinct within a row; a value > 0 means fired."""
 
     indices: Tensor
     """Int64 [..., k], feature numbers."""
     values: Tensor
-    """Float32 [..., k], activations >= 0."""
+    """Float32 [..., k], activations; >= 0 unless the SAE is a top-k without ReLU."""
 
     def __post_init__(self) -> None:
         assert self.indices.shape == self.values.shape, (self.indices.shape, self.values.shape)
@@ -102,7 +107,7 @@ class SAE(nn.Module):
         if self.cfg.activation == "topk":
             assert self.cfg.k is not None
             values, indices = pre.topk(self.cfg.k, dim=-1, sorted=False)
-            return SparseCodes(indices, values.relu())
+            return SparseCodes(indices, values.relu() if self.cfg.topk_relu else values)
         fired = pre > 0 if self.threshold is None else (pre > self.threshold) & (pre > 0)
         kept = torch.where(fired, pre, 0.0)
         width = max(1, int(fired.sum(-1).max())) if fired.numel() else 1
@@ -138,7 +143,9 @@ class SAE(nn.Module):
         tensors = self.state_dict(keep_vars=True)
         state = tuple((t.data_ptr(), t._version) for t in tensors.values())
         if self._fingerprint is None or self._fingerprint[0] != state:
-            digest = hashlib.sha256(self.cfg.model_dump_json().encode())
+            # Named only where it is not the default, so that fingerprints from before there was a choice stay.
+            default = {"topk_relu"} if self.cfg.topk_relu else None
+            digest = hashlib.sha256(self.cfg.model_dump_json(exclude=default).encode())
             for name, tensor in tensors.items():
                 digest.update(name.encode())
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

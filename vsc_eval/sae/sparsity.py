@@ -106,8 +106,8 @@ class JumpReLU(Sparsity):
         near = (pre.detach() > (threshold.detach() - self.bandwidth / 2)) & (pre.detach() > 0)
         where = near.flatten().nonzero().squeeze(1)
         values, own = pre.flatten()[where], threshold[where % d_sae]
-        jumped = _Jump.apply(values, own, self.bandwidth)
-        l0 = _Step.apply(values, own, self.bandwidth).sum() / n
+        jumped: Tensor = _Jump.apply(values, own, self.bandwidth)  # type: ignore[no-untyped-call]
+        l0: Tensor = _Step.apply(values, own, self.bandwidth).sum() / n  # type: ignore[no-untyped-call]
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         penalty = self.weight * warm * (l0 / self.k - 1).square()
         return Fired(_decode(sae, where, jumped, n), (where % d_sae)[jumped.detach() > 0], penalty)

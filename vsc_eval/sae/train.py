@@ -62,9 +62,7 @@ def train_sae(
     configuration or `stream_id`.
     """
     if cfg.k > cfg.d_sae:
-        raise SpecError(
-            f"An SAE of {cfg.d_sae} features cannot have {cfg.k} active ones.", mend="Ask for a smaller k."
-        )
+        raise SpecError(f"An SAE of {cfg.d_sae} features cannot have {cfg.k} active ones.", mend="Ask for a smaller k.")
     identity = f"{cfg.identity()} {stream_id}"
     generator = torch_generator("sae mixing", cfg.seed)
     capacity = max(min(cfg.mix_tokens, cfg.n_tokens), 2 * cfg.batch_size)

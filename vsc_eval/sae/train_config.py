@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vsc_eval.specs import Spec
 
 TrainedActivation = Literal["topk", "batchtopk", "jumprelu"]
+
+_SUITED: dict[str, dict[str, float | int]] = {
+    "topk": {},
+    # Neither forces every token to fire k features, so more of them must be led back; see docs/sae.md for the figures.
+    "batchtopk": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
+    "jumprelu": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
+}
+"""Defaults of an activation that differ from those of the fields."""
 
 _ONLY_FOR: dict[TrainedActivation, frozenset[str]] = {
     "topk": frozenset(),
@@ -28,7 +36,7 @@ class TrainConfig(Spec):
     seed: int = 0
     """Seeds weights and mixing, through a hash of its own: never the same numbers as data made with that seed."""
     lr: float = Field(default=3e-3, gt=0)
-    """Peak learning rate of Adam, on activations scaled to unit variance per dimension."""
+    """Peak learning rate of Adam, on activations scaled to unit variance per dimension; batchtopk, jumprelu: 0.01."""
     batch_size: int = Field(default=2048, gt=0)
     """Tokens per step."""
     warmup_steps: int = Field(default=20, ge=0)
@@ -37,20 +45,28 @@ class TrainConfig(Spec):
     mix_tokens: int = Field(default=32_768, gt=0)
     """Tokens in the shuffle buffer, whose first fill also gives mean and scale."""
     dead_after_tokens: int = Field(default=100_000, gt=0)
-    """A feature that has not fired for so many tokens counts as dead and gets the aux loss."""
+    """A feature that has not fired for so many tokens counts as dead and gets the aux loss; batchtopk, jumprelu:
+    20,000."""
     aux_k: int = Field(default=32, ge=0)
     """Dead features that explain the residual of a token in the aux loss; 0 turns it off."""
     aux_alpha: float = Field(default=1 / 32, ge=0)
+    """Weight of the aux loss beside the fraction of variance unexplained; batchtopk, jumprelu: 0.25."""
     activation: TrainedActivation = "topk"
-    threshold_decay: float = Field(default=0.98, ge=0, lt=1)
-    """batchtopk: share of the running threshold that a step keeps; 0.98 averages over about the last 50 steps."""
-    bandwidth: float = Field(default=0.02, gt=0)
+    threshold_decay: float = Field(default=0.9, ge=0, lt=1)
+    """batchtopk: share of the running threshold that a step keeps; 0.9 averages over about the last 10 steps."""
+    bandwidth: float = Field(default=0.1, gt=0)
     """jumprelu: width of the band around a threshold whose pre-activations tell where to move it, in units of the
     activations' root-mean-square norm."""
     l0_weight: float = Field(default=1.0, ge=0)
     """jumprelu: weight of (L0 / k - 1)^2 beside the fraction of variance unexplained."""
     l0_warmup_steps: int = Field(default=50, ge=0)
     """jumprelu: steps over which that weight grows linearly from 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suited(cls, given: Any) -> Any:
+        activation = given.get("activation") if isinstance(given, dict) else None
+        return {**_SUITED.get(activation, {}), **given} if isinstance(activation, str) else given
 
     def settings(self) -> dict[str, Any]:
         """The fields that matter for this activation, JSON-able.

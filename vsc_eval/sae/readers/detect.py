@@ -1,0 +1,140 @@
+"""Which layout a path is, by the names of its files; never by the shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers import dictionary_learning, gemma_scope, qwen_scope, saelens, sparsify
+from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, layer_of_hook
+from vsc_eval.specs import known_names
+
+Layout = Literal["saelens", "sparsify", "dictionary_learning", "qwen_scope", "gemma_scope"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+_READERS: dict[Layout, Callable[[Path, ReadOptions], ReadSAE]] = {
+    "saelens": saelens.read,
+    "sparsify": sparsify.read,
+    "dictionary_learning": dictionary_learning.read,
+    "qwen_scope": qwen_scope.read,
+    "gemma_scope": gemma_scope.read,
+}
+_BY_FILE: dict[str, Layout] = {
+    saelens.WEIGHTS_FILE: "saelens",
+    sparsify.WEIGHTS_FILE: "sparsify",
+    dictionary_learning.WEIGHTS_FILE: "dictionary_learning",
+    **dict.fromkeys(gemma_scope.WEIGHTS_FILES, "gemma_scope"),
+}
+_OWN_FOLDER: tuple[Layout, ...] = ("saelens", "sparsify")
+"""Layouts whose reader wants the folder: weights and config belong together."""
+
+
+def read_any_sae(
+    path: Path,
+    *,
+    layout: str = "auto",
+    layer: int | None = None,
+    hook: str | None = None,
+    k: int | None = None,
+    activation: str | None = None,
+    relu_after_topk: bool | None = None,
+    d_model: int | None = None,
+) -> ReadSAE:
+    """Read an SAE that any of the supported libraries wrote: `path` is its folder or its weights file.
+
+    `layer`, `hook`, `k`, `activation`, `relu_after_topk`: see ReadOptions. Raises SpecError if there is nothing to
+    read, the layout or the SAE meant cannot be told, or an option contradicts the files; DataError if a file is
+    damaged, holds what cannot be represented exactly and, where `d_model` is given, if the SAE is of another width.
+    """
+    if layout != "auto" and layout not in _READERS:
+        raise SpecError(f"Unknown layout '{layout}'.", mend=known_names("layouts", layout, ["auto", *LAYOUTS]))
+    if not path.exists():
+        raise SpecError(f"There is no SAE folder {path}.", mend="Check the path, or run `vsc-eval sae train`.")
+    options = ReadOptions(layer=layer, hook=hook, k=k, activation=activation, relu_after_topk=relu_after_topk)
+    path = _below(path, options)
+    found = layout_of(path) if layout == "auto" else next(name for name in LAYOUTS if name == layout)
+    if path.is_file() and found in _OWN_FOLDER:
+        path = path.parent
+    read = _READERS[found](path, options)
+    check_width(read.sae.cfg, d_model)
+    return read
+
+
+def load_any_sae(
+    path: Path,
+    *,
+    layout: str = "auto",
+    layer: int | None = None,
+    hook: str | None = None,
+    k: int | None = None,
+    activation: str | None = None,
+    relu_after_topk: bool | None = None,
+    d_model: int | None = None,
+) -> SAE:
+    """The SAE alone of `read_any_sae`: float32 on the CPU, without gradients."""
+    return read_any_sae(
+        path,
+        layout=layout,
+        layer=layer,
+        hook=hook,
+        k=k,
+        activation=activation,
+        relu_after_topk=relu_after_topk,
+        d_model=d_model,
+    ).sae
+
+
+def check_width(cfg: SAEConfig, d_model: int | None) -> None:
+    """Raises DataError, naming both widths, unless an SAE of `cfg` reads streams of width `d_model` (None: unknown)."""
+    if d_model is not None and cfg.d_in != d_model:
+        raise DataError(
+            f"The SAE has width {cfg.d_in}, but the model's residual stream has width {d_model}.",
+            mend="Use the suite of this model, or train an SAE on it with `vsc-eval sae train`.",
+        )
+
+
+def layout_of(path: Path) -> Layout:
+    """The layout of a folder or weights file; raises SpecError if it is none of them or more than one."""
+    names = [path.name] if path.is_file() else sorted(file.name for file in path.iterdir())
+    found = list(dict.fromkeys(kind for name in names if (kind := _layout_of_name(name)) is not None))
+    if not found and saelens.CONFIG_FILE in names:
+        found = ["saelens"]  # its reader names the weights that are missing
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SpecError(f"{path} holds SAEs in the layouts {', '.join(found)}.", mend="Name the layout, or the file.")
+    inside = ", ".join(sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})[:8])
+    raise SpecError(
+        f"{path} holds no SAE in a known layout ({', '.join(LAYOUTS)}).",
+        mend=f"Name one of the folders in it: {inside}." if inside else "Check the path, or run `vsc-eval sae train`.",
+    )
+
+
+def _layout_of_name(name: str) -> Layout | None:
+    if name in _BY_FILE:
+        return _BY_FILE[name]
+    return "qwen_scope" if name.startswith("layer") and name.endswith(".sae.pt") else None
+
+
+def _weights_below(path: Path) -> list[Path]:
+    """Weights files in folders below `path`, at most four levels deep, as deep as the known repositories are."""
+    if not path.is_dir():
+        return []
+    files = [file for depth in range(1, 5) for file in path.glob("/".join(["*"] * (depth + 1)))]
+    return [file for file in files if _layout_of_name(file.name) is not None]
+
+
+def _below(path: Path, options: ReadOptions) -> Path:
+    """The SAE's own folder where `path` is a repository of several: the one of `hook`, else the only one of `layer`."""
+    if options.hook is not None:
+        if not (path / options.hook).exists():
+            held = sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})
+            raise SpecError(f"{path} has no folder '{options.hook}'.", mend=known_names("hooks", options.hook, held))
+        return path / options.hook
+    if options.layer is None or not path.is_dir() or any(_layout_of_name(file.name) for file in path.iterdir()):
+        return path
+    of_layer = [f.parent for f in _weights_below(path) if layer_of_hook(f.parent.name) == options.layer]
+    return of_layer[0] if len(of_layer) == 1 else path
