@@ -21,6 +21,7 @@ from vsc_eval.errors import VscError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("vsc_eval.harness.run_cli", "run one model under many conditions and compare them"),
     "study": ("vsc_eval.study.cli", "localize, train, select, sweep, control, conclude: the whole pipeline"),
+    "calibrate": ("vsc_eval.study.calibrate_cli", "false verdicts and power of a study's rule, on simulated studies"),
     "compare": ("vsc_eval.compare.cli", "put two finished runs side by side, item by item"),
     "tasks": ("vsc_eval.harness.tasks_cli", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.harness.cli", "lm-evaluation-harness's own command line, with our models and tasks"),

@@ -25,7 +25,7 @@ from vsc_eval.study.spec import Pair, StudySpec
 
 MOST_FALSE = 0.05
 LEAST_POWER = 0.9
-SIZES = (0.1, 0.15, 0.2, 0.25, 0.3)
+SIZES = (0.1, 0.15, 0.2, 0.25)
 BOOTSTRAP_DRAWS = 1_000
 PERMUTATIONS = 5_000
 FLOOR_NOISE = 0.005
@@ -116,10 +116,11 @@ def calibrate(
     repetitions: int = 200,
     sizes: Sequence[float] = SIZES,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
     """Runs every scenario `repetitions` times in the sizes and under the rule of `spec`. Only the verdict's edit is
-    simulated, with fewer bootstrap draws and permutations than a study makes. `progress` hears of each study."""
+    simulated, with fewer bootstrap draws and permutations than a study makes. `progress` is told of
+    (scenario, done, total) after each study."""
     quick = _quick(spec)
     scenarios: list[tuple[ScenarioKind, str, float | None]] = [("zero", "saturating", None)]
     scenarios += [("permuted", world, None) for world in WORLDS]
@@ -131,7 +132,7 @@ def calibrate(
         for repetition in range(repetitions):
             studies.append(_simulated(quick, kind, world, size, seed, repetition))
             if progress:
-                progress(kind if size is None else f"{kind} {size:g}")
+                progress(f"{kind} {world}" if size is None else f"{kind} {size:g}", repetition + 1, repetitions)
         results.append(summarise(kind, world, size, studies))
     return Calibration(
         repetitions=repetitions,
