@@ -51,7 +51,7 @@ def test_frequency_and_strength_by_hand() -> None:
     meter = FiringMeter(4)
     indices = torch.tensor([[[0, 1], [1, 2], [3, 0]]])
     meter.update(
-        SparseCodes(indices, torch.tensor([[[1.0, 2.0], [4.0, 0.0], [9.0, 9.0]]])), torch.tensor([[1, 1, 0]]) > 0
+        SparseCodes(indices, torch.tensor([[[1.0, 2.0], [4.0, -5.0], [9.0, 9.0]]])), torch.tensor([[1, 1, 0]]) > 0
     )
     meter.update(
         SparseCodes(indices, torch.tensor([[[1.0, 2.0], [4.0, 0.0], [9.0, 7.0]]])), torch.tensor([[0, 0, 1]]) > 0

@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_refused(vlm: LoadedVLM, trained: Path, tmp_path: P
     (stranger / "sae_weights.safetensors").write_bytes((trained / "sae_weights.safetensors").read_bytes())
     with pytest.raises(DataError, match="was trained on other weights"):
         select_sets(SELECT_SPEC, stranger, tmp_path / "suite", vlm=vlm)
-    del config["metadata"]["layer"]
+    del config["metadata"]["layer"], config["metadata"]["hook_name"]
     (stranger / "cfg.json").write_text(json.dumps(config))
     with pytest.raises(DataError, match="does not say its layer"):
         select_sets(SELECT_SPEC, stranger, tmp_path / "suite", vlm=vlm)

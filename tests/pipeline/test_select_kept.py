@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions import load_suite
@@ -18,6 +20,7 @@ from vsc_eval.pipeline.benchmark import benchmark_items, prompts_of
 from vsc_eval.pipeline.features import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest, load_scores
 from vsc_eval.pipeline.harvest import harvest_items
 from vsc_eval.pipeline.sae_select import SelectSpec, select_sets
+from vsc_eval.pipeline.site import SAESource
 from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
 from vsc_eval.sae.io import read_sae_metadata
 from vsc_eval.sae.model import Activation
@@ -226,39 +229,64 @@ def test_a_harvest_that_cannot_be_trusted_is_refused(suite: Path, tmp_path: Path
         load_scores(tmp_path)
 
 
+def from_elsewhere(**source: Any) -> SelectSpec:
+    return SPEC.model_copy(update={"source": SAESource(**source)})
+
+
 def test_an_sae_that_does_not_say_where_it_belongs(vlm: LoadedVLM, suite: Path, tmp_path: Path) -> None:
     stranger, out = tmp_path / "stranger", tmp_path / "out"
     save_sae(random_sae(vlm), stranger)
     with pytest.raises(DataError, match=r"does not say its layer.*--layer"):
         select_sets(SPEC, stranger, out, vlm=vlm)
     with pytest.raises(DataError, match=r"does not say its positions.*--positions"):
-        select_sets(SPEC.model_copy(update={"layer": LAYER}), stranger, out, vlm=vlm)
+        select_sets(from_elsewhere(layer=LAYER), stranger, out, vlm=vlm)
     with pytest.raises(SpecError, match="Layer 77 does not exist"):
-        select_sets(SPEC.model_copy(update={"layer": 77, "positions": "text"}), stranger, out, vlm=vlm)
+        select_sets(from_elsewhere(layer=77, positions="text"), stranger, out, vlm=vlm)
     assert not out.exists()
-    told = SPEC.model_copy(update={"layer": LAYER, "positions": "text"})
+    told = from_elsewhere(layer=LAYER, positions="text")
     assert select_sets(told, stranger, out, vlm=vlm).suite == load_suite(suite).spec
     metadata = read_sae_metadata(out / "sae")
     assert (metadata["layer"], metadata["positions"]) == (LAYER, "text")
 
 
 def test_an_sae_that_says_otherwise_is_not_overruled(vlm: LoadedVLM, sae_folder: Path, tmp_path: Path) -> None:
-    for wrong in ({"layer": 2}, {"positions": "all"}):
-        with pytest.raises(SpecError, match=rf"was trained for {next(iter(wrong))}"):
-            select_sets(SPEC.model_copy(update=wrong), sae_folder, tmp_path / "out", vlm=vlm)
+    with pytest.raises(SpecError, match="is an SAE with layer 1, not 2"):
+        select_sets(from_elsewhere(layer=2), sae_folder, tmp_path / "out", vlm=vlm)
+    with pytest.raises(SpecError, match="was trained for positions text, not all"):
+        select_sets(from_elsewhere(positions="all"), sae_folder, tmp_path / "out", vlm=vlm)
     save_sae(random_sae(vlm), tmp_path / "sae", {"layer": LAYER, "positions": "text"})
     with pytest.raises(DataError, match="does not say its model_fingerprint"):
         select_sets(SPEC, tmp_path / "sae", tmp_path / "out", vlm=vlm)
-    save_sae(random_sae(vlm), tmp_path / "sae", {"layer": "one", "positions": "text", "model_fingerprint": "x"})
-    with pytest.raises(DataError, match="says layer 'one'"):
+    save_sae(random_sae(vlm), tmp_path / "sae", {"layer": LAYER, "positions": "some", "model_fingerprint": "x"})
+    with pytest.raises(DataError, match="says that its positions are 'some'"):
         select_sets(SPEC, tmp_path / "sae", tmp_path / "out", vlm=vlm)
 
 
 def test_sets_name_the_sae_that_the_suite_holds(vlm: LoadedVLM, tmp_path: Path) -> None:
-    """A BatchTopK SAE is stored as the JumpReLU that it is at inference, with another fingerprint."""
     metadata = {"layer": LAYER, "positions": "last", "model_fingerprint": vlm.fingerprint}
     save_sae(random_sae(vlm, "batchtopk"), tmp_path / "sae", metadata)
     select_sets(SPEC, tmp_path / "sae", tmp_path / "out", vlm=vlm)
     assert load_suite(tmp_path / "out").sets["counting"].provenance["sae_fingerprint"] == (
         load_sae(tmp_path / "out" / "sae").fingerprint()
     )
+
+
+def test_an_sae_of_another_library_becomes_the_suites_own(vlm: LoadedVLM, suite: Path, tmp_path: Path) -> None:
+    """The same weights in sparsify's layout give the same sets."""
+    sae, d = random_sae(vlm), vlm.decoder.d_model
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    weights = {"encoder.weight": sae.W_enc.T, "encoder.bias": sae.b_enc, "W_dec": sae.W_dec, "b_dec": sae.b_dec}
+    save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, folder / "sae.safetensors")
+    (folder / "cfg.json").write_text(json.dumps({"d_in": d, "k": 6, "num_latents": D_SAE, "activation": "topk"}))
+    spec = from_elsewhere(layer=LAYER, positions="text", layout="sparsify")
+    selected = select_sets(spec, folder, tmp_path / "out", vlm=vlm)
+    assert [s.indices for s in selected.suite.sets] == [s.indices for s in load_suite(suite).spec.sets]
+    assert load_suite(tmp_path / "out").sae.fingerprint() == load_suite(suite).sae.fingerprint()
+    folder.rename(tmp_path / "out" / "moved")
+    assert select_sets(spec, tmp_path / "out" / "moved", tmp_path / "out", vlm=vlm).suite == selected.suite
+    inside = tmp_path / "new" / "sae"
+    inside.parent.mkdir()
+    (tmp_path / "out" / "moved").rename(inside)
+    with pytest.raises(SpecError, match="is where the suite keeps its SAE"):
+        select_sets(spec, inside, tmp_path / "new", vlm=vlm)

@@ -39,7 +39,8 @@ class FiringMeter:
 
     def update(self, codes: SparseCodes, mask: Tensor) -> None:
         """Add the tokens that `mask` [B, T] chooses among codes [B, T, k]."""
-        values = codes.values[mask].flatten().double().cpu()
+        # A top-k without ReLU can hold negative values, which are no firing.
+        values = codes.values[mask].flatten().double().clamp_min(0).cpu()
         indices = codes.indices[mask].flatten().cpu()
         self._n += int(mask.sum())
         self._count.index_add_(0, indices, (values > 0).double())

@@ -59,10 +59,14 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-freq", type=float, default=0.05, help="share of a task's items a feature must fire on")
     parser.add_argument("--shared", action="store_true", help="let a feature be in the sets of several tasks")
     parser.add_argument("--edit", help="default edit of the suite, for example scale=2:image; scale=2 unless given")
-    parser.add_argument("--layer", type=int, help="for an SAE that does not say it: the decoder layer it reads, from 0")
-    parser.add_argument(
-        "--positions", choices=_POSITIONS, help="for an SAE that does not say it: the tokens it was trained on"
+    elsewhere = parser.add_argument_group("for an SAE made elsewhere, whose files do not say it")
+    elsewhere.add_argument("--layer", type=int, help="decoder layer whose output it reads, from 0")
+    elsewhere.add_argument("--positions", choices=_POSITIONS, help="tokens that it was trained on")
+    elsewhere.add_argument(
+        "--layout", default="auto", help="library that wrote it; told by the files' names unless given"
     )
+    elsewhere.add_argument("--hook", help="subfolder of the SAE, where the folder holds several")
+    elsewhere.add_argument("--sae-k", type=int, help="active features of a Top-K SAE")
     parser.add_argument("--draws", type=int, default=50, help="bootstrap samples of the stability figures")
     parser.add_argument("--seed", type=int, default=0, help="seed of those samples")
     parser.add_argument(
@@ -136,6 +140,7 @@ def run_select(args: argparse.Namespace) -> int:
     from vsc_eval.interventions.select import SelectionRule
     from vsc_eval.pipeline.sae_select import SelectSpec, select_sets
     from vsc_eval.pipeline.select_tables import select_tables
+    from vsc_eval.pipeline.site import SAESource
 
     rule = _build(
         SelectionRule,
@@ -149,8 +154,9 @@ def run_select(args: argparse.Namespace) -> int:
         SelectSpec,
         rule=rule,
         default_edit=_default_edit(args.edit),
-        layer=args.layer,
-        positions=args.positions,
+        source=_build(
+            SAESource, layout=args.layout, layer=args.layer, positions=args.positions, hook=args.hook, k=args.sae_k
+        ),
         stability_draws=args.draws,
         seed=args.seed,
         **_common(args),

@@ -32,8 +32,8 @@ from vsc_eval.pipeline.features import (
     save_scores,
 )
 from vsc_eval.pipeline.features import load_harvest as load_harvest
-from vsc_eval.pipeline.harvest import Positions, harvest_items, option_logprobs
-from vsc_eval.pipeline.site import SAESite, place_sae, sae_site
+from vsc_eval.pipeline.harvest import harvest_items, option_logprobs
+from vsc_eval.pipeline.site import SAESite, SAESource, place_sae, sae_site
 from vsc_eval.records import Record
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_quality
@@ -62,10 +62,8 @@ class SelectSpec(Spec):
     """Items of each (task, level); None: the split's default size."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts a model forward."""
-    layer: int | None = Field(default=None, ge=0)
-    """For an SAE that does not say it: the 0-based decoder layer whose output it reads."""
-    positions: Positions | None = None
-    """For an SAE that does not say it: the prompt tokens that it was trained on."""
+    source: SAESource = SAESource()
+    """For an SAE that was made elsewhere."""
     stability_draws: int = Field(default=50, ge=1)
     """Bootstrap samples of orbits on which the selection is repeated."""
     seed: int = Field(default=0, ge=0)
@@ -111,16 +109,17 @@ def select_sets(
     """Write a suite into `out`: `suite.yaml` with one set per task, the SAE unless it is there already, `quality.json`,
     `overlap.json` and `stability.json`.
 
-    With `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
+    `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
+    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
     controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
     selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. Raises
     DataError if the SAE is damaged, of another width or trained on other weights than the model's, or if a task has too
     few eligible features; SpecError if the spec contradicts the SAE; BackendError if `out` cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, revision=spec.revision)
-    site = sae_site(sae_folder, vlm, layer=spec.layer, positions=spec.positions)
+    site = sae_site(sae_folder, vlm, spec.source)
     ensure_writable(out)
-    place, sae = place_sae(site, sae_folder, out)
+    place, sae = place_sae(site, out)
     sae.to(vlm.device)
     job = _Job(spec, site, place, vlm, sae, benchmark_items(SPLIT, spec.tasks, spec.items_per_cell), progress)
     done = _finished(job, out, keep_features)
@@ -160,7 +159,7 @@ class _Job:
 
     def full_key(self) -> str:
         """Hash of what the whole folder depends on."""
-        spec = self.spec.model_dump(mode="json", exclude={"batch_size", "revision", "layer", "positions"})
+        spec = self.spec.model_dump(mode="json", exclude={"batch_size", "revision", "source"})
         payload = json.dumps([self.key(), spec, self.place], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
