@@ -46,6 +46,9 @@ def test_tables_and_files(make_run: MakeRun, tmp_path: Path, capsys: pytest.Capt
     for title in titles[:6]:
         assert title in shown
     assert "adjusted over the 4 cells" in text
+    for block in text.split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("| ")]
+        assert len({row.replace("\\|", "").count("|") for row in rows}) <= 1, block
     row = found.whole(found.pairs[0])
     assert f"| baseline | {100 * (row.accuracy_a.value or 0):.1f} [" in text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import numpy as np
 
@@ -118,9 +119,8 @@ def _by_items(items: PairedItems, pairs: Sequence[Names]) -> list[tuple[PairedIt
 
 def _groups(items: PairedItems) -> Iterator[_Group]:
     for scope, task, level, mask in item_groups(items.tasks, items.levels):
-        assert scope != "on_target"
-        assert scope != "off_target"
-        yield _Group(scope, task, level, mask)
+        assert scope in get_args(CompareScope), scope
+        yield _Group(cast(CompareScope, scope), task, level, mask)
 
 
 def _column(lines: Sequence[ItemLine], condition: str) -> Strings:
@@ -147,8 +147,7 @@ def _load(items: PairedItems, names: Names) -> _Pair:
 def _group_rows(items: PairedItems, pairs: Sequence[_Pair], group: _Group, seed: int) -> list[CompareRow]:
     """One row for each pair on one group of items."""
     clusters, kind = items.clusters[group.mask], items.cluster_name
-    blocks: list[Block] = [pair.answers for pair in pairs]
-    found = figures(blocks, group.mask, items.clusters, group.rng(seed, "bootstrap"), kind)
+    found, distances = _resampled(items, pairs, group, seed)
     gains = np.stack([pair.gain[group.mask] for pair in pairs])
     p_values = sign_flip(gains, clusters, group.rng(seed, "sign_flip"), cluster_name=kind).p_values
     rows = []
@@ -176,10 +175,37 @@ def _group_rows(items: PairedItems, pairs: Sequence[_Pair], group: _Group, seed:
                 agreement=named["agreement"],
                 change=_change(pair, group.mask, named["changed"]),
                 kappa=_kappa(pair, named["kappa"]),
-                options=_options(items, pair, group, seed),
+                options=_options(items, pair, group, distances[pair.names]) if pair.names in distances else None,
             )
         )
     return rows
+
+
+def _resampled(
+    items: PairedItems, pairs: Sequence[_Pair], group: _Group, seed: int
+) -> tuple[list[list[Figure]], dict[Names, list[Figure]]]:
+    """Figures of every pair's answers, and of the option distances of those that have any.
+
+    Distances that all items of the group have are resampled with the answers, in one matrix product; the others, on
+    the items that have them, with a stream of the same name.
+    """
+    distances: dict[Names, list[Figure]] = {}
+    complete: list[tuple[Names, OptionBlock]] = []
+    for pair in pairs:
+        block = pair.options
+        if block is None or not (block.present & group.mask).any():
+            continue
+        kept = group.mask & block.finite
+        if np.array_equal(kept, group.mask):
+            complete.append((pair.names, block))
+        else:
+            rng = group.rng(seed, "bootstrap")
+            (distances[pair.names],) = figures([block], kept, items.clusters, rng, items.cluster_name)
+    blocks: list[Block] = [*(pair.answers for pair in pairs), *(block for _, block in complete)]
+    found = figures(blocks, group.mask, items.clusters, group.rng(seed, "bootstrap"), items.cluster_name)
+    for (names, _), values in zip(complete, found[len(pairs) :], strict=True):
+        distances[names] = values
+    return found[: len(pairs)], distances
 
 
 def _independent(pair: _Pair, group: _Group, of_clusters: Figure) -> dict[str, Figure]:
@@ -224,14 +250,12 @@ def _kappa(pair: _Pair, figure: Figure) -> Figure:
     return figure.model_copy(update={"reason": pair.answers.no_kappa})
 
 
-def _options(items: PairedItems, pair: _Pair, group: _Group, seed: int) -> OptionFigures | None:
+def _options(items: PairedItems, pair: _Pair, group: _Group, scaled: Sequence[Figure]) -> OptionFigures:
     block = pair.options
-    if block is None or not (block.present & group.mask).any():
-        return None
+    assert block is not None
     n_items = int((block.present & group.mask).sum())
     kept = group.mask & block.finite
-    (values,) = figures([block], kept, items.clusters, group.rng(seed, "bootstrap"), items.cluster_name)
-    values = block.in_nats(values)
+    values = block.in_nats(scaled)
     if not kept.any():
         values = [value.model_copy(update={"reason": "no item has a finite difference"}) for value in values]
     place = int(np.argmax(np.where(kept, block.largest, -1))) if kept.any() else None

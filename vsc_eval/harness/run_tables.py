@@ -281,7 +281,7 @@ def markdown(results: Results) -> str:
 
 def markdown_table(text: TextTable) -> str:
     """One table under its title, its notes below it."""
-    head = " | ".join(text.columns)
+    head = " | ".join(column.replace("|", "\\|") for column in text.columns)
     rule = " | ".join(["---"] + ["---:"] * (len(text.columns) - 1))
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in text.rows)
     notes = [note.replace("|", "\\|") + "\n" for note in text.notes]
