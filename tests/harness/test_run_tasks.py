@@ -64,7 +64,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
     ):
         text = TASK.format(name=name, rows=rows, images=images, target=target, choices=choices)
         (tmp_path / f"{name}.yaml").write_text(text)
-    monkeypatch.setattr(run_tasks, "tasks_dir", lambda: tmp_path)
+    monkeypatch.setattr(run_tasks, "benchmark_dir", lambda: tmp_path)
 
     def go(*names: str, n: int | None = None) -> SweepTasks:
         return find_tasks(names, "choice", n=n, limit=None)

@@ -42,6 +42,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
+    from vsc_eval.harness.external_index import compiled_includes
     from vsc_eval.harness.registry import register_models
 
     setup_logging()
@@ -51,8 +52,9 @@ def run_harness(arguments: Sequence[str]) -> int:
         cli = HarnessCLI()
         options = cli.parse_args()
     _refuse_caches(options)
-    options.include_path = [str(tasks_dir()), *_own_folders(options)]
-    with _clear_errors(getattr(options, "model", None)):
+    # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
+    with compiled_includes(_own_folders(options)) as folders, _clear_errors(getattr(options, "model", None)):
+        options.include_path = [str(tasks_dir()), *folders]
         cli.execute(options)
     return 0
 
@@ -99,13 +101,13 @@ def _refuse_caches(options: argparse.Namespace) -> None:
         )
 
 
-def _own_folders(options: argparse.Namespace) -> list[str]:
+def _own_folders(options: argparse.Namespace) -> list[Path]:
     """The task folders that the user gave."""
     folders = [getattr(options, "include_path", None) or _config(options).get("include_path")]
     for folder in folders:
         if folder and not Path(folder).is_dir():
             raise SpecError(f"--include_path {folder} is no folder.", mend="Give one folder of task files.")
-    return [folder for folder in folders if folder]
+    return [Path(folder) for folder in folders if folder]
 
 
 @contextlib.contextmanager

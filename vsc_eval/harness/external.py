@@ -6,8 +6,6 @@ asked. Loaded data are kept for the process: lm-eval loads a task anew for each 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +29,9 @@ _SETTINGS = ("vsc_task_file", "vsc_paired", "vsc_data_dir", "vsc_override", "vsc
 _OF_THE_BENCHMARK = ("vsc_n", "vsc_split")
 
 _LOADED: dict[str, ExternalData] = {}
+"""By what was asked for: the task file and where its data are."""
+_BY_KEY: dict[str, ExternalData] = {}
+"""By what the documents say."""
 
 
 def load_task(
@@ -91,9 +92,8 @@ def at_local_copy(file: TaskFile, data_dir: Path | None) -> TaskFile:
 
 def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
     """The data of a task file, read once in a process. Raises SpecError or DataError."""
-    payload = json.dumps([file.model_dump(mode="json"), str(data_dir)], sort_keys=True)
-    key = hashlib.sha256(payload.encode()).hexdigest()[:16]
-    if key not in _LOADED:
+    asked = file.model_dump_json() + str(data_dir)
+    if asked not in _LOADED:
         # First the names: an unknown metric must not cost a download.
         metric = metrics.get(file.score) if file.score else None
         file = at_local_copy(file, data_dir)
@@ -103,14 +103,13 @@ def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
                 file,
                 rows,
                 folder=_folder_of(Path(file.dataset.path).expanduser()),
-                source_key=key,
                 score_columns=metric.columns if metric else (),
                 advance=advance,
             )
         for note in data.report.notes():
             _LOG.warning(note)
-        _LOADED[key] = data
-    return _LOADED[key]
+        _LOADED[asked] = _BY_KEY[data.key] = data
+    return _LOADED[asked]
 
 
 def _folder_of(path: Path) -> Path | None:
@@ -120,7 +119,7 @@ def _folder_of(path: Path) -> Path | None:
 
 def loaded(document: Mapping[str, Any]) -> ExternalData:
     """The data that a document comes from."""
-    return _LOADED[document["vsc_source"]]
+    return _BY_KEY[document["vsc_source"]]
 
 
 def images(document: Mapping[str, Any]) -> list[LazyImage]:

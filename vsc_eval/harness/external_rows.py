@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,23 @@ class ExternalData:
     pictures: Pictures
     report: DataReport
 
+    @property
+    def key(self) -> str:
+        """What names the data in its documents."""
+        return str(self.documents[0]["vsc_source"])
+
 
 def read_rows(
     file: TaskFile,
     rows: datasets.Dataset,
     *,
     folder: Path | None,
-    source_key: str,
     score_columns: tuple[str, ...] = (),
     advance: Advance | None = None,
 ) -> ExternalData:
-    """Turn `rows` into questions. `folder` is where relative picture paths begin, `source_key` names the data in the
-    documents, `score_columns` are the columns of the official metric.
+    """Turn `rows` into questions.
+
+    `folder` is where relative picture paths begin, `score_columns` are the columns of the official metric.
 
     Raises DataError for a missing column, rows with several pictures, rows that do not fit, or nothing left to ask.
     """
@@ -95,6 +101,7 @@ def read_rows(
     incomplete = _incomplete(found, keys, sizes)
     whole = {index: entry for index, entry in found.items() if index not in incomplete}
     _check_left(file, whole, len(chosen), undecodable)
+    source_key = _content_key(file, whole.values())
     documents = tuple(
         _document(file, row, image, pictures.sizes[index], source_key, index, sizes.get(keys.get(index, ""), 0))
         for index, (row, image) in whole.items()
@@ -240,6 +247,14 @@ def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: S
     raise DataError(
         f"'{file.name}' has no rows left to ask.", mend="Loosen `filters`, or raise `limit` to hold a whole group."
     )
+
+
+def _content_key(file: TaskFile, entries: Iterable[tuple[TaskRow, str]]) -> str:
+    """A hash of what is asked, wherever the data lie: it stands in every document, and lm-eval logs their hashes."""
+    digest = hashlib.sha256(file.model_dump_json(exclude={"dataset"}).encode())
+    for row, image in entries:
+        digest.update(f"{row.id}\0{image}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _document(

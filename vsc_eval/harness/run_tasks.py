@@ -154,8 +154,7 @@ def _by_content(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return f"pixels:{Prompt(text='', images=(value,)).image_hash}"
     if isinstance(value, Mapping):
-        # `vsc_source` also depends on where the data lie.
-        return sorted((key, _by_content(part)) for key, part in value.items() if key != "vsc_source")
+        return sorted((key, _by_content(part)) for key, part in value.items())
     if isinstance(value, list | tuple):
         return [_by_content(part) for part in value]
     return value

@@ -1,4 +1,4 @@
-"""`vsc-eval tasks list | show | export`: what tasks there are, what their items look like, the data elsewhere."""
+"""`vsc-eval tasks`: what tasks there are, what their items look like; task files checked, begun and compiled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any
 
 from vsc_eval.errors import SpecError
 from vsc_eval.harness.task_files import VARIANTS
+from vsc_eval.harness.tasks_cli_files import (
+    add_data_options,
+    add_file_actions,
+    data_set_lines,
+    names_task_file,
+    show_task_file,
+)
 from vsc_eval.synth import DEFAULT_SIZES, LEVELS, SPLITS, TASKS, make_items
 from vsc_eval.synth.show import write_examples
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add `tasks` with its three actions."""
+    """Add `tasks` with its actions."""
     parser = subparsers.add_parser("tasks", help="list tasks, look at their items, export them")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
@@ -22,11 +29,12 @@ def add_parser(subparsers: Any) -> None:
     listing.set_defaults(handler=_list)
 
     show = actions.add_parser("show", help="write pictures with prompt and right answer, to look at")
-    show.add_argument("task", help="vsc_counting, or counting, or one cell: vsc_counting_hard")
+    show.add_argument("task", help="counting, vsc_counting_hard, or a task file by name or path")
     show.add_argument("--level", choices=LEVELS, default=None, help="all three if absent")
     show.add_argument("--n", type=int, default=4, help="items a cell")
     show.add_argument("--split", choices=SPLITS, default="test", help="split to draw from")
     show.add_argument("--out", type=Path, default=None, help="folder for the pictures; without it, text only")
+    add_data_options(show)
     show.set_defaults(handler=_show)
 
     export = actions.add_parser("export", help="write the items with their pictures as parquet")
@@ -34,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     export.add_argument("--split", action="append", choices=SPLITS, help="repeatable; default: test")
     export.add_argument("--n", type=int, default=None, help="items a cell, a multiple of 4; default: the split's own")
     export.set_defaults(handler=_export)
+    add_file_actions(actions)
 
 
 def cells_of(task: str, level: str | None = None) -> list[tuple[str, str]]:
@@ -70,12 +79,15 @@ def _list(_options: argparse.Namespace) -> int:
     )
     sizes = ", ".join(f"{split} {DEFAULT_SIZES[split]}" for split in SPLITS)
     print(f"Items per cell: {sizes}. Change with --metadata vsc_n=20 vsc_split=select.")
+    print("\n".join(data_set_lines()))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise SpecError(f"Cannot show {options.n} items.", mend="Ask for at least one.")
+    if names_task_file(options.task):
+        return show_task_file(options)
     for task, level in cells_of(options.task, options.level):
         for item in make_items(options.split, task, level, -(-options.n // 4) * 4)[: options.n]:
             print(f"--- {item.id}   gold: {item.answer}. {item.options[item.gold]}\n{item.prompt}")

@@ -1,0 +1,78 @@
+"""What a task can be answered with and no picture: chance, the commonest answer, and the answers of like questions.
+
+A model that beats none of these has not been shown to see anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NEIGHBOURS = 5
+_WORD = re.compile(r"\w+")
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Shares of right answers among `n` documents; None where it is undefined."""
+
+    n: int
+    chance: float | None
+    """Drawing an option at random; None if some documents offer none."""
+    majority: float
+    """Always the commonest gold answer."""
+    majority_answer: str
+    blind: float
+    """The vote of the five questions with the most words in common, none of them of the same cluster."""
+
+
+def baselines(documents: Sequence[Document]) -> Baselines:
+    """The baselines of a task's documents."""
+    golds = Counter(doc["answer"] for doc in documents)
+    answer, count = golds.most_common(1)[0]
+    sizes = [len(doc["answers"]) for doc in documents]
+    chance = sum(1 / size for size in sizes) / len(sizes) if all(sizes) else None
+    return Baselines(
+        n=len(documents),
+        chance=chance,
+        majority=count / len(documents),
+        majority_answer=answer,
+        blind=_blind(documents, answer),
+    )
+
+
+def _blind(documents: Sequence[Document], fallback: str) -> float:
+    words = [frozenset(_WORD.findall(doc["prompt"].casefold())) for doc in documents]
+    meant = [_meant(doc) for doc in documents]
+    right = 0
+    for place, doc in enumerate(documents):
+        others = (i for i, other in enumerate(documents) if other["cluster"] != doc["cluster"])
+        nearest = sorted(others, key=lambda i: (-_overlap(words[place], words[i]), i))[:_NEIGHBOURS]
+        votes = Counter(meant[i] for i in nearest)
+        right += _voted(doc, votes, fallback) == doc["answer"]
+    return right / len(documents)
+
+
+def _overlap(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a or b else 0.0
+
+
+def _meant(doc: Document) -> str:
+    """The gold answer in words: what a letter stands for differs from question to question."""
+    if doc["options"]:
+        return str(doc["options"][doc["gold_index"]]).casefold()
+    return str(doc["answer"])
+
+
+def _voted(doc: Document, votes: Counter[str], fallback: str) -> str:
+    if not doc["options"]:
+        return votes.most_common(1)[0][0] if votes else fallback
+    scores = [votes[option.casefold()] for option in doc["options"]]
+    if max(scores) > 0:
+        return str(doc["letters"][scores.index(max(scores))])
+    return fallback if fallback in doc["letters"] else str(doc["letters"][0])
