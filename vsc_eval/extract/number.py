@@ -19,8 +19,19 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from vsc_eval.extract.numerals import Number, canonical, numbers, western
-from vsc_eval.extract.text import AHEAD, CHOOSE, INVALID, REFUSAL, SENTENCE_END, fold, negated, plain_quotes, squeeze
-from vsc_eval.extract.text import unquoted, unwrap
+from vsc_eval.extract.text import (
+    AHEAD,
+    CHOOSE,
+    INVALID,
+    REFUSAL,
+    SENTENCE_END,
+    fold,
+    negated,
+    plain_quotes,
+    squeeze,
+    unquoted,
+    unwrap,
+)
 
 _NOUN = re.compile(r"\b(?:answer|solution|result)s?\b", re.I)
 _VERB = re.compile(r"(?:\b(?:is|are|was|were|be|equals|becomes)\b|:|=>|->|=|→|≈)", re.I)
@@ -32,7 +43,8 @@ _FILLER = re.compile(
     re.I,
 )
 _FILLERS = 12
-_JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through)\b|/|-|–|—|~|±|\+/-|\|)\s*", re.I)
+# A number right beside another ("two dozen", "three point five", "5, 6") is not read either.
+_JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through|point)\b|,|/|-|–|—|~|±|\+/-|\|)?\s*", re.I)
 _BETWEEN = re.compile(r"\b(?:between|from)\s+\W*$", re.I)
 _AFTER_HEAD = re.compile(r"\s*(?:[.;:!(—–]|,(?!\s*[\d.])|\n|-\s)|\s+(?:because|since|as|due)\b", re.I)
 _LIST_MARK = re.compile(r"(?m)^ ?(\d{1,2})[.)] ")
@@ -50,6 +62,8 @@ def extract_number(text: str) -> str:
     if re.fullmatch(r"none\W*", text, re.I):
         return "0"
     reader = _Reader(text)
+    if len(reader.all) == 1 and reader.all[0].start == 0 and not text[reader.all[0].end :].strip(" .!"):
+        return _written(reader.all[0].value)
     declared = sorted(reader.declarations(), key=lambda number: number.start)
     if declared:
         return _written(reader.settled(declared[-1]))

@@ -10,8 +10,8 @@ The comma rules, which no locale is asked about:
 
 A percent sign, a currency and a unit are left out of the value ("5%" is 5); `thousand` to `trillion` and an attached
 `k`, `K`, `M`, `B`, `bn`, `mn` scale it. Digits of every script count, and numbers in English words. What looks like a
-number and has no single value (a date, a time, a range, `1,2,3`) is found with the value None, so that nothing takes its
-parts for the answer.
+number and has no single value (a date, a time, a range, `1,2,3`) is found with the value None, so that nothing takes
+its parts for the answer.
 """
 
 from __future__ import annotations
@@ -27,36 +27,55 @@ _DIVIDED = Context(prec=15)
 _LONGEST = 40
 _LARGEST_EXPONENT = 30
 
-_UNITS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
+_TEENS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_UNITS = {word: value for value, word in enumerate(_TEENS)}
 _TENS = {
-    word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10 * value
+    for value, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
 }
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SUFFIXES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
+_PARTS = {
+    "half": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
 _ALONE = {"half": Decimal("0.5"), "dozen": Decimal(12)}
 
-_BODY = r"\.?\d(?:\d|[.,':/–-](?=\d)|(?<=\d)[eE](?=[+-]?\d)|(?<=\d[eE])[+-](?=\d)| (?=\d{3}(?!\d))| (?=\d{1,3}/\d{1,3}(?![\d/])))*"
+_INSIDE = (
+    r"\d",
+    r"[.,':/–-](?=\d)",
+    r"(?<=\d)[eE](?=[+-]?\d)",
+    r"(?<=\d[eE])[+-](?=\d)",
+    r"(?<!\d{4}) (?=\d{3}(?!\d))",
+    r" (?=\d{1,3}/\d{1,3}(?![\d/]))",
+)
 _TOKEN = re.compile(
-    rf"(?<![\w^.,/'])(?<!\w-)(?P<sign>[+-](?=[$€£¥₹.\d]))?(?:(?:US|[$€£¥₹])+ ?)?(?P<minus>-(?=\d))?(?P<body>{_BODY})"
+    r"(?<![\w^.,/'])(?<!\w-)(?P<sign>[+-](?=[$€£¥₹.\d]))?(?:(?:US)?[$€£¥₹]{1,2} ?)?(?P<minus>-(?=\d))?"
+    rf"(?P<body>\.?\d(?:{'|'.join(_INSIDE)})*)"
 )
 _POWER = re.compile(r" ?[x×*·] ?10 ?\^ ?\{?([+-]?\d{1,3})\}?")
-_SCALE_WORD = re.compile(r" ?(hundred|thousand|million|billion|trillion)s?\b|(k|K|M|B|bn|mn)\b", re.A)
+_SCALE_WORD = re.compile(r" ?((?i:hundred|thousand|million|billion|trillion))s?\b|(k|K|M|B|bn|mn)\b")
 _PERCENT = re.compile(r" ?(?:%|percent\b|per cent\b|pct\b)", re.I)
-_NO_NUMBER = re.compile(r"(?:st|nd|rd|th|s|d|D)\b|\^")
+# "2nd", "3D" and "the 1990s" are no amounts.
+_NO_NUMBER = re.compile(r"(?:st|nd|rd|th|d|D)\b|(?<=\d{4})s\b")
 _NUMBER_WORD = rf"(?:{'|'.join([*_UNITS, *_TENS, 'hundred', *_SCALES])})"
 _WORDS = re.compile(
     rf"\b(?P<sign>minus |negative )?(?P<body>(?:an? (?=hundred|thousand|million))?{_NUMBER_WORD}"
-    rf"(?:(?: ?- ?| | and )(?={_NUMBER_WORD}\b){_NUMBER_WORD})*|(?:an? )?(?:half|dozen))\b",
+    rf"(?:(?: ?- ?| | and )(?={_NUMBER_WORD}\b){_NUMBER_WORD})*|(?:an? )?(?:half|dozen)|an? (?=quarter|third))\b"
+    rf"(?:[ -]?(?P<part>{'|'.join(_PARTS)})s?\b)?",
     re.I,
 )
 _MINUS_WORD = re.compile(r"\b(?:minus|negative) $", re.I)
-# "the one on the left", "no one", "one of them", "a half of the": words that are no amounts.
+# "the one on the left", "no one", "one of them", "the left half": words that are no amounts.
 _PRONOUN_BEFORE = re.compile(r"\b(?:the|this|that|which|no|each|every|any|another|other|last|only|some)\s$", re.I)
 _PRONOUN_AFTER = re.compile(r"\s(?:of|can|could|must|should|might|may|would|is|was|on|in|at|by|with|who|that)\b", re.I)
 
@@ -82,9 +101,8 @@ class Number:
     end: int
     """After the number's percent sign and scale, before its unit."""
     percent: bool = False
-    in_words: bool = False
     pronoun: bool = False
-    """For "one": whether it rather stands for a thing."""
+    """For "one" and "half": whether it rather stands for a thing."""
 
 
 def western(text: str) -> str:
@@ -138,32 +156,44 @@ def canonical(value: Decimal) -> str:
 
 def numbers(text: str) -> list[Number]:
     """Every number of a text that `western` and NFKC have gone over, by place."""
-    found = [*_digits(text), *_words(text)]
-    return sorted(found, key=lambda number: number.start)
+    found: list[Number] = []
+    for number in sorted([*_digits(text), *_words(text)], key=lambda number: number.start):
+        # "1.2 million": the word belongs to the digits.
+        if not found or number.start >= found[-1].end:
+            found.append(number)
+    return found
 
 
 def _digits(text: str) -> Iterator[Number]:
+    done = 0
     for match in _TOKEN.finditer(text):
-        if _NO_NUMBER.match(text, match.end()) and not _SCALE_WORD.match(text, match.end()):
-            if text[match.end()] == "^":
-                yield Number(None, match.start(), match.end())
+        if match.start() < done or _NO_NUMBER.match(text, match.end()):
             continue
         value, end = _value(match["body"]), match.end()
         power = _POWER.match(text, end)
         if power:
             value, end = _scaled(value, Decimal(10) ** int(power[1])), power.end()
+        elif text.startswith("^", end):
+            value = None
         scale = _SCALE_WORD.match(text, end)
         if scale:
-            word = scale[1]
+            word = scale[1].lower() if scale[1] else None
             factor = _SUFFIXES[scale[2]] if word is None else 100 if word == "hundred" else _SCALES[word]
             value, end = _scaled(value, Decimal(factor)), scale.end()
         percent = _PERCENT.match(text, end)
-        end = percent.end() if percent else end
+        end = done = percent.end() if percent else end
         start, negative = match.start(), match["sign"] == "-" or match["minus"] is not None
         said = _MINUS_WORD.search(text, max(0, start - 10), start)
         if said:
             start, negative = said.start(), True
-        yield Number(-value if value is not None and negative else value, start, end, percent is not None)
+        yield Number(_signed(value, negative), start, end, percent is not None)
+
+
+def _signed(value: Decimal | None, negative: bool) -> Decimal | None:
+    """The value with its sign, None if it would be too long to write and read again."""
+    if value is None or len(canonical(value)) > _LONGEST:
+        return None
+    return _EXACT.minus(value) if negative else value
 
 
 def _scaled(value: Decimal | None, factor: Decimal) -> Decimal | None:
@@ -185,7 +215,7 @@ def _value(body: str) -> Decimal | None:
     fraction = _FRACTION.fullmatch(body)
     if fraction:
         whole, above, below = (Decimal(part or 0) for part in fraction.groups())
-        return None if below == 0 else whole + _DIVIDED.divide(above, below)
+        return None if below == 0 else _EXACT.add(whole, _DIVIDED.divide(above, below))
     if any(pattern.fullmatch(body) for pattern in _GROUPED):
         return Decimal(re.sub(r"[, ']", "", body))
     if _DOT_GROUPED.fullmatch(body):
@@ -198,17 +228,24 @@ def _value(body: str) -> Decimal | None:
 def _words(text: str) -> Iterator[Number]:
     for match in _WORDS.finditer(text):
         body = match["body"].lower()
-        value = _spoken(re.sub(r" ?- ?| and ", " ", re.sub(r"^an? ", "", body)).split())
-        negative = match["sign"] is not None
-        pronoun = body == "one" and (
-            _PRONOUN_BEFORE.search(text, max(0, match.start() - 10), match.start()) is not None
-            or _PRONOUN_AFTER.match(text, match.end()) is not None
-        )
+        counted = re.sub(r" ?- ?| and ", " ", re.sub(r"^an? ?", "", body)).split()
+        value = _spoken(counted) if counted else Decimal(1)
+        if match["part"] and value is not None:
+            value = _DIVIDED.divide(value, Decimal(_PARTS[match["part"].lower()]))
         percent = _PERCENT.match(text, match.end())
         end = percent.end() if percent else match.end()
         yield Number(
-            -value if value is not None and negative else value, match.start(), end, percent is not None, True, pronoun
+            _signed(value, match["sign"] is not None),
+            match.start(),
+            end,
+            percent is not None,
+            pronoun=body.endswith("half") or (body == "one" and not match["part"] and _stands_for_a_thing(text, match)),
         )
+
+
+def _stands_for_a_thing(text: str, match: re.Match[str]) -> bool:
+    before = _PRONOUN_BEFORE.search(text, max(0, match.start() - 10), match.start())
+    return before is not None or _PRONOUN_AFTER.match(text, match.end()) is not None
 
 
 def _spoken(words: list[str]) -> Decimal | None:
@@ -225,7 +262,7 @@ def _spoken(words: list[str]) -> Decimal | None:
                 return None
             total, group, room, last_scale = total + max(group, 1) * _SCALES[word], 0, 10**3, _SCALES[word]
         elif word == "hundred":
-            if not group <= 9 or room <= 100:
+            if group > 9 or room == 100:
                 return None
             group, room = max(group, 1) * 100, 100
         else:

@@ -1,9 +1,9 @@
 """The reader of short free answers: text -> normalised words or `invalid`.
 
-The last declaration ("The answer is ...", "Answer: ...", "\\boxed{...}") gives the answer, else the whole text does. Case,
-articles, quotes and punctuation are dropped, and an answer that is one number is written as `extract_number` writes it,
-with `%` where it was a percentage: "1,200", "1200" and "$1,200" are the same answer, "5%" and "5" are not. A refusal,
-an empty answer and one of more than 40 words are `invalid`.
+The last declaration ("The answer is ...", "Answer: ...", "\\boxed{...}") gives the answer, else the whole text does.
+Case, articles, quotes and punctuation are dropped, and an answer that is one number is written as `extract_number`
+writes it, with `%` where it was a percentage: "1,200", "1200" and "$1,200" are the same answer, "5%" and "5" are not. A
+refusal, an empty answer and one of more than 40 words are `invalid`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from vsc_eval.extract.numerals import canonical, numbers, western
 from vsc_eval.extract.text import INVALID, fold, plain_quotes, squeeze, unwrap
 
 _MOST_WORDS = 40
+_PASSES = 8
 _DECLARED = re.compile(
     r"\b(?:(?:the|my|final|correct|right|best|short|and|so|therefore|thus|hence),?\s+){0,5}"
     r"answer(?:\s+(?:to|for|here)\b[^.:=\n]{0,100}?)?\s*(?:is|are|was|would be|will be|:|=)+\s*(?:that\s+)?:?",
@@ -27,7 +28,8 @@ _REASON = re.compile(r",?\s+(?:because|since)\b.*$", re.I | re.S)
 _REFUSES = re.compile(
     r"^(?:i'm sorry|i am sorry|sorry|i can't|i cannot|i can not|i'm unable|i am unable|i'm not able|i am not able"
     r"|i don't know|i do not know|i'm not sure|i am not sure|unable to|it is (?:not possible|impossible|unclear)"
-    r"|it's (?:not possible|impossible|unclear)|cannot be determined|can't be determined|as an ai|not enough information)\b",
+    r"|it's (?:not possible|impossible|unclear)|cannot be determined|can't be determined|as an ai"
+    r"|not enough information)\b",
     re.I,
 )
 # A stop ends the answer unless it belongs to a number, an initial or a title ("12.5", "U.S.", "Dr. Who").
@@ -37,23 +39,34 @@ _ARTICLES = frozenset(("a", "an", "the"))
 
 def extract_text(text: str, options: Sequence[str] = ()) -> str:
     """The answer in lower case, or `"invalid"`. With `options`, the answer must be one of them after normalising."""
-    text = squeeze(plain_quotes(unwrap(fold(western(text)))))
-    text = squeeze(re.sub(r"\*\*|[`#\\]|(?<=\d)\$", " ", text))
-    declared = None
-    for declared in _DECLARED.finditer(text):
-        pass
-    if declared is not None:
-        text = text[declared.end() :].strip()
-        stop = _STOP.search(text)
-        text = _REASON.sub("", text[: stop.start()] if stop else text)
-    if _REFUSES.match(text):
-        return INVALID
-    answer = _words(text)
-    if not answer or answer.count(" ") >= _MOST_WORDS:
-        return INVALID
-    if options and answer not in {_words(plain_quotes(fold(western(option)))) for option in options}:
+    answer = _settled(text)
+    if options and answer not in {_settled(option) for option in options}:
         return INVALID
     return answer
+
+
+def _settled(text: str) -> str:
+    """Reads the answer until reading it again changes nothing, so that equal answers are written alike."""
+    for _ in range(_PASSES):
+        answer = _once(text)
+        if answer == text:
+            return answer
+        text = answer
+    return INVALID
+
+
+def _once(text: str) -> str:
+    text = squeeze(plain_quotes(unwrap(fold(western(text)))))
+    text = squeeze(re.sub(r"\*\*|[`#\\]|(?<=\d)\$", " ", text))
+    declared = list(_DECLARED.finditer(text))
+    if declared:
+        text = text[declared[-1].end() :].strip()
+        stop = _STOP.search(text)
+        text = _REASON.sub("", text[: stop.start()] if stop else text)
+    if _REFUSES.match(text) or len(text.split()) > 2 * _MOST_WORDS:
+        return INVALID
+    answer = _words(text)
+    return INVALID if not answer or answer.count(" ") >= _MOST_WORDS else answer
 
 
 def _words(text: str) -> str:
@@ -66,11 +79,12 @@ def _words(text: str) -> str:
         return number
     text = text.lower().replace("&", " and ")
     text = re.sub(r"(?<=\w)'(?=\w)", "", text)
-    text = re.sub(r"(?<=\b\w)\.(?=\w\b)", "", text)
+    text = re.sub(r"(?<=\b[^\W\d_])\.(?=[^\W\d_]\b)", "", text)
     text = re.sub(r"(?!(?<=\d)[.,:/-](?=\d))[^\w\s%]|_", " ", text)
     text = re.sub(r"%(?<!\d%)", " ", text)
-    kept = [word for word in text.split() if word not in _ARTICLES]
-    return " ".join(kept or text.split())
+    words = text.split()
+    # The last word is no article: "Group A", "vitamin A".
+    return " ".join([word for word in words[:-1] if word not in _ARTICLES] + words[-1:])
 
 
 def _number(text: str) -> str | None:

@@ -3,9 +3,9 @@
 Only an answer counts, not what a statement implies: "There is no dog" has a "no" that belongs to "dog", and whether it
 means yes or no depends on the question. Evidence, the first kind that is there:
 
-1. declarations ("the answer is yes", "\\boxed{No}", "I'd say no", a sentence or line that is nothing but "No"): the last
-   one wins. Bare lines or sentences with different answers next to each other are an echo of the question, not an answer.
-2. the start ("Yes, there is ...", "No: ...").
+1. declarations ("the answer is yes", "\\boxed{No}", "I'd say no", a sentence or line that is nothing but "No"): the
+   last one wins. Bare lines or sentences with different answers next to each other are an echo of the question.
+2. the start of a sentence ("Yes, there is ...", "No: ..."), if all that start so agree.
 3. mentions: "yes" or an exclaimed "no", if only one of the two is named, without negation or refusal.
 
 "Yes or no" and "yes and no" are read as nothing.
@@ -33,6 +33,7 @@ _MEANINGS = {
     **dict.fromkeys(("yes", "yeah", "yep", "yup", "true"), "yes"),
     **dict.fromkeys(("no", "nope", "nah", "false"), "no"),
 }
+_ABBREVIATIONS = {"y": "yes", "n": "no"}
 _WORD = re.compile(rf"(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])", re.I)
 _BOTH = re.compile(
     r"\b(?:either )?(?:yes|true)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:no|false)\b"
@@ -97,30 +98,49 @@ class _Words:
 def extract_yes_no(text: str) -> str:
     """`"yes"`, `"no"` or `"invalid"`."""
     text = normalise(text)
+    whole = _ABBREVIATIONS.get(text.strip(" .,;:!()[]").lower())
+    if whole is not None:
+        return whole
     words = _Words(text)
     declared = sorted(_declarations(words), key=lambda said: said.start)
     if declared:
         return declared[-1].meaning or INVALID
-    lead = _HEAD.match(text)
-    head = words.after(lead.end() if lead else 0)
-    # "True" starts too many sentences to count as a head.
-    if head is not None and head.meaning and text[head.start : head.end].lower() not in ("true", "false"):
-        contradicted = any(said.meaning not in (head.meaning, None) for said in words.all if _ends_clause(text, said))
-        return INVALID if contradicted else head.meaning
+    heads = {said.meaning for said in _heads(words)}
+    if heads:
+        contradicted = any(said.meaning not in heads for said in words.all if said.meaning and _ends_clause(text, said))
+        return INVALID if contradicted else _only(heads)
     if REFUSAL.search(text):
         return INVALID
-    meanings = {
-        said.meaning
-        for said in words.all
-        if said.meaning
-        and text[said.start : said.end].lower() not in ("true", "false")
-        and not negated(text, said.start, said.end)
-    }
-    return meanings.pop() if len(meanings) == 1 else INVALID
+    return _only(
+        {
+            said.meaning
+            for said in words.all
+            if said.meaning and not _is_statement(text, said) and not negated(text, said.start, said.end)
+        }
+    )
+
+
+def _only(meanings: set[str | None]) -> str:
+    only = next(iter(meanings)) if len(meanings) == 1 else None
+    return only or INVALID
+
+
+def _is_statement(text: str, said: _Said) -> bool:
+    """ "True" and "false" say more often what a statement is than what the answer is."""
+    return text[said.start : said.end].lower() in ("true", "false")
+
+
+def _heads(words: _Words) -> Iterator[_Said]:
+    """The answers that sentences start with."""
+    for sentence in _BARE.finditer(words.text):
+        lead = _HEAD.match(words.text, sentence.start(), sentence.end())
+        said = words.after(lead.end() if lead else sentence.start())
+        if said is not None and said.meaning and not _is_statement(words.text, said):
+            yield said
 
 
 def _ends_clause(text: str, said: _Said) -> bool:
-    """Whether nothing follows the word in its clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
+    """Whether the word ends its clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
     return not text[said.end : said.end + 1].strip(" .,;!?\n")
 
 
