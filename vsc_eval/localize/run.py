@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,17 +41,18 @@ def run_localize(
     path = out / RESULT_FILE
     if path.exists():
         return _read_back(path, spec, vlm)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     ensure_writable(out)
     report = progress or (lambda stage, done, total: None)
     activations = harvest(vlm, draw_samples(spec), out, seed=spec.seed, batch_size=spec.batch_size, progress=report)
-    rows = tuple(
-        probe_all(
-            activations, spec, n_layers, rounding_of(vlm.dtype), lambda done, total: report("probes", done, total)
-        )
-    )
+    layers_done = partial(report, "probes")
+    # A probe's products are too small to share: with several threads they wait for each other longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        rows = tuple(probe_all(activations, spec, n_layers, rounding_of(vlm.dtype), layers_done))
     result = _result(spec, vlm, rows)
-    with replacing(path) as partial:
-        partial.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with replacing(path) as unfinished:
+        unfinished.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return result
 
 
