@@ -57,7 +57,7 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
         return TaskFile.model_validate(raw)
     except ValidationError as error:
         first = _first(error)
-        where, message, mend = _said(first, raw)
+        where, message, mend = _said(first)
         raise SpecError(f"Overriding '{file.name}': {where}: {message}.", mend=mend) from error
 
 
@@ -98,7 +98,7 @@ def _compose(path: Path) -> yaml.Node:
 
 def _plain(node: yaml.Node, path: Path) -> Any:
     for key in _repeated(node):
-        raise SpecError(f"{path}:{key.start_mark.line + 1}: the key '{key.value}' is there twice.", mend="Keep one.")
+        raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key is there twice.", mend="Keep one.")
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)
@@ -142,7 +142,7 @@ def _line(node: yaml.Node, place: Sequence[str | int]) -> int:
 
 def _explain(error: ValidationError, node: yaml.Node, path: Path) -> SpecError:
     first = _first(error)
-    where, message, mend = _said(first, None)
+    where, message, mend = _said(first)
     line = _line(node, [int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", where) if part])
     return SpecError(f"{path}:{line}: {where}: {message}.", mend=mend)
 
@@ -153,7 +153,7 @@ def _first(error: ValidationError) -> Any:
     return next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
 
 
-def _said(error: Any, _raw: Any) -> tuple[str, str, str]:
+def _said(error: Any) -> tuple[str, str, str]:
     """(place, message, mend) of one of pydantic's errors."""
     # pydantic adds the branch of a union that it tried: a type's name, never a key of ours.
     loc = [part for part in error["loc"] if isinstance(part, int) or _is_key(part)]
