@@ -8,8 +8,8 @@ from pathlib import Path
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.resources import interventions_dir
-from vsc_eval.sae.io import load_sae
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers import load_any_sae
 from vsc_eval.specs import FeatureSet, InterventionSuite, load_yaml_spec, save_yaml_spec
 
 SUITE_FILE = "suite.yaml"
@@ -44,14 +44,14 @@ def suite_file(name_or_path: str | Path) -> Path:
 
 
 def load_suite(name_or_path: str | Path, *, d_model: int | None = None) -> LoadedSuite:
-    """Read a suite and its SAE.
+    """Read a suite and its SAE, which may be in any layout that `sae.readers` knows.
 
     Raises SpecError for an unknown suite, a mistake in its YAML or an index that the SAE does not have; DataError for a
     damaged SAE, one that a set was not selected with and, where `d_model` is given, one of another width.
     """
     path = suite_file(name_or_path)
     spec = load_yaml_spec(path, InterventionSuite)
-    sae = load_sae(path.parent / spec.sae, d_model=d_model)
+    sae = load_any_sae(path.parent / spec.sae, layer=spec.layer, d_model=d_model)
     for feature_set in spec.sets:
         check_indices(feature_set, sae.cfg.d_sae)
         selected_with = feature_set.provenance.get("sae_fingerprint")

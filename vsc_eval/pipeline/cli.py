@@ -1,4 +1,4 @@
-"""`vsc-eval sae train` and `vsc-eval sae select`."""
+"""`vsc-eval sae`: train and select here, show and convert in files_cli.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from vsc_eval.pipeline.files_cli import add_convert, add_show
 from vsc_eval.specs import EditSpec, Spec, explain, parse_condition
 
 _SCORES = {"auroc": "auroc", "diff": "diff_of_means", "freq": "frequency_gap"}
@@ -20,8 +21,10 @@ def add_parser(subparsers: Any) -> None:
     """Mount `sae` on the main command line."""
     sae = subparsers.add_parser("sae", help="train a sparse autoencoder, select feature sets")
     commands = sae.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
-    _add_train(commands.add_parser("train", help="train a Top-K SAE on one decoder layer"))
+    _add_train(commands.add_parser("train", help="train an SAE on one decoder layer"))
     _add_select(commands.add_parser("select", help="choose one feature set per task and judge the SAE"))
+    add_show(commands.add_parser("show", help="say what an SAE on disk is, whichever library wrote it"))
+    add_convert(commands.add_parser("convert", help="write an SAE of another library in the layout used here"))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +42,18 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", type=int, required=True, help="decoder layer whose output is learnt, from 0")
     parser.add_argument("--out", type=Path, required=True, help="folder of the SAE")
     parser.add_argument("--d-sae", type=int, default=1024, help="number of features")
+    parser.add_argument(
+        "--activation",
+        choices=("topk", "batchtopk", "jumprelu"),
+        default="topk",
+        help="what makes it sparse: k features a token, k on average in a batch, or learnt thresholds aiming at k",
+    )
     parser.add_argument("--k", type=int, default=16, help="active features a token")
     parser.add_argument("--tokens", type=int, default=1_500_000, help="tokens to train on")
     parser.add_argument("--positions", choices=_POSITIONS, default="all", help="tokens whose activations are learnt")
-    parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument(
+        "--lr", type=float, help="peak learning rate; 0.003 unless given, and 0.01 for batchtopk and jumprelu"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order")
     parser.set_defaults(handler=run_train)
 
@@ -100,7 +111,10 @@ def run_train(args: argparse.Namespace) -> int:
     from vsc_eval.pipeline.sae_train import SAETrainSpec, train_sae_for
     from vsc_eval.sae.train import TrainConfig, TrainProgress
 
-    train = _build(TrainConfig, d_sae=args.d_sae, k=args.k, n_tokens=args.tokens, lr=args.lr, seed=args.seed)
+    settings = {"d_sae": args.d_sae, "k": args.k, "n_tokens": args.tokens, "seed": args.seed}
+    if args.lr is not None:
+        settings["lr"] = args.lr
+    train = _build(TrainConfig, activation=args.activation, **settings)
     spec = _build(SAETrainSpec, layer=args.layer, positions=args.positions, train=train, **_common(args))
     columns = (
         TextColumn("{task.description}"),
@@ -112,7 +126,7 @@ def run_train(args: argparse.Namespace) -> int:
         task = bar.add_task("harvesting", total=args.tokens)
 
         def show(step: TrainProgress) -> None:
-            text = f"fvu {step.fvu:.3f}, dead {step.n_dead}"
+            text = f"fvu {step.fvu:.3f}, L0 {step.mean_l0:.1f}, dead {step.n_dead}"
             bar.update(task, completed=step.n_tokens, description=text)
 
         result = train_sae_for(spec, args.out, callback=show)

@@ -77,7 +77,7 @@ def train_sae_for(
         checkpoint_every=checkpoint_every,
         callback=callback,
     )
-    counts = {"n_tokens_trained": result.n_tokens, "final_fvu": result.final_fvu}
+    counts = {"n_tokens_trained": result.n_tokens, "final_fvu": result.final_fvu, "n_dead": result.n_dead}
     save_sae(result.sae, out, {**provenance, **counts})
     checkpoint.unlink(missing_ok=True)
     return result
@@ -95,7 +95,7 @@ def _provenance(spec: SAETrainSpec, vlm: LoadedVLM) -> dict[str, Any]:
         "items_per_cell": spec.items_per_cell,
         "batch_size": spec.batch_size,
         "generator_version": GENERATOR_VERSION,
-        "train": spec.train.model_dump(mode="json"),
+        "train": spec.train.settings(),
     }
 
 

@@ -1,0 +1,118 @@
+"""`vsc-eval sae show` and `vsc-eval sae convert`: SAEs on disk, whichever library wrote them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsc_eval.errors import SpecError
+
+if TYPE_CHECKING:
+    from vsc_eval.sae.readers import ReadSAE
+
+QUALITY_FILE = "quality.json"
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
+    parser.add_argument("--layout", default="auto", help="library that wrote it; told by the files' names unless given")
+    parser.add_argument("--layer", type=int, help="decoder layer, where PATH holds SAEs of several")
+    parser.add_argument("--hook", help="subfolder of the SAE, where PATH is a repository of several")
+    parser.add_argument("--k", type=int, help="active features a token, where no name or config says it")
+    parser.add_argument("--activation", choices=("topk", "batchtopk"), help="for an ae.pt without its config.json")
+    parser.add_argument("--keep-negative", action="store_true", help="Qwen-Scope: keep negative values among the top k")
+
+
+def add_show(parser: argparse.ArgumentParser) -> None:
+    """`vsc-eval sae show`."""
+    _add_source(parser)
+    parser.set_defaults(handler=run_show)
+
+
+def add_convert(parser: argparse.ArgumentParser) -> None:
+    """`vsc-eval sae convert`."""
+    _add_source(parser)
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write, in SAELens layout")
+    parser.set_defaults(handler=run_convert)
+
+
+def _read(args: argparse.Namespace) -> ReadSAE:
+    from vsc_eval.sae.readers import read_any_sae
+
+    return read_any_sae(
+        args.path,
+        layout=args.layout,
+        layer=args.layer,
+        hook=args.hook,
+        k=args.k,
+        activation=args.activation,
+        relu_after_topk=False if args.keep_negative else None,
+    )
+
+
+def described(read: ReadSAE) -> dict[str, str]:
+    """What `show` prints: a few words about each thing that is known."""
+    cfg, metadata = read.sae.cfg, read.metadata
+    norms = read.sae.W_dec.norm(dim=1)
+    lines = {
+        "layout": read.layout,
+        "weights": str(read.path),
+        "features x width": f"{cfg.d_sae} x {cfg.d_in}",
+        "activation": cfg.activation + ("" if cfg.topk_relu else ", negative values kept"),
+        "k": "none: as many as fire" if cfg.k is None else str(cfg.k),
+        "threshold": _range(read.sae.threshold) if read.sae.threshold is not None else "none",
+        "b_dec subtracted": "yes" if cfg.apply_b_dec_to_input else "no",
+        "decoder rows": f"norm {_range(norms)}, {int((norms == 0).sum())} of them zero",
+        "layer": "not said" if read.layer is None else str(read.layer),
+        "hook": read.hook or "not said",
+        "fingerprint": read.sae.fingerprint(),
+    }
+    lines |= {key: str(metadata[key]) for key in ("model_name", "positions", "n_tokens_trained") if key in metadata}
+    if "final_fvu" in metadata:
+        lines["FVU, last batch"] = f"{metadata['final_fvu']:.4f}"
+    if "n_dead" in metadata:
+        lines["dead at the end"] = f"{metadata['n_dead']} of {cfg.d_sae}"
+    return lines | _judged(read)
+
+
+def _range(tensor: Any) -> str:
+    low, high = f"{float(tensor.min()):.4g}", f"{float(tensor.max()):.4g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _judged(read: ReadSAE) -> dict[str, str]:
+    """Figures of the `quality.json` that `sae select` leaves in the suite's folder, around that of the SAE."""
+    path = read.path.parent.parent / QUALITY_FILE
+    if read.layout != "saelens" or not path.is_file():
+        return {}
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]
+        fvu = "undefined" if figures["fvu"] is None else f"{figures['fvu']:.4f}"
+        text = f"FVU {fvu}, L0 {figures['mean_l0']:.2f}, {figures['n_dead']} of {figures['d_sae']} dead"
+        return {"on the select split": f"{text}, {figures['n_tokens']:,} tokens"}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError):
+        return {"on the select split": f"{path} cannot be read"}
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Handler of `vsc-eval sae show`."""
+    for name, value in described(_read(args)).items():
+        print(f"{name:<20} {value}")
+    return 0
+
+
+def run_convert(args: argparse.Namespace) -> int:
+    """Handler of `vsc-eval sae convert`."""
+    from vsc_eval.sae.io import CONFIG_FILE, save_sae
+
+    if (args.to / CONFIG_FILE).exists():
+        raise SpecError(f"{args.to} holds an SAE already.", mend="Choose another folder, or delete that one.")
+    read = _read(args)
+    source = {"converted_from": {"layout": read.layout, "weights": read.path.name}}
+    place = {"layer": read.layer, "hook_name": read.hook}
+    save_sae(read.sae, args.to, {**{key: v for key, v in place.items() if v is not None}, **read.metadata, **source})
+    layer = "no layer named" if read.layer is None else f"layer {read.layer}"
+    print(f"{args.to}: {read.sae.cfg.d_sae} features, {layer}, fingerprint {read.sae.fingerprint()}.")
+    return 0
