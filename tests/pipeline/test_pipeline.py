@@ -214,7 +214,7 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
         "accuracy, plain -> spliced",
         "counting",
         "stability",
-        "Shared features (Jaccard)",
+        "No feature is in two sets",
         "Decoder rows: mean max cosine",
         "Mean directions: cosine",
     ):

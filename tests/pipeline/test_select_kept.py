@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from vsc_eval.pipeline.benchmark import benchmark_items, prompts_of
 from vsc_eval.pipeline.features import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest, load_scores
 from vsc_eval.pipeline.harvest import harvest_items
 from vsc_eval.pipeline.sae_select import SelectSpec, select_sets
+from vsc_eval.pipeline.select_tables import select_tables
 from vsc_eval.pipeline.site import SAESource
 from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
 from vsc_eval.sae.io import read_sae_metadata
@@ -158,6 +160,22 @@ def test_a_finished_selection_is_only_read(vlm: LoadedVLM, sae_folder: Path, sui
     assert without.reused
     assert again.suite == load_suite(suite).spec
     assert contents(suite) == before
+
+
+def test_sets_that_share_features_get_a_table_of_it(vlm: LoadedVLM, sae_folder: Path, suite: Path) -> None:
+    selected = select_sets(SPEC, sae_folder, suite, vlm=vlm)
+    assert [table.title for table in select_tables(selected)][2:] == [
+        "Decoder rows: mean max cosine",
+        "Mean directions: cosine",
+    ]
+    shared = selected.overlap.model_copy(update={"jaccard": ((1.0, 0.25), (0.25, 1.0))})
+    table = select_tables(dataclasses.replace(selected, overlap=shared))[2]
+    assert table.title == "Shared features: Jaccard"
+    assert [list(column.cells) for column in table.columns] == [
+        ["1 counting", "2 existence"],
+        ["1.00", "0.25"],
+        ["0.25", "1.00"],
+    ]
 
 
 def test_another_rule_uses_the_same_harvest(vlm: LoadedVLM, sae_folder: Path, suite: Path, tmp_path: Path) -> None:

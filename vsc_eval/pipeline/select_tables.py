@@ -30,20 +30,25 @@ def _quality(quality: SAEQuality, layer: int) -> Table:
 
 
 def _sets(selected: Selected) -> Table:
-    draws = selected.stability.draws
+    draws, size = selected.stability.draws, len(selected.suite.sets[0].indices)
     table = Table(
-        title=f"Feature sets in {selected.path}",
+        title=f"Sets of {size} features in {selected.path}",
         caption=f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]",
     )
-    for column in ("set", "features", "best score", "worst score", "stability", "first indices"):
-        table.add_column(column)
-    for chosen, stable in zip(selected.suite.sets, selected.stability.sets, strict=True):
-        first = ", ".join(map(str, chosen.indices[:6]))
-        best, worst = f"{chosen.scores[0]:.3f}", f"{chosen.scores[-1]:.3f}"
+    table.add_column("set", no_wrap=True)
+    table.add_column("scores", no_wrap=True)
+    table.add_column("stability", no_wrap=True)
+    table.add_column("first of them", no_wrap=True)
+    for place, (chosen, stable) in enumerate(zip(selected.suite.sets, selected.stability.sets, strict=True), start=1):
         overlap = f"{stable.jaccard_mean:.2f} [{stable.jaccard_low:.2f}, {stable.jaccard_high:.2f}]"
         if stable.n_short:
             overlap += f", {stable.n_short} short"
-        table.add_row(chosen.name, str(len(chosen.indices)), best, worst, overlap, first)
+        table.add_row(
+            f"{place} {chosen.name}",
+            f"{chosen.scores[0]:.3f} to {chosen.scores[-1]:.3f}",
+            overlap,
+            ", ".join(map(str, chosen.indices[:3])),
+        )
     return table
 
 
@@ -51,19 +56,28 @@ def _overlaps(selected: Selected) -> tuple[Table, ...]:
     overlap = selected.overlap
     reference = overlap.decoder_cosine_random
     between_random = "too few features fire" if reference is None else f"{reference:.2f}"
-    parts: tuple[tuple[str, str, Sequence[Sequence[float | None]]], ...] = (
-        ("Shared features (Jaccard)", "", overlap.jaccard),
-        ("Decoder rows: mean max cosine", f"between random sets of this SAE: {between_random}", overlap.decoder_cosine),
-        ("Mean directions: cosine", "", overlap.mean_delta_cosine),
-    )
-    return tuple(_matrix(title, caption, overlap.names, matrix) for title, caption, matrix in parts)
+    disjoint = all(value == 0 for i, row in enumerate(overlap.jaccard) for j, value in enumerate(row) if i != j)
+    shared = "No feature is in two sets. " if disjoint else ""
+    tables = [
+        _matrix(
+            "Decoder rows: mean max cosine",
+            f"{shared}Between random sets of this SAE: {between_random}.",
+            overlap.names,
+            overlap.decoder_cosine,
+        ),
+        _matrix("Mean directions: cosine", None, overlap.names, overlap.mean_delta_cosine),
+    ]
+    if not disjoint:
+        tables.insert(0, _matrix("Shared features: Jaccard", None, overlap.names, overlap.jaccard))
+    return tuple(tables)
 
 
-def _matrix(title: str, caption: str, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
-    table = Table(title=title, caption=caption or None)
-    table.add_column("set")
-    for name in names:
-        table.add_column(name, justify="right")
-    for name, row in zip(names, matrix, strict=True):
-        table.add_row(name, *("-" if value is None else f"{value:.2f}" for value in row))
+def _matrix(title: str, caption: str | None, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
+    table = Table(title=title, caption=caption)
+    table.add_column("set", no_wrap=True)
+    # Names as column heads would not fit a terminal.
+    for place in range(1, len(names) + 1):
+        table.add_column(str(place), justify="right")
+    for place, (name, row) in enumerate(zip(names, matrix, strict=True), start=1):
+        table.add_row(f"{place} {name}", *("-" if value is None else f"{value:.2f}" for value in row))
     return table
