@@ -107,6 +107,9 @@ def _kind_of(path: Path) -> str:
         for kind, suffixes in _SUFFIXES.items():
             if path.name.lower().endswith(suffixes):
                 return kind
+        if path.suffix == ".py":
+            # `datasets` says itself what it thinks of it.
+            return "folder"
         raise SpecError(
             f"{path} is of no known format.", mend="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
         )
@@ -117,6 +120,8 @@ def _kind_of(path: Path) -> str:
     if not data or all(name.startswith("metadata.") for name in data):
         if any(name.endswith(_PICTURES) for name in names):
             return "imagefolder"
+        if any(name.endswith(".py") for name in names):
+            return "folder"
         raise DataError(f"{path} holds no data files.", mend="Give the folder with the parquet, jsonl or csv files.")
     if (path / "README.md").exists() or not all(name.endswith(".arrow") for name in data):
         return "folder"
@@ -175,7 +180,7 @@ def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
 def _unreachable(file: TaskFile, source: DatasetSource, error: Exception) -> DataError:
     return DataError(
         f"'{file.name}': the hub's data set '{source.path}' cannot be reached ({type(error).__name__}).",
-        mend=f"Check the connection, or use a local copy. {_how_to_copy(source.path)}".replace(
+        mend=f"Check the connection, or use a local copy. {_how_to_copy(source.path, task=file.name)}".replace(
             "NAME.", f"{file.name}."
         ),
     )

@@ -6,7 +6,7 @@ What it writes is a guess that says so; `vsc-eval tasks check` tells whether it 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +22,7 @@ from vsc_eval.harness.external_source import load_rows
 from vsc_eval.taskfile.inline import inline_options
 from vsc_eval.taskfile.literals import text_list
 from vsc_eval.taskfile.rows import to_task_row
-from vsc_eval.taskfile.schema import INLINE, AnswerFormat, TaskFile
+from vsc_eval.taskfile.schema import INLINE, AnswerFormat, Kind, TaskFile
 
 _QUESTION = ("question", "query", "prompt", "instruction", "text", "problem")
 _ANSWER = ("answer", "gt_answer", "ground_truth", "label", "target", "correct_answer", "answers", "gold", "solution")
@@ -147,8 +147,9 @@ def _kind(fields: dict[str, Any], sample: Sequence[Mapping[str, Any]], remarks: 
         if best == "index" and fits["index"] == fits["index1"]:
             remarks.append("It is not clear whether the answers count from 0 (index) or from 1 (index1): look.")
         return {**found, "answer_format": best}
-    for kind in ("yes_no", "number"):
-        if _most(extract(str(value), kind=kind) != INVALID for value in answers):  # type: ignore[arg-type]
+    kinds: tuple[Kind, ...] = ("yes_no", "number")
+    for kind in kinds:
+        if _most(extract(str(value), kind=kind) != INVALID for value in answers):
             return {"kind": kind, "fields": fields}
     return {"kind": "short_text", "fields": fields}
 
@@ -177,7 +178,7 @@ def _categories(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]], tak
     return found
 
 
-def _most(flags: Any) -> bool:
+def _most(flags: Iterable[bool]) -> bool:
     values = list(flags)
     return sum(values) >= _SHARE * len(values)
 
