@@ -96,7 +96,7 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
     if study.folder.discard(stage.name):
         study.say(f"Stage {stage.name}: its files are gone or of other inputs; it is run again.")
     started = datetime.now(UTC)
-    record = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
+    record: dict[str, Any] = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
     entry["stages"].append(record)
     study.folder.finish(stage.name, inputs, stage.run(study))
     record["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 1)
