@@ -124,7 +124,7 @@ class _Draw:
         if hit is not None:
             scores = scores.copy()
             scores[hit, self.items.gold[hit]] = -np.inf
-        found = scores.argmax(axis=1).astype(np.int8)
+        found: Codes = scores.argmax(axis=1).astype(np.int8)
         if effect is None:
             return found
         if self.world.noise:
