@@ -56,7 +56,7 @@ def _run(study: Study) -> list[Path]:
     null |= {name: table.answers[name] for name in map(names.zero, spec.tasks)}
     step = study.counts("conclude", "statistics")
     step(0, 3)
-    pairs, tests = analyse(table, control_table(table, controls) if control_sets.draws else None, spec)
+    pairs, tests = analyse(table, control_table(table, controls), spec)
     step(1, 3)
     rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
     step(2, 3)

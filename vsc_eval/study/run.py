@@ -98,7 +98,13 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
     started = datetime.now(UTC)
     record: dict[str, Any] = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
     entry["stages"].append(record)
-    study.folder.finish(stage.name, inputs, stage.run(study))
+    if "hashes" in study.folder.base.document:
+        # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
+        study.folder.base.save()
+    files = list(stage.run(study))
+    if study.loaded is not None:
+        entry.update(device=str(study.loaded.device), dtype=str(study.loaded.dtype))
+    study.folder.finish(stage.name, inputs, files)
     record["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 1)
     study.folder.base.save()
 
@@ -110,6 +116,7 @@ def _attempt(study: Study) -> Iterator[dict[str, Any]]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "batch_size": study.spec.batch_size,
         "device": study.spec.device,
+        "dtype": study.spec.dtype,
         "engine_mode": study.spec.engine_mode,
         "machine": machine_words(),
         "versions": package_versions(),

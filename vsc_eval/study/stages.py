@@ -48,7 +48,8 @@ class Study:
     folder: StudyFolder
     advance: Advance
     say: Callable[[str], None]
-    _vlm: LoadedVLM | None = field(default=None, init=False)
+    loaded: LoadedVLM | None = field(default=None, init=False)
+    """The model, once a stage has asked for it."""
 
     @property
     def path(self) -> Path:
@@ -63,7 +64,7 @@ class Study:
     @property
     def vlm(self) -> LoadedVLM:
         """The model. Raises SpecError if it is not the one that the study began with."""
-        if self._vlm is None:
+        if self.loaded is None:
             spec = self.spec
             self.say(f"Loading {spec.model} ...")
             vlm = load_vlm(
@@ -78,8 +79,8 @@ class Study:
             )
             hashes = {"model_fingerprint": vlm.fingerprint, "model_revision": vlm.revision}
             self.folder.base.agree("hashes", {**hashes, "generator_version": GENERATOR_VERSION})
-            self._vlm = vlm
-        return self._vlm
+            self.loaded = vlm
+        return self.loaded
 
     def suite(self) -> LoadedSuite:
         """The study's own suite."""
