@@ -9,7 +9,7 @@ from typing import Any
 
 from vsc_eval.resources import interventions_dir
 
-STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude")
+STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude", "report")
 
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.

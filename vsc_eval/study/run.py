@@ -21,12 +21,13 @@ from vsc_eval.study.records import StudyResults
 from vsc_eval.study.spec import StudySpec
 from vsc_eval.study.stage_controls import CONTROLS
 from vsc_eval.study.stage_localize import LOCALIZE
+from vsc_eval.study.stage_report import REPORT
 from vsc_eval.study.stage_sae import SAE_STAGE
 from vsc_eval.study.stage_select import SELECT
 from vsc_eval.study.stage_sweep import SWEEP
 from vsc_eval.study.stages import Stage, Study
 
-STAGES: tuple[Stage, ...] = (LOCALIZE, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE)
+STAGES: tuple[Stage, ...] = (LOCALIZE, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
 STUDY_SCHEMA_VERSION = 1
 
 
