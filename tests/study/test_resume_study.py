@@ -77,9 +77,10 @@ def test_killed_in_every_stage_it_ends_at_the_same_numbers(
             run_study(spec, out, console=console, watch=watch)
         # What was finished before is not run again, and nothing later has begun.
         assert set(reached) <= {stage.name, STAGES[max(0, STAGES.index(stage) - 1)].name}
-        assert not (out / "results.json").exists()
+        assert (out / "results.json").exists() == (stage.name == "report")
     assert run_study(spec, out, console=console) is not None
-    assert results_of(out) == results_of(finished)
+    for file in [finished / "results.json", finished / "report.md", *(finished / "figures").iterdir()]:
+        assert (out / file.relative_to(finished)).read_bytes() == file.read_bytes(), file.name
 
 
 def test_a_killed_process_loses_one_chunk(spec: StudySpec, copied: Path, finished: Path, console: Console) -> None:
@@ -100,7 +101,7 @@ def test_a_killed_process_loses_one_chunk(spec: StudySpec, copied: Path, finishe
         if what == "sweep: answers":
             heard.append((done, total))
 
-    assert run_study(spec, copied, console=console, watch=watch) is not None
+    assert run_study(spec, copied, console=console, until="conclude", watch=watch) is not None
     assert heard[-1] == (48 * n_conditions - kept, 48 * n_conditions - kept)
     assert results_of(copied) == results_of(finished)
 
@@ -110,17 +111,35 @@ def test_another_spec_is_refused_by_its_keys(spec: StudySpec, copied: Path, cons
         update={"seed": 1, "verdict": spec.verdict.model_copy(update={"alpha": 0.01}), "batch_size": 4}
     )
     with pytest.raises(SpecError) as caught:
-        run_study(changed, copied, console=console)
+        run_study(changed, copied, console=console, until="conclude")
     lines = caught.value.message.splitlines()
     assert [line.split(":")[0].strip() for line in lines[1:]] == ["seed", "verdict.alpha"]
 
 
 def test_how_it_is_computed_may_change(spec: StudySpec, copied: Path, finished: Path, console: Console) -> None:
     other = spec.model_copy(update={"batch_size": 4, "engine_mode": "hooks"})
-    results = run_study(other, copied, console=console)
+    results = run_study(other, copied, console=console, until="conclude")
     assert results is not None
     assert results.spec == spec
     assert results_of(copied) == results_of(finished)
+
+
+@pytest.mark.parametrize("stage", ["localize", "sae", "select", "sweep"])
+def test_a_stage_goes_on_with_another_batch_size(spec: StudySpec, copied: Path, console: Console, stage: str) -> None:
+    names = [known.name for known in STAGES]
+    forget(copied, *names[names.index(stage) :])
+    for leftover in (*copied.glob("*.sqlite*"), *copied.glob("localize/activations/*")):
+        leftover.unlink()
+
+    def watch(what: str, done: int, total: int) -> None:
+        if what.startswith(stage) and 2 * done >= total:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_study(spec, copied, console=console, until="conclude", watch=watch)
+    smaller = spec.model_copy(update={"batch_size": 4})
+    assert run_study(smaller, copied, console=console, until=stage) is None
+    assert run_study(spec, copied, console=console, until=stage) is None
 
 
 def test_another_model_under_the_same_name_is_refused(
@@ -135,11 +154,11 @@ def test_another_model_under_the_same_name_is_refused(
     out = tmp_path / "moved"
     moved = spec.model_copy(update={"model": str(model)})
     with pytest.raises(KilledError):
-        run_study(moved, out, console=console, watch=_raise)
+        run_study(moved, out, console=console, until="conclude", watch=_raise)
     shutil.rmtree(model)
     shutil.copytree(spec.model, model)
     with pytest.raises(SpecError, match="model_fingerprint"):
-        run_study(moved, out, console=console)
+        run_study(moved, out, console=console, until="conclude")
 
 
 def _raise(what: str, done: int, total: int) -> None:
@@ -161,7 +180,7 @@ def test_a_damaged_file_is_named(spec: StudySpec, copied: Path, console: Console
     file = copied / name
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(DataError) as caught:
-        run_study(spec, copied, console=console)
+        run_study(spec, copied, console=console, until="conclude")
     assert str(file) in caught.value.message
     assert f"`{stage}`" in caught.value.message
 
@@ -171,7 +190,9 @@ def test_a_deleted_file_is_made_again_and_nothing_else(
 ) -> None:
     (copied / "suite" / "sae" / "sae_weights.safetensors").unlink()
     heard: list[str] = []
-    assert run_study(spec, copied, console=console, watch=lambda what, done, total: heard.append(what))
+    assert run_study(
+        spec, copied, console=console, until="conclude", watch=lambda what, done, total: heard.append(what)
+    )
     assert set(heard) == {"sae: tokens"}
     assert results_of(copied) == results_of(finished)
 
@@ -185,7 +206,13 @@ def test_other_inputs_make_later_stages_run_again(
     localized["layer"] = 1 - localized["layer"]
     (copied / "localize" / "localize.json").write_text(json.dumps(localized))
     heard: list[str] = []
-    results = run_study(spec, copied, console=console, watch=lambda what, done, total: heard.append(what.split(":")[0]))
+    results = run_study(
+        spec,
+        copied,
+        console=console,
+        until="conclude",
+        watch=lambda what, done, total: heard.append(what.split(":")[0]),
+    )
     assert list(dict.fromkeys(heard)) == ["sae", "select", "sweep", "controls", "conclude"]
     assert results is not None
     assert results.layer == localized["layer"]
@@ -208,7 +235,7 @@ def test_failed_draws_are_excluded_and_named(spec: StudySpec, copied: Path, fini
     document = yaml.safe_load((copied / "study.yaml").read_text())
     document["settings"] = large.identity()
     (copied / "study.yaml").write_text(yaml.safe_dump(document))
-    results = run_study(large, copied, console=console)
+    results = run_study(large, copied, console=console, until="conclude")
     assert results is not None
     assert any(entry.what.startswith("random_sets, draws 0, 1") for entry in results.excluded), results.excluded
     tests = [test for test in results.controls if test.kind == "random_sets"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -60,8 +61,9 @@ def run_study(
         study = Study(spec, StudyFolder(base), advance, lambda text: console.print(text, highlight=False, markup=False))
         base.document.setdefault("schema_version", STUDY_SCHEMA_VERSION)
         with _attempt(study) as entry:
-            for stage in stages:
-                _run_stage(stage, study, entry)
+            finished = [stage.name for stage in stages if not _run_stage(stage, study, entry)]
+        if finished:
+            study.say(f"Finished before: {', '.join(finished)}")
         return read_results(out) if _is_finished(CONCLUDE, study) else None
 
 
@@ -83,7 +85,8 @@ def _is_finished(stage: Stage, study: Study) -> bool:
     )
 
 
-def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
+def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
+    """Whether there was anything to run."""
     by_name = {stage.name: stage for stage in STAGES}
     for name in stage.needs:
         if not _is_finished(by_name[name], study):
@@ -93,9 +96,10 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
             )
     inputs = stage.inputs(study)
     if study.folder.is_finished(stage.name, inputs):
-        return
+        return False
     if study.folder.discard(stage.name):
         study.say(f"Stage {stage.name}: its files are gone or of other inputs; it is run again.")
+    _drop_other_batches(stage, study)
     started = datetime.now(UTC)
     record: dict[str, Any] = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
     entry["stages"].append(record)
@@ -108,6 +112,17 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
     study.folder.finish(stage.name, inputs, files)
     record["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 1)
     study.folder.base.save()
+    return True
+
+
+def _drop_other_batches(stage: Stage, study: Study) -> None:
+    """Batches of another size have other last digits: what is bound to its batches starts over with the new size."""
+    began: dict[str, int] = study.folder.base.document.setdefault("began_with_batch_size", {})
+    size = study.spec.batch_size
+    if stage.bound is not None and began.get(stage.name, size) != size:
+        shutil.rmtree(study.path / stage.bound, ignore_errors=True)
+        study.say(f"Stage {stage.name} began with a batch size of {began[stage.name]}; it starts over with {size}.")
+    began[stage.name] = size
 
 
 @contextmanager

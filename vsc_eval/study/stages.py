@@ -125,9 +125,11 @@ class Stage:
     needs: tuple[str, ...]
     """Stages whose files it reads."""
     settings: tuple[str, ...]
-    """Keys of the spec that it depends on; None of them is one that says how to compute."""
+    """Keys of the spec that it depends on; none of them is one that says how to compute."""
     run: Callable[[Study], Iterable[Path]]
     """Runs it, or goes on with it, and returns the files that it wrote. Raises VscErrors."""
+    bound: str | None = None
+    """Folder of work that cannot go on with another batch size than it began with."""
 
     def inputs(self, study: Study) -> str:
         """Hash of what the stage's files depend on: settings, and the files of the stages that it needs."""
