@@ -9,8 +9,8 @@ Evidence, the first kind that is there:
 4. a quantity that is stated once ("the total is 12", "In 2010 the value was 12");
 5. a conclusion in the last sentence ("... so there are 12").
 
-An alternative, a range or a bound ("5 or 6", "5-6", "more than 5") and a refusal are `invalid`. How a number is written,
-and which comma means what, is in `numerals`.
+An alternative, a range or a bound ("5 or 6", "5-6", "more than 5") and a refusal are `invalid`. How a number is
+written, and which comma means what, is in `numerals`.
 """
 
 from __future__ import annotations
