@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import bullets, code, escape, paragraphs
-from vsc_eval.study.report.words import KIND_WORDS, correction_words, counted, ruled, sign_flip_words, size, span
+from vsc_eval.study.report.words import (
+    CORRECTION_WORDS,
+    KIND_WORDS,
+    correction_words,
+    counted,
+    in_points,
+    ruled,
+    sign_flip_words,
+    size,
+    span,
+)
 from vsc_eval.study.spec import VerdictRule
 from vsc_eval.synth import LEVELS
 
@@ -43,11 +53,8 @@ def _rule(results: StudyResults) -> str:
         "The *excess* of a pair is what its union does beyond its parts: D(A+B) - D(A) - D(B) for drift and d(A+B) - "
         "d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's is negative.",
         _interference(rule, results.spec.controls.draws),
-        f"**none**: neither outcome ({' nor '.join(rule.outcomes)}) is harmful by {100 * rule.margin:g} points or more "
-        "anywhere in the confidence interval of its excess."
-        if len(rule.outcomes) > 1
-        else f"**none**: {rule.outcomes[0]} is not harmful by {100 * rule.margin:g} points or more anywhere in the "
-        "confidence interval of its excess.",
+        f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
+        "the confidence interval of its excess.",
         "**not enough evidence**: everything else.",
     ]
     if results.spec.sweep.norm_match:
@@ -68,10 +75,10 @@ def _interference(rule: VerdictRule, draws: int) -> str:
             f"; and among {draws} control draws of each kind ({kinds}) it is extreme with p at most "
             f"{rule.control_alpha:g}, family-wise over pairs and outcomes"
         )
-    correction = {"holm": "Holm", "bh": "Benjamini-Hochberg"}[rule.correction]
+    correction = CORRECTION_WORDS[rule.correction]
     return (
-        f"**interference**: {which}, the excess is harmful and at least {100 * rule.min_effect:g} points; its sign-flip "
-        f"p, adjusted by {correction} over all pairs and outcomes, is at most {rule.alpha:g}{controls}."
+        f"**interference**: {which}, the excess is harmful and at least {in_points(rule.min_effect)}; its "
+        f"sign-flip p, adjusted by {correction} over all pairs and outcomes, is at most {rule.alpha:g}{controls}."
     )
 
 

@@ -53,7 +53,7 @@ def _table(results: StudyResults, effect: str, outcome: Outcome) -> TextTable:
     what = {"excess": "Excess of unions", "single": "Single sets", "union": "Unions"}[effect]
     figures = "percentile, p, family-wise p" if family else "percentile, p"
     return TextTable(
-        title=f"{what}, {_OUTCOME_WORDS[outcome]} in points: {figures} against each kind (n = {results.n_control_items})",
+        title=f"{what}, {_OUTCOME_WORDS[outcome]} in points: {figures} (n = {results.n_control_items})",
         columns=("pair" if effect != "single" else "set", "real", *(KIND_WORDS[kind] for kind in kinds)),
         rows=tuple(
             (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vsc_eval.localize.spec import EMBEDDINGS
-from vsc_eval.study.records import PairRow, StudyResults
+from vsc_eval.study.records import StudyResults
 from vsc_eval.study.report.markdown import code
-from vsc_eval.study.report.words import counted, decimal, p_words, ruled, share
+from vsc_eval.study.report.words import counted, decimal, in_points, p_words, ruled, share
 from vsc_eval.synth import LETTERS
 
 _CEILING = 0.95
@@ -27,18 +27,18 @@ def doubts(results: StudyResults) -> list[str]:
 
 def _evidence(results: StudyResults) -> Iterator[str]:
     rule, raw = results.spec.verdict, ruled(results, "raw")
-    wide = sum(_reaches(pair, rule.margin) for pair in raw)
-    if wide:
+    if unclear := sum(pair.verdict == "not enough evidence" for pair in raw):
         yield (
-            f"{wide} of {counted(len(raw), 'raw pair')} have an excess whose interval reaches {100 * rule.margin:g} "
-            "points of harm in some outcome: a study of this size cannot rule interference out for them."
+            f"For {unclear} of {counted(len(raw), 'raw pair')} harm of {in_points(rule.margin)} or more in some "
+            "outcome lies within what the interval allows: a study of this size cannot rule interference out for them."
         )
     detectable = [v for pair in raw for v in (pair.detectable_drift, pair.detectable_accuracy) if v is not None]
     if detectable and max(detectable) > rule.min_effect:
         yield (
-            f"Excesses of {100 * rule.min_effect:g} points count as an effect, but the smallest detectable one is up to "
+            f"An excess of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one is up to "
             f"{share(max(detectable))} points: smaller interference would mostly be missed."
         )
+    yield from _too_few_permutations(results)
     if raw and raw[0].n_clusters < _FEW_CLUSTERS:
         yield (
             f"Intervals rest on {raw[0].n_clusters} orbits; percentile bootstrap intervals of so few clusters are too "
@@ -49,12 +49,24 @@ def _evidence(results: StudyResults) -> Iterator[str]:
             "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the excess "
             "compares a union with parts of the same size only on average."
         )
+    if others := [edit for edit in results.spec.sweep.edits if edit != rule.edit]:
+        yield f"Under {', '.join(map(code, others))} there are no controls and no verdicts."
 
 
-def _reaches(pair: PairRow, margin: float) -> bool:
-    """Whether an interval reaches that much harm, or is undefined."""
-    drift, accuracy = pair.drift_excess.high, pair.accuracy_excess.low
-    return drift is None or accuracy is None or drift >= margin or -accuracy >= margin
+def _too_few_permutations(results: StudyResults) -> Iterator[str]:
+    """Holm multiplies the least p by the number of tests; a random test cannot give less than 1 / (1 + draws)."""
+    spec = results.spec
+    if spec.verdict.correction != "holm":
+        return
+    n_conditions = sum(row.scope == "all" and row.role != "baseline" for row in results.rows)
+    for n, what in ((n_conditions, "conditions of the sweep"), (2 * len(spec.pairs), "tests of pairs")):
+        least = n / (1 + spec.statistics.permutations)
+        if least > spec.verdict.alpha:
+            yield (
+                f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
+                f"be below {p_words(least)}: none of them can reach {spec.verdict.alpha:g}. More "
+                "`statistics.permutations` would mend that."
+            )
 
 
 def _controls(results: StudyResults) -> Iterator[str]:
@@ -69,8 +81,8 @@ def _controls(results: StudyResults) -> Iterator[str]:
     )
     if results.n_control_items < results.n_items:
         yield (
-            f"Controls were run on {results.n_control_items} of the {results.n_items} items, so control p and sign-flip "
-            "p are not of the same items."
+            f"Controls were run on {results.n_control_items} of the {results.n_items} items, so control p and "
+            "sign-flip p are not of the same items."
         )
     if missing := len(spec.pairs) - len(spec.control_pairs):
         yield f"{counted(missing, 'pair')} of {len(spec.pairs)} have no controls."
@@ -113,8 +125,8 @@ def _sets(results: StudyResults) -> Iterator[str]:
         )
     elif overlaps and max(overlaps) > 0:
         yield (
-            f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once in "
-            "a union and once in each part, so the additive excess of those pairs is not that of separate features."
+            f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once "
+            "in a union and once in each part, so the excess of those pairs is not that of separate features."
         )
     unstable = [row.name for row in found.sets if row.stability_mean is not None and row.stability_mean < _UNSTABLE]
     if unstable:
@@ -131,14 +143,14 @@ def _layer(results: StudyResults) -> Iterator[str]:
     embedded = found.row("task", pooling, EMBEDDINGS)
     if _reach(text.test_accuracy, real.low, real.test_accuracy):
         yield (
-            f"Without any picture the task probe reaches {share(text.test_accuracy)} % at layer {results.layer} (with it "
-            f"{share(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task types apart, so "
-            "sets chosen by task may be sets of wording."
+            f"Without any picture the task probe reaches {share(text.test_accuracy)} % at layer {results.layer} (with "
+            f"it {share(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task types "
+            "apart, so sets chosen by task may be sets of wording."
         )
     if _reach(embedded.test_accuracy, real.low, real.test_accuracy):
         yield (
-            f"The embeddings already reach {share(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen layer is "
-            "not where task types first become readable."
+            f"The embeddings already reach {share(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen layer "
+            "is not where task types first become readable."
         )
     layers = {choice.layer for choice in found.choices}
     if len(layers) > 1:
@@ -156,14 +168,14 @@ def _reach(value: float | None, low: float | None, real: float | None) -> bool:
 def _sae(results: StudyResults) -> Iterator[str]:
     quality, splice = results.reconstruction, results.splice
     if quality.fvu is not None and quality.fvu > _HIGH_FVU:
-        yield f"The SAE leaves {share(quality.fvu)} % of the variance unexplained: features may miss what the task uses."
+        yield f"The SAE leaves {share(quality.fvu)} % of the variance unexplained: it may miss what the tasks use."
     if quality.n_dead > _MANY_DEAD * quality.d_sae:
         yield f"{quality.n_dead} of {quality.d_sae} features never fired."
     if splice.accuracy_plain - splice.accuracy_spliced > _SPLICE_LOSS:
         yield (
             f"Reading the SAE's reconstruction costs accuracy: {share(splice.accuracy_plain)} % to "
-            f"{share(splice.accuracy_spliced)} % (n = {splice.n_items}). Edits keep the SAE's error, so they do not pay "
-            "this price, but its features are an imperfect account of the layer."
+            f"{share(splice.accuracy_spliced)} % (n = {splice.n_items}). Edits keep the SAE's error, so they do not "
+            "pay this price, but its features are an imperfect account of the layer."
         )
 
 

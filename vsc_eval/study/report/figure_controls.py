@@ -20,7 +20,7 @@ _LOOKS: dict[ControlKind, tuple[str, str]] = {
 }
 _EFFECT_WORDS: dict[Effect, str] = {"single": "single sets", "excess": "excess of unions over the sum of their parts"}
 _OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift, points", "accuracy": "accuracy difference, points"}
-_ROW_INCHES = 0.44
+_ROW_INCHES = 0.5
 
 
 def controls_figure(results: StudyResults, path_png: Path) -> None:
@@ -63,27 +63,32 @@ def _panel(axes: Any, results: StudyResults, effect: Effect, outcome: Outcome, s
         }
         for kind, test in tests.items():
             colour, marker = _LOOKS[kind]
-            height = place + 0.56 * ((kinds.index(kind) + 0.5) / len(kinds) - 0.5) * 1.4
             axes.scatter(
                 [100 * value for value in test.draws],
-                [height] * len(test.draws),
-                s=15,
+                [place + _strip(kinds.index(kind) + 1, len(kinds))] * len(test.draws),
+                s=22,
                 color=colour,
                 marker=marker,
-                alpha=0.45,
+                alpha=0.5,
                 linewidths=0,
-                zorder=2,
+                zorder=3,
             )
         if tests:
             value = 100 * next(iter(tests.values())).value
             filled = "black" if _extreme(tests, results, outcome) else "white"
-            axes.plot([value] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.2, zorder=3)
-            axes.scatter([value], [place], s=42, marker="D", facecolor=filled, edgecolor="black", zorder=4)
+            axes.plot([value] * 2, [place - 0.45, place + 0.45], color="black", linewidth=0.9, alpha=0.55, zorder=2)
+            top = place + _strip(0, len(kinds))
+            axes.scatter([value], [top], s=36, marker="D", facecolor=filled, edgecolor="black", zorder=4)
     axes.set_yticks(range(len(sets)), [" + ".join(map(spaced, members)) for members in sets], fontsize=10)
     axes.set_ylim(max(len(sets), 1) - 0.5, -0.5)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.7)
     axes.tick_params(axis="y", length=0)
     bare(axes)
+
+
+def _strip(place: int, n_kinds: int) -> float:
+    """Height within a row: the real sets first, then each kind of control."""
+    return (place + 0.5) / (n_kinds + 1) * 0.86 - 0.43
 
 
 def _extreme(tests: dict[ControlKind, ControlTest], results: StudyResults, outcome: Outcome) -> bool:
@@ -99,24 +104,14 @@ def _extreme(tests: dict[ControlKind, ControlTest], results: StudyResults, outco
 def _legend(figure: Any, results: StudyResults) -> None:
     from matplotlib.lines import Line2D
 
-    def mark(colour: str, marker: str, label: str, face: str, size: float) -> Any:
-        return Line2D(
-            [],
-            [],
-            linestyle="",
-            marker=marker,
-            markeredgecolor=colour,
-            markerfacecolor=face,
-            markersize=size,
-            label=label,
-        )
+    def mark(colour: str, marker: str, label: str, face: str) -> Any:
+        look = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": face, "markersize": 7}
+        return Line2D([], [], linestyle="", label=label, **look)
 
-    handles = [
-        mark(_LOOKS[kind][0], _LOOKS[kind][1], KIND_WORDS[kind], _LOOKS[kind][0], 6)
-        for kind in results.spec.controls.kinds
-    ]
-    handles.append(mark("black", "D", "real sets", "white", 7))
+    kinds = results.spec.controls.kinds
+    handles = [mark(_LOOKS[kind][0], _LOOKS[kind][1], KIND_WORDS[kind], _LOOKS[kind][0]) for kind in kinds]
+    handles.insert(0, mark("black", "D", "real sets", "white"))
     if results.spec.verdict.control_kinds:
-        words = f"real sets, extreme against each (p ≤ {results.spec.verdict.control_alpha:g})"
-        handles.append(mark("black", "D", words, "black", 7))
+        words = f"extreme against each kind (p ≤ {results.spec.verdict.control_alpha:g})"
+        handles.insert(1, mark("black", "D", words, "black"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=11)

@@ -17,7 +17,7 @@ _MARKERS: dict[Role, tuple[str, str, float]] = {
     "union": ("s", "union", 34),
     "norm_matched_union": ("^", "norm-matched union", 38),
 }
-_PLACES = ((8, 8), (8, -16), (-8, 8), (-8, -16), (8, 24), (-8, 24), (8, -32), (-8, -32), (8, 40), (-8, 40))
+_PLACES = tuple((side * x, y) for x in (10, 30) for y in (10, -18, 28, -36, 46, -54, 64, -72) for side in (1, -1))
 """Offsets of a label from its point that are tried, in points of type."""
 
 
@@ -30,6 +30,9 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
     for row in rows:
         if row.role != "baseline":
             _point(axes, row, colours[row.edit or ""])
+    named = _extremes(results)
+    for row in named:
+        _bars(axes, row, colours.get(row.edit or "", "black"))
     line = pareto(results)
     axes.plot(*_xy(line), color="black", linewidth=1.1, linestyle="--", zorder=2)
     base = next(row for row in rows if row.role == "baseline")
@@ -42,21 +45,26 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
     axes.margins(0.06)
     bare(axes)
     _legend(figure, results, colours)
-    _labels(figure, axes, _extremes(results), rows)
+    _labels(figure, axes, named, rows)
     save(figure, path_png)
 
 
 def _point(axes: Any, row: ConditionRow, colour: str) -> None:
     marker, _, area = _MARKERS[row.role]
+    face = "none" if row.role == "norm_matched_union" else colour
+    place = (100 * drift_of(row), 100 * accuracy_of(row))
+    axes.scatter(*place, s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.8, zorder=3)
+
+
+def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
+    """Both intervals. Those of all conditions together would hide the points."""
     x, y = 100 * drift_of(row), 100 * accuracy_of(row)
-    bar = {"color": colour, "alpha": 0.16, "linewidth": 0.9, "zorder": 1}
+    look = {"color": colour, "alpha": 0.4, "linewidth": 1.2, "zorder": 2}
     if row.accuracy.low is not None and row.accuracy.high is not None:
-        axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], **bar)
+        axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], **look)
     drift = row.drift.share if row.drift else None
     if drift is not None and drift.low is not None and drift.high is not None:
-        axes.plot([100 * drift.low, 100 * drift.high], [y, y], **bar)
-    face = "none" if row.role == "norm_matched_union" else colour
-    axes.scatter(x, y, s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.85, zorder=3)
+        axes.plot([100 * drift.low, 100 * drift.high], [y, y], **look)
 
 
 def _xy(rows: Sequence[ConditionRow]) -> tuple[list[float], list[float]]:
@@ -64,7 +72,8 @@ def _xy(rows: Sequence[ConditionRow]) -> tuple[list[float], list[float]]:
 
 
 def _extremes(results: StudyResults) -> list[ConditionRow]:
-    """The few that a reader asks for: baseline, most and least accurate, most drift, most accurate single set."""
+    """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
+    in one place only the first is named."""
     rows = points(results)
     edited = [row for row in rows if row.role != "baseline"]
     singles = [row for row in edited if row.role == "single"]
@@ -76,40 +85,53 @@ def _extremes(results: StudyResults) -> list[ConditionRow]:
         min(singles, key=accuracy_of),
         max(edited, key=drift_of),
     ]
-    return list({row.condition: row for row in found}.values())
+    placed: dict[tuple[float, float], ConditionRow] = {}
+    for row in found:
+        placed.setdefault((drift_of(row), accuracy_of(row)), row)
+    return list(placed.values())
 
 
 def _labels(figure: Any, axes: Any, rows: Sequence[ConditionRow], everything: Sequence[ConditionRow]) -> None:
-    """Name the points where nothing is in the way: each label takes the first place that is free, else the least bad."""
+    """Name the points. Each label takes the place that hides least: no other label, nothing beyond the axes, few
+    points."""
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     marks = axes.transData.transform(list(zip(*_xy(everything), strict=True)))
     taken: list[Any] = []
     for row in rows:
-        x, y = 100 * drift_of(row), 100 * accuracy_of(row)
-        tried = []
-        for dx, dy in _PLACES:
-            label = axes.annotate(
-                _name(row),
-                (x, y),
-                xytext=(dx, dy),
-                textcoords="offset points",
-                ha="left" if dx > 0 else "right",
-                fontsize=9.5,
-                arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.7, "shrinkB": 4},
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-                parse_math=False,
-                zorder=7,
-            )
-            box = label.get_window_extent(renderer).padded(2)
-            hidden = sum(box.contains(*mark) for mark in marks)
-            outside = not (axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 + 10 and box.y0 >= axes.bbox.y0)
-            tried.append((1000 * any(box.overlaps(other) for other in taken) + 500 * outside + hidden, label, box))
-        best = min(range(len(tried)), key=lambda i: (tried[i][0], i))
-        for i, (_, label, _) in enumerate(tried):
-            if i != best:
-                label.remove()
-        taken.append(tried[best][2])
+        tried = [_label(axes, row, offset) for offset in _PLACES]
+        boxes = [label.get_window_extent(renderer).padded(3) for label in tried]
+        costs = [
+            1000 * any(box.overlaps(other) for other in taken)
+            + 500 * (not _inside(box, axes.bbox))
+            + sum(box.contains(*mark) for mark in marks)
+            for box in boxes
+        ]
+        best = costs.index(min(costs))
+        for label in tried[:best] + tried[best + 1 :]:
+            label.remove()
+        taken.append(boxes[best])
+
+
+def _label(axes: Any, row: ConditionRow, offset: tuple[int, int]) -> Any:
+    label = axes.annotate(
+        _name(row),
+        (100 * drift_of(row), 100 * accuracy_of(row)),
+        xytext=offset,
+        textcoords="offset points",
+        ha="left" if offset[0] > 0 else "right",
+        fontsize=10,
+        arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.7, "shrinkB": 4},
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+        parse_math=False,
+        zorder=7,
+    )
+    label.set_in_layout(False)
+    return label
+
+
+def _inside(box: Any, frame: Any) -> bool:
+    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
 
 def _name(row: ConditionRow) -> str:
@@ -122,28 +144,17 @@ def _name(row: ConditionRow) -> str:
 def _legend(figure: Any, results: StudyResults, colours: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
+    def mark(label: str, marker: str, colour: str, **look: Any) -> Any:
+        return Line2D([], [], linestyle="", label=label, marker=marker, color=colour, **{"markersize": 7, **look})
+
     roles = {row.role for row in points(results)}
-    handles = [Line2D([], [], linestyle="", marker="*", color="black", markersize=14, label="baseline")]
+    handles = [mark("baseline", "*", "black", markersize=14)]
     for role, (marker, label, _) in _MARKERS.items():
         if role in roles:
             face = "none" if role == "norm_matched_union" else "#555555"
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    linestyle="",
-                    marker=marker,
-                    color="#555555",
-                    markerfacecolor=face,
-                    markersize=7,
-                    label=label,
-                )
-            )
-    handles += [
-        Line2D([], [], linestyle="", marker="o", color=colour, markersize=7, label=edit)
-        for edit, colour in colours.items()
-    ]
+            handles.append(mark(label, marker, "#555555", markerfacecolor=face))
+    handles += [mark(edit, "o", colour) for edit, colour in colours.items()]
     handles.append(Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"))
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // 2), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)

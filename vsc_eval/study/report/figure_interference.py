@@ -9,7 +9,7 @@ from typing import Any
 from vsc_eval.study import names
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.canvas import new_figure, save
-from vsc_eval.study.report.words import signed, spaced
+from vsc_eval.study.report.words import signed, size, spaced
 from vsc_eval.study.spec import Form, Outcome
 
 # Red is harmful in both: more drift, less accuracy. ColorBrewer's red-blue is safe for colour-blind readers.
@@ -47,12 +47,17 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
         bar = figure.colorbar(drawn, ax=list(grid[row]), shrink=0.86, aspect=28)
         bar.set_label(f"excess {outcome}{' difference' if outcome == 'accuracy' else ''}, points (red: harm)")
     alpha = results.spec.verdict.alpha
-    figure.suptitle(f"Excess of unions under {edit}, n = {results.n_items}", fontsize=14, parse_math=False)
+    n = size(results.n_items, _n_clusters(results))
+    figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14, parse_math=False)
     figure.supxlabel(
         f"Percentage points.  * adjusted p of the excess ≤ {alpha:g}.  Grey diagonal: the single set's own effect.",
         fontsize=11,
     )
     save(figure, path_png)
+
+
+def _n_clusters(results: StudyResults) -> int:
+    return results.pairs[0].n_clusters
 
 
 def _title(results: StudyResults, form: Form, outcome: Outcome) -> str:

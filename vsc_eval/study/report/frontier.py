@@ -17,12 +17,17 @@ def section(results: StudyResults) -> str:
             image(
                 f"figures/{FIGURE}",
                 "Scatter of accuracy against drift, one point for each condition, with the baseline and the frontier",
-                "Every condition of the sweep. Colour: edit; shape: single set, union, norm-matched union. Light bars: "
-                "intervals. Line: conditions that no other one beats in both accuracy and drift.",
+                f"Every condition of the sweep. Colour: edit; shape: {_shapes(results)}. Bars: intervals of the "
+                "conditions that are named. Line: conditions that no other one beats in both accuracy and drift.",
             ),
             table(_table(results)),
         ]
     )
+
+
+def _shapes(results: StudyResults) -> str:
+    matched = ", norm-matched union" if results.spec.sweep.norm_match else ""
+    return f"single set, union{matched}"
 
 
 def points(results: StudyResults) -> list[ConditionRow]:

@@ -8,6 +8,7 @@ from vsc_eval.harness.run_tables import TextTable
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import code, escape, folded, image, paragraphs, table
 from vsc_eval.study.report.words import (
+    FORM_WORDS,
     correction_words,
     interval_note,
     names,
@@ -18,8 +19,6 @@ from vsc_eval.study.report.words import (
     size,
 )
 from vsc_eval.study.spec import Form
-
-FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
 
 
 def figure_name(edit: str) -> str:
@@ -55,8 +54,8 @@ def _meaning(results: StudyResults) -> str:
         text += " Norm-matched: the union at the mean of its parts' norms, less the mean of their effects."
     elif match == "max":
         text += (
-            " Norm-matched: the union at the larger of its parts' norms, less the larger drift and the smaller accuracy "
-            "difference of the two."
+            " Norm-matched: the union at the larger of its parts' norms, less the larger drift and the smaller "
+            "accuracy difference of the two."
         )
     return text
 
@@ -67,9 +66,9 @@ def _figure(results: StudyResults, edit: str) -> str:
     return image(
         f"figures/{figure_name(edit)}",
         f"Matrices of the excess of every union of two sets under {edit}, drift and accuracy, {forms}",
-        "Percentage points. Lower triangle: excess of the union of row and column. Diagonal (grey): the single set's own "
-        f"drift, or accuracy difference, which is no excess. \\*: adjusted p of the excess at most {alpha:g}. Red is "
-        "harmful in every panel; empty: that pair was not asked for.",
+        "Percentage points. Lower triangle: excess of the union of row and column. Diagonal (grey): the single set's "
+        f"own drift, or accuracy difference, which is no excess. \\*: adjusted p of the excess at most {alpha:g}. Red "
+        "is harmful in every panel; empty: that pair was not asked for.",
     )
 
 

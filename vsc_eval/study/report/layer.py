@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vsc_eval.harness.run_tables import NONE, TextTable
-from vsc_eval.localize.result import CONTROLS, Control, LocalizeResult, ProbeRow
+from vsc_eval.localize.result import CONTROLS, Choice, Control, LocalizeResult, ProbeRow
 from vsc_eval.localize.spec import EMBEDDINGS, TARGETS
 from vsc_eval.study.records import StudyResults
 from vsc_eval.study.report.markdown import escape, image, paragraphs, table
@@ -68,17 +68,13 @@ def _accuracy(row: ProbeRow) -> str:
 
 
 def _choices(found: LocalizeResult) -> TextTable:
-    decides = found.spec.rule.pooling
     return TextTable(
         title="What the same rule picks at each pooling",
         columns=("tokens", "layer", "test accuracy %"),
-        rows=tuple(
-            (
-                f"{choice.pooling}{' (decides)' if choice.pooling == decides else ''}",
-                str(choice.layer),
-                share(choice.accuracy),
-            )
-            for choice in found.choices
-        ),
+        rows=tuple((_pooling(choice, found), str(choice.layer), share(choice.accuracy)) for choice in found.choices),
         notes=("Accuracy of the task probe on held-out paraphrases, n as above.",),
     )
+
+
+def _pooling(choice: Choice, found: LocalizeResult) -> str:
+    return f"{choice.pooling} (decides)" if choice.pooling == found.spec.rule.pooling else choice.pooling

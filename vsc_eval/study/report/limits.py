@@ -7,7 +7,7 @@ from vsc_eval.study.records import StudyResults
 from vsc_eval.study.report.doubts import doubts
 from vsc_eval.study.report.markdown import bullets, code, escape, paragraphs, table
 from vsc_eval.study.report.words import share, share_ci
-from vsc_eval.synth import LEVELS
+from vsc_eval.synth import LETTERS, LEVELS
 
 
 def section(results: StudyResults) -> str:
@@ -54,7 +54,7 @@ def _cells(results: StudyResults) -> TextTable:
         columns=("task", *levels, "all levels"),
         rows=tuple(rows),
         notes=(
-            f"[ ]: {escape(whole.accuracy.method)}. Guessing gives 25 %. Unreadable answers: "
+            f"[ ]: {escape(whole.accuracy.method)}. Guessing gives {share(1 / len(LETTERS))} %. Unreadable answers: "
             f"{share(whole.invalid_rate)} % of {whole.n}.",
         ),
     )

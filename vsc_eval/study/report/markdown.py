@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 from vsc_eval.harness.run_tables import TextTable
 
-_SPECIAL = re.compile(r"([\\`*~$|#<>])|(?<![^\W_])(_)|(_)(?![^\W_])|(?<=\])([(:\[])")
-_ENTITIES = {"<": "&lt;", ">": "&gt;"}
+_SPECIAL = re.compile(r"[\\`*~$|#]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[]")
+_FIGURE = re.compile(r"[-+–]?\d|–")
 
 
 def escape(text: str) -> str:
     """Words of others as plain text on one line: no markup, links, tables, mathematics or HTML come of it."""
-    line = _one_line(text).replace("&", "&amp;")
-    return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), line)
+    line = _SPECIAL.sub(r"\\\g<0>", _one_line(text))
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def code(text: str) -> str:
@@ -38,9 +38,10 @@ def image(path: str, alt: str, caption: str) -> str:
 
 
 def table(text: TextTable) -> str:
-    """A table under its title, its notes below. Cells and notes are Markdown already."""
+    """A table under its title, its notes below. Cells and notes are Markdown already; columns of figures keep right."""
     head = " | ".join(text.columns)
-    rule = " | ".join([":---"] + ["---:"] * (len(text.columns) - 1))
+    sides = ["---:" if all(map(_FIGURE.match, cells)) else ":---" for cells in zip(*text.rows, strict=True)]
+    rule = " | ".join(sides)
     body = [f"| {' | '.join(row)} |" for row in text.rows]
     lines = "\n".join([f"| {head} |", f"| {rule} |", *body])
     return paragraphs([f"**{text.title}**", lines, *(f"<sub>{note}</sub>" for note in text.notes)])

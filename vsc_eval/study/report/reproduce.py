@@ -31,15 +31,15 @@ def section(results: StudyResults) -> str:
         columns=("", "value"),
         rows=tuple(rows),
         notes=(
-            "Every random stream is derived from the seed by name. The same spec, versions and kind of machine give the "
-            "same numbers; other hardware or another number of threads may differ in the last digits.",
+            "Every random stream is derived from the seed by name. The same spec, versions and kind of machine give "
+            "the same numbers; other hardware or another number of threads may differ in the last digits.",
         ),
     )
     return paragraphs(
         [
             "## 11. How to reproduce",
-            f"Save the spec below as {code(_FILE)} and run {code(COMMAND)}. The report alone: delete `report.md` in the "
-            "study's folder and give the same command again.",
+            f"Save the spec below as {code(_FILE)} and run {code(COMMAND)}. The report alone: delete `report.md` in "
+            "the study's folder and give the same command again.",
             table(text),
             folded("The spec", block(_yaml(results.settings()), "yaml")),
         ]

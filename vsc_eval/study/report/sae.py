@@ -29,8 +29,8 @@ def section(results: StudyResults) -> str:
         rows=rows,
         notes=(
             f"Reconstruction: n = {quality.n_tokens} tokens. Loss (nats, of the right letter, full vocabulary) and "
-            f"accuracy: n = {splice.n_items} items, no intervals. Edits add to the activation and leave the SAE's error "
-            "in it.",
+            f"accuracy: n = {splice.n_items} items, no intervals. Edits add to the activation and leave the SAE's "
+            "error in it.",
             *undefined,
         ),
     )

@@ -27,9 +27,9 @@ def section(results: StudyResults) -> str:
             image(
                 f"figures/{FIGURE}",
                 "Heat maps of the Jaccard overlap and of the decoder cosine between feature sets",
-                "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the features "
-                "of both sets of the cosine with the most similar decoder row of the other set; a mean of maxima, so a "
-                "little above 0 between unlike sets. The diagonal is a set with itself.",
+                "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the "
+                "features of both sets of the cosine with the most similar decoder row of the other set; a mean of "
+                "maxima, so a little above 0 between unlike sets. The diagonal is a set with itself.",
             ),
         ]
     )

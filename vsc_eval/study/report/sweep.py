@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vsc_eval.harness.results import Figure
 from vsc_eval.harness.run_tables import NONE, TextTable
@@ -100,8 +100,8 @@ def _target(row: ConditionRow | None) -> str:
     return f"{signed(row.difference.value)}, {share(row.drift.share.value)}"
 
 
-def _sizes(rows: Sequence[ConditionRow] | object) -> str:
-    sizes = sorted({row.n for row in rows})  # type: ignore[attr-defined]
+def _sizes(rows: Iterable[ConditionRow]) -> str:
+    sizes = sorted({row.n for row in rows})
     return f" (n = {' or '.join(map(str, sizes))})" if sizes else ""
 
 
@@ -132,9 +132,9 @@ def _parts(results: StudyResults, edit: str) -> TextTable:
             for row in rows
         ),
         notes=(
-            "R right, W wrong, W' another wrong answer, inv no readable answer. above floor: drift less the drift floor "
-            "(section 9). McNemar: exact, two-sided, items taken as independent and not as orbits, not adjusted; where "
-            f"it and the sign-flip test differ, the latter counts. {_mcnemar_gaps(rows)}".rstrip(),
+            "R right, W wrong, W' another wrong answer, inv no readable answer. above floor: drift less the drift "
+            "floor (section 9). McNemar: exact, two-sided, items taken as independent and not as orbits, not adjusted; "
+            f"where it and the sign-flip test differ, the latter counts. {_mcnemar_gaps(rows)}".rstrip(),
         ),
     )
 

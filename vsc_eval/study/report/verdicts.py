@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vsc_eval.harness.run_tables import TextTable
 from vsc_eval.study.records import PairRow, StudyResults
-from vsc_eval.study.report.interference import FORM_WORDS
-from vsc_eval.study.report.markdown import bullets, code, escape, paragraphs, table
+from vsc_eval.study.report.markdown import bullets, code, escape, folded, paragraphs, table
 from vsc_eval.study.report.words import (
+    FORM_WORDS,
     correction_words,
     interval_note,
     names,
@@ -58,7 +58,9 @@ def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable
 
 
 def _decided(pairs: list[PairRow], form: Form) -> str:
-    lines = [
-        f"{names(pair.parts)}, {pair.verdict}: {escape(pair.decided_by or 'no reason was recorded')}." for pair in pairs
-    ]
-    return paragraphs([f"What decided the {FORM_WORDS[form]} ones:", bullets(lines)])
+    """Pairs that the same numbers decided share a line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        groups.setdefault((str(pair.verdict), pair.decided_by or ""), []).append(names(pair.parts))
+    lines = [f"{', '.join(which)}: **{verdict}**. {escape(why)}." for (verdict, why), which in groups.items()]
+    return folded(f"The numbers that decided the {FORM_WORDS[form]} ones", bullets(lines))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from vsc_eval.harness.results import Figure
 from vsc_eval.harness.run_tables import NONE
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import code, escape
-from vsc_eval.study.spec import ControlKind
+from vsc_eval.study.spec import ControlKind, Form
 
 KIND_WORDS: dict[ControlKind, str] = {
     "random_sets": "matched random sets",
     "random_directions": "random directions",
     "permuted_labels": "permuted labels",
 }
+FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
 CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
@@ -24,22 +25,21 @@ def share(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """`+1.2`, in points; nothing is `+0.0` and never `-0.0`."""
-    return NONE if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
+    """`+1.2`, in points; `0.0` has no sign."""
+    if value is None:
+        return NONE
+    rounded = round(100 * value, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
 
 
 def share_ci(figure: Figure | None) -> str:
     """`12.3 [10.0, 14.1]`; `[–]` where there is no interval."""
-    if figure is None or figure.value is None:
-        return NONE
-    return f"{share(figure.value)} {_interval(figure, share)}"
+    return _with_interval(figure, share)
 
 
 def signed_ci(figure: Figure | None) -> str:
     """`+1.2 [-0.3, +2.5]`; `[–]` where there is no interval."""
-    if figure is None or figure.value is None:
-        return NONE
-    return f"{signed(figure.value)} {_interval(figure, signed)}"
+    return _with_interval(figure, signed)
 
 
 def p_words(p: float | None) -> str:
@@ -104,8 +104,17 @@ def span(values: Iterable[float | None]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _interval(figure: Figure, form: object) -> str:
-    if figure.low is None or figure.high is None:
-        return f"[{NONE}]"
-    write = signed if form is signed else share
-    return f"[{write(figure.low)}, {write(figure.high)}]"
+def in_points(value: float) -> str:
+    """`1 point`, `2.5 points`: a size that the spec names as a share."""
+    return f"{100 * value:g} {'point' if abs(value - 0.01) < 1e-12 else 'points'}"
+
+
+def _with_interval(figure: Figure | None, write: Callable[[float | None], str]) -> str:
+    if figure is None or figure.value is None:
+        return NONE
+    known = figure.low is not None and figure.high is not None
+    return (
+        f"{write(figure.value)} [{write(figure.low)}, {write(figure.high)}]"
+        if known
+        else f"{write(figure.value)} [{NONE}]"
+    )
