@@ -105,7 +105,7 @@ def _legend(figure: Any, results: StudyResults) -> None:
     from matplotlib.lines import Line2D
 
     def mark(colour: str, marker: str, label: str, face: str) -> Any:
-        look = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": face, "markersize": 7}
+        look: dict[str, Any] = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": face, "markersize": 7}
         return Line2D([], [], linestyle="", label=label, **look)
 
     kinds = results.spec.controls.kinds

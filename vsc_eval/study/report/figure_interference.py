@@ -33,7 +33,7 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
     """Rows: outcomes, one colour scale each; columns: forms. Raises BackendError if the file cannot be written."""
     forms: list[Form] = ["raw", "norm_matched"] if results.spec.sweep.norm_match else ["raw"]
     tasks = results.spec.tasks
-    side = 1.0 + 0.66 * len(tasks)
+    side = max(4.0, 1.0 + 0.66 * len(tasks))
     figure = new_figure(2.9 + side * len(forms), 2.4 + 2 * side)
     grid = figure.subplots(2, len(forms), squeeze=False, sharex=True, sharey=True)
     outcomes: tuple[Outcome, ...] = ("drift", "accuracy")
@@ -43,14 +43,15 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
         scale = 100 * max([*known, _LEAST_SCALE])
         for column, form in enumerate(forms):
             drawn = _panel(grid[row][column], results, edit, outcome, cells[column], scale)
-            grid[row][column].set_title(f"{outcome}: {_title(results, form, outcome)}", fontsize=11.5)
+            grid[row][column].set_title(f"{outcome}\n{_title(results, form, outcome)}", fontsize=11.5)
         bar = figure.colorbar(drawn, ax=list(grid[row]), shrink=0.86, aspect=28)
-        bar.set_label(f"excess {outcome}{' difference' if outcome == 'accuracy' else ''}, points (red: harm)")
+        bar.set_label(f"{outcome} excess, points")
     alpha = results.spec.verdict.alpha
     n = size(results.n_items, _n_clusters(results))
     figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14, parse_math=False)
     figure.supxlabel(
-        f"Percentage points.  * adjusted p of the excess ≤ {alpha:g}.  Grey diagonal: the single set's own effect.",
+        f"Percentage points; red is harm.  * adjusted p of the excess ≤ {alpha:g}.\n"
+        "Grey diagonal: the single set's own effect, not an excess.",
         fontsize=11,
     )
     save(figure, path_png)
@@ -99,7 +100,8 @@ def _panel(
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
-    tasks, drawn = results.spec.tasks, ScalarMappable(Normalize(-scale, scale), colormaps[_COLOURS[outcome]])
+    tasks = results.spec.tasks
+    drawn: Any = ScalarMappable(Normalize(-scale, scale), colormaps[_COLOURS[outcome]])
 
     def square(row: int, column: int, colour: Any, text: str, **look: Any) -> None:
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))

@@ -13,7 +13,7 @@ from vsc_eval.study.report.words import spaced
 def sets_figure(selection: Selection, path_png: Path) -> None:
     """Jaccard overlap and decoder cosine, [sets, sets] each. Raises BackendError if the file cannot be written."""
     names = [spaced(row.name) for row in selection.sets]
-    side = 2.2 + 0.52 * len(names)
+    side = max(4.2, 2.2 + 0.52 * len(names))
     figure = new_figure(2 * side + 1, side + 0.3)
     left, right = figure.subplots(1, 2)
     _heat_map(figure, left, selection.jaccard, names, "Jaccard overlap of features", "Blues", 0.0)

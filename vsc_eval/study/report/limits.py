@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vsc_eval.harness.run_tables import NONE, TextTable
-from vsc_eval.study.records import StudyResults
+from vsc_eval.study.records import RowScope, StudyResults
 from vsc_eval.study.report.doubts import doubts
 from vsc_eval.study.report.markdown import bullets, code, escape, paragraphs, table
 from vsc_eval.study.report.words import share, share_ci
@@ -38,7 +38,7 @@ def _cells(results: StudyResults) -> TextTable:
     levels = [level for level in LEVELS if results.row("baseline", "level", None, level)]
 
     def accuracy(task: str | None, level: str | None) -> str:
-        scope = "cell" if task and level else "task" if task else "level" if level else "all"
+        scope: RowScope = "cell" if task and level else "task" if task else "level" if level else "all"
         row = results.row("baseline", scope, task, level)
         return NONE if row is None else share(row.accuracy.value)
 
