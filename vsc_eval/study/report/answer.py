@@ -9,6 +9,7 @@ from vsc_eval.study.report.words import (
     correction_words,
     counted,
     in_points,
+    interval_note,
     p_words,
     ruled,
     share_ci,
@@ -68,7 +69,7 @@ def _claim(results: StudyResults) -> str:
     else:
         holds = "it is not shown: no pair meets the rule, which does not mean that none interferes"
     return (
-        f'The paper claims that "{CLAIM}"; on this model {holds} (against the baseline, '
+        f"The paper claims that {CLAIM}; on this model {holds} (against the baseline, "
         f"{_harm_words(results, *against_baseline)})."
     )
 
@@ -100,11 +101,12 @@ def _best_single(results: StudyResults) -> str:
         ruling = "which cannot be told from no gain"
     else:
         ruling = "so no single set gains anything in this sample"
+    reasons = interval_note([best.difference]) if best.difference and best.difference.low is None else ""
     return (
         f"The best single set, {code(best.condition)}, changes accuracy by {signed_ci(best.difference)} points (n = "
         f"{best.n}, adjusted p = {p_words(best.p_difference_adjusted)}) at a drift of "
         f"{share_ci(best.drift.share if best.drift else None)} %, {ruling}; it is the best of {len(singles)} "
-        "conditions on these very items, so its value flatters it."
+        f"conditions on these very items, so its value flatters it. {reasons}".rstrip()
     )
 
 
