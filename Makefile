@@ -29,13 +29,14 @@ DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+mul
 # How the embedded suite is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test check lint types format setup suite constraints clean
+.PHONY: help demo test check lint types format setup suite study constraints clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make suite   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
+	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (about 20 minutes)"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
 	@echo "make format  mend lint and format; make clean removes the environment and caches"
 
@@ -52,6 +53,10 @@ suite: $(STAMP)
 	rm -rf interventions/vsc-tiny
 	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
 	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --edit scale=4 --out interventions/vsc-tiny
+
+# Goes on where it was when it is called again; `rm -r studies/vsc-tiny` starts afresh.
+study: $(STAMP)
+	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval study vsc-tiny --out studies/vsc-tiny
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

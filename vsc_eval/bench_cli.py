@@ -1,4 +1,4 @@
-"""`vsc-eval bench`: the engine against one hooked run for each condition, and against lm-eval's own VLM."""
+"""`vsc-eval bench`: the engine against one hooked run for each condition and against lm-eval's own VLM; statistics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any) -> None:
     """Add `bench`."""
-    parser = subparsers.add_parser("bench", help="time the engine against plain runs")
+    from vsc_eval.stats.bench import add_bench
+
+    parser = subparsers.add_parser("bench", help="time the engine against plain runs, and the statistics")
     commands = parser.add_subparsers(dest="bench_command", metavar="COMMAND", required=True)
     engine = commands.add_parser("engine", help="many conditions in one pass against one hooked run for each")
     _add_common(engine)
@@ -31,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
         "--their-batch-sizes", type=int, nargs="+", default=[1, 16], help="of hf-multimodal (default: 1 16)"
     )
     harness.set_defaults(handler=_harness)
+    add_bench(commands)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

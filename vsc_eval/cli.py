@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "localize": ("vsc_eval.localize.cli", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.pipeline.cli", "train a sparse autoencoder, select feature sets"),
     "zoo": ("vsc_eval.zoo.cli", "build, train and test the embedded model"),
-    "bench": ("vsc_eval.bench_cli", "time the engine against plain runs"),
+    "bench": ("vsc_eval.bench_cli", "time the engine against plain runs, and the statistics"),
     "doctor": ("vsc_eval.doctor", "say what this machine can run"),
 }
 """Command -> its module and its line of help."""

@@ -19,9 +19,9 @@ OPTIONS = ("red", "the dark red one", "12", "No", "straße")
 LETTERS = ("A", "B", "C", "D", "E")
 
 _PIECES = (
-    "the a answer is are : , . ; ( ) B b A or and not no yes No Yes No. 5 12,5 1,200 1.200,5 -3 % $ € twelve twenty one "
-    "hundred half point third so = + × 10^3 e3 | || ** <think> </think> <answer> </answer> \\boxed{ } ' red dark İ ſ ß "
-    "option correct It's I cannot tell because wait ½ ² ٣ ١ Ｂ \u0301 \u202f the the"
+    "the a answer is are : , . ; ( ) B b A or and not no yes No Yes No. 5 12,5 1,200 1.200,5 -3 % $ € twelve twenty one"
+    " point hundred half third so = + × 10^3 e3 | || ** <think> </think> <answer> </answer> \\boxed{ } ' red dark İ ſ ß"
+    " option correct It's I cannot tell because wait ½ ² ٣ ١ Ｂ \u0301 \u202f the the"
 )
 WORDS = st.sampled_from([piece.replace("|", "\n") for piece in _PIECES.split(" ")])
 TEXTS = st.one_of(
@@ -79,9 +79,10 @@ def test_numbers_in_words_and_with_thousands_marks(value: int) -> None:
 
 def in_words(value: int) -> str:
     """English words of a number below 10^15: an independent speller."""
-    low = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-    units = f"{low} seventeen eighteen nineteen".split()
-    tens = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+    teens = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+    units = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    units = (*units, *teens)
+    tens = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
     if value < 20:
         return units[value]
     if value < 100:

@@ -1,4 +1,4 @@
-"""Progress without a terminal: a line now and then, with the time left."""
+"""Progress: bars in a terminal, elsewhere a line now and then with the time left."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def test_a_terminal_gets_bars() -> None:
         advance("answers", 4, 4)
     assert "4/4" in out.getvalue()
     assert "left" in out.getvalue()
+
+
+def test_bars_join_when_they_are_first_heard_of() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100)
+    with progress_shown(console, {"answers": 4}) as advance:
+        advance("answers", 2, 4)
+        advance("probes", 3, 3)
+    assert "2/4" in out.getvalue()
+    assert "probes" in out.getvalue()
+    assert "3/3" in out.getvalue()

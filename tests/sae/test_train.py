@@ -67,6 +67,46 @@ def test_full_size_bars(massive: float) -> None:
     assert quality.n_dead <= 0.01 * 1024
 
 
+ADAPTIVE = {"d_sae": 256, "k": 5, "n_tokens": 500_000, "batch_size": 1024, "dead_after_tokens": 5_000}
+
+
+@pytest.mark.parametrize("massive", [0.0, pytest.param(50.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("activation", ["batchtopk", "jumprelu"])
+def test_planted_directions_are_found_with_a_changing_number_of_features(activation: str, massive: float) -> None:
+    """Tokens hold 4 directions on average and 0 to 12 of them: a fixed k = 5 leaves 12.5% unexplained on this data."""
+    data = planted(128, 64, 500_000, mean_active=4.0, massive=massive)
+    result = train_sae(data.stream(), TrainConfig(activation=activation, **ADAPTIVE))  # type: ignore[arg-type]
+    assert result.sae.cfg.activation == activation
+    cosines = best_cosines(data.directions, result.sae.W_dec)
+    assert float(cosines.mean()) >= 0.99
+    assert float(cosines.min()) > 0.9
+    meter = ReconstructionMeter(result.sae)
+    meter.update(held_out(128, 64, 4.0, massive))
+    quality = meter.result()
+    assert quality.fvu is not None
+    assert quality.fvu <= 0.105
+    assert quality.mean_l0 == pytest.approx(5, abs=0.3)
+    # 128 of the 256 features have a direction to find; the others are not forced to fire.
+    assert quality.n_dead <= 140
+    torch.testing.assert_close(result.sae.W_dec.norm(dim=1), torch.ones(256))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["batchtopk", "jumprelu"])
+def test_full_size_bars_of_the_other_activations(activation: str) -> None:
+    data = planted(512, 128, 1_500_000, mean_active=8.0)
+    result = train_sae(data.stream(), TrainConfig(activation=activation))  # type: ignore[arg-type]
+    cosines = best_cosines(data.directions, result.sae.W_dec)
+    meter = ReconstructionMeter(result.sae)
+    for chunk in data.stream()(1_200_000):
+        meter.update(chunk)
+    quality = meter.result()
+    assert quality.fvu is not None
+    assert quality.fvu <= 0.165
+    assert float(cosines.mean()) >= 0.98
+    assert quality.mean_l0 == pytest.approx(16, abs=0.8)
+
+
 def test_without_mean_initialisation_the_score_would_be_worse() -> None:
     """The bar above can fail: the same data with an SAE whose b_dec forgets the offset."""
     data = planted(128, 64, 20_000, mean_active=4.0, massive=50.0)
@@ -139,7 +179,9 @@ class KilledError(Exception):
     """Stands for kill -9: nothing behind it runs."""
 
 
-def run_until(step: int | None, path: Path | None, *, stream_id: str = "") -> tuple[TrainResult, list[TrainProgress]]:
+def run_until(
+    step: int | None, path: Path | None, *, stream_id: str = "", activation: str = "topk"
+) -> tuple[TrainResult, list[TrainProgress]]:
     seen: list[TrainProgress] = []
 
     def callback(progress: TrainProgress) -> None:
@@ -148,19 +190,21 @@ def run_until(step: int | None, path: Path | None, *, stream_id: str = "") -> tu
             raise KilledError
 
     data = planted(32, 16, 20_000)
+    cfg = TrainConfig(**{**SMALL.settings(), "activation": activation})
     return train_sae(
-        data.stream(), SMALL, checkpoint=path, checkpoint_every=4, callback=callback, stream_id=stream_id
+        data.stream(), cfg, checkpoint=path, checkpoint_every=4, callback=callback, stream_id=stream_id
     ), seen
 
 
+@pytest.mark.parametrize("activation", ["topk", "batchtopk", "jumprelu"])
 @pytest.mark.parametrize("steps", [(2,), (9,), (9, 9, 27), (39,)])
-def test_a_killed_run_ends_at_the_same_numbers(tmp_path: Path, steps: tuple[int, ...]) -> None:
-    whole, log = run_until(None, None)
+def test_a_killed_run_ends_at_the_same_numbers(tmp_path: Path, steps: tuple[int, ...], activation: str) -> None:
+    whole, log = run_until(None, None, activation=activation)
     path = tmp_path / "checkpoint.safetensors"
     for step in steps:
         with pytest.raises(KilledError):
-            run_until(step, path)
-    resumed, rest = run_until(None, path)
+            run_until(step, path, activation=activation)
+    resumed, rest = run_until(None, path, activation=activation)
     assert resumed.sae.fingerprint() == whole.sae.fingerprint()
     assert (resumed.n_tokens, resumed.n_dead, resumed.final_fvu) == (whole.n_tokens, whole.n_dead, whole.final_fvu)
     assert rest == log[-len(rest) :]
@@ -198,6 +242,46 @@ def test_streams_that_cannot_be_learnt() -> None:
 
 def test_a_short_stream_ends_the_training() -> None:
     assert train_sae(planted(32, 16, 3_100).stream(), SMALL).n_tokens == 3_000
+
+
+def test_more_active_features_than_there_are() -> None:
+    with pytest.raises(SpecError, match="64 features cannot have 65 active ones"):
+        train_sae(planted(32, 16, 3_000).stream(), SMALL.model_copy(update={"k": 65}))
+
+
+@pytest.mark.parametrize("activation", ["batchtopk", "jumprelu"])
+def test_scale_reaches_the_thresholds(activation: str) -> None:
+    data = planted(32, 16, 5_000)
+    cfg = TrainConfig(**{**SMALL.settings(), "activation": activation, "n_tokens": 5_000})
+    plain = train_sae(data.stream(), cfg)
+    scaled = train_sae(restartable(lambda: (64.0 * chunk for chunk in data.chunks())), cfg)
+    assert plain.sae.threshold is not None
+    assert scaled.sae.threshold is not None
+    torch.testing.assert_close(scaled.sae.threshold, 64.0 * plain.sae.threshold, rtol=1e-3, atol=1e-3)
+    x = next(data.chunks())[:200]
+    torch.testing.assert_close(scaled.sae.encode(64.0 * x), 64.0 * plain.sae.encode(x), rtol=1e-3, atol=1e-1)
+
+
+def test_defaults_follow_the_activation_and_what_is_given_stays() -> None:
+    assert TrainConfig(activation="jumprelu").lr == 1e-2
+    assert TrainConfig(activation="jumprelu", lr=3e-3).lr == 3e-3
+    assert TrainConfig(activation="topk") == TrainConfig()
+    for activation in ("topk", "batchtopk", "jumprelu"):
+        cfg = TrainConfig(activation=activation, k=3)  # type: ignore[arg-type]
+        assert TrainConfig.model_validate_json(cfg.model_dump_json()) == cfg
+        assert TrainConfig(**cfg.settings()) == cfg
+
+
+def test_a_top_k_training_is_known_by_what_it_was_before_there_was_a_choice() -> None:
+    """Checkpoints and provenance of earlier versions stay good."""
+    names = {"d_sae", "k", "n_tokens", "seed", "lr", "batch_size", "warmup_steps", "decay_from", "mix_tokens"}
+    assert set(TrainConfig().settings()) == names | {"dead_after_tokens", "aux_k", "aux_alpha"}
+    assert TrainConfig().identity().startswith('{"d_sae":1024,"k":16,"n_tokens":1500000,"seed":0,"lr":0.003,')
+    assert set(TrainConfig(activation="batchtopk").settings()) - names >= {"activation", "threshold_decay"}
+    data = planted(64, 32, 40_000, mean_active=4.0, massive=50.0)
+    sizes = {"d_sae": 128, "k": 6, "n_tokens": 40_000, "batch_size": 512, "dead_after_tokens": 4_000}
+    result = train_sae(data.stream(), TrainConfig(**sizes, mix_tokens=4_096))
+    assert result.final_fvu == pytest.approx(0.3695245385169983, rel=1e-4)  # of the version before, bit for bit there
 
 
 def numbered(n: int, chunk: int) -> Iterator[Tensor]:

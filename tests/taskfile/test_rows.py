@@ -102,6 +102,8 @@ def test_options_that_cannot_be_read_are_an_error(value: Any) -> None:
         ("Which? Option: A:the left one; B:the right one;", ("the left one", "the right one")),
         ("Is it vitamin A. or not? (A) x (B) y", ("x", "y")),
         ("(A) 3.5 (B) 4.5\nAnswer with the letter.", ("3.5", "4.5")),
+        ("Which? Options: A: with vitamin A. in it, B: poor", ("with vitamin A. in it", "poor")),
+        ("Which? A: A, B: B, C: C", ("A", "B", "C")),
         ("A) one\nB) two\nC) three", ("one", "two", "three")),
         ("How many cars are there?", ()),
         ("Is A. the only letter?", ()),

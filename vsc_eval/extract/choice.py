@@ -68,10 +68,15 @@ _JOIN_FILLER = re.compile(r"(?:(?:the|option|choice|letter|statement)\s+){0,4}",
 _JOIN = re.compile(
     r"\s*(?:,?\s*\b(?:or|and/or|and)\b|/|&|\||,)\s*(?:else\s+|also\s+|maybe\s+|perhaps\s+|possibly\s+)?", re.I
 )
+_LATIN = r"[\w'](?<![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+"""What makes a letter a part of a word; Chinese, Japanese and Korean have no blanks around a letter."""
 _CLOSING_CHARACTERS = 200
 _MOST_FILLERS = 16
 _MOST_JOINS = 16
-_HEAD_GOES_ON = re.compile(r"\s*(?:is|are|was|looks|seems|might|may|could|can|would|or|and|but|,\s*(?:or|and))\b", re.I)
+_HEAD_GOES_ON = re.compile(
+    r"\s*(?:is|are|was|looks|seems|might|may|could|can|would|or|and|but|,\s*(?:or|and)|no|not|wrong|incorrect|false)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class _Reader:
             re.compile(rf"(?<![\w'.-])(?<!\d,)(?:{alternatives})(?![\w'-]|[.,]\d)", re.I) if alternatives else None
         )
         self.letter_regex = re.compile(
-            rf"(?<![\w'])(?P<open>[(\[{{]\s*)?(?P<letter>[{self.letter_class}])(?P<close>\s*[)\]}}])?(?![\w'])"
+            rf"(?<!{_LATIN})(?P<open>[(\[{{]\s*)?(?P<letter>[{self.letter_class}])(?P<close>\s*[)\]}}])?(?!{_LATIN})"
         )
 
     @staticmethod

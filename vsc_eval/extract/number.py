@@ -6,10 +6,11 @@ Evidence, the first kind that is there:
    its unit): the last one wins;
 2. the only number of the text, or several of the same value;
 3. the start ("12, because there are 3 rows of 4"), unless the text is a numbered list;
-4. a conclusion in the last sentence ("... so there are 12").
+4. a quantity that is stated once ("the total is 12", "In 2010 the value was 12");
+5. a conclusion in the last sentence ("... so there are 12").
 
-An alternative or a range ("5 or 6", "5-6", "between 5 and 6") and a refusal are `invalid`. How a number is written, and
-which comma means what, is in `numerals`.
+An alternative, a range or a bound ("5 or 6", "5-6", "more than 5") and a refusal are `invalid`. How a number is
+written, and which comma means what, is in `numerals`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from vsc_eval.extract.text import (
 )
 
 _NOUN = re.compile(r"\b(?:answer|solution|result)s?\b", re.I)
+_QUANTITY = re.compile(
+    r"\b(?:total|sum|difference|average|mean|median|ratio|value|count|number|amount|price|percentage|share|rate)\b",
+    re.I,
+)
 _VERB = re.compile(r"(?:\b(?:is|are|was|were|be|equals|becomes)\b|:|=>|->|=|→|≈)", re.I)
 _EQUALS = re.compile(r"(?:=|≈|\bequals\b|\bequal to\b|\bcomes to\b|\badds up to\b)", re.I)
 _SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? (?:say|answer|estimate)|i think|i believe)\b", re.I)
@@ -43,8 +48,14 @@ _FILLER = re.compile(
     re.I,
 )
 _FILLERS = 12
-# A number right beside another ("two dozen", "three point five", "5, 6") is not read either.
-_JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through|point)\b|,|/|-|–|—|~|±|\+/-|\|)?\s*", re.I)
+# A number right beside another ("two dozen", "three point five", "5, 6", "3 + 4") is not read either.
+_JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through|point|x|times)\b|[,/|~±+*×·–—-]|\+/-)?\s*", re.I)
+_BOUND_BEFORE = re.compile(
+    r"(?:\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|over|under|above|below"
+    r"|at least|at most|up to|minimum of|maximum of)|(?<![-=])[<>]|[≤≥])\W*$",
+    re.I,
+)
+_BOUND_AFTER = re.compile(r"\+(?!\s*\d)|\s+or (?:more|less|fewer|above|over|below|under|higher|lower)\b", re.I)
 _BETWEEN = re.compile(r"\b(?:between|from)\s+\W*$", re.I)
 _AFTER_HEAD = re.compile(r"\s*(?:[.;:!(—–]|,(?!\s*[\d.])|\n|-\s)|\s+(?:because|since|as|due)\b", re.I)
 _LIST_MARK = re.compile(r"(?m)^ ?(\d{1,2})[.)] ")
@@ -63,6 +74,7 @@ def extract_number(text: str) -> str:
         return "0"
     reader = _Reader(text)
     if len(reader.all) == 1 and reader.all[0].start == 0 and not text[reader.all[0].end :].strip(" .!"):
+        # The whole text is a number, "half" and "one" too.
         return _written(reader.all[0].value)
     declared = sorted(reader.declarations(), key=lambda number: number.start)
     if declared:
@@ -73,8 +85,11 @@ def extract_number(text: str) -> str:
     values = {number.value for number in said}
     if len(values) == 1:
         return _written(None if any(reader.settled(number) is None for number in said) else said[0].value)
-    head = reader.head()
-    return _written(head if head is not None else reader.conclusion())
+    for evidence in (reader.head, reader.quantity, reader.conclusion):
+        value = evidence()
+        if value is not None:
+            return canonical(value)
+    return INVALID
 
 
 def _clean(text: str) -> str:
@@ -116,33 +131,44 @@ class _Reader:
         return [n for n in self.all if not n.pronoun and not negated(self.text, n.start, n.end)]
 
     def settled(self, number: Number) -> Decimal | None:
-        """The number's value, None if it is one end of a range or an alternative."""
+        """The number's value, None if it is a bound, one end of a range, an alternative or a part of a sum."""
         join = _JOIN.match(self.text, number.end)
-        if join and join.end() in self._at:
+        if (join and join.end() in self._at) or _BOUND_AFTER.match(self.text, number.end):
             return None
-        if _BETWEEN.search(self.text, max(0, number.start - 20), number.start):
-            return None
+        for pattern in (_BETWEEN, _BOUND_BEFORE):
+            if pattern.search(self.text, max(0, number.start - 20), number.start):
+                return None
         return number.value
 
     def declarations(self) -> Iterator[Number]:
         text = self.text
-        for cue in _NOUN.finditer(text):
-            stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
-            limit = stop.start() if stop else cue.end() + AHEAD
-            for place in (cue.end(), *(verb.end() for verb in _VERB.finditer(text, cue.end(), limit))):
-                number = self.after(place)
-                if number is not None:
-                    yield number
-                    break
+        yield from self._of_nouns(_NOUN)
         for cue in _EQUALS.finditer(text):
             number = self.after(cue.end())
-            if number is not None:
+            # In "7 = 3 + 4" the left side is the result.
+            if number is not None and self.settled(number) is not None:
                 yield number
         for cue in _SAY.finditer(text):
             number = self.after(cue.end())
             if number is not None and not negated(text, cue.start(), cue.end()):
                 yield number
         yield from self._last_bare_line()
+
+    def _of_nouns(self, nouns: re.Pattern[str]) -> Iterator[Number]:
+        """ "the answer (to ...) is 12", "answer: 12", "answer 12"."""
+        for cue in nouns.finditer(self.text):
+            stop = SENTENCE_END.search(self.text, cue.end(), cue.end() + AHEAD)
+            limit = stop.start() if stop else cue.end() + AHEAD
+            for place in (cue.end(), *(verb.end() for verb in _VERB.finditer(self.text, cue.end(), limit))):
+                number = self.after(place)
+                if number is not None:
+                    yield number
+                    break
+
+    def quantity(self) -> Decimal | None:
+        """What "the total is", "the value is" and the like give, if all give the same."""
+        values = {self.settled(number) for number in self._of_nouns(_QUANTITY)}
+        return values.pop() if len(values) == 1 else None
 
     def _last_bare_line(self) -> Iterator[Number]:
         """The last line that holds nothing but a number and a unit, if the text has other lines with it."""

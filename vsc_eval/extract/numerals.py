@@ -65,8 +65,8 @@ _TOKEN = re.compile(
 _POWER = re.compile(r" ?[x×*·] ?10 ?\^ ?\{?([+-]?\d{1,3})\}?")
 _SCALE_WORD = re.compile(r" ?((?i:hundred|thousand|million|billion|trillion))s?\b|(k|K|M|B|bn|mn)\b")
 _PERCENT = re.compile(r" ?(?:%|percent\b|per cent\b|pct\b)", re.I)
-# "2nd", "3D" and "the 1990s" are no amounts.
-_NO_NUMBER = re.compile(r"(?:st|nd|rd|th|d|D)\b|(?<=\d{4})s\b")
+# "2nd", "3D", "the 1990s" and "0x1F" are no amounts.
+_NO_NUMBER = re.compile(r"(?:st|nd|rd|th|d|D)\b|(?<=\d{4})s\b|x[\dA-Fa-f]")
 _NUMBER_WORD = rf"(?:{'|'.join([*_UNITS, *_TENS, 'hundred', *_SCALES])})"
 _WORDS = re.compile(
     rf"\b(?P<sign>minus |negative )?(?P<body>(?:an? (?=hundred|thousand|million))?{_NUMBER_WORD}"

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 
 from vsc_eval.extract.text import (
     AHEAD,
+    BEHIND,
     CHOOSE,
     INVALID,
+    NEGATED_BEFORE,
     REFUSAL,
     SENTENCE_END,
     STRONG_NOUN,
     VERB,
-    negated,
     normalise,
 )
 
@@ -51,6 +52,7 @@ _FILLER = re.compile(
 )
 _FILLERS = 8
 _SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? say|i think|i believe|i answer)\b", re.I)
+_IS_WRONG = re.compile(r"\s*(?:is|was|would be|seems)(?:n't| not| wrong| incorrect)\b", re.I)
 _HEAD = re.compile(r"\W*(?:(?:well|so|hmm|ok|okay|sure|in short)\b\W*){0,2}", re.I)
 _BARE = re.compile(r"[^.!?\n]+")
 
@@ -115,7 +117,7 @@ def extract_yes_no(text: str) -> str:
         {
             said.meaning
             for said in words.all
-            if said.meaning and not _is_statement(text, said) and not negated(text, said.start, said.end)
+            if said.meaning and not _is_statement(text, said) and not _taken_back(text, said)
         }
     )
 
@@ -128,6 +130,12 @@ def _only(meanings: set[str | None]) -> str:
 def _is_statement(text: str, said: _Said) -> bool:
     """ "True" and "false" say more often what a statement is than what the answer is."""
     return text[said.start : said.end].lower() in ("true", "false")
+
+
+def _taken_back(text: str, said: _Said) -> bool:
+    """ "Not yes", "yes is wrong". What follows "no" is often its reason: "no, there is not" is no double negation."""
+    before = NEGATED_BEFORE.search(text, max(0, said.start - BEHIND), said.start)
+    return before is not None or _IS_WRONG.match(text, said.end) is not None
 
 
 def _heads(words: _Words) -> Iterator[_Said]:
@@ -157,7 +165,7 @@ def _declarations(words: _Words) -> Iterator[_Said]:
         )
     for cue in _SAY.finditer(text):
         said = words.after(cue.end())
-        if said is not None and not negated(text, cue.start(), cue.end()):
+        if said is not None and not NEGATED_BEFORE.search(text, max(0, cue.start() - BEHIND), cue.start()):
             yield said
     yield from _bare(words)
 
@@ -174,5 +182,6 @@ def _bare(words: _Words) -> Iterator[_Said]:
     if found:
         last_number, last = found[-1]
         neighbours = {said.meaning for number, said in found if number >= last_number - 1}
-        if len(neighbours) == 1:
+        later = {said.meaning for said in _heads(words) if said.start > last.start}
+        if neighbours | later == {last.meaning}:
             yield last

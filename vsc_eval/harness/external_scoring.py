@@ -36,14 +36,13 @@ def scored_item(doc: Document, answer: str) -> ScoredItem:
     )
 
 
-def parse_external(doc: Document, text: str) -> str:
-    """The answer in a text, as it is compared: `invalid`, the gold if it counts as right, or the answer itself."""
-    found = extract(text, kind=doc["kind"], options=doc["options"], letters=doc["letters"])
-    return settled(doc, found)
+def read_answer(doc: Document, text: str) -> str:
+    """The answer in a text as the extractor reads it, `invalid` if there is none."""
+    return extract(text, kind=doc["kind"], options=doc["options"], letters=doc["letters"])
 
 
 def settled(doc: Document, answer: str) -> str:
-    """The gold if `answer` counts as right, else `answer`."""
+    """The answer as it is compared: the gold if it counts as right, else itself."""
     return answer if answer == INVALID else metric_of(doc).settle(scored_item(doc, answer))
 
 
@@ -60,7 +59,7 @@ def category_metric(column: str, value: str) -> str:
 
 def score_text(doc: Document, results: Sequence[str]) -> dict[str, Any]:
     """One generated answer."""
-    return _single(doc, parse_external(doc, results[0]))
+    return _single(doc, read_answer(doc, results[0]))
 
 
 def score_choice(doc: Document, results: Sequence[LogLikelihood]) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def score_choice(doc: Document, results: Sequence[LogLikelihood]) -> dict[str, A
 
 def score_text_pair(doc: Document, results: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Two generated answers to one request: without and with the edit."""
-    base, edited = (parse_external(doc, text) for text in results[0])
+    base, edited = (read_answer(doc, text) for text in results[0])
     return _pair(doc, base, edited)
 
 
@@ -85,19 +84,21 @@ def score_choice_pair(doc: Document, results: Sequence[Sequence[LogLikelihood]])
 
 
 def _single(doc: Document, answer: str) -> dict[str, Any]:
-    right = float(answer == doc["answer"])
+    right = float(settled(doc, answer) == doc["answer"])
     found: dict[str, Any] = {"acc": right, "invalid": float(answer == INVALID)}
     found |= {category_metric(column, value): right for column, value in doc["categories"]}
     if doc["group_size"]:
         found[GROUP_ACC] = [doc["group"], doc["group_size"], right]
     if doc["score"]:
+        # The official metric has its own idea of what is right, so it gets the answer as it was read.
         found[doc["score"]] = [doc["id"], answer]
     return found
 
 
 def _pair(doc: Document, base: str, edited: str) -> dict[str, Any]:
-    before, found = float(base == doc["answer"]), _single(doc, edited)
-    return {**found, "acc_base": before, "acc_delta": found["acc"] - before, "drift": float(edited != base)}
+    found, before = _single(doc, edited), _single(doc, base)["acc"]
+    changed = settled(doc, base) != settled(doc, edited)
+    return {**found, "acc_base": before, "acc_delta": found["acc"] - before, "drift": float(changed)}
 
 
 def group_accuracy(entries: Sequence[tuple[str, int, float]]) -> float:

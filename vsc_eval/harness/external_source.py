@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,10 +91,26 @@ def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
     if kind == "folder":
         # A hub repository's copy: its README names configurations and splits.
         data_files = list(source.data_files) if source.data_files else None
-        return datasets.load_dataset(str(path), source.config, split=source.split, data_files=data_files)
+        return datasets.load_dataset(
+            str(path), source.config, split=source.split, data_files=data_files, cache_dir=str(_cache_of(path))
+        )
     files = {_bare(source.split): [str(found) for found in _files(source, path, kind)]}
     more = {"delimiter": "\t"} if files[_bare(source.split)][0].endswith(".tsv") else {}
     return datasets.load_dataset(_BUILDERS[kind], data_files=files, split=source.split, **more)
+
+
+def _cache_of(folder: Path) -> Path:
+    """Where `datasets` may keep what it made of a folder as it is now.
+
+    Of a folder with a README its own cache knows only the name: another copy of that name, or the same one after its
+    files have changed, would silently give the old rows.
+    """
+    digest = hashlib.sha256(str(folder.resolve()).encode())
+    for found in sorted(folder.rglob("*")):
+        if found.is_file():
+            state = found.stat()
+            digest.update(f"{found.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return Path(datasets.config.HF_DATASETS_CACHE) / f"vsc-{digest.hexdigest()[:16]}"
 
 
 def _bare(split: str) -> str:

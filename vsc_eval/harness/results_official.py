@@ -54,7 +54,7 @@ def _rows(table: AnswerTable, model: str, task: str, metric: Metric, condition: 
 def _figures(table: AnswerTable, task: str, metric: Metric, condition: str) -> dict[str, Quantity]:
     items = [
         ScoredItem(id=item.item_id, answer=answer, gold=item.gold, accepted=item.accepted, fields=dict(item.fields))
-        for item, answer in zip(table.items, table.answers[condition], strict=True)
+        for item, answer in zip(table.items, (table.read or table.answers)[condition], strict=True)
         if item.task == task
     ]
     return metric.aggregate(items)

@@ -161,6 +161,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> t
     """Let lm-eval ask and score every condition; the answers, and how each item was asked."""
     keys = list(plan.tasks.items)
     answers: dict[str, tuple[str, ...]] = {}
+    read: dict[str, tuple[str, ...]] = {}
     readings: dict[str, dict[DocKey, Reading]] = {}
     how: dict[DocKey, Asked] = {}
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
@@ -170,7 +171,8 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> t
         for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
             parsed = evaluate_condition(model, plan.tasks, plan.spec, folder.harness_folder(condition.name))
-            answers[condition.name] = tuple(parsed[key] for key in keys)
+            answers[condition.name] = tuple(parsed[key].counted for key in keys)
+            read[condition.name] = tuple(parsed[key].read for key in keys)
             if not readings:
                 readings, how = model.readings(), model.how_asked()
             advance(scoring, n_scored, len(plan.conditions))
@@ -178,6 +180,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> t
         items=tuple(plan.tasks.items.values()),
         answers=answers,
         readings={name: tuple(readings[name][key] for key in keys) for name in answers},
+        read=read,
     )
     return table, tuple(how[key] for key in keys)
 

@@ -52,11 +52,14 @@ class AnswerTable:
     items: tuple[ItemInfo, ...]
     answers: Mapping[str, tuple[str, ...]]
     readings: Mapping[str, tuple[Reading, ...]]
+    read: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Answers as they were read, where `answers` has the gold in place of any right one; official metrics want them.
+    Empty: the same as `answers`."""
     _margins: dict[str, tuple[float | None, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         assert BASELINE in self.answers
-        lengths = {len(rows) for group in (self.answers, self.readings) for rows in group.values()}
+        lengths = {len(rows) for group in (self.answers, self.readings, self.read) for rows in group.values()}
         assert lengths == {len(self.items)}, lengths
 
     def column(self, field: str) -> Strings:

@@ -17,7 +17,7 @@ from vsc_eval.errors import BackendError
 from vsc_eval.harness.requests import gen_settings
 from vsc_eval.harness.run_items import Asked, asked
 from vsc_eval.harness.run_spec import RunSpec
-from vsc_eval.harness.run_tasks import DocKey, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.harness.run_tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.harness.session import Session
 from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.records import Reading
@@ -86,7 +86,7 @@ def one_environment_report() -> Iterator[None]:
         collect_env.get_pretty_env_info = original
 
 
-def evaluate_condition(model: SweepLM, tasks: SweepTasks, spec: RunSpec, folder: Path) -> dict[DocKey, str]:
+def evaluate_condition(model: SweepLM, tasks: SweepTasks, spec: RunSpec, folder: Path) -> dict[DocKey, Answer]:
     """Run lm-eval on all tasks under the model's condition, write its files, return the parsed answers.
 
     Raises BackendError if lm-eval's files cannot be written.
@@ -134,7 +134,7 @@ def _flatten(folder: Path) -> None:
             path.rmdir()
 
 
-def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, spec: RunSpec) -> dict[DocKey, str]:
+def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, spec: RunSpec) -> dict[DocKey, Answer]:
     answers = {}
     for name, rows in samples.items():
         for sample in rows:
@@ -146,14 +146,14 @@ def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, spec: RunSpec) -> dic
 
 
 def _check_against_harness(
-    answers: Mapping[DocKey, str], results: Mapping[str, Any], tasks: SweepTasks, condition: str
+    answers: Mapping[DocKey, Answer], results: Mapping[str, Any], tasks: SweepTasks, condition: str
 ) -> None:
     """Our accuracy of every task must be the one that lm-eval computed from the same responses."""
     for name in tasks.hashes:
         theirs = results[name].get("acc,none")
         if theirs is None:
             continue
-        right = [answers[key] == item.gold for key, item in tasks.items.items() if key[0] == name]
+        right = [answers[key].counted == item.gold for key, item in tasks.items.items() if key[0] == name]
         ours = sum(right) / len(right)
         assert abs(ours - theirs) < 1e-9, f"{name} under {condition}: accuracy {ours}, by lm-eval {theirs}"
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from datasets.exceptions import DatasetsError
 from lm_eval.tasks import TaskManager
@@ -20,7 +20,7 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.external import loaded
 from vsc_eval.harness.external_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
 from vsc_eval.harness.external_report import DataReport
-from vsc_eval.harness.external_scoring import is_external, parse_external
+from vsc_eval.harness.external_scoring import is_external, read_answer, settled
 from vsc_eval.harness.run_answers import ItemInfo
 from vsc_eval.harness.scoring import option_letters, parse_answer
 from vsc_eval.taskfile.schema import TaskFile
@@ -122,13 +122,24 @@ def _manager(
     return manager
 
 
-def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> str:
-    """The parsed answer in one of lm-eval's samples, taken from the responses that lm-eval itself scored."""
+class Answer(NamedTuple):
+    """One parsed answer, from the responses that lm-eval itself scored."""
+
+    read: str
+    """As the extractor read it, or the likeliest option."""
+    counted: str
+    """As it is compared: for a task file's data the gold, however a right answer is written."""
+
+
+def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> Answer:
+    """The answer in one of lm-eval's samples."""
     responses, doc = sample["filtered_resps"], sample["doc"]
-    if readout == "generate":
-        return parse_external(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
-    scores = [score for score, _ in responses]
-    return letters[scores.index(max(scores))]
+    if readout == "choice":
+        scores = [score for score, _ in responses]
+        read = letters[scores.index(max(scores))]
+    else:
+        read = read_answer(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
+    return Answer(read, settled(doc, read) if is_external(doc) else read)
 
 
 def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from vsc_eval.harness.external import limited, load_data
 from vsc_eval.harness.external_blind import Baselines, baselines
 from vsc_eval.harness.external_index import ExternalChoice, chosen_files
 from vsc_eval.harness.external_rows import ExternalData
-from vsc_eval.harness.external_scoring import metric_of, parse_external, scored_item
+from vsc_eval.harness.external_scoring import metric_of, read_answer, scored_item
 from vsc_eval.taskfile.schema import TaskFile
 
 DEFAULT_ROWS = 200
@@ -102,5 +102,5 @@ def _baseline_lines(found: Baselines) -> Iterator[str]:
 
 def _scores_one(doc: dict[str, Any]) -> bool:
     """Whether the gold answer, given as a text, is read as itself and scores 1."""
-    answer = parse_external(doc, doc["answer"])
+    answer = read_answer(doc, doc["answer"])
     return answer == doc["answer"] and metric_of(doc).score(scored_item(doc, answer)) == 1.0

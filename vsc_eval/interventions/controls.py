@@ -140,14 +140,23 @@ def permuted_labels(harvest: Harvest, *, seed: int, draw: int) -> tuple[str, ...
     return tuple(shuffled[orbit] for orbit in harvest.orbits)
 
 
-def permuted_label_sets(harvest: Harvest, rule: SelectionRule, *, seed: int, draw: int) -> tuple[FeatureSet, ...]:
+def permuted_label_sets(
+    harvest: Harvest, rule: SelectionRule, *, seed: int, draw: int, shuffle: int | None = None
+) -> tuple[FeatureSet, ...]:
     """The sets that the rule finds once the task labels are shuffled over orbits, in the order of the real tasks.
 
-    Each is named `{task}.permuted.{draw}`, its task kept. Raises TooFewFeaturesError, naming the task, where the rule
-    finds fewer features than it asks for: such a draw is excluded, and that is to be reported.
+    Each is named `{task}.permuted.{draw}`, its task kept. `shuffle` is the number of the shuffle, `draw` unless another
+    takes the place of one that failed. Raises TooFewFeaturesError, naming the task, where the rule finds fewer features
+    than it asks for: such a shuffle is excluded, and that is to be reported.
     """
-    labels = permuted_labels(harvest, seed=seed, draw=draw)
+    number = draw if shuffle is None else shuffle
+    labels = permuted_labels(harvest, seed=seed, draw=number)
     table = score_table(harvest.pooled, labels, rule, tasks=list(dict.fromkeys(harvest.tasks)))
-    control: dict[str, Scalar] = {"control": "permuted_labels", "control_seed": seed, "control_draw": draw}
+    control: dict[str, Scalar] = {
+        "control": "permuted_labels",
+        "control_seed": seed,
+        "control_draw": draw,
+        "control_shuffle": number,
+    }
     sets = choose_features(table, rule, provenance={**harvest.origin, **control})
     return tuple(s.model_copy(update={"name": f"{s.name}.permuted.{draw:02d}"}) for s in sets)

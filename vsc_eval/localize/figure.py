@@ -47,7 +47,8 @@ def probe_figure(result: LocalizeResult, path_png: Path) -> None:
     for axes in grid[-1]:
         axes.set_xlabel("decoder layer", fontsize=12)
     _legend(figure, grid, poolings.index(result.spec.rule.pooling))
-    figure.suptitle(f"Linear probes of {result.spec.model}: held-out paraphrases, 95% CI by orbit", fontsize=14)
+    title = f"Linear probes of {result.spec.model}: held-out paraphrases, 95% CI by orbit"
+    figure.suptitle(title, fontsize=14, parse_math=False)
     with replacing(path_png) as partial:
         figure.savefig(partial, format="png", dpi=130)
 

@@ -53,7 +53,7 @@ class BatchTopK(Sparsity):
     """The k * n largest positive pre-activations of the whole batch (Bussmann et al. 2024, arXiv 2412.06410).
 
     At inference a token must not depend on its batch: a feature fires above the running mean of the batches' smallest
-    kept activation (their equation 7). A plain mean would remember the first, untrained steps, so it forgets.
+    kept activation. A plain mean would remember the first, untrained steps, so it forgets.
     """
 
     running: Tensor
@@ -83,8 +83,9 @@ class BatchTopK(Sparsity):
 class JumpReLU(Sparsity):
     """Pre-activations above a learnt threshold of each feature (Rajamanoharan et al. 2024, arXiv 2407.14435).
 
-    Thresholds get straight-through gradients from a rectangular kernel (equations 11, 12). The penalty is the paper's
-    quadratic one, (L0 / k - 1)^2, and not the plain L0: its weight need not be searched for to land near an L0.
+    Thresholds get straight-through gradients from a rectangular kernel, the encoder gets none through them, as in the
+    paper. The penalty is (L0 / k - 1)^2, as in dictionary_learning and Gemma-Scope 2, and not the paper's plain L0,
+    whose weight has to be searched for to land near an L0.
     """
 
     def __init__(self, cfg: TrainConfig, d: int) -> None:

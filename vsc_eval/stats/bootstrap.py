@@ -73,7 +73,7 @@ def bootstrap_many(
     of_means = statistic or _same
     n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
     if n_items == 0:
-        n_figures = of_means(np.zeros(len(array))).shape[-1]
+        n_figures = int(of_means(np.zeros(len(array))).shape[-1])
         return (Estimate(None, None, None, 0, 0, method, "no items"),) * n_figures
     sums, sizes = cluster_sums(array, clusters)
     n_clusters, found = len(sizes), of_means(sums.sum(axis=1) / sizes.sum())

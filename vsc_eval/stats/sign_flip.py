@@ -64,7 +64,7 @@ def sign_flip(
 
 def _threshold(sums: Floats) -> Floats:
     """|sum| less its rounding error: flipped sums that equal it in exact arithmetic must count. [..., clusters]."""
-    return np.abs(sums.sum(axis=-1)) - 1e-12 * np.abs(sums).sum(axis=-1)
+    return np.asarray(np.abs(sums.sum(axis=-1)) - 1e-12 * np.abs(sums).sum(axis=-1))
 
 
 def _enumerated(sums: Floats) -> float:
@@ -77,7 +77,7 @@ def _patterns(n_clusters: int) -> Floats:
     if n_clusters == 0:
         return np.ones((1, 0))
     bits = (np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters)) & 1
-    return 1.0 - 2.0 * bits
+    return 1 - 2 * bits.astype(np.float64)
 
 
 def _drawn(sums: Floats, rng: np.random.Generator, draws: int) -> Floats:

@@ -58,7 +58,8 @@ class AnsweredItems:
     @property
     def codes(self) -> Codes:
         """Place of the chosen option [conditions, items]: the likeliest, the first of equals."""
-        return self.logprobs.argmax(-1).astype(np.int8)
+        codes: Codes = self.logprobs.argmax(-1).astype(np.int8)
+        return codes
 
     @property
     def gold(self) -> Codes:

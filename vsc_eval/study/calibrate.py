@@ -1,9 +1,10 @@
 """How often the verdict rule is wrong where nothing interferes, and how often it finds what was planted.
 
-Studies are simulated and go through the statistics that a real study goes through, `analyse`. Three scenarios:
+Studies are simulated and go through the statistics that a real study goes through, `analyse`. Four scenarios:
 
 zero: the real sets' edits have strength zero; answers change by noise only;
 permuted: the real sets are drawn as sets of permuted labels are, so nothing sets them apart from those controls;
+stronger: the real sets do what those of permuted labels do, only more of it, so their unions do too;
 planted: as permuted, but the union of one pair puts the right option last on a random share of the items.
 """
 
@@ -29,8 +30,9 @@ SIZES = (0.1, 0.15, 0.2, 0.25)
 BOOTSTRAP_DRAWS = 1_000
 PERMUTATIONS = 5_000
 FLOOR_NOISE = 0.005
+STRONGER = 1.5
 
-ScenarioKind = Literal["zero", "permuted", "planted"]
+ScenarioKind = Literal["zero", "permuted", "stronger", "planted"]
 
 
 class Rate(Record):
@@ -124,6 +126,8 @@ def calibrate(
     quick = _quick(spec)
     scenarios: list[tuple[ScenarioKind, str, float | None]] = [("zero", "saturating", None)]
     scenarios += [("permuted", world, None) for world in WORLDS]
+    # Where effects saturate, stronger ones have a smaller excess: nothing could be taken for interference.
+    scenarios += [("stronger", "threshold", None)]
     # Where effects saturate, planted interference is the harder to see.
     scenarios += [("planted", "saturating", size) for size in sizes]
     items, results = study_items(spec), []
@@ -199,7 +203,7 @@ def _simulated(
     spec: StudySpec, kind: ScenarioKind, world: str, size: float | None, seed: int, repetition: int
 ) -> JudgedStudy:
     # Planted studies of all sizes are the permuted ones with a pair changed: sizes are compared on the same studies.
-    names = ("zero",) if kind == "zero" else ("permuted", world)
+    names = (kind if kind in ("zero", "stronger") else "permuted", world)
     rng = stream(seed, "calibrate", *names, str(repetition))
     if kind == "zero":
         noisy = WORLDS[world].model_copy(update={"noise": FLOOR_NOISE})
@@ -207,7 +211,8 @@ def _simulated(
         return judged(simulated.table, simulated.control_table, spec)
     pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
     planted = () if pair is None or size is None else (Planted(pair, size),)
-    simulated = simulate(spec, rng, world=WORLDS[world], planted=planted)
+    strength = STRONGER if kind == "stronger" else 1.0
+    simulated = simulate(spec, rng, world=WORLDS[world], planted=planted, real_strength=strength)
     return judged(simulated.table, simulated.control_table, spec, pair)
 
 

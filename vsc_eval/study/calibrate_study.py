@@ -10,9 +10,9 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.study import names
 from vsc_eval.study.arrays import AnswerArrays, Codes
 from vsc_eval.study.calibrate import JudgedStudy, judged
-from vsc_eval.study.spec import StudySpec
+from vsc_eval.study.spec import ControlKind, StudySpec
 
-_KIND = "permuted_labels"
+_KIND: ControlKind = "permuted_labels"
 
 
 def left_out_draws(control_table: AnswerArrays, spec: StudySpec) -> Iterator[JudgedStudy]:

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude")
+from vsc_eval.resources import interventions_dir
+
+STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude", "report")
 
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.
 A finished stage is not run again; a study that was cut off goes on when the same command is given again.
-example: vsc-eval study interventions/vsc-tiny/study.yaml --out studies/first
+example: vsc-eval study vsc-tiny --out studies/first
 """
 
 
@@ -26,7 +28,9 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="what to do, and the rule of the verdicts")
+    parser.add_argument(
+        "spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--until", choices=STAGE_NAMES, metavar="STAGE", help="stop after that stage")
@@ -38,18 +42,27 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(handler=_handle)
 
 
+def spec_file(text: str) -> Path:
+    """The file that was named, or the shipped spec of a model."""
+    shipped = interventions_dir() / text / "study.yaml"
+    return shipped if shipped.is_file() and not Path(text).is_file() else Path(text)
+
+
 def _handle(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError
     from rich.console import Console
 
-    from vsc_eval.specs import load_yaml_spec
+    from vsc_eval.specs import explain, load_yaml_spec
     from vsc_eval.study.run import run_study
     from vsc_eval.study.spec import StudySpec
     from vsc_eval.study.summary import print_summary
 
-    spec = load_yaml_spec(options.spec, StudySpec)
+    spec = load_yaml_spec(spec_file(options.spec), StudySpec)
     changes = {key: value for key in ("batch_size", "device") if (value := getattr(options, key)) is not None}
-    if changes:
+    try:
         spec = StudySpec.model_validate({**spec.model_dump(), **changes})
+    except ValidationError as error:
+        raise explain(error, StudySpec, "vsc-eval study") from error
     try:
         results = run_study(spec, options.out, until=options.until, only=options.only)
     except KeyboardInterrupt:

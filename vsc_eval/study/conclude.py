@@ -56,7 +56,7 @@ def _run(study: Study) -> list[Path]:
     null |= {name: table.answers[name] for name in map(names.zero, spec.tasks)}
     step = study.counts("conclude", "statistics")
     step(0, 3)
-    pairs, tests = analyse(table, control_table(table, controls) if control_sets.draws else None, spec)
+    pairs, tests = analyse(table, control_table(table, controls), spec)
     step(1, 3)
     rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
     step(2, 3)
@@ -78,17 +78,19 @@ def _run(study: Study) -> list[Path]:
         rows=rows,
         pairs=pairs,
         controls=tests,
-        excluded=tuple(_excluded(control_sets)),
+        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
     )
     study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
     step(3, 3)
     return [path / RESULTS_FILE]
 
 
-def _excluded(controls: ControlSets) -> Iterator[Exclusion]:
+def exclusions(controls: ControlSets, wanted: int) -> Iterator[Exclusion]:
+    """Control draws that failed; `wanted` is the number of draws of each kind."""
     for failed in controls.failed:
         draws = ", ".join(map(str, failed.draws))
-        yield Exclusion(what=f"{failed.kind}, draws {draws} ({len(failed.draws)} in all)", why=failed.why)
+        replaced = "; others took their place" if controls.n_made(failed.kind) == wanted else ""
+        yield Exclusion(what=f"{failed.kind}, draws {draws} ({len(failed.draws)} in all){replaced}", why=failed.why)
 
 
 CONCLUDE = Stage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ def _groups(
     """Each group with the conditions that have a row there."""
     every, baseline = tuple(swept), tuple(c for c in swept if c.role == "baseline")
     groups = [
-        _Group(scope, task, level, mask, (scope, task or "", level or ""))
+        _Group(cast(RowScope, scope), task, level, mask, (scope, task or "", level or ""))
         for scope, task, level, mask in item_groups(table.tasks, table.levels)
     ]
     # All items first: that is the row that a reader looks for.
@@ -157,7 +157,8 @@ def _rows(
     places = np.array([per_item.place[condition.name] for condition in members])
 
     def cut(values: npt.NDArray[T]) -> npt.NDArray[T]:
-        return values[places][:, group.mask]
+        kept: npt.NDArray[T] = values[places][:, group.mask]
+        return kept
 
     k, gain, clusters, options = len(members), cut(per_item.gain), table.clusters[group.mask], spec.statistics
     rng = stream(spec.seed, "study", "conditions", "bootstrap", *group.stream)

@@ -30,7 +30,9 @@ def control_conditions(
     `direction_seed` is of the draws of random directions, which edit the real sets' activations along them.
     """
     edit = spec.verdict.edit
-    plan = [(names.control_single(task, kind, draw, edit), (task,)) for task in spec.tasks]
+    plan: list[tuple[str, tuple[str, ...]]] = [
+        (names.control_single(task, kind, draw, edit), (task,)) for task in spec.tasks
+    ]
     plan += [(names.control_union(a, b, kind, draw, edit), (a, b)) for a, b in spec.control_pairs]
     found = []
     for name, tasks in plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,12 +22,13 @@ from vsc_eval.study.records import StudyResults
 from vsc_eval.study.spec import StudySpec
 from vsc_eval.study.stage_controls import CONTROLS
 from vsc_eval.study.stage_localize import LOCALIZE
+from vsc_eval.study.stage_report import REPORT
 from vsc_eval.study.stage_sae import SAE_STAGE
 from vsc_eval.study.stage_select import SELECT
 from vsc_eval.study.stage_sweep import SWEEP
 from vsc_eval.study.stages import Stage, Study
 
-STAGES: tuple[Stage, ...] = (LOCALIZE, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE)
+STAGES: tuple[Stage, ...] = (LOCALIZE, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
 STUDY_SCHEMA_VERSION = 1
 
 
@@ -59,8 +61,9 @@ def run_study(
         study = Study(spec, StudyFolder(base), advance, lambda text: console.print(text, highlight=False, markup=False))
         base.document.setdefault("schema_version", STUDY_SCHEMA_VERSION)
         with _attempt(study) as entry:
-            for stage in stages:
-                _run_stage(stage, study, entry)
+            finished = [stage.name for stage in stages if not _run_stage(stage, study, entry)]
+        if finished:
+            study.say(f"Finished before: {', '.join(finished)}")
         return read_results(out) if _is_finished(CONCLUDE, study) else None
 
 
@@ -82,7 +85,8 @@ def _is_finished(stage: Stage, study: Study) -> bool:
     )
 
 
-def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
+def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
+    """Whether there was anything to run."""
     by_name = {stage.name: stage for stage in STAGES}
     for name in stage.needs:
         if not _is_finished(by_name[name], study):
@@ -92,15 +96,33 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> None:
             )
     inputs = stage.inputs(study)
     if study.folder.is_finished(stage.name, inputs):
-        return
+        return False
     if study.folder.discard(stage.name):
         study.say(f"Stage {stage.name}: its files are gone or of other inputs; it is run again.")
+    _drop_other_batches(stage, study)
     started = datetime.now(UTC)
-    record = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
+    record: dict[str, Any] = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
     entry["stages"].append(record)
-    study.folder.finish(stage.name, inputs, stage.run(study))
+    if "hashes" in study.folder.base.document:
+        # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
+        study.folder.base.save()
+    files = list(stage.run(study))
+    if study.loaded is not None:
+        entry.update(device=str(study.loaded.device), dtype=str(study.loaded.dtype))
+    study.folder.finish(stage.name, inputs, files)
     record["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 1)
     study.folder.base.save()
+    return True
+
+
+def _drop_other_batches(stage: Stage, study: Study) -> None:
+    """Batches of another size have other last digits: what is bound to its batches starts over with the new size."""
+    began: dict[str, int] = study.folder.base.document.setdefault("began_with_batch_size", {})
+    size = study.spec.batch_size
+    if stage.bound is not None and began.get(stage.name, size) != size:
+        shutil.rmtree(study.path / stage.bound, ignore_errors=True)
+        study.say(f"Stage {stage.name} began with a batch size of {began[stage.name]}; it starts over with {size}.")
+    began[stage.name] = size
 
 
 @contextmanager
@@ -110,6 +132,7 @@ def _attempt(study: Study) -> Iterator[dict[str, Any]]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "batch_size": study.spec.batch_size,
         "device": study.spec.device,
+        "dtype": study.spec.dtype,
         "engine_mode": study.spec.engine_mode,
         "machine": machine_words(),
         "versions": package_versions(),

@@ -124,7 +124,7 @@ class _Draw:
         if hit is not None:
             scores = scores.copy()
             scores[hit, self.items.gold[hit]] = -np.inf
-        found = scores.argmax(axis=1).astype(np.int8)
+        found: Codes = scores.argmax(axis=1).astype(np.int8)
         if effect is None:
             return found
         if self.world.noise:
@@ -193,7 +193,7 @@ def simulate(
         answers[names.union(a, b, edit)] = draw.answers(both, hits.get((a, b)))
         if match:
             answers[names.union(a, b, edit, match)] = draw.answers(
-                both * _matching(real[a], real[b], match), hits.get((a, b))
+                both * matching_factor(real[a], real[b], match), hits.get((a, b))
             )
     table = draw.table(answers)
     if not spec.controls.draws:
@@ -217,7 +217,7 @@ def _control_answers(draw: _Draw, spec: StudySpec) -> dict[str, Codes]:
     return found
 
 
-def _matching(a: _Scores, b: _Scores, match: str) -> _Scores:
+def matching_factor(a: _Scores, b: _Scores, match: str) -> _Scores:
     """The factor [items, 1] that gives a + b the mean or the larger norm of a and b."""
     norm_a, norm_b, norm = (np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b, a + b))
     wanted = (norm_a + norm_b) / 2 if match == "mean" else np.maximum(norm_a, norm_b)

@@ -23,7 +23,10 @@ def _run(study: Study) -> list[Path]:
     spec, suite = study.spec, study.suite()
     drawn = draw_controls(spec, suite.spec, read_harvest(study), study.counts("controls", "draws"))
     for failed in drawn.failed:
-        study.say(f"Controls: no {failed.kind} in draws {', '.join(map(str, failed.draws))}: {failed.why}")
+        short = spec.controls.draws - drawn.n_made(failed.kind)
+        outcome = f"{short} draws are missing." if short else "Others took their place."
+        draws = ", ".join(map(str, failed.draws))
+        study.say(f"Controls: no {failed.kind} in draws {draws}: {failed.why} {outcome}")
     file = study.path / CONTROLS_FILE
     with replacing(file) as unfinished:
         save_yaml_spec(unfinished, drawn)

@@ -46,4 +46,4 @@ def _run(study: Study) -> list[Path]:
     return [folder / RESULT_FILE]
 
 
-LOCALIZE = Stage("localize", "probe every decoder layer and pick one", (), ("localize",), _run)
+LOCALIZE = Stage("localize", "probe every decoder layer and pick one", (), ("localize",), _run, bound=FOLDER)

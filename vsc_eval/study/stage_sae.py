@@ -48,4 +48,4 @@ def _run(study: Study) -> list[Path]:
     return [file for file in folder.iterdir() if file.is_file() and file.name != CHECKPOINT_FILE]
 
 
-SAE_STAGE = Stage("sae", "train the SAE of that layer", ("localize",), ("sae",), _run)
+SAE_STAGE = Stage("sae", "train the SAE of that layer", ("localize",), ("sae",), _run, bound=f"{SUITE}/sae")

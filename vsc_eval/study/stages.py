@@ -48,7 +48,8 @@ class Study:
     folder: StudyFolder
     advance: Advance
     say: Callable[[str], None]
-    _vlm: LoadedVLM | None = field(default=None, init=False)
+    loaded: LoadedVLM | None = field(default=None, init=False)
+    """The model, once a stage has asked for it."""
 
     @property
     def path(self) -> Path:
@@ -63,7 +64,7 @@ class Study:
     @property
     def vlm(self) -> LoadedVLM:
         """The model. Raises SpecError if it is not the one that the study began with."""
-        if self._vlm is None:
+        if self.loaded is None:
             spec = self.spec
             self.say(f"Loading {spec.model} ...")
             vlm = load_vlm(
@@ -78,8 +79,8 @@ class Study:
             )
             hashes = {"model_fingerprint": vlm.fingerprint, "model_revision": vlm.revision}
             self.folder.base.agree("hashes", {**hashes, "generator_version": GENERATOR_VERSION})
-            self._vlm = vlm
-        return self._vlm
+            self.loaded = vlm
+        return self.loaded
 
     def suite(self) -> LoadedSuite:
         """The study's own suite."""
@@ -124,9 +125,11 @@ class Stage:
     needs: tuple[str, ...]
     """Stages whose files it reads."""
     settings: tuple[str, ...]
-    """Keys of the spec that it depends on; None of them is one that says how to compute."""
+    """Keys of the spec that it depends on; none of them is one that says how to compute."""
     run: Callable[[Study], Iterable[Path]]
     """Runs it, or goes on with it, and returns the files that it wrote. Raises VscErrors."""
+    bound: str | None = None
+    """Folder of work that cannot go on with another batch size than it began with."""
 
     def inputs(self, study: Study) -> str:
         """Hash of what the stage's files depend on: settings, and the files of the stages that it needs."""

@@ -34,7 +34,9 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     console.print(table)
     for line in _lines(results, ruled):
         console.print(line, highlight=False, markup=False)
-    console.print(f"Written to {out}: results.json, study.yaml, items.jsonl, suite/", highlight=False, markup=False)
+    console.print(
+        f"Written to {out}: report.md, results.json, study.yaml, items.jsonl, suite/", highlight=False, markup=False
+    )
 
 
 def _lines(results: StudyResults, ruled: list[PairRow]) -> list[str]:

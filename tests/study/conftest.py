@@ -1,0 +1,80 @@
+"""One small untrained model and one finished study of it, made once for all tests of the runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vsc_eval.interventions.select import SelectionRule
+from vsc_eval.sae.train import TrainConfig
+from vsc_eval.study.run import run_study
+from vsc_eval.study.spec import (
+    ControlOptions,
+    LocalizeOptions,
+    SAEOptions,
+    SelectOptions,
+    StatisticsOptions,
+    StudySpec,
+    SweepOptions,
+    VerdictRule,
+)
+from vsc_eval.zoo.build import untrained_vsc_tiny
+from vsc_eval.zoo.config import TinyConfig, TinyShape
+
+SHAPE = TinyShape(
+    canvas_px=128,
+    d_vision=48,
+    vision_depth=2,
+    vision_heads=2,
+    vision_mlp=48,
+    d_model=48,
+    n_layers=3,
+    n_heads=2,
+    head_dim=24,
+    d_mlp=48,
+    mrope_section=(4, 4, 4),
+)
+
+
+def tiny_spec(model: Path) -> StudySpec:
+    """Two tasks; edits so strong that an untrained model's answers change."""
+    return StudySpec(
+        model=str(model),
+        tasks=("counting", "existence"),
+        localize=LocalizeOptions(items_per_cell=8, test_items_per_cell=4, folds=2),
+        sae=SAEOptions(
+            items_per_cell=4,
+            train=TrainConfig(d_sae=64, k=4, n_tokens=6_000, batch_size=500, mix_tokens=1_000, warmup_steps=2),
+        ),
+        select=SelectOptions(items_per_cell=8, rule=SelectionRule(m=4, min_frequency=0.0), stability_draws=3),
+        sweep=SweepOptions(items_per_cell=8, edits=("scale=40", "ablate")),
+        controls=ControlOptions(items_per_cell=4, draws=2),
+        statistics=StatisticsOptions(draws=200, permutations=200),
+        verdict=VerdictRule(edit="scale=40", control_kinds=()),
+        batch_size=8,
+    )
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(quiet=True)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", config=TinyConfig(shape=SHAPE, stages=()))
+
+
+@pytest.fixture(scope="session")
+def spec(model_folder: Path) -> StudySpec:
+    return tiny_spec(model_folder)
+
+
+@pytest.fixture(scope="session")
+def finished(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an uninterrupted study; not to be written to."""
+    folder = tmp_path_factory.mktemp("study") / "finished"
+    assert run_study(spec, folder, console=Console(quiet=True)) is not None
+    return folder
