@@ -1,4 +1,4 @@
-"""From prompts to vLLM's requests, and through its scheduler: few in flight, in any order, aborted if we are stopped."""
+"""From prompts to vLLM's requests, and through its scheduler: a bounded number in flight, aborted if we are stopped."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def answers(
     option_ids: Callable[[int], tuple[int, ...]],
     end_ids: Sequence[int],
 ) -> Iterator[tuple[Asked, Answered, list[int]]]:
-    """(request, answer, prompt tokens), in the order in which they finish. `option_ids` are those of a prompt's letters.
+    """(request, answer, prompt tokens), in the order in which they finish; `option_ids` are of a prompt's letters.
 
     If the caller stops early, what is in flight is aborted. Raises BackendError for a request that vLLM gave up.
     """
@@ -116,6 +116,10 @@ def answers(
                 params = _sampling(asked, settings, option_ids(asked.prompt), end_ids)
                 engine.add_request(str(asked.ticket), rendered[asked.prompt], params)
                 flying[str(asked.ticket)] = asked
+            if flying and not engine.has_unfinished_requests():
+                raise BackendError(
+                    f"vLLM lost {len(flying)} requests.", mend="Use --backend hf, and report this with vLLM's version."
+                )
             for output in engine.step() if flying else ():
                 if output.finished:
                     yield flying.pop(output.request_id), _answered(output), list(output.prompt_token_ids)

@@ -17,11 +17,12 @@ from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.io import check_width, save_sae
 from vsc_eval.sae.model import SAE
+from vsc_eval.serving.arguments import check_options, options_mark
 from vsc_eval.serving.asking import Answered, Asked, Rendered, answers
 from vsc_eval.serving.ledger import Account
-from vsc_eval.serving.options import check_options, options_mark, start_vllm
 from vsc_eval.serving.payload import pack_conditions
 from vsc_eval.serving.readings import check_account, expected_tokens, reading
+from vsc_eval.serving.start import start_vllm
 from vsc_eval.serving.worker import ATTACH, CONDITIONS, REPORT
 from vsc_eval.vlm.engine import GenSettings
 from vsc_eval.vlm.load import LoadedVLM
@@ -44,12 +45,11 @@ class VllmEngine:
         layer: int | None = None,
         batch_size: int = DEFAULT_BATCH_SIZE,
         options: Mapping[str, Any] | None = None,
-        pixel_limits: bool = False,
     ) -> None:
         """`vlm` may be without weights. `sae` and `layer` (0-based) are needed for edits only.
 
         batch_size: prompts between two commits to the answer store are twice as many; vLLM batches by itself. options:
-        arguments of vLLM's own (`tensor_parallel_size`, ...). pixel_limits: whether `vlm` was loaded with any.
+        arguments of vLLM's own (`tensor_parallel_size`, ...).
 
         Raises SpecError for an option out of range, DataError for an SAE of another width.
         """
@@ -67,7 +67,6 @@ class VllmEngine:
         self.sae = sae
         self.layer = layer
         self.batch_size = batch_size
-        self.pixel_limits = pixel_limits
         self._known: set[str] = set()
         self._ticket = 0
         self._option_ids: dict[tuple[str, ...], tuple[int, ...]] = {(): ()}
@@ -80,7 +79,7 @@ class VllmEngine:
     @cached_property
     def llm(self) -> LLM:
         """vLLM, started, with the hook on the edited layer. Raises BackendError if it cannot be."""
-        llm = start_vllm(self.vlm, self.options, edits=self.sae is not None, pixel_limits=self.pixel_limits)
+        llm = start_vllm(self.vlm, self.options, edits=self.sae is not None)
         if self.sae is not None:
             with tempfile.TemporaryDirectory(prefix="vsc-eval-sae-") as folder:
                 save_sae(self.sae, Path(folder))

@@ -46,11 +46,12 @@ def check_account(
     elif account["prompt_tokens"] != n_expected:
         problem = f"{account['prompt_tokens']} of {n_expected} prompt tokens were edited"
     else:
-        fed = n_new - 1 if condition is not None and edits_decode(condition) else 0
+        decoding = condition is not None and edits_decode(condition)
+        fed = n_new - 1 if decoding else 0
         edited = account["decode_tokens"]
         assert isinstance(edited, int)
         # With asynchronous scheduling one token past the end may be computed and thrown away.
-        if not fed <= edited <= (fed + 1 if fed or condition is not None and edits_decode(condition) else 0):
+        if not fed <= edited <= fed + int(decoding):
             problem = f"{edited} of {fed} generated tokens were edited"
     if problem is not None:
         name = "the baseline" if condition is None else f"condition '{condition.name}'"

@@ -44,6 +44,8 @@ class LoadedVLM:
     """Equal for equal config, tokenizer, processor, weights, pixel limits and dtype."""
     revision: str | None
     """Commit of a hub model; None for a folder."""
+    pixels_limited: bool = False
+    """Whether the processor's limits on the area of a picture are not its own."""
 
     @cached_property
     def decoder(self) -> TextDecoder:
@@ -136,6 +138,7 @@ def load_vlm(
         dtype=model.dtype,
         fingerprint=_fingerprint(content, model.dtype, min_pixels, max_pixels),
         revision=commit,
+        pixels_limited=min_pixels is not None or max_pixels is not None,
     )
 
 
