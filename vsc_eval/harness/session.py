@@ -190,9 +190,9 @@ def open_session(
     """A session of `vlm` under the baseline and the given conditions.
 
     `expressions` are condition expressions ("counting+logic:scale=2") or specs. `suite` defaults to the one named like
-    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory. `vllm`: arguments of
-    vLLM, which then answers in place of transformers; `vlm` needs no weights, and `mode` and `memory_budget_bytes` say
-    nothing. Raises SpecError or DataError for what does not fit.
+    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
+    `vllm`: arguments of vLLM, which then answers in place of transformers; `vlm` needs no weights, and `mode` and
+    `memory_budget_bytes` say nothing. Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
     loaded: LoadedSuite | None = None

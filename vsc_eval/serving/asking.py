@@ -113,7 +113,7 @@ def answers(
                 if asked is None:
                     waiting = False
                     break
-                params = _sampling(asked, settings, option_ids(asked.prompt), end_ids)
+                params = sampling(asked, settings, option_ids(asked.prompt), end_ids)
                 engine.add_request(str(asked.ticket), rendered[asked.prompt], params)
                 flying[str(asked.ticket)] = asked
             if flying and not engine.has_unfinished_requests():
@@ -130,7 +130,8 @@ def answers(
                 engine.step()
 
 
-def _sampling(asked: Asked, settings: GenSettings, options: tuple[int, ...], end_ids: Sequence[int]) -> Any:
+def sampling(asked: Asked, settings: GenSettings, options: tuple[int, ...], end_ids: Sequence[int]) -> Any:
+    """vLLM's parameters of one request: greedy, with the log-probabilities of `options`, under its condition."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
