@@ -21,6 +21,7 @@ from unittest.mock import patch
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from vsc_eval import resources
@@ -32,11 +33,11 @@ from vsc_eval.records import Reading
 from vsc_eval.serving import hook
 from vsc_eval.serving.asking import Asked, Rendered, sampling
 from vsc_eval.serving.engine import VllmEngine
-from vsc_eval.serving.worker import ATTACH, CONDITIONS, DETACH, why_not_edited
+from vsc_eval.serving.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.specs import parse_condition
 from vsc_eval.vlm.engine import Engine, GenSettings
 from vsc_eval.vlm.load import load_vlm
-from vsc_eval.vlm.prompts import Prompt
+from vsc_eval.vlm.prompts import Prompt, encode_prompts
 
 EXPRESSIONS = (
     "counting",
@@ -70,6 +71,7 @@ def endless_model(folder: Path) -> Path:
 
 class Lab:
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         model = endless_model(folder / "model")
         self.suite = load_suite("vsc-tiny")
         self.layer = self.suite.spec.layer
@@ -114,8 +116,18 @@ class Lab:
         return {"hf": dump(apart), "vllm": dump(mixed)}
 
     def chunked(self) -> Any:
-        """At most 100 tokens a forward: every prompt runs in pieces, beside others' pieces and generated tokens."""
-        engine = self.engine(max_num_batched_tokens=100, max_model_len=300, max_num_seqs=7)
+        """At most 40 tokens a forward, under a limit on the pictures' area: every prompt runs in pieces, beside others'
+        pieces and generated tokens."""
+        model, limit = self.shell.name, 100_000
+        hf = Engine(load_vlm(model, max_pixels=limit), sae=self.suite.sae, layer=self.layer)
+        engine = VllmEngine(
+            load_vlm(model, weights=False, max_pixels=limit),
+            sae=self.suite.sae,
+            layer=self.layer,
+            options={"max_num_batched_tokens": 100, "max_model_len": 300, "max_num_seqs": 7},
+        )
+        # vLLM wants room for a whole picture; what it gives out in one forward may be less.
+        engine.llm.llm_engine.engine_core.engine_core.scheduler.max_num_scheduled_tokens = 40
         passes = []
         accounts = engine._accounts
 
@@ -125,7 +137,15 @@ class Lab:
             return found
 
         with patch.object(engine, "_accounts", noted):
-            return {**self.both(self.prompts[:6], GENERATE, engine), "passes": passes}
+            vllm = engine.read(self.prompts[:6], self.conditions, GENERATE)
+        rendered = Rendered(engine.llm, engine.vlm, self.prompts)[0]["prompt_token_ids"]
+        full, few = (encode_prompts(vlm, self.prompts[:1]).n_tokens for vlm in (self.shell, hf.vlm))
+        return {
+            "hf": dump(hf.read(self.prompts[:6], self.conditions, GENERATE)),
+            "vllm": dump(vllm),
+            "passes": passes,
+            "tokens": {"hf": few, "vllm": len(rendered), "without a limit": full},
+        }
 
     def aborted(self) -> Any:
         """A third of the requests is aborted after two steps; the others' tokens, and what was expected."""
@@ -156,15 +176,15 @@ class Lab:
     def stopped(self) -> Any:
         """The caller stops in the middle; what is asked next is as if nothing had been."""
 
-        class Stop(Exception):
+        class StopHere(Exception):  # noqa: N818  # an interruption, not an error
             pass
 
         def stop(_: int) -> None:
-            raise Stop
+            raise StopHere
 
         try:
             self.vllm.read(self.prompts, self.conditions, GENERATE, stop)
-        except Stop:
+        except StopHere:
             unfinished = self.vllm.llm.llm_engine.has_unfinished_requests()
         return {"unfinished": unfinished, "after": dump(self.vllm.read(self.prompts[:4], self.conditions, GENERATE))}
 
@@ -232,10 +252,14 @@ class Lab:
         def too_long() -> None:
             self.vllm.read([Prompt(text="Which? " * 3000, options=("A", "B"))], [None], CHOICE)
 
+        def unknown_argument() -> None:
+            self.engine(no_such_argument=1).read(self.prompts[:1], [None], CHOICE)
+
         attempts: dict[str, Callable[[], None]] = {
             "lost edit": lost_edit,
             "image of a text": image_of_text,
             "too long": too_long,
+            "unknown argument": unknown_argument,
             "hook removed": without_hook,
         }
         for name, attempt in attempts.items():
@@ -260,15 +284,50 @@ class Lab:
         found["as it is"] = why_not_edited(config, runner) or ""
         return found
 
-    def pixels(self) -> Any:
-        """Prompt tokens of a large picture under a limit on its area, by both backends."""
-        from vsc_eval.vlm.prompts import encode_prompts
+    def run(self) -> Any:
+        """`vsc-eval run` with both backends; the second time with vLLM everything is in the store."""
+        from rich.console import Console
 
-        limited = load_vlm(self.shell.name, weights=False, max_pixels=100_000)
-        big = Prompt(text="Which?", images=(self.prompts[0].images[0].resize((448, 448)),), options=("A", "B"))
-        plain, few = (len(encode_prompts(vlm, [big]).tensors["input_ids"][0]) for vlm in (self.shell, limited))
-        engine = VllmEngine(limited)
-        return {"hf": [plain, few], "vllm": len(Rendered(engine.llm, limited, [big])[0]["prompt_token_ids"])}
+        from vsc_eval.harness.run import run_sweep
+        from vsc_eval.harness.run_spec import RunSpec
+
+        found: dict[str, Any] = {}
+        for backend in ("hf", "vllm"):
+            spec = RunSpec(tasks=("vsc_counting_easy",), n=4, conditions=EXPRESSIONS[:2], backend=backend)
+            out = self.folder / f"run-{backend}"
+            run_sweep(spec, out, console=Console(quiet=True))
+            document = yaml.safe_load((out / "run.yaml").read_text())
+            lines = [json.loads(line) for line in (out / "items.jsonl").read_text().splitlines()]
+            found[backend] = {
+                "answers": [line["answers"] for line in lines],
+                "fingerprint": document["hashes"]["model_fingerprint"],
+                "settings": document["settings"],
+            }
+        with patch("vsc_eval.serving.engine.start_vllm", side_effect=AssertionError):
+            run_sweep(spec, out, console=Console(quiet=True))
+        found["resumed without starting vLLM"] = True
+        return found
+
+    def lm_eval(self) -> Any:
+        """The answers of lm-eval's own evaluator with our two models."""
+        from lm_eval import simple_evaluate
+        from lm_eval.tasks import TaskManager
+
+        from vsc_eval.harness.registry import register_models
+
+        register_models()
+        manager = TaskManager(include_path=str(resources.tasks_dir()), include_defaults=False, metadata={"vsc_n": 4})
+        found = {}
+        for model in ("vsc-hf", "vsc-vllm"):
+            results: Any = simple_evaluate(
+                model=model,
+                model_args="pretrained=vsc-tiny,intervention=counting",
+                tasks=["vsc_logic_easy"],
+                task_manager=manager,
+                bootstrap_iters=0,
+            )
+            found[model] = [sample["resps"] for sample in results["samples"]["vsc_logic_easy"]]
+        return found
 
 
 def _self(worker: Any) -> Any:
@@ -281,9 +340,21 @@ def dump(table: Table) -> list[list[dict[str, Any]]]:
 
 def main(folder: Path) -> None:
     lab = Lab(folder)
-    parts = ("mixed", "choice", "one_at_a_time", "text_only", "aborted", "stopped", "faults", "refusals", "chunked")
+    parts = (
+        "mixed",
+        "choice",
+        "one_at_a_time",
+        "text_only",
+        "aborted",
+        "stopped",
+        "faults",
+        "refusals",
+        "chunked",
+        "run",
+        "lm_eval",
+    )
     found = {}
-    for part in (*parts, "pixels"):
+    for part in parts:
         started = time.monotonic()
         found[part] = getattr(lab, part)()
         print(f"{part}: {time.monotonic() - started:.1f} s", flush=True)
