@@ -43,7 +43,7 @@ EXPRESSIONS = (
     "counting",
     "counting+logic",
     "counting+logic:scale=4:norm=mean",
-    "logic:ablate",
+    "counting:ablate",
     "counting:scale=4:image",
     "comparison:add=3:last",
     "existence:clamp=2:text:prefill",
