@@ -31,7 +31,7 @@ class LocalizeOptions(Spec):
     items_per_cell: int = Field(default=20, ge=4)
     """Of the `select` split, to train the probes on."""
     test_items_per_cell: int = Field(default=20, ge=4)
-    """Of the `test` split in held-out paraphrases."""
+    """Of other scenes of the `select` split, in held-out paraphrases."""
     folds: int = Field(default=5, ge=2)
     rule: Literal["peak", "earliest", "selectivity", "fixed"] = "peak"
     """peak: best task probe on held-out paraphrases; earliest: first layer within `tolerance` of it; selectivity:
