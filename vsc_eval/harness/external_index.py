@@ -149,14 +149,23 @@ def compiled_folder(files: Iterable[TaskFile]) -> Path:
 
 
 @contextmanager
-def compiled_includes(folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Folders for lm-eval's `include_path`: `folders`, and the task files among them compiled, while the block runs.
+def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Iterator[tuple[list[str], list[str]]]:
+    """What lm-eval's own command line needs while the block runs.
 
-    Raises SpecError for a broken file in one of them.
+    First folders for its `include_path`: `folders`, and one with the task files among them compiled; then `names`, with
+    the paths of task files among them replaced by the tasks' names.
+
+    Raises SpecError for a broken file in one of the folders or among the names.
     """
-    paths = [path for folder in folders for path in task_file_paths(folder)]
-    compiled = compiled_folder(read_task_file(path) for path in paths)
+    files = {path.resolve(): read_task_file(path) for folder in folders for path in task_file_paths(folder)}
+    given = list(names)
+    for place, name in enumerate(given):
+        path = Path(name)
+        if _is_path(name) and path.is_file() and is_task_file(path):
+            file = files.setdefault(path.resolve(), read_task_file(path))
+            given[place] = file.task_name
+    compiled = compiled_folder(files.values())
     try:
-        yield [*map(str, folders), str(compiled)]
+        yield [*map(str, folders), str(compiled)], given
     finally:
         shutil.rmtree(compiled, ignore_errors=True)
