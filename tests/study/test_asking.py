@@ -17,7 +17,7 @@ from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 from vsc_eval.store import AnswerStore
 from vsc_eval.study import asking
-from vsc_eval.study.answered import AnsweredItem, AnsweredItems
+from vsc_eval.study.answered import READING_FIELDS, AnsweredItem, AnsweredItems
 from vsc_eval.study.asking import Respondent, ask
 from vsc_eval.study.floor import unchanged
 from vsc_eval.study.spec import StudySpec
@@ -163,7 +163,7 @@ def test_codes_and_margins_by_hand() -> None:
     assert answered.codes.tolist() == [[1, 2]]
     assert answered.gold.tolist() == [1, 3]
     margins = AnsweredItems(
-        answered.items, answered.conditions, answered.logprobs, dict.fromkeys(asking.READING_FIELDS, np.zeros((1, 2)))
+        answered.items, answered.conditions, answered.logprobs, dict.fromkeys(READING_FIELDS, np.zeros((1, 2)))
     ).reading_arrays()["baseline"]
     assert margins.margin.tolist() == [0.0, -1.0]
 
