@@ -89,7 +89,9 @@ def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _same(wanted: Any, found: Any) -> bool:
-    """Equal as values, where 1 is not true; a number in YAML also fits the same number as text."""
+    """Equal as values, where 1 is not true; a number, true or false in YAML also fits the same as text."""
+    if isinstance(wanted, bool) and isinstance(found, str):
+        return found.casefold() == str(wanted).casefold()
     if isinstance(wanted, bool) or isinstance(found, bool):
         return isinstance(wanted, bool) and isinstance(found, bool) and wanted == found
     return bool(wanted == found or (isinstance(found, str) and str(wanted) == found))
