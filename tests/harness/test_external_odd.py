@@ -79,7 +79,7 @@ def test_cells_of_a_csv_file_are_the_texts_that_stand_there(tmp_path: Path, name
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
-    [("test.jsonl", "", "is empty"), ("test.csv", "image,question\n", "no rows"), ("test.csv", "", "cannot be read")],
+    [("test.jsonl", "", "is empty"), ("test.csv", "image,question\n", "no rows"), ("test.csv", "", "is empty")],
 )
 def test_a_file_without_rows_is_told(tmp_path: Path, name: str, text: str, said: str) -> None:
     (tmp_path / name).write_text(text)

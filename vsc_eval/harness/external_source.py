@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import hashlib
 import re
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import pandas as pd
 from datasets.exceptions import DatasetNotFoundError, DatasetsError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -114,8 +114,11 @@ def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
 def _as_text(files: list[str]) -> dict[str, Any]:
     """How to read CSV files so that every cell is the text that stands there: pandas would make 1.5 of 1.50."""
     delimiter = "\t" if files[0].lower().endswith(".tsv") else ","
-    columns = pd.read_csv(files[0], sep=delimiter, nrows=0).columns
-    features = datasets.Features({str(name): datasets.Value("string") for name in columns})
+    with open(files[0], encoding="utf-8-sig", newline="") as lines:
+        columns = next(csv.reader(lines, delimiter=delimiter))
+    # pandas has its own names for columns without one, or of one name.
+    named = all(columns) and len(set(columns)) == len(columns)
+    features = datasets.Features({name: datasets.Value("string") for name in columns}) if named else None
     return {"delimiter": delimiter, "features": features, **_EMPTY_CELLS}
 
 
