@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from vsc_eval.errors import DataError
-from vsc_eval.harness import external_blind
-from vsc_eval.harness.external import images, load_data
-from vsc_eval.harness.external_blind import baselines
-from vsc_eval.harness.external_image import pixel_hash
+from vsc_eval.harness.external import blind
+from vsc_eval.harness.external.blind import baselines
+from vsc_eval.harness.external.documents import images, load_data
+from vsc_eval.harness.external.image import pixel_hash
 from vsc_eval.taskfile.schema import TaskFile
 
 FIELDS = {"image": "image", "question": "question", "choices": "choices", "answer": "answer"}
@@ -49,8 +49,8 @@ def test_the_blind_vote_is_taken_of_a_thousand_at_most(monkeypatch: pytest.Monke
         compared.append(a)
         return float(a == b)
 
-    monkeypatch.setattr(external_blind, "_MOST", 10)
-    monkeypatch.setattr(external_blind, "_overlap", overlap)
+    monkeypatch.setattr(blind, "_MOST", 10)
+    monkeypatch.setattr(blind, "_overlap", overlap)
     documents = [{"answer": "1", "answers": [], "prompt": "?", "cluster": str(i), "options": []} for i in range(95)]
     assert baselines(documents).blind == 1.0
     assert len(compared) == 10 * 9

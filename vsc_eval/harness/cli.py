@@ -42,7 +42,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
-    from vsc_eval.harness.external_index import compiled_includes
+    from vsc_eval.harness.external.index import compiled_includes
     from vsc_eval.harness.registry import register_models
 
     setup_logging()

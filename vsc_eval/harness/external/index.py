@@ -19,8 +19,8 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.harness.external import at_local_copy, limited, with_overrides
-from vsc_eval.harness.external_files import COMPILED, TAG, variants, write_compiled
+from vsc_eval.harness.external.documents import at_local_copy, limited, with_overrides
+from vsc_eval.harness.external.files import COMPILED, TAG, variants, write_compiled
 from vsc_eval.harness.task_files import VARIANTS
 from vsc_eval.resources import tasks_dir
 from vsc_eval.synth import LEVELS, TASKS

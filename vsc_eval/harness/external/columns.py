@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import DataError
-from vsc_eval.harness.external_image import picture_columns
+from vsc_eval.harness.external.image import picture_columns
 from vsc_eval.specs import known_names
 from vsc_eval.taskfile.schema import INLINE, TaskFile, placeholders
 

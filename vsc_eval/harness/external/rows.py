@@ -15,8 +15,8 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import DataError, SpecError, VscError
-from vsc_eval.harness.external_columns import check_columns, kept_rows, needed_columns
-from vsc_eval.harness.external_image import (
+from vsc_eval.harness.external.columns import check_columns, kept_rows, needed_columns
+from vsc_eval.harness.external.image import (
     NotOnePictureError,
     Pictures,
     UndecodableError,
@@ -25,7 +25,7 @@ from vsc_eval.harness.external_image import (
     pixel_hash,
     undecoded,
 )
-from vsc_eval.harness.external_report import DataReport, LeftOut
+from vsc_eval.harness.external.report import DataReport, LeftOut
 from vsc_eval.taskfile.rows import TaskRow, group_of, to_task_row
 from vsc_eval.taskfile.schema import TaskFile
 
