@@ -247,6 +247,9 @@ def test_lm_evals_command_line_takes_a_folder_of_task_files(
     command += ["--tasks", "vsc_birds_choice", "--include_path", str(tmp_path / "mine")]
     assert main(command) == 0
     assert "acc[place=wood]" in capsys.readouterr().out
+    by_path = [*command[:-4], "--tasks", str(tmp_path / "mine/birds.yaml")]
+    assert main(by_path) == 0
+    assert re.search(r"vsc_birds *\|", capsys.readouterr().out)
     (tmp_path / "mine/broken.yaml").write_text(text.replace("image: photo", "image: [photo"))
     assert main(command) == 2
     assert "broken.yaml:" in capsys.readouterr().err

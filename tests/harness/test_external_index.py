@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.external_index import ExternalChoice, chosen_files, find_task_files, shipped_dir
+from vsc_eval.harness.external.index import ExternalChoice, chosen_files, find_task_files, shipped_dir
 
 
 def test_the_index_stops_at_a_broken_file_with_its_name(tmp_path: Path) -> None:
@@ -20,11 +20,24 @@ def test_the_index_stops_at_a_broken_file_with_its_name(tmp_path: Path) -> None:
         ("task: x\noutput_type: [", "broken.yaml is neither"),
         ("just: something\n", "broken.yaml is neither"),
         (good.replace("name: chartqa", "name: mine"), "both declare the task 'mine'"),
+        (good.replace("name: chartqa", "task: other"), "broken.yaml:3: task: unknown key"),
+        (good.replace("name: chartqa", "name: counting"), "broken.yaml:3: name: 'vsc_counting' is taken"),
+        (good.replace("name: chartqa", "name: external"), "broken.yaml:3: name: 'vsc_external' is taken"),
+        (good.replace("name: chartqa", "name: easy_blind_grey"), "broken.yaml:3: name: "),
+        (
+            good.replace("name: chartqa", "name: other").replace("score: chartqa", "score: chart"),
+            "broken.yaml:8: score",
+        ),
     ):
         (tmp_path / "broken.yaml").write_text(text)
         with pytest.raises(SpecError) as caught:
             chosen_files(["mine"], choice)
         assert said in caught.value.message
+        (tmp_path / "broken.yaml").rename(tmp_path / "broken.yml")
+        if "neither" not in said:
+            with pytest.raises(SpecError):
+                chosen_files(["mine"], choice)
+        (tmp_path / "broken.yml").unlink()
     (tmp_path / "broken.yaml").write_text("task: fine\ndataset_path: json\noutput_type: generate_until\n")
     chosen_files(["mine"], choice)
 

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from vsc_eval.errors import BackendError, DataError, SpecError, VscError
-from vsc_eval.harness.external import images, load_data, load_task
-from vsc_eval.harness.external_blind import baselines
-from vsc_eval.harness.external_image import budget_size
-from vsc_eval.harness.external_source import local_copy
+from vsc_eval.harness.external.blind import baselines
+from vsc_eval.harness.external.documents import images, load_data, load_task
+from vsc_eval.harness.external.image import budget_size
+from vsc_eval.harness.external.source import local_copy
 from vsc_eval.taskfile.schema import PixelBudget, TaskFile
 from vsc_eval.vlm.prompts import Prompt
 
@@ -351,7 +351,7 @@ def test_local_copies_are_found_by_name(tmp_path: Path) -> None:
 
 UNREACHABLE = """
 import sys
-from vsc_eval.harness.external import load_data
+from vsc_eval.harness.external.documents import load_data
 from vsc_eval.errors import DataError
 from vsc_eval.taskfile.schema import TaskFile
 file = TaskFile.model_validate({"name": "birds", "dataset": {"path": "owner/birds"}, "kind": "yes_no",

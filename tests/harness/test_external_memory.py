@@ -21,8 +21,8 @@ import io, json, sys
 from pathlib import Path
 import datasets
 from PIL import Image
-from vsc_eval.harness.external import images, load_data, load_task
-from vsc_eval.harness.external_files import write_compiled
+from vsc_eval.harness.external.documents import images, load_data, load_task
+from vsc_eval.harness.external.files import write_compiled
 from vsc_eval.taskfile.schema import TaskFile
 from lm_eval.tasks import TaskManager
 

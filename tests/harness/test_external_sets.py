@@ -18,8 +18,8 @@ from PIL import Image
 from rich.console import Console
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.harness.external_files import COMPILED, compiled_files, write_compiled
-from vsc_eval.harness.external_index import find_task_files, shipped_dir
+from vsc_eval.harness.external.files import COMPILED, compiled_files, write_compiled
+from vsc_eval.harness.external.index import find_task_files, shipped_dir
 from vsc_eval.harness.results import Results
 from vsc_eval.harness.run import run_sweep
 from vsc_eval.harness.run_spec import RunSpec

@@ -156,5 +156,10 @@ def test_train_and_test_share_neither_orbit_nor_wording() -> None:
     assert not {i.orbit_id.removesuffix("~heldout") for i in test.items} & {i.orbit_id for i in train.items}
     assert not {i.template_id for i in test.items} & {i.template_id for i in train.items}
     assert {i.split for i in train.items} == {"select"}
-    assert {(i.split, i.paraphrase) for i in test.items} == {("test", "heldout")}
+    # A layer chosen on scenes of the `test` split would have seen what its edits are judged on.
+    assert {(i.split, i.paraphrase) for i in test.items} == {("select", "heldout")}
+    assert not {i.pixel_hash for i in test.items} & {i.pixel_hash for i in train.items}
+    assert (len(train.items), len(test.items)) == tuple(
+        len(SPEC.tasks) * 3 * n for n in (SPEC.items_per_cell, SPEC.test_items_per_cell)
+    )
     assert min(r.layer for r in probe_all(Planted(SPEC, task_at_layer_two), SPEC, 1, 1e-5)) == EMBEDDINGS

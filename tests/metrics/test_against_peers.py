@@ -300,6 +300,7 @@ DIFFERENCES: list[tuple[str, str, Rule, bool, Rule, bool]] = [
     ("B, because of all that can be seen there", "B", by_kit_letter, False, right_letter, True),
     ("Yes.", "yes", by_lmms_pope, False, right_yes_no, True),
     ("There is no dog.", "no", by_pope_script, True, right_yes_no, False),
+    ("There is a dog.", "yes", by_pope_script, True, right_yes_no, False),
     ("I cannot tell.", "yes", by_pope_script, True, right_yes_no, False),
     ("No, yes", "no", by_natural_script, True, right_yes_no, False),
     ("At first I thought yes, but the answer is no", "no", by_natural_script, False, right_yes_no, True),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_vlm import write_small_vlm
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions import load_suite
@@ -26,11 +27,7 @@ from vsc_eval.pipeline.site import SAESource
 from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
 from vsc_eval.sae.io import read_sae_metadata
 from vsc_eval.sae.model import Activation
-from vsc_eval.synth import vocabulary
 from vsc_eval.vlm.load import LoadedVLM, load_vlm
-from vsc_eval.zoo.build import build_model, build_processor
-from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.tokenizer import build_tokenizer
 
 LAYER, D_SAE = 1, 80
 TASKS = ("counting", "existence")
@@ -57,24 +54,8 @@ KEPT = {
 
 @pytest.fixture(scope="module")
 def vlm(tmp_path_factory: pytest.TempPathFactory) -> LoadedVLM:
-    shape = TinyShape(
-        canvas_px=64,
-        d_vision=32,
-        vision_depth=1,
-        vision_heads=2,
-        vision_mlp=32,
-        d_model=32,
-        n_layers=3,
-        n_heads=2,
-        head_dim=16,
-        d_mlp=32,
-        mrope_section=(4, 2, 2),
-    )
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = build_tokenizer(vocabulary())
-    build_model(shape, tokenizer, seed=0).save_pretrained(folder)
-    build_processor(shape, tokenizer).save_pretrained(folder)
-    return load_vlm(folder)
+    sizes = {"vision_depth": 1, "n_layers": 3, "d_model": 32, "head_dim": 16, "d_mlp": 32, "mrope_section": (4, 2, 2)}
+    return load_vlm(write_small_vlm(tmp_path_factory.mktemp("model"), canvas_px=64, **sizes))
 
 
 def random_sae(vlm: LoadedVLM, activation: Activation = "topk") -> SAE:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_vlm import write_small_vlm
 
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
@@ -19,22 +20,6 @@ from vsc_eval.study.spec import (
     StudySpec,
     SweepOptions,
     VerdictRule,
-)
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
-
-SHAPE = TinyShape(
-    canvas_px=128,
-    d_vision=48,
-    vision_depth=2,
-    vision_heads=2,
-    vision_mlp=48,
-    d_model=48,
-    n_layers=3,
-    n_heads=2,
-    head_dim=24,
-    d_mlp=48,
-    mrope_section=(4, 4, 4),
 )
 
 
@@ -64,7 +49,7 @@ def console() -> Console:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", config=TinyConfig(shape=SHAPE, stages=()))
+    return write_small_vlm(tmp_path_factory.mktemp("models") / "tiny", n_layers=3, vision_mlp=48, d_mlp=48)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +13,18 @@ import pytest
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.pipeline.benchmark import benchmark_items
+from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 from vsc_eval.store import AnswerStore
 from vsc_eval.study import asking
-from vsc_eval.study.answered import AnsweredItem, AnsweredItems
+from vsc_eval.study.answered import READING_FIELDS, AnsweredItem, AnsweredItems
 from vsc_eval.study.asking import Respondent, ask
 from vsc_eval.study.floor import unchanged
 from vsc_eval.study.spec import StudySpec
 from vsc_eval.synth import Item
 from vsc_eval.vlm.engine import Engine
 from vsc_eval.vlm.load import LoadedVLM, load_vlm
+from vsc_eval.vlm.prompts import Prompt
 
 EXPRESSIONS = (
     "counting:scale=40",
@@ -87,6 +90,35 @@ def test_slices_change_nothing(asker: Asker, monkeypatch: pytest.MonkeyPatch, si
         np.testing.assert_array_equal(sliced.readings[field], table)
 
 
+def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
+    vlm: LoadedVLM, suite: LoadedSuite, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of other prompts round otherwise: in 16 bits that would set the controls apart from the real sets."""
+    few = benchmark_items("test", spec.tasks, 4)
+    many = benchmark_items("test", spec.tasks, 8)
+    engine = Engine(vlm, batch_size=5)
+    asked: list[list[str]] = []
+    read = engine.read
+
+    def recorded(prompts: list[Prompt], *rest: Any) -> list[list[Reading]]:
+        asked.append([prompt.text for prompt in prompts])
+        return read(prompts, *rest)
+
+    monkeypatch.setattr(engine, "read", recorded)
+
+    def batches(items: list[Item], apart: set[str]) -> list[list[str]]:
+        asked.clear()
+        compile_ = partial(compile_condition, suite_sets=suite.sets, sae=suite.sae, layer=suite.spec.layer)
+        respondent = Respondent(vlm, engine, AnswerStore(":memory:"))
+        answered = ask(respondent, items, (), compile_, lambda done, total: None, apart=apart)
+        assert [item.id for item in answered.items] == [item.id for item in items]
+        return list(asked)
+
+    alone = batches(few, set())
+    assert batches(many, {item.id for item in few})[: len(alone)] == alone
+    assert batches(many, set())[: len(alone)] != alone
+
+
 def test_what_is_stored_is_not_counted_as_work(asker: Asker, tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "a.sqlite") as store:
         whole = asker(AnswerStore(":memory:"))
@@ -131,7 +163,7 @@ def test_codes_and_margins_by_hand() -> None:
     assert answered.codes.tolist() == [[1, 2]]
     assert answered.gold.tolist() == [1, 3]
     margins = AnsweredItems(
-        answered.items, answered.conditions, answered.logprobs, dict.fromkeys(asking.READING_FIELDS, np.zeros((1, 2)))
+        answered.items, answered.conditions, answered.logprobs, dict.fromkeys(READING_FIELDS, np.zeros((1, 2)))
     ).reading_arrays()["baseline"]
     assert margins.margin.tolist() == [0.0, -1.0]
 

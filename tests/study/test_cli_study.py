@@ -79,7 +79,12 @@ def test_interrupted_says_how_to_go_on(
         ("sweeep: {}", "Did you mean 'sweep'?"),
         ("sweep: {edits: [scale=4, 'scal=4']}", "scal=4"),
         ("verdict: {edit: scale=3}", "none of sweep.edits"),
+        ("sweep: {edits: [scale=4, scale=4.0]}", "named twice"),
         ("controls: {draws: 5}", "no pair could ever interfere"),
+        ("localize: {items_per_cell: 6}", "localize.items_per_cell is 6"),
+        ("sae: {items_per_cell: 5}", "sae.items_per_cell is 5"),
+        ("sweep: {items_per_cell: 10}", "sweep.items_per_cell is 10"),
+        ("localize: {folds: 200}", "there are 105 orbits"),
     ],
 )
 def test_mistakes_in_the_spec(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,12 @@ BROKEN = [
     ("a tab", "  image: photo", "\timage: photo", 6, "", "tabs"),
     ("a bracket left open", "choices: [a, b, c]", "choices: [a, b, c", 9, "", "brackets|quotes"),
     ("a hook that is no function", "licence: CC0", "hook: my hook", 19, "hook", "module:function"),
+    ("yes as a number", "limit: 100", "limit: yes", 16, "limit", "Change"),
+    ("no column to cluster by", "cluster_by: [photo_id, place]", "cluster_by: []", 13, "cluster_by", "at least one"),
+    ("a column twice", "choices: [a, b, c]", "choices: [a, b, a]", 8, "fields.choices", "Change"),
+    ("a number as revision", "split: val}", "split: val, revision: 1234567}", 3, "dataset.revision", "quotes"),
+    ("a word where a list stands", "report_by: [place]", "report_by: place", 12, "report_by", "brackets"),
+    ("a list that holds itself", "licence: CC0", "note: &a [*a]", 19, "", "Write the values out"),
     ("a tag", "licence: CC0", "licence: !secret x", 19, "", "plain values"),
 ]
 
@@ -110,6 +116,8 @@ def test_a_file_that_is_empty_missing_or_binary_is_told(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError, match="UTF-8"):
         read_task_file(tmp_path / "binary.yaml")
+    with pytest.raises(SpecError, match="looks like a date"):
+        read_task_file(write(tmp_path, GOOD.replace("CC0", "2024-02-31")))
 
 
 def test_a_local_path_begins_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +151,7 @@ def test_the_kinds_of_rows_decide_the_readouts(tmp_path: Path) -> None:
 def test_lm_evals_own_files_are_told_from_ours(tmp_path: Path) -> None:
     assert is_task_file(write(tmp_path, GOOD))
     assert is_task_file(write(tmp_path, "name: x\nkind: nonsense\nfields: 3\n"))
+    assert is_task_file(write(tmp_path, GOOD.replace("name:", "task:")))
     assert not is_task_file(write(tmp_path, "task: x\ndataset_path: y\noutput_type: generate_until\n"))
     assert not is_task_file(write(tmp_path, "group: x\ntask: [a, b]\n"))
 

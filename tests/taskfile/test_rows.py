@@ -180,6 +180,10 @@ def test_categories_clusters_groups_and_fields() -> None:
     assert found.id == "t/id9"
     assert found.categories == {"level": "2"}
     assert (found.cluster, found.group, found.fields) == ("s1 / ", "4", {"source": "COCO"})
+    with pytest.raises(DataError, match=r"nothing in column 'pair', which `group\.by`"):
+        to_task_row(file, {**row, "pair": None}, 3, score_columns=("source",))
+    with pytest.raises(DataError, match=r"nothing in column 'scene \+ view', which `cluster_by`"):
+        to_task_row(file, {**row, "scene": ""}, 3, score_columns=("source",))
     blocks = task(group={"every": 4})
     assert [to_task_row(blocks, {"q": "?", "a": "x"}, i).group for i in (0, 3, 4)] == ["0", "0", "1"]
 

@@ -14,7 +14,8 @@ from transformers import AutoTokenizer
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.synth import LETTERS
 from vsc_eval.vlm import LoadedVLM, Prompt, encode_prompts, option_token_ids
-from vsc_eval.vlm.prompts import disarm, render_chat
+from vsc_eval.vlm.prompts import render_chat
+from vsc_eval.vlm.specials import disarm
 
 PICTURE = Image.new("RGB", (64, 64), (200, 30, 30))
 

@@ -42,7 +42,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
-    from vsc_eval.harness.external_index import compiled_includes
+    from vsc_eval.harness.external.index import compiled_includes
     from vsc_eval.harness.registry import register_models
 
     setup_logging()
@@ -53,8 +53,12 @@ def run_harness(arguments: Sequence[str]) -> int:
         options = cli.parse_args()
     _refuse_caches(options)
     # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
-    with compiled_includes(_own_folders(options)) as folders, _clear_errors(getattr(options, "model", None)):
+    names = getattr(options, "tasks", None)
+    own = compiled_includes(_own_folders(options), names if isinstance(names, list) else ())
+    with own as (folders, known), _clear_errors(getattr(options, "model", None)):
         options.include_path = [str(tasks_dir()), *folders]
+        if known:
+            options.tasks = known
         cli.execute(options)
     return 0
 

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.external_report import DataReport
+from vsc_eval.harness.external.report import DataReport
 from vsc_eval.harness.run_answers import AnswerTable, Mask, Strings
 from vsc_eval.harness.run_groups import category_masks, group_tables
 from vsc_eval.records import Record

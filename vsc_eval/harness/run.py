@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vsc_eval.harness.external_index import ExternalChoice
+from vsc_eval.harness.external.index import ExternalChoice
 from vsc_eval.harness.results import Results, interaction_rows, result_rows
 from vsc_eval.harness.results_official import official_rows
 from vsc_eval.harness.run_answers import AnswerTable

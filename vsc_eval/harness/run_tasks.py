@@ -17,10 +17,10 @@ from lm_eval.tasks import TaskManager
 from PIL import Image
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.external import loaded
-from vsc_eval.harness.external_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
-from vsc_eval.harness.external_report import DataReport
-from vsc_eval.harness.external_scoring import is_external, read_answer, settled
+from vsc_eval.harness.external.documents import loaded
+from vsc_eval.harness.external.index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
+from vsc_eval.harness.external.report import DataReport
+from vsc_eval.harness.external.scoring import is_external, read_answer, settled
 from vsc_eval.harness.run_answers import ItemInfo
 from vsc_eval.harness.scoring import option_letters, parse_answer
 from vsc_eval.taskfile.schema import TaskFile

@@ -8,11 +8,11 @@ from typing import Any
 
 from vsc_eval.errors import DataError
 from vsc_eval.files import ensure_writable
-from vsc_eval.harness.external import limited, load_data
-from vsc_eval.harness.external_blind import Baselines, baselines
-from vsc_eval.harness.external_index import ExternalChoice, chosen_files
-from vsc_eval.harness.external_rows import ExternalData
-from vsc_eval.harness.external_scoring import metric_of, read_answer, scored_item
+from vsc_eval.harness.external.blind import Baselines, baselines
+from vsc_eval.harness.external.documents import limited, load_data
+from vsc_eval.harness.external.index import ExternalChoice, chosen_files
+from vsc_eval.harness.external.rows import ExternalData
+from vsc_eval.harness.external.scoring import metric_of, read_answer, scored_item
 from vsc_eval.taskfile.schema import TaskFile
 
 DEFAULT_ROWS = 200

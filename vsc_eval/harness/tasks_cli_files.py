@@ -83,7 +83,7 @@ def show_task_file(options: argparse.Namespace) -> int:
 
 
 def _choice(options: argparse.Namespace) -> Any:
-    from vsc_eval.harness.external_index import ExternalChoice
+    from vsc_eval.harness.external.index import ExternalChoice
 
     return ExternalChoice(
         include=tuple(options.include_path), overrides=tuple(options.override), data_dir=options.data_dir
@@ -115,7 +115,7 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from vsc_eval.harness.external_files import COMPILED, write_compiled
+    from vsc_eval.harness.external.files import COMPILED, write_compiled
 
     shipped = tasks_dir() / "external"
     files = options.files or sorted(shipped.glob("*.yaml"))

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from vsc_eval.errors import DataError, SpecError, VscError
 from vsc_eval.extract import INVALID, extract
 from vsc_eval.files import replacing
-from vsc_eval.harness.external_image import picture_columns, undecoded
-from vsc_eval.harness.external_source import load_rows
+from vsc_eval.harness.external.image import picture_columns, undecoded
+from vsc_eval.harness.external.source import load_rows
 from vsc_eval.taskfile.inline import inline_options
 from vsc_eval.taskfile.literals import text_list
 from vsc_eval.taskfile.rows import to_task_row

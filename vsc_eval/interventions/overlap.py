@@ -41,23 +41,22 @@ def jaccard(a: Sequence[int], b: Sequence[int]) -> float:
     return len(left & right) / len(left | right)
 
 
-def decoder_cosine(unit: Tensor, a: Sequence[int], b: Sequence[int]) -> float:
-    """Mean max cosine, both ways: every feature with its nearest in the other set. `unit` [F, d] has unit rows."""
-    cosines = unit[list(a)] @ unit[list(b)].T
+def decoder_cosine(weights: Tensor, a: Sequence[int], b: Sequence[int]) -> float:
+    """Mean max cosine, both ways: every feature with its nearest in the other set, rows of `weights` [F, d]."""
+    cosines = _unit(weights, a) @ _unit(weights, b).T
     return float(cosines.amax(1).sum() + cosines.amax(0).sum()) / (len(a) + len(b))
 
 
 def set_overlap(sets: Sequence[FeatureSet], sae: SAE, firing: Firing) -> SetOverlap:
     """All three measures between every two of `sets`. The random reference has a stream of its own."""
-    weights = sae.W_dec.detach().cpu().double()
-    unit = torch.nn.functional.normalize(weights, dim=1)
+    weights = sae.W_dec.detach()
     means = firing.mean.double()
-    pushes = [means[list(s.indices)] @ weights[list(s.indices)] for s in sets]
+    pushes = [means[list(s.indices)] @ _rows(weights, s.indices) for s in sets]
     return SetOverlap(
         names=tuple(s.name for s in sets),
         jaccard=tuple(tuple(jaccard(a.indices, b.indices) for b in sets) for a in sets),
-        decoder_cosine=tuple(tuple(decoder_cosine(unit, a.indices, b.indices) for b in sets) for a in sets),
-        decoder_cosine_random=_random_reference(unit, sets, firing),
+        decoder_cosine=tuple(tuple(decoder_cosine(weights, a.indices, b.indices) for b in sets) for a in sets),
+        decoder_cosine_random=_random_reference(weights, sets, firing),
         mean_delta_cosine=tuple(tuple(_cosine(a, b) for b in pushes) for a in pushes),
     )
 
@@ -67,11 +66,20 @@ def _cosine(a: Tensor, b: Tensor) -> float | None:
     return float(a @ b) / lengths if lengths > 0 else None
 
 
-def _random_reference(unit: Tensor, sets: Sequence[FeatureSet], firing: Firing) -> float | None:
+def _rows(weights: Tensor, features: Sequence[int]) -> Tensor:
+    """Float64 on the CPU. Only those that are asked for: a copy of a large SAE's decoder takes gigabytes."""
+    return weights[list(features)].cpu().double()
+
+
+def _unit(weights: Tensor, features: Sequence[int]) -> Tensor:
+    return torch.nn.functional.normalize(_rows(weights, features), dim=1)
+
+
+def _random_reference(weights: Tensor, sets: Sequence[FeatureSet], firing: Firing) -> float | None:
     alive = firing.frequency.nonzero().squeeze(1).numpy()
     size = round(sum(len(s.indices) for s in sets) / len(sets))
     if len(alive) < 2 * size:
         return None
     rng = np.random.default_rng(derived_seed("decoder cosine of random sets"))
     drawn = [rng.choice(alive, 2 * size, replace=False).tolist() for _ in range(_RANDOM_PAIRS)]
-    return float(np.mean([decoder_cosine(unit, pair[:size], pair[size:]) for pair in drawn]))
+    return float(np.mean([decoder_cosine(weights, pair[:size], pair[size:]) for pair in drawn]))

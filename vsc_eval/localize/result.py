@@ -15,7 +15,7 @@ CONTROLS: tuple[Control, ...] = get_args(Control)
 
 
 class ProbeRow(Record):
-    """One probe: learnt on the `select` split, tested on held-out paraphrases of the `test` split.
+    """One probe: learnt on the `select` split, tested on other scenes of it in held-out paraphrases.
 
     Accuracies are shares; None where they are undefined or were not asked for, with `reason` if it is the row's fault.
     """

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
-from vsc_eval.localize.spec import TEST_SPLIT, TRAIN_SPLIT, LocalizeSpec, Target
+from vsc_eval.localize.spec import SPLIT, LocalizeSpec, Target
 from vsc_eval.synth import LETTERS, LEVELS, Item, blind_image, make_items, render
 from vsc_eval.vlm.prompts import Prompt
 
@@ -60,10 +60,11 @@ class Sample:
 
 
 def draw_samples(spec: LocalizeSpec) -> dict[Part, Sample]:
-    """The items of `spec`: the two parts share no orbit and no wording."""
+    """The items of `spec`: the two parts share no scene and no wording."""
+    n_train, n_test = spec.items_per_cell, spec.test_items_per_cell
     parts: dict[Part, Callable[[str, str], list[Item]]] = {
-        "train": lambda task, level: make_items(TRAIN_SPLIT, task, level, spec.items_per_cell),
-        "test": lambda task, level: make_items(TEST_SPLIT, task, level, spec.test_items_per_cell, paraphrase="heldout"),
+        "train": lambda task, level: make_items(SPLIT, task, level, n_train),
+        "test": lambda task, level: make_items(SPLIT, task, level, n_train + n_test, paraphrase="heldout")[n_train:],
     }
     return {
         part: Sample(part, tuple(item for task in spec.tasks for level in LEVELS for item in make(task, level)))

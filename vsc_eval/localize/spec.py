@@ -19,8 +19,8 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 EMBEDDINGS = -1
 """Number of the embedding layer: what decoder layer 0 gets, text embeddings with the picture's features merged in."""
 
-TRAIN_SPLIT = "select"
-TEST_SPLIT = "test"
+SPLIT = "select"
+"""Of both parts: what chooses a layer must not see the scenes of the `test` split, on which its edits are judged."""
 
 _WholeOrbits = Annotated[int, Field(gt=0, multiple_of=4)]
 
@@ -73,9 +73,9 @@ class LocalizeSpec(Spec):
     revision: str | None = None
     tasks: Annotated[tuple[str, ...], Field(min_length=2)] = TASKS
     items_per_cell: _WholeOrbits = 20
-    """Items of each (task, level) that the probes learn from: split `select`, ordinary wording."""
+    """Items of each (task, level) that the probes learn from: the first of split `select`, ordinary wording."""
     test_items_per_cell: _WholeOrbits = 20
-    """Items of each (task, level) that they are tested on: split `test`, held-out paraphrases."""
+    """Items of each (task, level) that they are tested on: those that follow in the split, in held-out paraphrases."""
     poolings: Annotated[tuple[Pooling, ...], Field(min_length=1)] = POOLINGS
     folds: int = Field(default=5, ge=2)
     """Of the cross-validation; an orbit is never split."""

@@ -32,6 +32,11 @@ class Fired:
 class Sparsity(nn.Module, ABC):
     """A training-time activation; its parameters are trained and its buffers checkpointed with the SAE's."""
 
+    lr_scale = 1.0
+    """Learning rate of its own parameters, in units of the SAE's."""
+    aux_only_positive = True
+    """Whether the aux loss sees positive pre-activations only."""
+
     @abstractmethod
     def fire(self, sae: SAE, pre: Tensor, step: int) -> Fired:
         """Pre-activations [n, F] of training step `step` (from 0) -> what fires and what it rebuilds."""
@@ -43,6 +48,8 @@ class Sparsity(nn.Module, ABC):
 
 class TopK(Sparsity):
     """The k largest positive pre-activations of each token (Gao et al. 2024, arXiv 2406.04093)."""
+
+    aux_only_positive = False
 
     def fire(self, sae: SAE, pre: Tensor, step: int) -> Fired:
         codes = sae.activate(pre)
@@ -92,6 +99,7 @@ class JumpReLU(Sparsity):
         super().__init__()
         self.k, self.weight, self.warmup_steps = cfg.k, cfg.l0_weight, cfg.l0_warmup_steps
         self.bandwidth = cfg.bandwidth * math.sqrt(d)
+        self.lr_scale = cfg.threshold_lr
         self.log_threshold = nn.Parameter(torch.zeros(cfg.d_sae))
 
     @torch.no_grad()

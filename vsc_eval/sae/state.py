@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,10 @@ class TrainState:
             self.sae.b_dec.copy_(mean * self.scale)
             if isinstance(self.sparsity, JumpReLU):
                 self.sparsity.start_at(self.sae.pre_activations(sample[: cfg.batch_size] * self.scale))
-        self.adam = torch.optim.Adam([p for _, p in self.parameters()], lr=cfg.lr)
+        groups: list[dict[str, Any]] = [{"params": list(self.sae.parameters()), "scale": 1.0}]
+        if own := list(self.sparsity.parameters()):
+            groups.append({"params": own, "scale": self.sparsity.lr_scale})
+        self.adam = torch.optim.Adam(groups, lr=cfg.lr)
         self.tokens_since_fired = torch.zeros(cfg.d_sae, dtype=torch.int64)
         self.step = 0
         self.fvu = math.nan
@@ -71,13 +75,14 @@ class TrainState:
         residual = x - fired.reconstruction
         variance = (x - x.mean(0)).square().sum()
         unexplained = residual.square().sum() / variance
-        aux = aux_loss(self.sae, pre, residual, self.dead(), self.cfg.aux_k)
+        positive = self.sparsity.aux_only_positive
+        aux = aux_loss(self.sae, pre, residual, self.dead(), self.cfg.aux_k, only_positive=positive)
         loss = unexplained + fired.penalty + self.cfg.aux_alpha * aux
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._project_decoder_gradient()
         for group in self.adam.param_groups:
-            group["lr"] = self.lr()
+            group["lr"] = self.lr() * group["scale"]
         self.adam.step()
         with torch.no_grad():
             self.sae.W_dec.copy_(torch.nn.functional.normalize(self.sae.W_dec, dim=1))

@@ -21,7 +21,7 @@ _SUITED: dict[str, dict[str, float | int]] = {
 _ONLY_FOR: dict[TrainedActivation, frozenset[str]] = {
     "topk": frozenset(),
     "batchtopk": frozenset({"threshold_decay"}),
-    "jumprelu": frozenset({"bandwidth", "l0_weight", "l0_warmup_steps"}),
+    "jumprelu": frozenset({"bandwidth", "threshold_lr", "l0_weight", "l0_warmup_steps"}),
 }
 
 
@@ -57,6 +57,9 @@ class TrainConfig(Spec):
     bandwidth: float = Field(default=0.1, gt=0)
     """jumprelu: width of the band around a threshold whose pre-activations tell where to move it, in units of the
     activations' root-mean-square norm."""
+    threshold_lr: float = Field(default=3.0, gt=0)
+    """jumprelu: learning rate of the log-thresholds in units of `lr`. Adam moves them by about that much a step, and in
+    a training of some hundred steps they must be able to follow the encoder over a factor of ten."""
     l0_weight: float = Field(default=1.0, ge=0)
     """jumprelu: weight of (L0 / k - 1)^2 beside the fraction of variance unexplained."""
     l0_warmup_steps: int = Field(default=50, ge=0)

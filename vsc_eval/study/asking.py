@@ -6,7 +6,7 @@ more than one chunk in memory, nor the compiled conditions of more than one slic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,23 +55,22 @@ def ask(
     progress: Progress,
     *,
     order: Sequence[int] | None = None,
+    apart: Collection[str] = (),
 ) -> AnsweredItems:
     """What every item is answered under the baseline and each condition, by the option letters' log-probabilities.
 
     Items of similar length are asked together, or those that follow each other in `order`; always the same, so that a
-    run that goes on computes what it would have computed. Raises as Session.readings does.
+    run that goes on computes what it would have computed. Those whose ids are in `apart` are asked in batches of their
+    own, just as they are where they are all that is asked. Raises as Session.readings does.
     """
     answers = _Collected(items, [BASELINE, *(condition.name for condition in conditions)])
     counter = _Counter(len(items) * len(answers.names), progress)
-    if order is None:
-        order = sorted(range(len(items)), key=lambda index: (len(items[index].prompt), index))
-    size = respondent.engine.batch_size
+    chunks = list(_chunks(items, respondent.engine.batch_size, order, apart))
     for number, part in enumerate(_slices(conditions)):
         session = respondent.session(part, compile_)
         # Every session has the baseline; its row is written by the first.
         names = list(session.conditions)[1 if number else 0 :]
-        for start in range(0, len(order), size):
-            chunk = order[start : start + size]
+        for chunk in chunks:
             prompts = [to_prompt(items[index]) for index in chunk]
             answers.add(chunk, session.readings(prompts, names, progress=counter.computed))
             answers.image_hashes.update(
@@ -79,6 +78,17 @@ def ask(
             )
             counter.answered(len(chunk) * len(names))
     return answers.result()
+
+
+def _chunks(
+    items: Sequence[Item], size: int, order: Sequence[int] | None, apart: Collection[str]
+) -> Iterator[Sequence[int]]:
+    """Places of the items of each batch."""
+    if order is None:
+        order = sorted(range(len(items)), key=lambda index: (len(items[index].prompt), index))
+    for side in (True, False):
+        group = [index for index in order if (items[index].id in apart) is side]
+        yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 def _slices(conditions: Sequence[ConditionSpec]) -> Iterator[Sequence[ConditionSpec]]:

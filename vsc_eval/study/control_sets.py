@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
@@ -65,18 +66,15 @@ def draw_controls(
     failures: dict[tuple[ControlKind, str], list[int]] = {}
     spare = iter(range(spec.controls.draws, SHUFFLES_A_DRAW * spec.controls.draws))
     for done, (kind, draw) in enumerate(_wanted(spec), start=1):
-        number: int | None = draw
-        while number is not None:
+        for number in chain([draw], spare):
             try:
                 made.append(_draw(spec, suite, harvest, kind, draw, number))
-                number = None
-            except TooFewFeaturesError as error:
-                failures.setdefault((kind, error.message), []).append(number)
-                number = next(spare, None)
+                break
             except DataError as error:
-                # The features themselves are too few: any other draw would fail in the same way.
                 failures.setdefault((kind, error.message), []).append(number)
-                number = None
+                # Where the features themselves are too few, any other draw would fail in the same way.
+                if not isinstance(error, TooFewFeaturesError):
+                    break
         progress(done, total)
     failed = tuple(FailedDraws(kind=kind, draws=tuple(which), why=why) for (kind, why), which in failures.items())
     return ControlSets(draws=tuple(made), failed=failed)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
 from vsc_eval.specs import EditSpec, Spec, parse_condition
-from vsc_eval.synth import TASKS
+from vsc_eval.synth import LETTERS, LEVELS, TASKS
 
 ControlKind = Literal["random_sets", "random_directions", "permuted_labels"]
 Form = Literal["raw", "norm_matched"]
@@ -18,6 +18,9 @@ Outcome = Literal["drift", "accuracy"]
 Pair = tuple[str, str]
 
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random_sets", "random_directions", "permuted_labels")
+
+_ORBIT = len(LETTERS)
+"""Items of an orbit: one for each right option."""
 
 _HOW = frozenset({"batch_size", "device", "engine_mode"})
 """Fields that say how to compute and not what: a study that goes on may change them."""
@@ -31,7 +34,7 @@ class LocalizeOptions(Spec):
     items_per_cell: int = Field(default=20, ge=4)
     """Of the `select` split, to train the probes on."""
     test_items_per_cell: int = Field(default=20, ge=4)
-    """Of the `test` split in held-out paraphrases."""
+    """Of other scenes of the `select` split, in held-out paraphrases."""
     folds: int = Field(default=5, ge=2)
     rule: Literal["peak", "earliest", "selectivity", "fixed"] = "peak"
     """peak: best task probe on held-out paraphrases; earliest: first layer within `tolerance` of it; selectivity:
@@ -159,7 +162,7 @@ class StudySpec(Spec):
             raise ValueError(f"unknown tasks {unknown}; the benchmark has {', '.join(TASKS)}")
         for edit in self.sweep.edits:
             parse_edit(edit)
-        if len(set(self.sweep.edits)) != len(self.sweep.edits):
+        if len({parse_edit(edit).model_dump_json() for edit in self.sweep.edits}) != len(self.sweep.edits):
             raise ValueError("an edit is named twice in sweep.edits")
         if self.verdict.edit not in self.sweep.edits:
             raise ValueError(
@@ -172,9 +175,7 @@ class StudySpec(Spec):
             raise ValueError(f"controls.pairs holds {missing}, which sweep.pairs lacks")
         if self.controls.items_per_cell > self.sweep.items_per_cell:
             raise ValueError("controls.items_per_cell is larger than sweep.items_per_cell")
-        for size in (self.controls.items_per_cell, self.sweep.items_per_cell):
-            if size % 4:
-                raise ValueError(f"{size} items a cell: an orbit has four, so give a multiple of 4")
+        self._check_sizes()
         if missing_kinds := sorted(set(self.verdict.control_kinds) - set(self.controls.kinds)):
             raise ValueError(f"the verdict asks for controls that are not run: {missing_kinds}")
         if self.verdict.control_kinds and 1 / (1 + self.controls.draws) > self.verdict.control_alpha:
@@ -183,6 +184,23 @@ class StudySpec(Spec):
                 f"control_alpha = {self.verdict.control_alpha}: no pair could ever interfere"
             )
         return self
+
+    def _check_sizes(self) -> None:
+        """Now and not when the stage is reached, which may be hours later."""
+        sizes = {
+            "localize.items_per_cell": self.localize.items_per_cell,
+            "localize.test_items_per_cell": self.localize.test_items_per_cell,
+            "sae.items_per_cell": self.sae.items_per_cell,
+            "select.items_per_cell": self.select.items_per_cell,
+            "sweep.items_per_cell": self.sweep.items_per_cell,
+            "controls.items_per_cell": self.controls.items_per_cell,
+        }
+        for name, size in sizes.items():
+            if size is not None and size % _ORBIT:
+                raise ValueError(f"{name} is {size}: an orbit has {_ORBIT} items, so give a multiple of {_ORBIT}")
+        orbits = len(self.tasks) * len(LEVELS) * self.localize.items_per_cell // _ORBIT
+        if self.localize.folds > orbits:
+            raise ValueError(f"localize.folds is {self.localize.folds}, and there are {orbits} orbits to divide")
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

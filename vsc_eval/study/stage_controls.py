@@ -7,13 +7,12 @@ from pathlib import Path
 
 from vsc_eval.files import replacing
 from vsc_eval.interventions.edits import compile_condition
-from vsc_eval.pipeline.benchmark import benchmark_items
 from vsc_eval.specs import save_yaml_spec
 from vsc_eval.study.asking import ask
 from vsc_eval.study.conditions import by_name, control_conditions
 from vsc_eval.study.control_sets import CONTROLS_FILE, draw_controls
 from vsc_eval.study.stage_select import read_harvest
-from vsc_eval.study.stage_sweep import SPLIT
+from vsc_eval.study.stage_sweep import control_items
 from vsc_eval.study.stages import Stage, Study
 
 STEM = "controls"
@@ -37,7 +36,7 @@ def _run(study: Study) -> list[Path]:
     ]
     sets = by_name(suite.spec.sets, *(draw.sets for draw in drawn.draws))
     compile_ = partial(compile_condition, suite_sets=sets, sae=suite.sae, layer=suite.spec.layer)
-    items = benchmark_items(SPLIT, spec.tasks, spec.controls.items_per_cell)
+    items = control_items(spec)
     with study.respondent(suite) as respondent:
         answered = ask(respondent, items, conditions, compile_, study.counts("controls", "answers"))
     study.say(f"Controls: {len(conditions)} conditions on {len(items)} items")

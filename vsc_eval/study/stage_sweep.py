@@ -20,12 +20,18 @@ from vsc_eval.study.asking import CHOICE, Compile, ask
 from vsc_eval.study.conditions import sweep_conditions
 from vsc_eval.study.floor import FLOOR_FILE, OTHER_BATCHES, Floor, Unchanged, unchanged
 from vsc_eval.study.floor import STEM as FLOOR_STEM
+from vsc_eval.study.spec import StudySpec
 from vsc_eval.study.stages import Stage, Study
 from vsc_eval.synth import LETTERS, Item
 
 SPLIT = "test"
 STEM = "sweep"
 _FLOOR_STORE = "floor.sqlite"
+
+
+def control_items(spec: StudySpec) -> list[Item]:
+    """The items of the controls, which are the first of each cell of the sweep's."""
+    return benchmark_items(SPLIT, spec.tasks, spec.controls.items_per_cell)
 
 
 def compiler(suite: LoadedSuite) -> Compile:
@@ -38,7 +44,15 @@ def _run(study: Study) -> list[Path]:
     items = benchmark_items(SPLIT, study.spec.tasks, study.spec.sweep.items_per_cell)
     with study.respondent(suite) as respondent:
         conditions = sweep_conditions(study.spec, suite.spec)
-        swept = ask(respondent, items, conditions, compiler(suite), study.counts("sweep", "answers"))
+        swept = ask(
+            respondent,
+            items,
+            conditions,
+            compiler(suite),
+            study.counts("sweep", "answers"),
+            # The control draws are then compared with the baseline, and with the real sets, in the very same batches.
+            apart={item.id for item in control_items(study.spec)},
+        )
     again = _again(study, suite, items)
     floor = Floor(rows=tuple(_floor(study, swept, again)))
     study.folder.write_text(FLOOR_FILE, floor.model_dump_json(indent=1) + "\n")
@@ -84,4 +98,6 @@ def _lines(swept: AnsweredItems) -> Iterator[ItemLine]:
         )
 
 
-SWEEP = Stage("sweep", "every single set and union, under every edit", ("select",), ("sae", "sweep", "verdict"), _run)
+SWEEP = Stage(
+    "sweep", "every single set and union, under every edit", ("select",), ("sae", "sweep", "controls", "verdict"), _run
+)

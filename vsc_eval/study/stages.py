@@ -33,8 +33,8 @@ MODEL_KEYS = (
 )
 """Settings that every stage depends on."""
 
-_FORMAT = 1
-"""Of what stages write: to be raised when a stage reads what an earlier version did not write."""
+_FORMAT = 2
+"""Of what stages write: to be raised when a stage writes something else from the same settings."""
 
 SUITE = "suite"
 """Folder of the SAE and the sets; an intervention suite like any other."""

@@ -16,7 +16,8 @@ from vsc_eval.specs import keys_at, known_names
 from vsc_eval.taskfile.schema import TaskFile
 
 _SHAPE_KEYS = frozenset({"dataset", "kind", "fields", "schema_version"})
-_LM_EVAL_KEYS = frozenset({"task", "include", "output_type", "doc_to_text", "dataset_path"})
+"""Keys of task files that lm-eval's own files do not have."""
+_BRANCHES = frozenset({"str", "dict", "bool", "int", "float", "constrained-str"})
 
 
 def read_task_file(path: Path) -> TaskFile:
@@ -67,8 +68,12 @@ def is_task_file(path: Path) -> bool:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return True
-    keys = set(re.findall(r"^([A-Za-z_]+)\s*:", text, flags=re.M))
-    return bool(keys & _SHAPE_KEYS) and not keys & _LM_EVAL_KEYS
+    return bool(_SHAPE_KEYS & set(re.findall(r"^([A-Za-z_]+)\s*:", text, flags=re.M)))
+
+
+def mistake(path: Path, key: str, message: str, mend: str) -> SpecError:
+    """An error about a key of the task file `path`, with its line."""
+    return SpecError(f"{path}:{_line(_compose(path), key.split('.'))}: {key}: {message}.", mend=mend)
 
 
 def _compose(path: Path) -> yaml.Node:
@@ -97,6 +102,11 @@ def _compose(path: Path) -> yaml.Node:
 
 
 def _plain(node: yaml.Node, path: Path) -> Any:
+    loop = _loop(node, ())
+    if loop is not None:
+        raise SpecError(
+            f"{path}:{loop.start_mark.line + 1}: an alias stands inside what it names.", mend="Write the values out."
+        )
     for key in _repeated(node):
         raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key is there twice.", mend="Keep one.")
     loader = yaml.SafeLoader("")
@@ -108,6 +118,24 @@ def _plain(node: yaml.Node, path: Path) -> Any:
         raise SpecError(
             f"{path}:{line}: {getattr(error, 'problem', error)}.", mend="Task files hold plain values, without tags."
         ) from error
+    except ValueError as error:
+        # PyYAML reads 2024-02-31 as a date.
+        raise SpecError(
+            f"{path}: a value looks like a date, but is none: {error}.", mend="Put it in quotes."
+        ) from error
+
+
+def _loop(node: yaml.Node, above: tuple[int, ...]) -> yaml.Node | None:
+    """A node that holds itself, by way of an alias."""
+    if id(node) in above:
+        return node
+    parts: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = node.value
+    found = (_loop(part, (*above, id(node))) for part in parts)
+    return next((loop for loop in found if loop is not None), None)
 
 
 def _repeated(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
@@ -150,7 +178,9 @@ def _explain(error: ValidationError, node: yaml.Node, path: Path) -> SpecError:
 def _first(error: ValidationError) -> Any:
     """A misspelt key before the missing one that it causes."""
     errors = error.errors(include_url=False)
-    return next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    # Of a list where one name or several may stand, what is wrong is not that it is no name.
+    telling = [e for e in errors if not (e["type"] == "string_type" and isinstance(e["input"], list))]
+    return next((e for e in errors if e["type"] == "extra_forbidden"), (telling or errors)[0])
 
 
 def _said(error: Any) -> tuple[str, str, str]:
@@ -179,6 +209,13 @@ def _said(error: Any) -> tuple[str, str, str]:
         return where, f"{given!r} is not allowed", f"{guess}Use one of {', '.join(allowed)}."
     if kind == "string_type" and isinstance(given, bool):
         return where, f"YAML reads the word there as {str(given).lower()}", "Put it in quotes."
+    if kind == "string_type" and not isinstance(given, dict | list | None):
+        return where, f"YAML reads {given} there as no text", "Put it in quotes."
+    if kind == "too_short":
+        return where, "the list is empty", "Name at least one, or leave the key out."
+    if kind in ("tuple_type", "model_type"):
+        wanted = "list, [in, brackets]" if kind == "tuple_type" else "list of keys, {key: value}"
+        return where, f"{_short(given)} is no {wanted}", f"Write a {wanted}."
     if kind == "string_pattern_mismatch":
         mend = {
             "name": "Use small letters, digits and _, a letter first.",
@@ -190,7 +227,7 @@ def _said(error: Any) -> tuple[str, str, str]:
 
 
 def _is_key(part: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_ \-]+", part) is not None and part not in ("str", "dict", "bool", "int", "float")
+    return re.fullmatch(r"[A-Za-z0-9_ \-]+", part) is not None and part not in _BRANCHES
 
 
 def _short(value: Any) -> str:

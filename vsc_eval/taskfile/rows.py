@@ -252,7 +252,7 @@ def _cluster(file: TaskFile, row: Mapping[str, Any], row_id: str) -> str | None:
     if file.cluster_by in ("image", "group", "row"):
         return None
     names = (file.cluster_by,) if isinstance(file.cluster_by, str) else file.cluster_by
-    return _joined(row, names, row_id)
+    return _joined(row, names, row_id, "cluster_by")
 
 
 def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
@@ -262,11 +262,18 @@ def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
     if file.group.by is None:
         return None
     names = (file.group.by,) if isinstance(file.group.by, str) else file.group.by
-    return _joined(row, names, f"{file.name}/{index}")
+    return _joined(row, names, f"{file.name}/{index}", "group.by")
 
 
-def _joined(row: Mapping[str, Any], names: tuple[str, ...], row_id: str) -> str:
-    return " / ".join(_label(_column(row, name, row_id)) for name in names)
+def _joined(row: Mapping[str, Any], names: tuple[str, ...], row_id: str, key: str) -> str:
+    """Raises DataError if all cells are empty: rows that have nothing there have nothing in common."""
+    labels = [_label(_column(row, name, row_id)) for name in names]
+    if not any(labels):
+        raise DataError(
+            f"Row '{row_id}' has nothing in column '{' + '.join(names)}', which `{key}` names.",
+            mend="Name a column that every row fills, or leave such rows out with `filters`.",
+        )
+    return " / ".join(labels)
 
 
 def _label(value: Any) -> str:

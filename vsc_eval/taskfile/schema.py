@@ -6,7 +6,7 @@ import json
 import string
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from vsc_eval.specs import Spec
 
@@ -18,6 +18,17 @@ SourceFormat = Literal["auto", "hub", "parquet", "jsonl", "csv", "imagefolder", 
 Scalar = bool | int | float | str
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Column = Annotated[str, StringConstraints(min_length=1)]
+Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"a number is expected, not {str(value).lower()}; YAML reads yes, no, on and off so")
+    return value
+
+
+Count = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
+"""A number; `limit: yes` would otherwise be 1."""
 
 INLINE = "inline"
 """`fields.choices` of a question that holds its own options."""
@@ -58,7 +69,7 @@ class Fields(Spec):
 
     image: Column
     question: Column
-    choices: Column | tuple[Column, ...] | None = None
+    choices: Column | Columns | None = None
     """A column with a list (or one written as text), several columns, or `inline`: the question names its options."""
     answer: Column
     """A column with one right answer, or a list of accepted ones."""
@@ -71,9 +82,9 @@ class Fields(Spec):
 class Group(Spec):
     """Rows that are scored together."""
 
-    by: Column | tuple[Column, ...] | None = None
+    by: Column | Columns | None = None
     """Rows with equal values here form a group."""
-    every: int | None = Field(default=None, ge=2)
+    every: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)] | None = None
     """So many consecutive rows form a group."""
     metric: Literal["all_correct"] = "all_correct"
 
@@ -99,8 +110,8 @@ class KindBy(Spec):
 class PixelBudget(Spec):
     """Pictures are resized into this range before any model sees them, so that all backends get the same pixels."""
 
-    min: int | None = Field(default=None, ge=1)
-    max: int | None = Field(default=None, ge=1)
+    min: Count | None = None
+    max: Count | None = None
     """Width x height."""
 
     @model_validator(mode="after")
@@ -129,21 +140,21 @@ class TaskFile(Spec):
     """Text of a question; {question}, {options}, {letters} and any {column} are filled in, {{ and }} are braces."""
     report_by: tuple[Column, ...] = ()
     """Columns whose values get a row each in the results."""
-    cluster_by: Column | tuple[Column, ...] = "image"
+    cluster_by: Column | Columns = "image"
     """Rows that are not independent: `image` (the same picture), `group`, `row` (all are), or columns."""
     group: Group = Group()
     filters: dict[Column, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     """Column -> the value or values of rows to keep."""
-    limit: int | None = Field(default=None, ge=1)
+    limit: Count | None = None
     """Only the first so many rows, less those of incomplete groups."""
     pixels: PixelBudget = PixelBudget()
-    max_new_tokens: int = Field(default=32, ge=1)
+    max_new_tokens: Count = 32
     score: str | None = None
     """Official metric of the data set; without one, answers are compared with the extractor's own rule."""
     hook: str | None = Field(default=None, pattern=r"^[\w./\-]+:[A-Za-z_]\w*$")
     """`module:function` or `file.py:function` (beside the task file): a row's columns -> the columns to use instead.
     For the shapes that nothing above describes."""
-    version: int = Field(default=1, ge=1)
+    version: Count = 1
     """Of the task, for lm-eval's result files: raise it when a change makes scores incomparable."""
     licence: str | None = None
     citation: str | None = None
@@ -165,6 +176,9 @@ class TaskFile(Spec):
                 raise ValueError(f"answer_format: kind '{self.kind}' has no options; leave it out")
         if self.without_options == "multiple_choice":
             raise ValueError("without_options: rows without options cannot be multiple choice")
+        for key, names in (("report_by", self.report_by), ("fields.choices", self.fields.choices)):
+            if isinstance(names, tuple) and len(set(names)) < len(names):
+                raise ValueError(f"{key}: a column is there twice")
         if self.cluster_by == "group" and not self.group.is_declared:
             raise ValueError("cluster_by: there is no group to cluster by")
         return self

@@ -19,7 +19,7 @@ from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.vlm.audio_mend import mend_audio
 from vsc_eval.vlm.decoder import TextDecoder, find_decoder, text_config
 from vsc_eval.vlm.patch_embedding import embed_patches_by_products
-from vsc_eval.vlm.prompts import special_strings
+from vsc_eval.vlm.specials import special_strings
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.vlm.weights import check_model_folder, folder_fingerprint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -28,6 +29,8 @@ _BY_FILE: dict[str, Layout] = {
     dictionary_learning.WEIGHTS_FILE: "dictionary_learning",
     **dict.fromkeys(gemma_scope.WEIGHTS_FILES, "gemma_scope"),
 }
+MOST_ENTRIES = 20_000
+
 _OWN_FOLDER: tuple[Layout, ...] = ("saelens", "sparsify")
 """Layouts whose reader wants the folder: weights and config belong together."""
 
@@ -120,11 +123,14 @@ def _layout_of_name(name: str) -> Layout | None:
 
 
 def _weights_below(path: Path) -> list[Path]:
-    """Weights files in folders below `path`, at most four levels deep, as deep as the known repositories are."""
+    """Weights files in folders below `path`, at most four levels deep, as deep as the known repositories are.
+
+    Gives up after MOST_ENTRIES files and folders: a mistaken `path` may be a whole disk.
+    """
     if not path.is_dir():
         return []
-    files = [file for depth in range(1, 5) for file in path.glob("/".join(["*"] * (depth + 1)))]
-    return [file for file in files if _layout_of_name(file.name) is not None]
+    entries = (file for depth in range(2, 6) for file in path.glob("/".join(["*"] * depth)))
+    return [file for file in islice(entries, MOST_ENTRIES) if _layout_of_name(file.name) is not None]
 
 
 def _below(path: Path, options: ReadOptions) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,12 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
         scale = 100 * max([*known, _LEAST_SCALE])
         for column, form in enumerate(forms):
             drawn = _panel(grid[row][column], results, edit, outcome, cells[column], scale)
-            grid[row][column].set_title(f"{outcome}\n{_title(results, form, outcome)}", fontsize=11.5)
+            grid[row][column].set_title(
+                _wrapped(f"{outcome}: {_title(results, form, outcome)}", len(results.spec.tasks)), fontsize=11.5
+            )
         bar = figure.colorbar(drawn, ax=list(grid[row]), shrink=0.86, aspect=28)
         bar.set_label(f"{outcome} excess, points")
+    figure.get_layout_engine().set(h_pad=0.12)
     alpha = results.spec.verdict.alpha
     n = size(results.n_items, _n_clusters(results))
     figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14, parse_math=False)
@@ -55,6 +59,11 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
         fontsize=11,
     )
     save(figure, path_png)
+
+
+def _wrapped(title: str, n_tasks: int) -> str:
+    """In lines as wide as a panel of so many tasks."""
+    return "\n".join(textwrap.wrap(title, max(20, 9 * n_tasks)))
 
 
 def _n_clusters(results: StudyResults) -> int:

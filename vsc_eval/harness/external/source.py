@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import hashlib
 import re
@@ -24,6 +25,9 @@ _SUFFIXES = {
     "csv": (".csv", ".tsv"),
     "arrow": (".arrow",),
 }
+_NOT_CSV = (".parquet", ".jsonl", ".json", ".arrow", ".gz", ".py")
+_EMPTY_CELLS = {"keep_default_na": False, "na_values": [""]}
+"""pandas would take an option "None" or "NA" for an empty cell."""
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -51,9 +55,10 @@ def local_copy(file: TaskFile, data_dir: Path) -> Path:
     for place in places:
         if place.exists():
             return place
+    looked = ", ".join(str(place.relative_to(data_dir)) for place in places)
     raise DataError(
         f"There is no copy of '{file.name}' in {data_dir}.",
-        mend=f"Looked for: {', '.join(place.name for place in places)}. {_how_to_copy(path, data_dir, task=file.name)}",
+        mend=f"Looked for: {looked}. {_how_to_copy(path, data_dir, task=file.name)}",
     )
 
 
@@ -66,10 +71,11 @@ def _how_to_copy(path: str, folder: Path | str = "DIR", *, task: str) -> str:
 
 
 def _from_hub(file: TaskFile, source: DatasetSource) -> datasets.Dataset:
-    if re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", source.path) is None:
+    is_file_name = source.format == "auto" and source.path.lower().endswith(sum(_SUFFIXES.values(), ()))
+    if is_file_name or re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", source.path) is None:
         raise DataError(
-            f"'{file.name}': there is no file or folder {source.path}.",
-            mend="Correct `dataset.path`; a hub id looks like `owner/name`.",
+            f"'{file.name}': dataset.path: there is no file or folder {source.path}.",
+            mend="Correct it: a relative path starts at the task file's folder; a hub id looks like `owner/name`.",
         )
     data_files = list(source.data_files) if source.data_files else None
     return datasets.load_dataset(
@@ -91,12 +97,29 @@ def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
     if kind == "folder":
         # A hub repository's copy: its README names configurations and splits.
         data_files = list(source.data_files) if source.data_files else None
+        is_csv = not any(found.name.lower().endswith(_NOT_CSV) for found in path.rglob("*"))
         return datasets.load_dataset(
-            str(path), source.config, split=source.split, data_files=data_files, cache_dir=str(_cache_of(path))
+            str(path),
+            source.config,
+            split=source.split,
+            data_files=data_files,
+            cache_dir=str(_cache_of(path)),
+            **(_EMPTY_CELLS if is_csv else {}),
         )
     files = {_bare(source.split): [str(found) for found in _files(source, path, kind)]}
-    more = {"delimiter": "\t"} if files[_bare(source.split)][0].endswith(".tsv") else {}
+    more = _as_text(files[_bare(source.split)]) if kind == "csv" else {}
     return datasets.load_dataset(_BUILDERS[kind], data_files=files, split=source.split, **more)
+
+
+def _as_text(files: list[str]) -> dict[str, Any]:
+    """How to read CSV files so that every cell is the text that stands there: pandas would make 1.5 of 1.50."""
+    delimiter = "\t" if files[0].lower().endswith(".tsv") else ","
+    with open(files[0], encoding="utf-8-sig", newline="") as lines:
+        columns = next(csv.reader(lines, delimiter=delimiter))
+    # pandas has its own names for columns without one, or of one name.
+    named = all(columns) and len(set(columns)) == len(columns)
+    features = datasets.Features({name: datasets.Value("string") for name in columns}) if named else None
+    return {"delimiter": delimiter, "features": features, **_EMPTY_CELLS}
 
 
 def _cache_of(folder: Path) -> Path:
@@ -184,6 +207,8 @@ def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
             f"{f' at revision {source.revision}' if source.revision else ''}.",
             mend=f"Write `--override {file.name}.dataset.path=OWNER/NAME`; for a gated one run `hf auth login`.",
         ) from error
+    except StopIteration as error:
+        raise DataError(f"'{file.name}': {source.path} is empty.", mend="Give a file with rows.") from error
     except (DatasetsError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         for pattern, explain in _KNOWN.items():
             if re.search(pattern, str(error)):
@@ -237,8 +262,13 @@ def _split(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
     )
 
 
+def _no_rows(file: TaskFile, source: DatasetSource, _: str) -> DataError:
+    return DataError(f"'{file.name}': {source.path} holds no rows.", mend="Give a file with rows, or another split.")
+
+
 _KNOWN: dict[str, Callable[[TaskFile, DatasetSource, str], DataError | SpecError]] = {
     r"[Dd]ataset scripts are no longer supported|trust_remote_code": _script,
     r"BuilderConfig .* not found|Config name is missing": _config,
     r"Unknown split|Bad split": _split,
+    r"corresponds to no data": _no_rows,
 }

@@ -129,18 +129,19 @@ def _decoded(value: Any, folder: Path | None) -> Image.Image:
 
 def _file(value: Any, folder: Path | None) -> io.BytesIO | Path:
     if isinstance(value, Mapping):
-        if value.get("bytes") is not None:
-            return io.BytesIO(value["bytes"])
-        value = value.get("path")
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
     if isinstance(value, bytes | bytearray):
         return io.BytesIO(value)
     if not isinstance(value, str) or not value:
         raise UndecodableError(f"{type(value).__name__} is neither bytes nor a path")
+    if value.startswith(("http://", "https://")):
+        raise UndecodableError(f"{value} is an address; pictures are not fetched from the web")
     path = Path(value).expanduser()
     path = path if path.is_absolute() or folder is None else folder / path
     if _looks_encoded(value):
         try:
-            return io.BytesIO(base64.b64decode(value.partition("base64,")[2] or value, validate=True))
+            encoded = "".join((value.partition("base64,")[2] or value).split())
+            return io.BytesIO(base64.b64decode(encoded, validate=True))
         except binascii.Error as error:
             raise UndecodableError(f"neither a path nor base64: {error}") from error
     return path

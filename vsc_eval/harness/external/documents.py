@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.harness.external_image import LazyImage
-from vsc_eval.harness.external_progress import rows_shown
-from vsc_eval.harness.external_rows import ExternalData, read_rows
-from vsc_eval.harness.external_source import load_rows, local_copy
+from vsc_eval.harness.external.image import LazyImage
+from vsc_eval.harness.external.progress import rows_shown
+from vsc_eval.harness.external.rows import ExternalData, read_rows
+from vsc_eval.harness.external.source import load_rows, local_copy
 from vsc_eval.harness.registry import register_models
 from vsc_eval.taskfile.read import override
 from vsc_eval.taskfile.schema import TaskFile

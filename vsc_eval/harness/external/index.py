@@ -17,11 +17,14 @@ from pathlib import Path
 from lm_eval.tasks._index import TaskIndex
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.harness.external import at_local_copy, limited, with_overrides
-from vsc_eval.harness.external_files import COMPILED, TAG, variants, write_compiled
+from vsc_eval.harness.external.documents import at_local_copy, limited, with_overrides
+from vsc_eval.harness.external.files import COMPILED, TAG, variants, write_compiled
+from vsc_eval.harness.task_files import VARIANTS
 from vsc_eval.resources import tasks_dir
-from vsc_eval.taskfile.read import is_task_file, read_task_file
+from vsc_eval.synth import LEVELS, TASKS
+from vsc_eval.taskfile.read import is_task_file, mistake, read_task_file
 from vsc_eval.taskfile.schema import TaskFile
 
 _LOG = logging.getLogger("vsc_eval")
@@ -54,14 +57,34 @@ def task_file_paths(folder: Path) -> list[Path]:
     Raises SpecError, naming the file, for one that lm-eval would leave out silently.
     """
     found = []
-    for path in sorted(folder.rglob("*.yaml")):
+    for path in sorted(path for path in folder.rglob("*") if _is_path(path.name)):
         if COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
             continue
         if is_task_file(path):
             found.append(path)
-        else:
+        elif path.suffix == ".yaml":
             _check_lm_eval_file(path)
     return found
+
+
+def read_checked(path: Path) -> TaskFile:
+    """A task file whose name is free and whose metric there is. Raises SpecError naming file, line and key."""
+    file = read_task_file(path)
+    if _is_taken(file.name):
+        raise mistake(path, "name", f"'{file.task_name}' is taken by the benchmark's own tasks", "Choose another.")
+    if file.score is not None:
+        try:
+            metrics.get(file.score)
+        except SpecError as error:
+            raise mistake(path, "score", error.message.rstrip("."), error.mend) from error
+    return file
+
+
+def _is_taken(name: str) -> bool:
+    """Whether lm-eval has a tag, group or task of the benchmark by that name, or a tag of all task files."""
+    bare = next((name.removesuffix(f"_{v.name}") for v in VARIANTS if v.name and name.endswith(f"_{v.name}")), name)
+    cells = {f"{task}_{level}" for task in TASKS for level in LEVELS}
+    return bare in {*TASKS, *LEVELS, *cells, "by_level", "views", TAG.removeprefix("vsc_")}
 
 
 def _check_lm_eval_file(path: Path) -> None:
@@ -90,7 +113,7 @@ def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> 
     found: dict[str, TaskFile] = {}
     where: dict[str, Path] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
-        file = read_task_file(path)
+        file = read_checked(path)
         if file.name in found:
             raise SpecError(
                 f"{path} and {where[file.name]} both declare the task '{file.name}'.", mend="Rename one of them."
@@ -149,14 +172,23 @@ def compiled_folder(files: Iterable[TaskFile]) -> Path:
 
 
 @contextmanager
-def compiled_includes(folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Folders for lm-eval's `include_path`: `folders`, and the task files among them compiled, while the block runs.
+def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Iterator[tuple[list[str], list[str]]]:
+    """What lm-eval's own command line needs while the block runs.
 
-    Raises SpecError for a broken file in one of them.
+    First folders for its `include_path`: `folders`, and one with the task files among them compiled; then `names`, with
+    the paths of task files among them replaced by the tasks' names.
+
+    Raises SpecError for a broken file in one of the folders or among the names.
     """
-    paths = [path for folder in folders for path in task_file_paths(folder)]
-    compiled = compiled_folder(read_task_file(path) for path in paths)
+    files = {path.resolve(): read_checked(path) for folder in folders for path in task_file_paths(folder)}
+    given = list(names)
+    for place, name in enumerate(given):
+        path = Path(name)
+        if _is_path(name) and path.is_file() and is_task_file(path):
+            file = files.setdefault(path.resolve(), read_checked(path))
+            given[place] = file.task_name
+    compiled = compiled_folder(files.values())
     try:
-        yield [*map(str, folders), str(compiled)]
+        yield [*map(str, folders), str(compiled)], given
     finally:
         shutil.rmtree(compiled, ignore_errors=True)

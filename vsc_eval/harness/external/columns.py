@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import DataError
-from vsc_eval.harness.external_image import picture_columns
+from vsc_eval.harness.external.image import picture_columns
 from vsc_eval.specs import known_names
 from vsc_eval.taskfile.schema import INLINE, TaskFile, placeholders
 
@@ -89,7 +89,9 @@ def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _same(wanted: Any, found: Any) -> bool:
-    """Equal as values, where 1 is not true; a number in YAML also fits the same number as text."""
+    """Equal as values, where 1 is not true; a number, true or false in YAML also fits the same as text."""
+    if isinstance(wanted, bool) and isinstance(found, str):
+        return found.casefold() == str(wanted).casefold()
     if isinstance(wanted, bool) or isinstance(found, bool):
         return isinstance(wanted, bool) and isinstance(found, bool) and wanted == found
     return bool(wanted == found or (isinstance(found, str) and str(wanted) == found))

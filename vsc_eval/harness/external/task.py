@@ -15,7 +15,7 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
 from vsc_eval import metrics
-from vsc_eval.harness.external_scoring import GROUP_ACC, category_metric, group_accuracy, scored_item
+from vsc_eval.harness.external.scoring import GROUP_ACC, category_metric, group_accuracy, scored_item
 
 _LOWER_IS_BETTER = ("invalid", "drift")
 

@@ -18,7 +18,7 @@ TAG = "vsc_external"
 COMPILED = "lm_eval"
 """Folder of compiled files beside the task files."""
 
-_HERE = "vsc_eval.harness"
+_HERE = "vsc_eval.harness.external"
 _HEADER = "# Compiled by `vsc-eval tasks compile`; change the task file {name}.yaml, not this.\n"
 _LOWER_IS_BETTER = ("drift", "invalid")
 _PAIRED_METRICS = ("acc_base", "acc_delta", "drift")
@@ -54,12 +54,12 @@ def compiled_config(file: TaskFile, name: str, *, is_choice: bool, is_paired: bo
     config: dict[str, Any] = {
         "task": name,
         "tag": [f"{TAG}{suffix}"],
-        "class": _Function(f"{_HERE}.external_task.ExternalTask"),
-        "custom_dataset": _Function(f"{_HERE}.external.load_task"),
+        "class": _Function(f"{_HERE}.task.ExternalTask"),
+        "custom_dataset": _Function(f"{_HERE}.documents.load_task"),
         "test_split": "test",
         "output_type": "multiple_choice" if is_choice else "generate_until",
         "doc_to_text": "<image>{{prompt}}",
-        "doc_to_image": _Function(f"{_HERE}.external.images"),
+        "doc_to_image": _Function(f"{_HERE}.documents.images"),
         "doc_to_target": "gold_index" if is_choice else "answer",
     }
     if is_choice:
@@ -67,7 +67,7 @@ def compiled_config(file: TaskFile, name: str, *, is_choice: bool, is_paired: bo
     else:
         config["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": file.max_new_tokens}
     score = "score_" + ("choice" if is_choice else "text") + ("_pair" if is_paired else "")
-    config["process_results"] = _Function(f"{_HERE}.external_scoring.{score}")
+    config["process_results"] = _Function(f"{_HERE}.scoring.{score}")
     if is_paired:
         # lm-eval asks each request twice in a row; vsc-hf answers the first without the edit, the second with it.
         config["repeats"] = 2

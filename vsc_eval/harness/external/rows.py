@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import DataError, SpecError, VscError
-from vsc_eval.harness.external_columns import check_columns, kept_rows, needed_columns
-from vsc_eval.harness.external_image import (
+from vsc_eval.harness.external.columns import check_columns, kept_rows, needed_columns
+from vsc_eval.harness.external.image import (
     NotOnePictureError,
     Pictures,
     UndecodableError,
@@ -25,7 +25,7 @@ from vsc_eval.harness.external_image import (
     pixel_hash,
     undecoded,
 )
-from vsc_eval.harness.external_report import DataReport, LeftOut
+from vsc_eval.harness.external.report import DataReport, LeftOut
 from vsc_eval.taskfile.rows import TaskRow, group_of, to_task_row
 from vsc_eval.taskfile.schema import TaskFile
 
@@ -101,7 +101,7 @@ def read_rows(
     incomplete = _incomplete(found, keys, sizes)
     whole = {index: entry for index, entry in found.items() if index not in incomplete}
     _check_left(file, whole, len(chosen), undecodable)
-    source_key = _content_key(file, whole.values())
+    source_key = _content_key(file, whole)
     documents = tuple(
         _document(file, row, image, pictures.sizes[index], source_key, index, sizes.get(keys.get(index, ""), 0))
         for index, (row, image) in whole.items()
@@ -249,11 +249,11 @@ def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: S
     )
 
 
-def _content_key(file: TaskFile, entries: Iterable[tuple[TaskRow, str]]) -> str:
+def _content_key(file: TaskFile, entries: Mapping[int, tuple[TaskRow, str]]) -> str:
     """A hash of what is asked, wherever the data lie: it stands in every document, and lm-eval logs their hashes."""
     digest = hashlib.sha256(file.model_dump_json(exclude={"dataset"}).encode())
-    for row, image in entries:
-        digest.update(f"{row.id}\0{image}\0".encode())
+    for index, (row, image) in entries.items():
+        digest.update(f"{index}\0{row.id}\0{image}\0".encode())
     return digest.hexdigest()[:16]
 
 
