@@ -7,7 +7,6 @@ name a platform, or return None where it has none to offer.
 
 from __future__ import annotations
 
-from vsc_eval.vlm.audio_mend import mend_audio
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
 
 
@@ -15,4 +14,3 @@ def no_platform() -> None:
     """Offer no platform, and make transformers importable in this process; nothing is touched where the compiled
     libraries of torchvision and of the audio packages load."""
     mend_torchvision()
-    mend_audio()

@@ -11,7 +11,6 @@ from vsc_eval import resources
 from vsc_eval.errors import BackendError
 from vsc_eval.serving.arguments import check_options
 from vsc_eval.serving.available import require_vllm
-from vsc_eval.vlm.audio_mend import mend_audio
 from vsc_eval.vlm.load import EMBEDDED, LoadedVLM
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
 
@@ -33,7 +32,6 @@ def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LL
             mend="Leave enforce_eager out, or run `--conditions baseline` only.",
         )
     mend_torchvision()
-    mend_audio()
     arguments = _arguments(vlm, options, edits=edits)
     with _environment(edits=edits, single=arguments.get("tensor_parallel_size", 1) == 1):
         from vllm import LLM

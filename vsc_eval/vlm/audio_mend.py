@@ -32,5 +32,14 @@ def _is_hidden(name: str) -> bool:
             del sys.modules[loaded]
         # find_spec then finds nothing and an import raises ImportError, as for a package that is not installed.
         sys.modules[name] = None  # type: ignore[assignment]
+        _forget_availability(name)
         return True
     return False
+
+
+def _forget_availability(name: str) -> None:
+    """transformers remembers what it found; it may have looked before the package was hidden."""
+    asked = getattr(sys.modules.get("transformers.utils.import_utils"), f"is_{name}_available", None)
+    forget = getattr(asked, "cache_clear", None)
+    if forget is not None:
+        forget()

@@ -16,7 +16,6 @@ from torch import nn
 
 from vsc_eval import resources
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.vlm.audio_mend import mend_audio
 from vsc_eval.vlm.decoder import TextDecoder, find_decoder, text_config
 from vsc_eval.vlm.patch_embedding import embed_patches_by_products
 from vsc_eval.vlm.specials import special_strings
@@ -105,7 +104,6 @@ def load_vlm(
     no VLM, for pickled weights and for an unreachable hub.
     """
     mend_torchvision()
-    mend_audio()
     name = str(pretrained)
     folder = _local_folder(name)
     files = check_model_folder(folder) if folder is not None else []
