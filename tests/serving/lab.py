@@ -44,7 +44,7 @@ EXPRESSIONS = (
     "counting+logic",
     "counting+logic:scale=4:norm=mean",
     "counting:ablate",
-    "counting:scale=4:image",
+    "counting:add=60:image",
     "comparison:add=3:last",
     "existence:clamp=2:text:prefill",
     "logic:scale=6",
