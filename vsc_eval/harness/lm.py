@@ -67,7 +67,7 @@ class VscHF(SessionLM):
             [intervention] if intervention else [],
             suite=suite,
             store=AnswerStore(Path(answers)) if answers else None,
-            batch_size=_batch_size(batch_size),
+            batch_size=batch_size_of(batch_size),
             memory_budget_bytes=None if memory_gb is None else int(float(memory_gb) * 2**30),
         )
         super().__init__(session, next(reversed(session.conditions)), images_first=bool(images_first))
@@ -106,7 +106,8 @@ _ARGUMENTS = tuple(
 )
 
 
-def _batch_size(value: int | str | None) -> int | None:
+def batch_size_of(value: int | str | None) -> int | None:
+    """lm-eval's batch size; None, the backend's own, for `auto`. Raises SpecError."""
     if value is None or (isinstance(value, str) and value.startswith("auto")):
         return None
     try:

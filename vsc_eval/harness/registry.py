@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MODELS = {"vsc-hf": "vsc_eval.harness.lm:VscHF"}
+MODELS = {"vsc-hf": "vsc_eval.harness.lm:VscHF", "vsc-vllm": "vsc_eval.harness.lm_vllm:VscVllm"}
 """Name in `--model` -> where its class is; imported only when it is asked for."""
 
 

@@ -24,7 +24,7 @@ from vsc_eval.harness.run_answers import AnswerTable
 from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.harness.run_folder import RunFolder, open_run_folder
 from vsc_eval.harness.run_items import Asked, item_lines, write_items
-from vsc_eval.harness.run_machine import machine_words, package_versions
+from vsc_eval.harness.run_machine import cuda_words, machine_words, package_versions
 from vsc_eval.harness.run_progress import progress_shown
 from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
 from vsc_eval.harness.run_tables import markdown, print_tables
@@ -32,6 +32,7 @@ from vsc_eval.harness.run_tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.harness.session import Session, open_session
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.records import Reading
+from vsc_eval.serving.available import require_vllm
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.store import AnswerStore
 from vsc_eval.synth import GENERATOR_VERSION
@@ -74,10 +75,11 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
             settings=GenSettings(readout=spec.readout),
             batch_size=spec.batch_size,
             mode=spec.engine_mode,
+            vllm=spec.vllm if spec.backend == "vllm" else None,
         )
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
-        with AnswerStore(folder.store_path) as store, _attempt(folder, plan, vlm):
+        with AnswerStore(folder.store_path) as store, _attempt(folder, plan, session):
             session.store = store
             if len(store):
                 console.print(f"{len(store)} answers are stored already.", highlight=False)
@@ -115,6 +117,7 @@ def _load(spec: RunSpec) -> LoadedVLM:
         max_pixels=spec.max_pixels,
         min_pixels=spec.min_pixels,
         attn_implementation=spec.attn_implementation,
+        weights=spec.backend == "hf",
     )
 
 
@@ -133,15 +136,14 @@ def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
 
 
 @contextmanager
-def _attempt(folder: RunFolder, plan: Plan, vlm: LoadedVLM) -> Iterator[None]:
+def _attempt(folder: RunFolder, plan: Plan, session: Session) -> Iterator[None]:
     """Record in run.yaml when, where and with which versions the run was computed; one entry for each start."""
     entry: dict[str, Any] = {
         "started": _now(),
         "ended": None,
-        "batch_size": plan.spec.batch_size,
-        "engine_mode": plan.spec.engine_mode,
-        "device": str(vlm.device),
-        "dtype": str(vlm.dtype),
+        "batch_size": session.engine.batch_size,
+        **_how(plan.spec, session.vlm),
+        "dtype": str(session.vlm.dtype),
         "machine": machine_words(),
         "versions": package_versions(),
     }
@@ -151,6 +153,13 @@ def _attempt(folder: RunFolder, plan: Plan, vlm: LoadedVLM) -> Iterator[None]:
     yield
     entry["ended"] = _now()
     folder.save()
+
+
+def _how(spec: RunSpec, vlm: LoadedVLM) -> dict[str, Any]:
+    """Where it is computed. vLLM takes the accelerator that it finds."""
+    if spec.backend == "hf":
+        return {"engine_mode": spec.engine_mode, "device": str(vlm.device)}
+    return {"device": "cuda" if cuda_words() else "cpu", "vllm": str(require_vllm()), "vllm_arguments": spec.vllm}
 
 
 def _now() -> str:

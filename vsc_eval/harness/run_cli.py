@@ -44,10 +44,12 @@ def add_parser(subparsers: Any) -> None:
     add("--readout", choices=("choice", "generate"), default="choice", help="option letters (default), or text")
     add("--max-new-tokens", type=int, help="of --readout generate (default: what the task file says)")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    add("--batch-size", type=int, default=16, help="prompts a batch (default: 16)")
+    add("--batch-size", type=int, help="prompts a batch (default: 16; with vLLM 128)")
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default: auto")
     add("--device", default="auto", help="cpu, cuda, cuda:1 (default: auto)")
     add("--engine-mode", choices=("auto", "shared", "hooks"), default="auto", help="default: auto")
+    add("--backend", choices=("hf", "vllm"), default="hf", help="what runs the model (default: hf, transformers)")
+    add("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2")
     add("--attn-implementation", help="of transformers, for example sdpa or eager")
     add("--max-pixels", type=int, help="largest picture of the processor")
     add("--min-pixels", type=int, help="smallest picture of the processor")
@@ -75,11 +77,13 @@ def _spec(options: argparse.Namespace) -> RunSpec:
 
     from vsc_eval.errors import SpecError
     from vsc_eval.harness.run_spec import RunSpec
+    from vsc_eval.serving.arguments import parse_options
 
     values = {name: value for name, value in vars(options).items() if name in RunSpec.model_fields}
     values["tasks"] = _names(options.tasks)
     values["conditions"] = _names(options.conditions)
     values["sweep_file"] = options.spec
+    values["vllm"] = parse_options(options.vllm)
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:

@@ -102,7 +102,7 @@ def evaluate_condition(model: SweepLM, tasks: SweepTasks, spec: RunSpec, folder:
             limit=spec.limit,
             gen_kwargs=overrides if spec.readout == "generate" else None,
             evaluation_tracker=tracker,
-            batch_size=spec.batch_size,
+            batch_size=model.session.engine.batch_size,
             device=str(model.session.vlm.device),
             random_seed=spec.seed,
             numpy_random_seed=spec.seed,

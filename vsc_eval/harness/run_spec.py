@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from vsc_eval.errors import SpecError
+from vsc_eval.serving.arguments import options_that_count
 from vsc_eval.specs import (
     BASELINE,
     ConditionSpec,
@@ -19,7 +20,9 @@ from vsc_eval.specs import (
     parse_condition,
 )
 
-_HOW = frozenset({"batch_size", "device", "engine_mode", "conditions", "sweep_file", "include_path", "data_dir"})
+_HOW = frozenset(
+    {"batch_size", "device", "vllm", "engine_mode", "conditions", "sweep_file", "include_path", "data_dir"}
+)
 """Fields that say how to compute, which a resumed run may change, or that are recorded in resolved form."""
 
 
@@ -56,9 +59,14 @@ class RunSpec(Spec):
     """Of the `generate` readout; None: what the task file says."""
     seed: int = Field(default=0, ge=0)
     """Seed of the bootstrap and of lm-eval."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    """Prompts a batch; None: the backend's own number."""
     device: str = "auto"
     engine_mode: Literal["auto", "shared", "hooks"] = "auto"
+    backend: Literal["hf", "vllm"] = "hf"
+    """What runs the model: transformers or vLLM."""
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of vLLM."""
 
     @model_validator(mode="after")
     def _settings_have_an_effect(self) -> Self:
@@ -66,13 +74,22 @@ class RunSpec(Spec):
             raise ValueError("no task is named")
         if self.max_new_tokens is not None and self.readout != "generate":
             raise ValueError("max_new_tokens is of the `generate` readout; the `choice` readout writes no tokens")
+        if self.backend == "hf" and self.vllm:
+            raise ValueError("arguments of vLLM (--vllm) go with --backend vllm")
+        if self.backend == "vllm" and (self.engine_mode, self.device, self.attn_implementation) != ("auto",) * 2 + (
+            None,
+        ):
+            raise ValueError("--engine-mode, --device and --attn-implementation are not of --backend vllm")
         return self
 
     def identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share: all but how and where it is computed."""
         found = {k: v for k, v in self.model_dump(mode="json").items() if k not in _HOW}
-        # Absent where it is empty, so that runs from before it was there can be resumed.
-        return found if self.override else {k: v for k, v in found.items() if k != "override"}
+        if self.backend == "vllm":
+            found["vllm"] = options_that_count(self.vllm)
+        # Absent where they say nothing, so that runs from before they were there can be resumed.
+        silent = {"override": not self.override, "backend": self.backend == "hf"}
+        return {name: value for name, value in found.items() if not silent.get(name)}
 
 
 def needs_suite(spec: RunSpec) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,8 +18,11 @@ from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.records import Reading
+from vsc_eval.serving.engine import DEFAULT_BATCH_SIZE as VLLM_BATCH_SIZE
+from vsc_eval.serving.engine import VllmEngine
 from vsc_eval.specs import BASELINE, ConditionSpec, parse_condition
 from vsc_eval.store import AnswerStore, answer_key
+from vsc_eval.vlm.answer_engine import AnswerEngine
 from vsc_eval.vlm.engine import Engine, GenSettings, Mode
 from vsc_eval.vlm.load import LoadedVLM
 from vsc_eval.vlm.prompts import Prompt
@@ -41,7 +45,7 @@ class Session:
         self,
         *,
         vlm: LoadedVLM,
-        engine: Engine,
+        engine: AnswerEngine,
         store: AnswerStore,
         conditions: Mapping[str, CompiledCondition | None],
         settings: GenSettings,
@@ -60,8 +64,9 @@ class Session:
     def key(self, prompt: Prompt, condition: str, settings: GenSettings) -> str:
         """The store's key of one answer."""
         compiled = self.conditions[condition]
+        mark = self.engine.answer_mark
         return answer_key(
-            model_fingerprint=self.vlm.fingerprint,
+            model_fingerprint=f"{self.vlm.fingerprint}:{mark}" if mark else self.vlm.fingerprint,
             condition_hash=BASELINE_HASH if compiled is None else compiled.content_hash,
             prompt_hash=prompt.prompt_hash,
             image_hash=prompt.image_hash,
@@ -179,13 +184,15 @@ def open_session(
     batch_size: int | None = None,
     memory_budget_bytes: int | None = None,
     mode: Mode = "auto",
+    vllm: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Session:
     """A session of `vlm` under the baseline and the given conditions.
 
     `expressions` are condition expressions ("counting+logic:scale=2") or specs. `suite` defaults to the one named like
-    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory. Raises SpecError
-    or DataError for what does not fit.
+    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
+    `vllm`: arguments of vLLM, which then answers in place of transformers; `vlm` needs no weights, and `mode` and
+    `memory_budget_bytes` say nothing. Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
     loaded: LoadedSuite | None = None
@@ -198,14 +205,19 @@ def open_session(
             conditions[spec.name] = compile_condition(
                 spec, loaded.sets, loaded.sae, loaded.spec.layer, d_model=d_model
             ).to(vlm.device)
-    engine = Engine(
-        vlm,
-        sae=loaded.sae if loaded else None,
-        layer=loaded.spec.layer if loaded else None,
-        batch_size=batch_size or DEFAULT_BATCH_SIZE,
-        memory_budget_bytes=memory_budget_bytes,
-        mode=mode,
-    )
+    sae, layer = (loaded.sae, loaded.spec.layer) if loaded else (None, None)
+    engine: AnswerEngine
+    if vllm is None:
+        engine = Engine(
+            vlm,
+            sae=sae,
+            layer=layer,
+            batch_size=batch_size or DEFAULT_BATCH_SIZE,
+            memory_budget_bytes=memory_budget_bytes,
+            mode=mode,
+        )
+    else:
+        engine = VllmEngine(vlm, sae=sae, layer=layer, batch_size=batch_size or VLLM_BATCH_SIZE, options=vllm)
     return Session(
         vlm=vlm,
         engine=engine,

@@ -122,6 +122,11 @@ class Engine:
             pad_id=int(vlm.tokenizer.pad_token_id),
         )
 
+    @property
+    def answer_mark(self) -> str:
+        """Answers of this engine need no mark in the store's keys; see AnswerEngine."""
+        return ""
+
     def read(
         self,
         prompts: Sequence[Prompt],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import re
@@ -42,6 +43,8 @@ class LoadedVLM:
     """Equal for equal config, tokenizer, processor, weights, pixel limits and dtype."""
     revision: str | None
     """Commit of a hub model; None for a folder."""
+    pixels_limited: bool = False
+    """Whether the processor's limits on the area of a picture are not its own."""
 
     @cached_property
     def decoder(self) -> TextDecoder:
@@ -88,11 +91,14 @@ def load_vlm(
     max_pixels: int | None = None,
     min_pixels: int | None = None,
     attn_implementation: str | None = None,
+    weights: bool = True,
 ) -> LoadedVLM:
     """Load `vsc-tiny`, a model folder, or a hub id.
 
     dtype `auto` is the checkpoint's own, device `auto` CUDA where there is one. max_pixels and min_pixels limit the
-    area to which pictures are resized, on processors that have such limits (Qwen-VL).
+    area to which pictures are resized, on processors that have such limits (Qwen-VL). Without `weights` the model is
+    an empty one on the meta device, for a backend that runs it elsewhere: prompts, tokens and the fingerprint are the
+    same.
 
     Raises SpecError for an unknown model or option, DataError for a damaged folder, BackendError for a model that is
     no VLM, for pickled weights and for an unreachable hub.
@@ -105,10 +111,14 @@ def load_vlm(
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = _load_config(name, source, options)
     _check_is_vlm(name, config, trust_remote_code)
-    placed = _device(device)
-    model = _load_model(name, source, options, _dtype(dtype), attn_implementation).to(placed).eval()
-    if placed.type == "cpu":
-        embed_patches_by_products(model)
+    if weights:
+        placed = _device(device)
+        model = _load_model(name, source, options, _dtype(dtype), attn_implementation).to(placed).eval()
+        if placed.type == "cpu":
+            embed_patches_by_products(model)
+    else:
+        placed = torch.device("cpu")
+        model = _empty_model(name, source, options, config, _dtype(dtype))
     processor = _load_processor(name, source, options)
     _limit_pixels(name, processor, min_pixels, max_pixels)
     tokenizer = processor.tokenizer
@@ -126,6 +136,7 @@ def load_vlm(
         dtype=model.dtype,
         fingerprint=_fingerprint(content, model.dtype, min_pixels, max_pixels),
         revision=commit,
+        pixels_limited=min_pixels is not None or max_pixels is not None,
     )
 
 
@@ -213,6 +224,25 @@ def _load_model(
             mend="Copy the whole model folder; a part of the weights is missing.",
         )
     return model
+
+
+def _empty_model(name: str, source: str, options: dict[str, Any], config: Any, dtype: str | torch.dtype) -> Any:
+    """The model's structure and generation settings, without memory for its weights."""
+    from transformers import AutoModelForImageTextToText, GenerationConfig
+
+    if isinstance(dtype, str):
+        found = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
+        if not isinstance(found, torch.dtype):
+            raise SpecError(f"The config of '{name}' names no dtype.", mend="Give one: --dtype bfloat16.")
+        dtype = found
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(
+            config, dtype=dtype, trust_remote_code=options["trust_remote_code"]
+        )
+    # A model may do without this file; its config then names the end token.
+    with contextlib.suppress(OSError):
+        model.generation_config = GenerationConfig.from_pretrained(source, revision=options["revision"])
+    return model.eval()
 
 
 def _load_processor(name: str, source: str, options: dict[str, Any]) -> Any:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from vsc_eval.vlm.audio_mend import mend_audio
+
 # A Library that is garbage-collected takes its schemas along, so it is kept for the life of the process.
 _declared: list[torch.library.Library] = []
 
@@ -34,7 +36,8 @@ def _compiled_operators_load() -> bool:
 
 def mend_torchvision() -> bool:
     """Declare the missing operator schemas if they are missing; True if this process runs mended. Call it before any
-    import of torchvision or of a transformers model class."""
+    import of torchvision or of a transformers model class, which also needs broken audio packages out of its way."""
+    mend_audio()
     if _declared:
         return True
     if "torchvision" in sys.modules or _compiled_operators_load():
