@@ -20,7 +20,8 @@ from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.store import AnswerStore
 from vsc_eval.study.answered import READING_FIELDS, AnsweredItem, AnsweredItems
 from vsc_eval.synth import LETTERS, Item
-from vsc_eval.vlm.engine import Engine, GenSettings
+from vsc_eval.vlm.answer_engine import AnswerEngine
+from vsc_eval.vlm.engine import GenSettings
 from vsc_eval.vlm.load import LoadedVLM
 
 SLICE = 256
@@ -39,7 +40,7 @@ class Respondent:
     """A model with its engine, and where its answers are kept."""
 
     vlm: LoadedVLM
-    engine: Engine
+    engine: AnswerEngine
     store: AnswerStore
 
     def session(self, conditions: Sequence[ConditionSpec], compile_: Compile) -> Session:

@@ -39,6 +39,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--batch-size", type=int, help="prompts a batch, in place of the spec's")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, in place of the spec's")
+    parser.add_argument("--backend", choices=("hf", "vllm"), help="what answers in the sweep, in place of the spec's")
+    parser.add_argument(
+        "--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2"
+    )
     parser.set_defaults(handler=_handle)
 
 
@@ -52,13 +56,17 @@ def _handle(options: argparse.Namespace) -> int:
     from pydantic import ValidationError
     from rich.console import Console
 
+    from vsc_eval.serving.arguments import parse_options
     from vsc_eval.specs import explain, load_yaml_spec
     from vsc_eval.study.run import run_study
     from vsc_eval.study.spec import StudySpec
     from vsc_eval.study.summary import print_summary
 
     spec = load_yaml_spec(spec_file(options.spec), StudySpec)
-    changes = {key: value for key in ("batch_size", "device") if (value := getattr(options, key)) is not None}
+    named = ("batch_size", "device", "backend")
+    changes: dict[str, Any] = {key: value for key in named if (value := getattr(options, key)) is not None}
+    if options.vllm:
+        changes["vllm"] = parse_options(options.vllm)
     try:
         spec = StudySpec.model_validate({**spec.model_dump(), **changes})
     except ValidationError as error:

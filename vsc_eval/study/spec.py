@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
+from vsc_eval.serving.arguments import check_options, options_that_count
 from vsc_eval.specs import EditSpec, Spec, parse_condition
 from vsc_eval.synth import LETTERS, LEVELS, TASKS
 
@@ -22,8 +23,8 @@ CONTROL_KINDS: tuple[ControlKind, ...] = ("random_sets", "random_directions", "p
 _ORBIT = len(LETTERS)
 """Items of an orbit: one for each right option."""
 
-_HOW = frozenset({"batch_size", "device", "engine_mode"})
-"""Fields that say how to compute and not what: a study that goes on may change them."""
+_HOW = frozenset({"batch_size", "device", "engine_mode", "backend", "vllm"})
+"""Fields that say how to compute and not what: a study that goes on may change them. vLLM counts where it is used."""
 
 _ANY_EDIT = EditSpec(kind="ablate")
 
@@ -153,6 +154,19 @@ class StudySpec(Spec):
     batch_size: int = Field(default=16, ge=1)
     device: str = "auto"
     engine_mode: Literal["auto", "shared", "hooks"] = "auto"
+    backend: Literal["hf", "vllm"] = "hf"
+    """What answers in the sweep and the controls: transformers or vLLM. Activations always come from transformers."""
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of vLLM."""
+
+    @model_validator(mode="after")
+    def _backend_fits(self) -> Self:
+        if self.backend == "hf" and self.vllm:
+            raise ValueError("arguments of vLLM go with `backend: vllm`")
+        if self.backend == "vllm" and self.engine_mode != "auto":
+            raise ValueError("`engine_mode` is not of `backend: vllm`")
+        check_options(self.vllm)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -214,7 +228,10 @@ class StudySpec(Spec):
 
     def identity(self) -> dict[str, Any]:
         """The settings that a study which goes on must share: all but how and where it is computed."""
-        return {key: value for key, value in self.model_dump(mode="json").items() if key not in _HOW}
+        found = {key: value for key, value in self.model_dump(mode="json").items() if key not in _HOW}
+        if self.backend == "vllm":
+            found |= {"backend": self.backend, "vllm": options_that_count(self.vllm)}
+        return found
 
 
 def parse_edit(text: str) -> EditSpec:

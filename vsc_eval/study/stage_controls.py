@@ -48,6 +48,6 @@ CONTROLS = Stage(
     "random sets, random directions and permuted labels, under the verdict's edit",
     # Not before the sweep, whose baseline it takes from the store: in other batches that would differ in its last bits.
     ("select", "sweep"),
-    ("sae", "select", "controls", "verdict"),
+    ("sae", "select", "controls", "verdict", "backend", "vllm"),
     _run,
 )

@@ -99,5 +99,9 @@ def _lines(swept: AnsweredItems) -> Iterator[ItemLine]:
 
 
 SWEEP = Stage(
-    "sweep", "every single set and union, under every edit", ("select",), ("sae", "sweep", "controls", "verdict"), _run
+    "sweep",
+    "every single set and union, under every edit",
+    ("select",),
+    ("sae", "sweep", "controls", "verdict", "backend", "vllm"),
+    _run,
 )

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from vsc_eval.harness.run_progress import Advance
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.serving.engine import VllmEngine
 from vsc_eval.store import AnswerStore
 from vsc_eval.study.asking import Respondent
 from vsc_eval.study.folder import StudyFolder
 from vsc_eval.study.spec import StudySpec
 from vsc_eval.synth import GENERATOR_VERSION
+from vsc_eval.vlm.answer_engine import AnswerEngine
 from vsc_eval.vlm.engine import Engine
 from vsc_eval.vlm.load import LoadedVLM, load_vlm
 
@@ -50,6 +52,7 @@ class Study:
     say: Callable[[str], None]
     loaded: LoadedVLM | None = field(default=None, init=False)
     """The model, once a stage has asked for it."""
+    _vllm: VllmEngine | None = field(default=None, init=False)
 
     @property
     def path(self) -> Path:
@@ -91,15 +94,27 @@ class Study:
         self, suite: LoadedSuite | None, *, batch_size: int | None = None, store: str = "answers.sqlite"
     ) -> Iterator[Respondent]:
         """The model under `suite`'s edits, its answers kept in a file of the folder."""
-        engine = Engine(
-            self.vlm,
-            sae=suite.sae if suite else None,
-            layer=suite.spec.layer if suite else None,
-            batch_size=batch_size or self.spec.batch_size,
-            mode=self.spec.engine_mode,
-        )
+        engine: AnswerEngine
+        if self.spec.backend == "vllm":
+            engine = self._in_vllm()
+            engine.batch_size = batch_size or self.spec.batch_size
+        else:
+            engine = Engine(
+                self.vlm,
+                sae=suite.sae if suite else None,
+                layer=suite.spec.layer if suite else None,
+                batch_size=batch_size or self.spec.batch_size,
+                mode=self.spec.engine_mode,
+            )
         with AnswerStore(self.path / store) as kept:
             yield Respondent(self.vlm, engine, kept)
+
+    def _in_vllm(self) -> VllmEngine:
+        """vLLM, started once for all stages: a process can hardly hold two."""
+        if self._vllm is None:
+            suite = self.suite()
+            self._vllm = VllmEngine(self.vlm, sae=suite.sae, layer=suite.spec.layer, options=self.spec.vllm)
+        return self._vllm
 
     def steps(self, stage: str) -> Callable[[str, int, int], None]:
         """A progress callback for parts that tell (what, how many were just done, how many there are)."""
@@ -138,7 +153,7 @@ class Stage:
             "stage": self.name,
             "format": _FORMAT,
             "generator_version": GENERATOR_VERSION,
-            "settings": {key: identity[key] for key in (*MODEL_KEYS, *self.settings)},
+            "settings": {key: identity[key] for key in (*MODEL_KEYS, *self.settings) if key in identity},
             "needs": {name: study.folder.outputs(name) for name in self.needs},
         }
         return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:16]
