@@ -91,7 +91,7 @@ def test_only_a_broken_audio_package_is_hidden(tmp_path: Path, body: str, hidden
         "import sys, importlib.util\n"
         "sys.modules['torchaudio'] = None\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from vsc_eval.vlm.audio_mend import mend_audio\n"
+        "from vsc_eval.audio_mend import mend_audio\n"
         "print('torchcodec' in mend_audio(), 'torchcodec' in mend_audio(),"
         " importlib.util.find_spec('torchcodec') is None, 'torchcodec.inner' in sys.modules)\n"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from vsc_eval.vlm.audio_mend import mend_audio
+from vsc_eval.audio_mend import mend_audio
 
 # A Library that is garbage-collected takes its schemas along, so it is kept for the life of the process.
 _declared: list[torch.library.Library] = []

