@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     vllm.add_argument("--suite", help="name or folder of the suite (default: the one named like the model)")
     vllm.add_argument("--conditions", type=int, default=7, help="conditions, the baseline included (default: 7)")
     vllm.add_argument("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
+    vllm.add_argument("--with-vllm-vlm", action="store_true", help="also the baseline against lm-eval's own vllm-vlm")
     vllm.set_defaults(handler=_vllm)
     add_bench(commands)
 
@@ -120,6 +121,10 @@ def _vllm(options: argparse.Namespace) -> int:
     from vsc_eval.vlm.prompts import Prompt
 
     installed = require_vllm()
+    if options.with_vllm_vlm:
+        from vsc_eval.harness.bench_vllm import require_vllm_vlm
+
+        require_vllm_vlm()
     items = bench_items(options.n)
     suite = load_suite(options.suite or Path(options.model).name)
     vlm = load_vlm(options.model)
@@ -138,7 +143,21 @@ def _vllm(options: argparse.Namespace) -> int:
         progress=_say,
     )
     print("\n".join([f"{_machine()}, {installed}", *result.lines()]))
+    if options.with_vllm_vlm:
+        _vllm_vlm(options)
     return 0
+
+
+def _vllm_vlm(options: argparse.Namespace) -> None:
+    from vsc_eval.harness.bench_vllm import bench_vllm_vlm
+    from vsc_eval.harness.run_tasks import quiet_harness
+    from vsc_eval.serving.arguments import parse_options
+
+    with quiet_harness():
+        result = bench_vllm_vlm(
+            options.model, n=options.n, repeats=options.repeats, options=parse_options(options.vllm)
+        )
+    print("\n".join(["", "lm-eval's evaluator, text answers", result.report()]))
 
 
 def _picture(item: Item) -> Any:

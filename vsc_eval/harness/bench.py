@@ -17,6 +17,7 @@ from lm_eval.tasks import TaskManager
 from vsc_eval.errors import BackendError
 from vsc_eval.harness.lm import VscHF
 from vsc_eval.harness.scoring import parse_answer
+from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.resources import tasks_dir, zoo_dir
 from vsc_eval.store import AnswerStore
 from vsc_eval.vlm.torchvision_mend import mend_torchvision
@@ -85,21 +86,34 @@ def bench_harness(
     theirs = [(f"hf-multimodal, batch {size}", _their_model(model, size)) for size in their_batch_sizes]
     own = VscHF(model, batch_size=batch_size, device="cpu")
     contenders: list[tuple[str, LM]] = [(f"vsc-hf, batch {batch_size}", own), *theirs]
-    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata={"vsc_n": n})
+    ours, *others = take_turns(contenders, task_manager(n), tasks, repeats)
+    return HarnessBench(ours, tuple(others))
+
+
+def task_manager(n: int) -> TaskManager:
+    """lm-eval's view of the built-in tasks with `n` items a cell."""
+    return TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata={"vsc_n": n})
+
+
+def take_turns(
+    contenders: Sequence[tuple[str, LM]], manager: TaskManager, tasks: Sequence[str], repeats: int
+) -> list[Contender]:
+    """Time (label, model) pairs on the same tasks, turn by turn; nothing is taken from a store."""
+    contenders = list(contenders)
     wall: dict[str, list[float]] = {label: [] for label, _ in contenders}
     cpu: dict[str, list[float]] = {label: [] for label, _ in contenders}
     answers: dict[str, tuple[str, ...]] = {}
     for turn in range(repeats):
         # Every repeat begins with another one: a machine that warms up or slows down favours nobody.
         for label, lm in contenders[turn % len(contenders) :] + contenders[: turn % len(contenders)]:
-            own.session.store = AnswerStore(":memory:")
+            if isinstance(lm, SessionLM):
+                lm.session.store = AnswerStore(":memory:")
             gc.collect()
             started = time.perf_counter(), time.process_time()
-            answers[label] = _answers(lm, manager, tasks)
+            answers[label] = task_answers(lm, manager, tasks)
             wall[label].append(time.perf_counter() - started[0])
             cpu[label].append(time.process_time() - started[1])
-    found = [Contender(label, tuple(wall[label]), tuple(cpu[label]), answers[label]) for label, _ in contenders]
-    return HarnessBench(found[0], tuple(found[1:]))
+    return [Contender(label, tuple(wall[label]), tuple(cpu[label]), answers[label]) for label, _ in contenders]
 
 
 def _their_model(model: str, batch_size: int) -> LM:
@@ -116,10 +130,11 @@ def _their_model(model: str, batch_size: int) -> LM:
     return HFMultimodalLM(folder, batch_size=batch_size, device="cpu", dtype="auto")
 
 
-def _answers(lm: LM, manager: TaskManager, tasks: Sequence[str]) -> tuple[str, ...]:
-    # vsc-hf applies the chat template by itself; the other only on demand.
+def task_answers(lm: LM, manager: TaskManager, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Parsed answers to all items of the tasks, by lm-eval's own evaluator."""
+    # Ours apply the chat template by themselves; the others only on demand.
     found: Any = lm_eval.evaluate(
-        lm, manager.load(list(tasks)), apply_chat_template=not isinstance(lm, VscHF), bootstrap_iters=0
+        lm, manager.load(list(tasks)), apply_chat_template=not isinstance(lm, SessionLM), bootstrap_iters=0
     )
     samples = found["samples"]
     return tuple(

@@ -41,7 +41,7 @@ def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: b
             mend="Leave out its metric acc_mutual_info.",
         )
     if extras.get("audio"):
-        raise BackendError(f"Task '{request.task_name}' has audio.", mend="vsc-hf takes text and pictures only.")
+        raise BackendError(f"Task '{request.task_name}' has audio.", mend="vsc-eval takes text and pictures only.")
     images = tuple(extras.get("visual") or ())
     if not images:
         return Prompt(text=context, options=tuple(options))
@@ -58,7 +58,7 @@ def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: b
     if IMAGE_SLOT in text:
         if not images_first:
             raise BackendError(
-                f"Task '{request.task_name}' has pictures inside its text; vsc-hf puts them before it.",
+                f"Task '{request.task_name}' has pictures inside its text; vsc-eval puts them before it.",
                 mend="Allow that with --model_args ...,images_first=true, and say so beside the result.",
             )
         text = context.replace(IMAGE_SLOT, " ")
@@ -75,7 +75,7 @@ def gen_settings(task: str | None, gen_kwargs: Mapping[str, Any]) -> tuple[GenSe
         value = kwargs.pop(name, None)
         if value not in neutral:
             raise SpecError(
-                f"Task '{task}' asks for {name}={value}; vsc-hf decodes greedily: a changed answer is then the edit's.",
+                f"Task '{task}' asks for {name}={value}; vsc-eval decodes greedily: a changed answer is then the edit's.",
                 mend=f"Run it with --gen_kwargs {name}={neutral[0]}.",
             )
     for name in _SAMPLING_NAMES:

@@ -297,10 +297,13 @@ def points(figure: Figure | None) -> str:
     """A signed difference in percentage points with its interval."""
     if figure is None or figure.value is None:
         return NONE
-    interval = (
-        "" if figure.low is None or figure.high is None else f" [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
-    )
-    return f"{100 * figure.value:+.1f}{interval}"
+    interval = "" if figure.low is None or figure.high is None else f" [{_signed(figure.low)}, {_signed(figure.high)}]"
+    return f"{_signed(figure.value)}{interval}"
+
+
+def _signed(share: float) -> str:
+    """In points. Adding 0 takes the sign off what rounds to zero."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def percent_with_interval(figure: Figure) -> str:

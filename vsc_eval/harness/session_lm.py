@@ -90,7 +90,7 @@ class SessionLM(LM):  # type: ignore[misc]
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> NoReturn:
         """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
         raise BackendError(
-            f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-hf answers questions.",
+            f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-eval's models answer questions.",
             mend="Use lm-eval's own model `hf` for perplexity tasks.",
         )
 
@@ -141,7 +141,7 @@ class SessionLM(LM):  # type: ignore[misc]
         except BackendError as error:
             raise BackendError(
                 f"Task '{group[0].task_name}': {error.message}",
-                mend="vsc-hf scores answers of one token; use a variant of the task that asks for a letter or a text.",
+                mend="vsc-eval scores answers of one token; use a variant of the task that asks for a letter or a text.",
             ) from error
         return to_prompt(group[0], options=options, images_first=self.images_first)
 
@@ -153,7 +153,7 @@ class SessionLM(LM):  # type: ignore[misc]
         roles = [message["role"] for message in chat_history]
         if roles != ["user"] or not add_generation_prompt:
             raise BackendError(
-                f"vsc-hf asks with one user turn, not with {' + '.join(roles)}.",
+                f"vsc-eval asks with one user turn, not with {' + '.join(roles)}.",
                 mend="Leave out --apply_chat_template (the template is always applied), or add"
                 " --fewshot_as_multiturn false; leave out --system_instruction and the task's gen_prefix.",
             )

@@ -24,6 +24,15 @@ _CPU_KV_CACHE_BYTES = 1 << 30
 
 def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LLM:
     """vLLM with `vlm`'s weights, pixel limits and dtype. Raises BackendError if it does not start."""
+    with starting(vlm, options, edits=edits) as arguments:
+        from vllm import LLM
+
+        return LLM(**arguments)
+
+
+@contextlib.contextmanager
+def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iterator[dict[str, Any]]:
+    """The arguments of vLLM's `LLM`, which is to be made inside. Raises BackendError if it may not be or cannot be."""
     require_vllm()
     check_options(options)
     if edits and options.get("enforce_eager") is False:
@@ -34,7 +43,6 @@ def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LL
     mend_torchvision()
     arguments = _arguments(vlm, options, edits=edits)
     with _environment(edits=edits, single=arguments.get("tensor_parallel_size", 1) == 1):
-        from vllm import LLM
         from vllm.platforms import current_platform
 
         said = "gpu_memory_utilization" in arguments or "VLLM_CPU_KVCACHE_SPACE" in os.environ
@@ -42,7 +50,7 @@ def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LL
             # The share of the whole memory, vLLM's default, is more than a shared machine has free.
             arguments.setdefault("kv_cache_memory_bytes", _CPU_KV_CACHE_BYTES)
         try:
-            return LLM(**arguments)
+            yield arguments
         except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise BackendError(
                 f"vLLM does not start with '{vlm.name}': {_first_line(error)}",

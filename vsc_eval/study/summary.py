@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vsc_eval.harness.results import Figure
+from vsc_eval.harness.run_tables import points
 from vsc_eval.study.records import ConditionRow, PairRow, StudyResults
 
 _WIDTH = 110
@@ -80,12 +81,7 @@ def _condition(row: ConditionRow) -> str:
 
 
 def _points(figure: Figure) -> str:
-    if figure.value is None:
-        return "undefined"
-    interval = (
-        "" if figure.low is None or figure.high is None else f" [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
-    )
-    return f"{100 * figure.value:+.1f}{interval}"
+    return "undefined" if figure.value is None else points(figure)
 
 
 def _share(figure: Figure) -> str:
