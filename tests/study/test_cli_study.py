@@ -33,7 +33,7 @@ def test_every_setting_belongs_to_a_stage() -> None:
     from vsc_eval.study.stages import MODEL_KEYS
 
     known = {key for stage in run.STAGES for key in (*MODEL_KEYS, *stage.settings)}
-    assert set(StudySpec(model="m").identity()) - {"schema_version"} == known
+    assert set(StudySpec(model="m", backend="vllm").identity()) - {"schema_version"} == known
 
 
 def test_a_finished_study_prints_one_page(spec_file: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
