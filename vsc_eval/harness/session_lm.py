@@ -90,7 +90,7 @@ class SessionLM(LM):  # type: ignore[misc]
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> NoReturn:
         """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
         raise BackendError(
-            f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-eval's models answer questions.",
+            f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-eval answers questions.",
             mend="Use lm-eval's own model `hf` for perplexity tasks.",
         )
 
@@ -141,7 +141,7 @@ class SessionLM(LM):  # type: ignore[misc]
         except BackendError as error:
             raise BackendError(
                 f"Task '{group[0].task_name}': {error.message}",
-                mend="vsc-eval scores answers of one token; use a variant of the task that asks for a letter or a text.",
+                mend="Answers of one token are scored; use a variant of the task that asks for a letter or a text.",
             ) from error
         return to_prompt(group[0], options=options, images_first=self.images_first)
 
