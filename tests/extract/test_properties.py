@@ -152,6 +152,8 @@ def test_time_is_linear(read_one: Callable[[str], str], piece: str) -> None:
     long = (piece * LENGTH)[:LENGTH]
     took = seconds(read_one, long)
     if took > 0.5:
+        # A busy machine slows single readings down; the least of several is the reader's own.
+        took = min(took, *(seconds(read_one, long) for _ in range(3)))
         tenth = min(seconds(read_one, long[: LENGTH // 10]) for _ in range(3))
         assert took < 30 * tenth, f"{took:.2f} s, {tenth:.3f} s for a tenth"
     assert took < 20
