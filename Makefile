@@ -37,7 +37,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make suite   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
-	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (about 20 minutes)"
+	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
 	@echo "make format  mend lint and format; make clean removes the environment and caches"
 
