@@ -1,0 +1,77 @@
+"""A board's folder: board.yaml says what is asked of every model, entries/ holds one JSON for each run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from vsc_eval.errors import SpecError
+from vsc_eval.leaderboard.records import Entry, ItemTable
+from vsc_eval.specs import Spec, load_yaml_spec
+
+BOARD_FILE = "board.yaml"
+ENTRIES = "entries"
+
+
+class Group(Spec):
+    """Items of one task at one level."""
+
+    n: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{16}$")
+    """First 16 hex digits of `asked_hash`."""
+
+
+class BoardTask(Spec):
+    kind: Literal["synthetic", "external"]
+    levels: dict[str, Group]
+    """Level -> its items; the key of a task without levels is `all`."""
+
+
+class BoardSpec(Spec):
+    """board.yaml: what an entry must have been asked, item by item. An entry covers all synthetic tasks, or none, and
+    any of the external ones."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._\-]*$", max_length=60)
+    title: str
+    description: str = ""
+    readout: Literal["choice", "generate"]
+    generator_version: str | None = None
+    tasks: dict[str, BoardTask]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that was read: all entries are valid by themselves and in the order of their ids."""
+
+    path: Path
+    spec: BoardSpec
+    entries: tuple[Entry, ...]
+
+
+def asked_hash(items: ItemTable, rows: Iterable[int]) -> str:
+    """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
+
+    The letters and the model's answers are left out, so two models that were asked the same have the same hash.
+    """
+    lines = sorted(
+        [items.id[i], items.cluster[i], items.cluster_kind[i], items.gold[i], items.prompt_hash[i], items.image_hash[i]]
+        for i in rows
+    )
+    return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def read_board_spec(path: Path) -> BoardSpec:
+    """The board.yaml of a board's folder. Raises SpecError if there is none or it is wrong."""
+    if not (path / BOARD_FILE).is_file():
+        raise SpecError(
+            f"{path} is no board: it has no {BOARD_FILE}.",
+            mend=f"Make one with `vsc-eval board new {path} --from RUN`, or name a board's folder.",
+        )
+    return load_yaml_spec(path / BOARD_FILE, BoardSpec)
