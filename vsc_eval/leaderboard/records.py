@@ -1,7 +1,7 @@
 """An entry of a board: one run of one model, in one JSON file.
 
 It holds every item's parsed answer, so all counts in it can be computed anew and two entries compared item by item.
-Text that comes from models and data sets (answers, option letters, names) is kept as it was; whoever shows it escapes it.
+Text from models and data sets (answers, options, names) is kept as it was; whoever shows it escapes it.
 """
 
 from __future__ import annotations
@@ -262,10 +262,10 @@ class Entry(Record):
     controls: tuple[ControlFigure, ...] = ()
     floor: tuple[FloorFigure, ...] = ()
     probes: Probes | None = None
-    logprobs: dict[str, dict[str, tuple[float | None, ...]]] = {}
+    logprobs: dict[str, dict[str, tuple[float | None, ...]]] = Field(default_factory=dict)
     """Condition -> item id -> log-probability (nats) of each of its options at the first answer token: for a condition,
     of the items whose answer it changed; for the baseline, of all items that any condition changed. null: -infinity."""
-    shown: dict[str, Shown] = {}
+    shown: dict[str, Shown] = Field(default_factory=dict)
     """Item id -> what to show of it."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of everything else in the file, in its canonical form."""
