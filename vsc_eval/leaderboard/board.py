@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from vsc_eval.errors import SpecError
 from vsc_eval.leaderboard.records import Entry, ItemTable
-from vsc_eval.specs import Spec, load_yaml_spec
+from vsc_eval.specs import Spec, explain, load_yaml_spec
+from vsc_eval.synth import TASKS
 
 BOARD_FILE = "board.yaml"
 ENTRIES = "entries"
+NO_LEVEL = "all"
+"""Stands for the level of a task without levels."""
 
 
 class Group(Spec):
@@ -65,6 +68,39 @@ def asked_hash(items: ItemTable, rows: Iterable[int]) -> str:
         for i in rows
     )
     return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def spec_of(
+    items: ItemTable,
+    *,
+    name: str,
+    title: str,
+    readout: Literal["choice", "generate"],
+    generator_version: str | None,
+    description: str = "",
+) -> BoardSpec:
+    """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for row, (task, level) in enumerate(zip(items.task, items.level, strict=True)):
+        groups.setdefault(task, {}).setdefault(level or NO_LEVEL, []).append(row)
+    tasks = {
+        task: BoardTask(
+            kind="synthetic" if task in TASKS else "external",
+            levels={level: Group(n=len(rows), sha256=asked_hash(items, rows)) for level, rows in levels.items()},
+        )
+        for task, levels in groups.items()
+    }
+    try:
+        return BoardSpec(
+            name=name,
+            title=title,
+            description=description,
+            readout=readout,
+            generator_version=generator_version if any(task.kind == "synthetic" for task in tasks.values()) else None,
+            tasks=tasks,
+        )
+    except ValidationError as error:
+        raise explain(error, BoardSpec, f"The board '{name}'") from error
 
 
 def read_board_spec(path: Path) -> BoardSpec:
