@@ -268,7 +268,11 @@ def load_yaml_spec(path: Path, model: type[S]) -> S:
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
     """Write `spec` as YAML, keys in the order of the model."""
-    path.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    document = spec.model_dump(mode="json")
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    if yaml.safe_load(text) != document:  # PyYAML writes U+0085 as it is and reads it as a line's end
+        text = yaml.safe_dump(document, sort_keys=False)
+    path.write_text(text, encoding="utf-8")
 
 
 def _number(text: str, expression: str) -> float:

@@ -6,6 +6,10 @@ need only look for these two.
 
 from __future__ import annotations
 
+from hostile_entries import hostile_board, hostile_entry
+
+__all__ = ["HOSTILE", "HOSTILE_IDS", "NAMED", "NO_JSON_TEXT", "RAN", "hostile_board", "hostile_entry"]
+
 RAN = "window.pwned=1"
 
 NAMED: dict[str, str] = {
@@ -71,7 +75,7 @@ NAMED: dict[str, str] = {
     "combining stack": "Z" + "\u0310\u0321\u0353\u0489" * 60,
     "homoglyph": "\u0430dmin",
     "line separators": "a\u2028b\u2029c\u0085d",
-    "emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \U0001f3f3\ufe0f\u200d\U0001f308 \U0001f1e9\U0001f1ea",
+    "emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \U0001f3f3\ufe0f\u200d\U0001f308",
     "noncharacters": "\ufffe\uffff\U0010ffff",
     "wide": "\ufdfd" * 20 + "\U00012031",
     "chinese": "\u6a21\u578b\u540d\u79f0\u306e\u30e2\u30c7\u30eb",
