@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from vsc_eval.leaderboard.board import Board
-from vsc_eval.leaderboard.tables.table import BoardTables, Data
+from vsc_eval.leaderboard.tables.baseline import baseline_tables, synthetic_ranking
+from vsc_eval.leaderboard.tables.data import baseline_data, interventions_data
+from vsc_eval.leaderboard.tables.external import external_rankings, external_table
+from vsc_eval.leaderboard.tables.groups import BoardView
+from vsc_eval.leaderboard.tables.interventions import effects_table, parts_table
+from vsc_eval.leaderboard.tables.table import BoardTables
+from vsc_eval.leaderboard.tables.unions import controls_table, unions_table
 
 
 def board_tables(board: Board) -> BoardTables:
     """Pure and deterministic: the same board gives the same tables. Raises nothing of a board that was checked."""
-    return BoardTables((), (), Data((), ()), Data((), ()))
+    view = BoardView.of(board)
+    ranking, external = synthetic_ranking(view), external_rankings(view)
+    outside = external_table(external)
+    edited = (effects_table(view), parts_table(view), unions_table(view), controls_table(view))
+    return BoardTables(
+        baseline=(*baseline_tables(view, ranking), *((outside,) if outside else ())),
+        interventions=tuple(table for table in edited if table is not None),
+        baseline_data=baseline_data(view, ranking, external),
+        interventions_data=interventions_data(view),
+    )
