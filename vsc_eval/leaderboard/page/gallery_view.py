@@ -1,0 +1,43 @@
+"""The flip gallery's data with its texts made plain, split by entry so that the browser reads only what is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vsc_eval.leaderboard.board import Board
+from vsc_eval.leaderboard.gallery import gallery_data
+from vsc_eval.leaderboard.page.text import clean, name
+
+KIND_WORDS = {
+    "right_to_wrong": "right to wrong",
+    "wrong_to_right": "wrong to right",
+    "wrong_to_other": "wrong to another wrong",
+    "to_invalid": "became unreadable",
+    "from_invalid": "became readable",
+}
+
+
+def gallery_views(board: Board) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(what all entries share, one view for each entry), as `gallery_data` describes them but for three things.
+
+    Pictures' sources are in `sources` and their texts in `alts`; kinds are words; `place` of a condition is its place
+    in the entry's own list. Raises DataError as `gallery_data` does.
+    """
+    data = gallery_data(board)
+    pictures = data.pop("pictures")
+    entries = data.pop("entries")
+    shared = clean(data)
+    shared["kinds"] = [KIND_WORDS[kind] for kind in data["kinds"]]
+    shared["tasks"] = [name(task) for task in data["tasks"]]
+    shared["levels"] = [name(level) for level in data["levels"]]
+    shared["sources"] = [picture["src"] for picture in pictures]
+    shared["alts"] = clean([picture["alt"] for picture in pictures])
+    views = []
+    for entry, view in zip(board.entries, entries, strict=True):
+        places = {condition.name: place for place, condition in enumerate(entry.conditions)}
+        conditions = [
+            {**condition, "name": name(condition["name"]), "place": places[condition["name"]]}
+            for condition in view["conditions"]
+        ]
+        views.append({**clean(view), "conditions": conditions})
+    return shared, views

@@ -1,0 +1,138 @@
+"""The page's text: the template filled, with style and script inside and a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from vsc_eval.leaderboard.board import Board
+from vsc_eval.leaderboard.page.entry_view import READOUTS, entry_view
+from vsc_eval.leaderboard.page.gallery_view import gallery_views
+from vsc_eval.leaderboard.page.table_view import ROWS_AT_LOAD, table_view
+from vsc_eval.leaderboard.page.text import json_block, name, plain
+from vsc_eval.leaderboard.tables import Table, board_tables
+
+SCRIPTS = ("dom", "tables", "heat", "plot", "frontier", "probes", "matrices", "entry", "gallery", "main")
+"""In the order in which the page runs them; each may use what stands before it."""
+
+
+def page_html(board: Board) -> str:
+    """The whole page as text without lone surrogates, ready for UTF-8."""
+    style, script = page_style(), page_script()
+    tables = board_tables(board)
+    places = {entry.id: place for place, entry in enumerate(board.entries)}
+    baseline = [_for_template(table, places) for table in tables.baseline]
+    interventions = [_for_template(table, places) for table in tables.interventions]
+    shared, galleries = gallery_views(board)
+    blocks = [
+        ("items", shared),
+        *((f"entry-{place}", entry_view(entry, board)) for place, entry in enumerate(board.entries)),
+        *((f"flips-{place}", gallery) for place, gallery in enumerate(galleries)),
+        *((f"rows-{table['key']}", table["rest"]) for table in (*baseline, *interventions) if table["rest"]),
+    ]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=name(board.spec.title),
+            description=plain(board.spec.description),
+            facts=_facts(board),
+            asked=[
+                (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
+                for task, one in board.spec.tasks.items()
+                for level, group in one.levels.items()
+            ],
+            baseline=baseline,
+            interventions=interventions,
+            has_others=any(not row.is_headline for table in tables.interventions for row in table.rows),
+            entries=[{"id": entry.id, "label": _label(board, place)} for place, entry in enumerate(board.entries)],
+            rows_at_load=ROWS_AT_LOAD,
+            blocks=[{"id": key, "json": Markup(json_block(value))} for key, value in blocks],
+            style=Markup(style),
+            style_hash=_policy_hash(style),
+            script=Markup(script),
+            script_hash=_policy_hash(script),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def page_style() -> str:
+    """The page's only style sheet."""
+    return (_folder() / "static" / "page.css").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def page_script() -> str:
+    """The page's only script: the files of `static/` in order, in one function's scope."""
+    parts = [(_folder() / "static" / f"{part}.js").read_text(encoding="utf-8") for part in SCRIPTS]
+    script = '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+    assert "</script" not in script.lower()
+    assert "<!--" not in script
+    return script
+
+
+def _policy_hash(text: str) -> str:
+    """As the policy's source expressions want it: of the element's text, byte by byte."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _folder() -> Traversable:
+    return files("vsc_eval.leaderboard.page")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    templates = _folder() / "templates"
+    return Environment(
+        loader=FunctionLoader(lambda key: (templates / key).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:
+    """A table's view with its first headline rows apart from those that are shown on demand."""
+    view = table_view(table, places)
+    first = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
+    orders = {row[3] for row in first}
+    view["first"] = first
+    view["rest"] = [row for row in view["rows"] if row[3] not in orders]
+    view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
+    return view
+
+
+def _label(board: Board, place: int) -> str:
+    """The model's name, with its id where two entries would read the same."""
+    entry = board.entries[place]
+    label = name(entry.model.name)
+    twins = sum(name(other.model.name) == label for other in board.entries)
+    return label if twins == 1 else f"{label} · {entry.id[-10:]}"
+
+
+def _facts(board: Board) -> list[tuple[str, str]]:
+    tasks = board.spec.tasks
+    synthetic = [task for task, one in tasks.items() if one.kind == "synthetic"]
+    n = sum(group.n for one in tasks.values() for group in one.levels.values())
+    facts = [("Entries", f"{len(board.entries):,}"), ("Items", f"{n:,}")]
+    if synthetic:
+        levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
+        facts.append(
+            ("Synthetic tasks", f"{len(synthetic)} at {len(levels)} {'level' if len(levels) == 1 else 'levels'}")
+        )
+    if len(synthetic) < len(tasks):
+        facts.append(("External data sets", str(len(tasks) - len(synthetic))))
+    facts.append(("Answers read by", READOUTS[board.spec.readout]))
+    if board.spec.generator_version is not None:
+        facts.append(("Generator version", board.spec.generator_version))
+    return [(label, plain(text, limit=200)) for label, text in facts]

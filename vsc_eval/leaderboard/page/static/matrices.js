@@ -1,0 +1,77 @@
+// Interference: what a union of two sets does beyond its parts, by edit, raw and norm-matched.
+
+const EXCESSES = [
+  { name: "drift", at: 3, p: 5, gain: -1, own: 0 },
+  { name: "accuracy", at: 4, p: 6, gain: 1, own: 1 },
+];
+const FORMS = ["raw", "norm-matched"];
+
+function matricesPanel(entry) {
+  const { matrices } = entry;
+  const place = el("div");
+  const draw = (i) => place.replaceChildren(edition(matrices, matrices.edits[i]));
+  const edit = choice("Edit", matrices.edits.map((one, i) => [i, one.edit]), (value) => draw(Number(value)), matrices.edits.length - 1);
+  draw(matrices.edits.length - 1);
+  return el("section", { class: "panel" },
+    el("h4", {}, "Interference between sets"),
+    el("p", { class: "note" }, "What a union of two sets does beyond its parts, in points. Orange is harm: more drift, or less accuracy, than the parts have. On the diagonal, in italics: what the single set does by itself."),
+    el("div", { class: "bar" }, edit.node),
+    place);
+}
+
+function edition(matrices, { edit, diagonal, pairs }) {
+  const maps = FORMS.flatMap((form, f) => {
+    const here = pairs.filter((pair) => pair[2] === f);
+    return here.length ? EXCESSES.map((excess) => matrix(matrices.sets, diagonal, here, excess, form, edit)) : [];
+  });
+  const decided = pairs.filter((pair) => pair[7]);
+  return el("div", {},
+    el("div", { class: "pair" }, maps),
+    el("p", { class: "note" }, "Framed and with a star: adjusted p of 0.05 or less. \u2691: judged to interfere."),
+    later("The same as a table", () => pairTable(matrices.sets, pairs, edit)),
+    decided.length ? later("Verdicts", () => verdictTable(matrices.sets, decided)) : null);
+}
+
+function matrix(sets, diagonal, pairs, excess, form, edit) {
+  const found = new Map(pairs.map((pair) => [`${Math.max(pair[0], pair[1])},${Math.min(pair[0], pair[1])}`, pair]));
+  const largest = Math.max(0, ...pairs.map((pair) => Math.abs(pair[excess.at][0] ?? 0)));
+  const title = freshId("matrix");
+  return el("div", {},
+    el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-labelledby": title },
+      el("table", { class: "map matrix" },
+        el("caption", { id: title }, `Excess of ${excess.name}, ${form} unions, `, bdi(edit)),
+        el("thead", {}, el("tr", {}, el("td"), sets.map((name) => el("th", { scope: "col" }, broken(name))))),
+        el("tbody", {}, sets.map((name, down) => el("tr", {}, el("th", { scope: "row" }, broken(name)),
+          sets.map((_, across) => matrixCell(down, across, found.get(`${down},${across}`), diagonal[down], excess, largest))))))),
+    divergingKey(largest, "harm", "less harm than the parts"));
+}
+
+/** A name that may break after each underscore. */
+function broken(name) {
+  return el("bdi", {}, name.split(/(?<=_)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
+}
+
+function matrixCell(down, across, pair, own, excess, largest) {
+  if (across > down) return el("td", { class: "none" });
+  if (across === down) return el("td", { class: "own" }, own ? (excess.own ? signed : fixed)(own[excess.own][0]) : NONE);
+  if (!pair || pair[excess.at][0] === null) return el("td", { class: "blank" }, NONE);
+  const value = pair[excess.at][0];
+  const p = pair[excess.p];
+  const told = p !== null && p <= 0.05;
+  const interferes = pair[7] === "interference";
+  return el("td", { class: `${diverging(value * excess.gain, largest)}${told ? " told" : ""}`, title: withEnds(pair[excess.at], signed) },
+    `${signed(value)}${told ? "*" : ""}`,
+    interferes ? [el("span", { "aria-hidden": "true" }, "\u2691"), el("span", { class: "hidden" }, " interferes")] : null);
+}
+
+function pairTable(sets, pairs, edit) {
+  const p = (value) => (value === null ? NONE : value.toPrecision(2));
+  return pointTable(`Excess of unions, ${edit}`,
+    ["Union", "Form", "Drift, points", "adjusted p", "Accuracy, points", "adjusted p"],
+    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], withEnds(pair[3], signed), p(pair[5]), withEnds(pair[4], signed), p(pair[6])]));
+}
+
+function verdictTable(sets, pairs) {
+  return pointTable("Verdicts", ["Union", "Form", "Verdict", "Decided by"],
+    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], pair[7], pair[8] ?? ""]));
+}

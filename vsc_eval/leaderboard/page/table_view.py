@@ -1,0 +1,59 @@
+"""A board's or an entry's table as the template and the script read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from vsc_eval.leaderboard.page.text import name, plain
+from vsc_eval.leaderboard.tables import Cell, Table
+
+ROWS_AT_LOAD = 100
+"""Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
+
+CellView = tuple[str, float | str | None, str]
+
+
+def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    """Columns, rows and notes with their texts made plain. `places` gives the place on the board of an entry's id.
+
+    A row is [cells, places of its entries, whether it is a headline, order].
+    """
+    rows = [
+        [
+            [_cell(cell) for cell in row.cells],
+            [places[entry] for entry in row.entries if entry in places],
+            row.is_headline,
+            order,
+        ]
+        for order, row in enumerate(table.rows)
+    ]
+    return {
+        "key": table.key,
+        "title": plain(table.title, limit=200),
+        "columns": [
+            {
+                "heading": name(column.heading),
+                "number": column.is_number,
+                "about": plain(column.about),
+            }
+            for column in table.columns
+        ],
+        "groups": _groups(table),
+        "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
+        "rows": rows,
+        "notes": [plain(note) for note in table.notes],
+    }
+
+
+def _groups(table: Table) -> list[tuple[str, int]]:
+    """[(heading over columns, how many)] from left to right; empty where no column has one."""
+    if not any(column.group for column in table.columns):
+        return []
+    return [(plain(group, limit=60), len(list(columns))) for group, columns in groupby(c.group for c in table.columns)]
+
+
+def _cell(cell: Cell) -> CellView:
+    value = cell.sort_value
+    return name(cell.text), plain(value, limit=60) if isinstance(value, str) else value, plain(cell.about, limit=300)
