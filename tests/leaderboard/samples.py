@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from vsc_eval.leaderboard.records import (
     Probes,
     Provenance,
     Role,
+    UnionFigure,
 )
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec
@@ -151,9 +152,9 @@ def sample_entry(
         conditions=[_condition(spec) for spec in specs],
         items=_item_table(infos, table),
         note=note,
-        provenance=_provenance(source, seed, tasks),
+        provenance=_provenance(source, seed, tasks, n_per_cell),
         rows=rows,
-        unions=run_unions(interaction_rows(table, name, specs, seed), specs),
+        unions=_unions(table, specs, seed, source),
         controls=_controls(rows, specs, rng) if source == "study" else (),
         floor=_floor() if source == "study" else (),
         probes=_probes(rng) if source == "study" else None,
@@ -190,7 +191,52 @@ def _changed_logprobs(table: AnswerTable) -> dict[str, dict[str, tuple[float | N
     }
 
 
-def _provenance(source: Literal["run", "study"], seed: int, tasks: Sequence[str]) -> Provenance:
+def _unions(
+    table: AnswerTable, specs: Sequence[ConditionSpec], seed: int, source: Literal["run", "study"]
+) -> tuple[UnionFigure, ...]:
+    """A study compares norm-matched unions with the mean of their parts; the interval here is only moved there."""
+    found = run_unions(interaction_rows(table, "model", specs, seed), specs)
+    if source == "run":
+        return found
+    return tuple(
+        union
+        if union.form == "raw"
+        else union.model_copy(
+            update={
+                "drift_bliss": None,
+                "drift_excess": _moved(union.drift_excess, _beyond_mean(table, union, _changed)),
+                "accuracy_excess": _moved(union.accuracy_excess, _beyond_mean(table, union, _gained)),
+            }
+        )
+        for union in found
+    )
+
+
+def _changed(table: AnswerTable, name: str) -> float:
+    return float(np.mean(table.answers_of(name) != table.answers_of(BASELINE)))
+
+
+def _gained(table: AnswerTable, name: str) -> float:
+    return float(np.mean(table.right(name)) - np.mean(table.right(BASELINE)))
+
+
+def _beyond_mean(table: AnswerTable, union: UnionFigure, measure: Callable[[AnswerTable, str], float]) -> float:
+    return measure(table, union.union) - sum(measure(table, part) for part in union.parts) / 2
+
+
+def _moved(interval: Interval, value: float) -> Interval:
+    assert interval.value is not None
+    gap = value - interval.value
+    bounds = [None if bound is None else bound + gap for bound in (interval.low, interval.high)]
+    return Interval(value=value, low=bounds[0], high=bounds[1], reason=interval.reason)
+
+
+def _provenance(source: Literal["run", "study"], seed: int, tasks: Sequence[str], n_per_cell: int) -> Provenance:
+    settings: dict[str, Any] = {"tasks": list(tasks), "readout": "choice", "seed": seed}
+    if source == "study":
+        settings["sweep"] = {"norm_match": "mean"}
+        settings["controls"] = {"items_per_cell": n_per_cell}
+        settings["verdict"] = {"edit": "scale=4"}
     return Provenance(
         source=source,
         date="2026-11-22T12:00:00+00:00",
@@ -205,7 +251,7 @@ def _provenance(source: Literal["run", "study"], seed: int, tasks: Sequence[str]
             for level in LEVELS
         },
         seed=seed,
-        settings={"tasks": list(tasks), "readout": "choice", "seed": seed},
+        settings=settings,
     )
 
 
@@ -215,7 +261,7 @@ def _controls(
     found = []
     for spec in specs[1:]:
         row = next(row for row in rows if row.condition == spec.name and row.scope == "all")
-        if row.drift is None or row.drift.value is None or len(spec.sets) > 2:
+        if row.drift is None or row.drift.value is None or spec.edit is None or spec.edit.norm_match:
             continue
         for kind in ("random_sets", "random_directions", "permuted_labels"):
             draws = tuple(rng.randrange(row.n // 6) / row.n for _ in range(20))

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from vsc_eval.errors import SpecError
+from vsc_eval.leaderboard.entry.read import read_entry
 from vsc_eval.leaderboard.records import Entry, ItemTable
 from vsc_eval.specs import Spec, explain, load_yaml_spec
 from vsc_eval.synth import TASKS
@@ -111,3 +112,20 @@ def read_board_spec(path: Path) -> BoardSpec:
             mend=f"Make one with `vsc-eval board new {path} --from RUN`, or name a board's folder.",
         )
     return load_yaml_spec(path / BOARD_FILE, BoardSpec)
+
+
+def entry_files(path: Path) -> list[Path]:
+    """The files of the entries of the board in `path`, by name."""
+    folder = path / ENTRIES
+    return sorted(file for file in folder.glob("*.json") if file.is_file() and not file.name.startswith("."))
+
+
+def load_board(path: Path) -> Board:
+    """The board of a folder.
+
+    Every entry fits the schema and is what was hashed when it was published; whether its figures follow from its
+    answers is a matter of `check_board`. Raises SpecError if there is no board, DataError for the first bad entry.
+    """
+    spec = read_board_spec(path)
+    entries = sorted((read_entry(file) for file in entry_files(path)), key=lambda entry: entry.id)
+    return Board(path=path, spec=spec, entries=tuple(entries))

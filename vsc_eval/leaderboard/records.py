@@ -178,9 +178,12 @@ class UnionFigure(Record):
 
     union: str
     parts: tuple[str, str]
+    """Names of the two conditions."""
     edit: str
     form: Literal["raw", "norm_matched"]
     drift_excess: Interval
+    """In a study, beyond the sum of the parts for a raw union, and beyond their mean (or the larger) for a norm-matched
+    one. In a run, beyond the sum for both."""
     drift_bliss: Interval | None = None
     accuracy_excess: Interval
     p_drift_adjusted: float | None = None

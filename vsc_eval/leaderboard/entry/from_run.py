@@ -40,7 +40,7 @@ def entry_from_run(
     suite: Path | None = None,
     shown: dict[str, Shown] | None = None,
 ) -> Entry:
-    """The entry of a finished run, for the board of that name. `suite` is where the run's suite is now, if it was moved.
+    """The entry of a finished run, for the board of that name. `suite` is where the run's suite is, if it was moved.
 
     Raises SpecError or DataError, as the parts say, for a run that cannot be published.
     """

@@ -1,4 +1,4 @@
-"""Read an entry's file, which anybody may have sent: every way in which it can be wrong is a DataError that names it."""
+"""Read an entry's file, which anybody may have sent: whatever can be wrong with it is a DataError that names it."""
 
 from __future__ import annotations
 

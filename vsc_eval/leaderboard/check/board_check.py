@@ -1,0 +1,94 @@
+"""All entries of a board: each by itself, against board.yaml, and beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vsc_eval.errors import DataError
+from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, BoardSpec, entry_files, read_board_spec
+from vsc_eval.leaderboard.check.effect_check import effect_findings
+from vsc_eval.leaderboard.check.part_check import part_findings
+from vsc_eval.leaderboard.check.problem import Finding, Problem
+from vsc_eval.leaderboard.check.recount import Recount
+from vsc_eval.leaderboard.check.row_check import row_findings
+from vsc_eval.leaderboard.check.spec_check import spec_findings
+from vsc_eval.leaderboard.entry.read import read_entry
+from vsc_eval.leaderboard.records import Entry
+
+MOST_PER_ENTRY = 20
+"""Problems that are told of one entry: one wrong answer shows in many sums."""
+
+
+def check_board(path: Path) -> tuple[Problem, ...]:
+    """Everything that is wrong with the entries of the board in `path`, in the order of their files.
+
+    Raises SpecError if there is no board or its board.yaml is wrong.
+    """
+    return check_entries(path)[1]
+
+
+def check_entries(path: Path) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+    """The entries that could be read, by id, and the problems of all."""
+    spec = read_board_spec(path)
+    problems, entries = list(_foreign(path)), {}
+    for file in entry_files(path):
+        name = f"{ENTRIES}/{file.name}"
+        try:
+            entry = read_entry(file)
+        except DataError as error:
+            what = error.message.removeprefix(f"{file}: ").rstrip(".")
+            problems.append(Problem(name, "", what, error.mend))
+            continue
+        entries[name] = entry
+        problems += [Problem(name, f.place, f.what, f.mend) for f in entry_findings(entry, spec)]
+        if file.name != f"{entry.id}.json":
+            problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
+    problems += _twice(entries)
+    return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
+
+
+def entry_findings(entry: Entry, spec: BoardSpec) -> tuple[Finding, ...]:
+    """What is wrong with one entry, by itself and for the board of that spec; the first of many."""
+    found: list[Finding] = []
+    recount = Recount(entry)
+    for findings in (
+        spec_findings(entry, spec),
+        part_findings(entry),
+        row_findings(entry, recount),
+        effect_findings(entry, recount),
+    ):
+        for finding in findings:
+            found.append(finding)
+            if len(found) == MOST_PER_ENTRY:
+                return tuple(found)
+    return tuple(found)
+
+
+def _foreign(path: Path) -> Iterator[Problem]:
+    """What somebody put into entries/. A killed writer's partial file is not meant: the next build takes it away."""
+    folder = path / ENTRIES
+    known = set(entry_files(path))
+    for found in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if found not in known and not (found.name.startswith(".") and found.name.endswith(".partial")):
+            yield Problem(
+                f"{ENTRIES}/{found.name}",
+                "",
+                "this is no entry",
+                f"{ENTRIES}/ holds the JSON files of entries and nothing else: move it out.",
+            )
+
+
+def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
+    """The same model asked the same under the same conditions, whatever name it was given."""
+    first: dict[str, str] = {}
+    for name, entry in entries.items():
+        # The end of the id is a hash of what was asked of what.
+        twin = first.setdefault(entry.id[-10:], name)
+        if twin != name:
+            yield Problem(
+                name,
+                "id",
+                f"it is of the same model, items and conditions as {twin}",
+                f"Keep one of the two. ({BOARD_FILE} asks every model once.)",
+            )

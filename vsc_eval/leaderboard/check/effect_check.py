@@ -1,0 +1,195 @@
+"""Unions, controls, the floor, official figures and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from vsc_eval.leaderboard.check.problem import Finding, differs, interval_faults, number
+from vsc_eval.leaderboard.check.recount import Mask, Recount
+from vsc_eval.leaderboard.records import BoardCondition, ControlFigure, Entry, UnionFigure
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats.interaction import additive, bliss, over_larger, over_mean, under_smaller
+from vsc_eval.stats.percentile import control_p, control_percentile
+
+_VERDICTS = ("interference", "none", "not enough evidence")
+_Formula = Callable[..., Any]
+
+
+def effect_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
+    """What is wrong in `unions`, `controls`, `floor`, `official` and `probes`."""
+    for place, union in enumerate(entry.unions):
+        yield from _first(f"unions[{place}]", _union_faults(union, entry, recount))
+    for place, control in enumerate(entry.controls):
+        yield from _first(f"controls[{place}]", _control_faults(control, entry, recount))
+    for place, floor in enumerate(entry.floor):
+        faults = [("drift", fault) for fault in interval_faults(floor.drift, low=0, high=1)]
+        if differs(floor.drift.value, floor.n_changed / len(entry.items.id)):
+            faults.append(("drift.value", f"it is not {floor.n_changed} / {len(entry.items.id)}"))
+        if floor.max_logprob_difference < 0:
+            faults.append(("max_logprob_difference", "it is negative"))
+        yield from _first(f"floor[{place}]", iter(faults))
+    yield from _official(entry)
+    yield from _probes(entry)
+
+
+def _first(place: str, faults: Iterator[tuple[str, str]]) -> Iterator[Finding]:
+    fault = next(faults, None)
+    if fault:
+        yield Finding(f"{place}.{fault[0]}", fault[1])
+
+
+def _union_faults(union: UnionFigure, entry: Entry, recount: Recount) -> Iterator[tuple[str, str]]:
+    names = (*union.parts, union.union)
+    found = [entry.condition(name) for name in names]
+    if any(condition is None or condition.name not in recount.answers for condition in found):
+        yield "union", "it names a condition that the entry does not have"
+        return
+    sets = {name for condition in found[:2] if condition for name in condition.sets}
+    if found[2] is None or set(found[2].sets) != sets or len(union.parts) != len(set(union.parts)):
+        yield "parts", f"they are not the parts of '{union.union:.80}'"
+        return
+    drift, accuracy = _formulas(union, entry)
+    changed, gained = [recount.share_changed(n) for n in names], [recount.gain(n) for n in names]
+    figures = [
+        ("drift_excess", union.drift_excess, float(drift(*changed)), drift is not over_larger),
+        ("accuracy_excess", union.accuracy_excess, float(accuracy(*gained)), accuracy is not under_smaller),
+    ]
+    if union.drift_bliss is not None:
+        figures.append(("drift_bliss", union.drift_bliss, float(bliss(*changed)), False))
+    for field, interval, right, is_mean in figures:
+        if differs(interval.value, right):
+            yield f"{field}.value", f"it is {number(interval.value)}, and the answers give {number(right)}"
+        yield from ((field, fault) for fault in interval_faults(interval, low=-3, high=3, holds_value=is_mean))
+    for field in ("p_drift_adjusted", "p_accuracy_adjusted"):
+        p = getattr(union, field)
+        if p is not None and not 0 <= p <= 1:
+            yield field, f"{number(p)} is no probability"
+    yield from _verdict_faults(union, entry.provenance.settings.get("verdict"))
+
+
+def _formulas(union: UnionFigure, entry: Entry) -> tuple[_Formula, _Formula]:
+    """Of drift and of accuracy. A run's union is always measured against the sum of its parts."""
+    if entry.provenance.source == "run" or union.form == "raw":
+        return additive, additive
+    sweep = entry.provenance.settings.get("sweep")
+    is_max = isinstance(sweep, Mapping) and sweep.get("norm_match") == "max"
+    return (over_larger, under_smaller) if is_max else (over_mean, over_mean)
+
+
+def _verdict_faults(union: UnionFigure, rule: Any) -> Iterator[tuple[str, str]]:
+    """The words against the numbers that an entry has: a verdict needs more, so that this cannot prove it right."""
+    if union.verdict is None:
+        return
+    if union.verdict not in _VERDICTS:
+        yield "verdict", f"'{union.verdict:.40}' is none of: {', '.join(_VERDICTS)}"
+    elif not isinstance(rule, Mapping) or union.edit != rule.get("edit"):
+        yield "verdict", "there is a verdict under an edit for which the settings have no rule"
+    elif not union.decided_by:
+        yield "decided_by", "a verdict without the numbers that decided it"
+    elif union.verdict == "interference":
+        harms = [
+            (union.drift_excess.value, union.p_drift_adjusted, 1, "drift"),
+            (union.accuracy_excess.value, union.p_accuracy_adjusted, -1, "accuracy"),
+        ]
+        met = [
+            value is not None
+            and sign * value >= rule.get("min_effect", 0) - 1e-6
+            and p is not None
+            and p <= rule.get("alpha", 0.05)
+            for value, p, sign, outcome in harms
+            if outcome in rule.get("outcomes", ())
+        ]
+        if not (all(met) if rule.get("require") == "all" else any(met)):
+            yield "verdict", "it says interference, and its excesses and p do not meet the rule of the settings"
+    elif union.verdict == "none":
+        ends = [(union.drift_excess.high, 1, "drift"), (union.accuracy_excess.low, -1, "accuracy")]
+        for end, sign, outcome in ends:
+            if outcome in rule.get("outcomes", ()) and end is not None and sign * end >= rule.get("margin", 0) + 1e-6:
+                yield "verdict", f"it says none, and the interval of {outcome} reaches beyond the margin"
+
+
+def _control_faults(control: ControlFigure, entry: Entry, recount: Recount) -> Iterator[tuple[str, str]]:
+    # More drift is more harmful, and less accuracy.
+    harm = -1 if control.outcome == "accuracy" else 1
+    value, draws = harm * control.value, [harm * draw for draw in control.draws]
+    for field, found, right in (
+        ("percentile", control.percentile, control_percentile(value, draws)),
+        ("p", control.p, control_p(value, draws)),
+    ):
+        if differs(found, right):
+            yield field, f"it is {number(found)}, and the draws give {number(right)}"
+    low = 0 if control.outcome == "drift" and control.effect != "excess" else -3
+    if not all(low <= figure <= 3 for figure in (control.value, *control.draws)):
+        yield "draws", "a share of items is out of range"
+    known = entry.suite.sets if entry.suite else {}
+    if not control.sets or any(name not in known for name in control.sets):
+        yield "sets", "they are not of the suite"
+        return
+    right = _control_value(control, entry, recount)
+    if right is not None and differs(control.value, right):
+        yield "value", f"it is {number(control.value)}, and the answers give {number(right)}"
+
+
+def _control_value(control: ControlFigure, entry: Entry, recount: Recount) -> float | None:
+    """The effect of the real sets on the control items: the first of each cell. None where the settings do not say
+    which edit and how many."""
+    settings = entry.provenance.settings
+    rule, options = settings.get("verdict"), settings.get("controls")
+    if not isinstance(rule, Mapping) or not isinstance(options, Mapping):
+        return None
+    edit, n = rule.get("edit"), options.get("items_per_cell")
+    if not isinstance(n, int):
+        return None
+    mask, measure = _first_of_cells(entry, n), recount.share_changed if control.outcome == "drift" else recount.gain
+    union = _condition(entry, "union", control.sets, edit)
+    singles = [_condition(entry, "single", (name,), edit) for name in control.sets]
+    wanted = {"single": singles, "union": [union], "excess": [union, *singles]}[control.effect]
+    values = [measure(found.name, mask) for found in wanted if found and found.name in recount.answers]
+    return values[0] - sum(values[1:]) if len(values) == len(wanted) else None
+
+
+def _condition(entry: Entry, role: str, sets: tuple[str, ...], edit: Any) -> BoardCondition | None:
+    return next((c for c in entry.conditions if (c.role, c.sets, c.edit) == (role, sets, edit)), None)
+
+
+def _first_of_cells(entry: Entry, n: int) -> Mask:
+    seen: dict[tuple[str, str | None], int] = {}
+    mask = np.zeros(len(entry.items.id), dtype=bool)
+    for row, cell in enumerate(zip(entry.items.task, entry.items.level, strict=True)):
+        seen[cell] = seen.get(cell, 0) + 1
+        mask[row] = seen[cell] <= n
+    return mask
+
+
+def _official(entry: Entry) -> Iterator[Finding]:
+    values = {(row.task, row.metric, row.figure, row.condition): row.value.value for row in entry.official}
+    for place, row in enumerate(entry.official):
+        where = f"official[{place}]"
+        if row.task not in entry.items.task or entry.condition(row.condition) is None:
+            yield Finding(where, f"it is of task '{row.task:.60}' and condition '{row.condition:.60}'; one is not here")
+            continue
+        # Not every official figure is a mean, so that its interval need not hold it; all are shares.
+        faults = interval_faults(row.value, low=-1, high=1, holds_value=False)
+        if row.difference is not None:
+            faults += interval_faults(row.difference, low=-2, high=2, holds_value=False)
+            base = values.get((row.task, row.metric, row.figure, BASELINE))
+            if (
+                base is not None
+                and row.value.value is not None
+                and differs(row.difference.value, row.value.value - base)
+            ):
+                faults.append("the difference is not the value less the baseline's")
+        if faults:
+            yield Finding(where, faults[0])
+
+
+def _probes(entry: Entry) -> Iterator[Finding]:
+    for place, point in enumerate(entry.probes.points if entry.probes else ()):
+        if not -1e-9 <= point.low <= point.accuracy <= point.high <= 1 + 1e-9:
+            what = (
+                f"[{number(point.low)}, {number(point.high)}] is no interval of the accuracy {number(point.accuracy)}"
+            )
+            yield Finding(f"probes.points[{place}]", what)

@@ -1,0 +1,188 @@
+"""What an entry says of itself: its id, conditions, items, provenance, log-probabilities and pictures."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from vsc_eval.extract import INVALID
+from vsc_eval.leaderboard.check.problem import Finding
+from vsc_eval.leaderboard.entry.assemble import entry_id
+from vsc_eval.leaderboard.entry.canonical import entry_document
+from vsc_eval.leaderboard.entry.parts import without_paths
+from vsc_eval.leaderboard.records import BoardCondition, Entry
+from vsc_eval.specs import BASELINE
+from vsc_eval.synth import TASKS
+
+MAX_TEXT = 20_000
+"""Characters of any string but a picture. An answer of 10,000 is nothing unusual for a model that repeats itself."""
+
+MAX_PICTURE = 1_000_000
+"""Characters of a picture's data URI."""
+
+_PICTURE = re.compile(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/]+={0,2})")
+_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
+
+
+def part_findings(entry: Entry) -> Iterator[Finding]:
+    """All that is wrong, but at most one finding for each kind of log-probability or text."""
+    yield from _identity(entry)
+    yield from _conditions(entry)
+    yield from _items(entry)
+    yield from _provenance(entry)
+    yield from _logprobs(entry)
+    yield from _shown(entry)
+    yield from _texts(entry)
+
+
+def _identity(entry: Entry) -> Iterator[Finding]:
+    right = entry_id(entry.model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    if entry.id != right:
+        yield Finding("id", f"it is {entry.id}, and what the entry holds gives {right}")
+
+
+def _conditions(entry: Entry) -> Iterator[Finding]:
+    names = [condition.name for condition in entry.conditions]
+    if len(set(names)) < len(names):
+        yield Finding("conditions", "two of them have one name")
+    if set(names) != set(entry.items.answers):
+        odd = sorted(set(names) ^ set(entry.items.answers))[0]
+        yield Finding("conditions", f"'{odd:.80}' is not both a condition and a column of answers")
+    edited = [condition for condition in entry.conditions if condition.name != BASELINE]
+    if bool(edited) != (entry.suite is not None):
+        yield Finding("suite", "an entry has a suite exactly if it has a condition that edits")
+    known = entry.suite.sets if entry.suite else {}
+    for place, condition in enumerate(entry.conditions):
+        fault = _condition_fault(condition)
+        missing = [name for name in condition.sets if name not in known]
+        if fault or missing:
+            yield Finding(f"conditions[{place}]", fault or f"the suite has no set '{missing[0]:.80}'")
+
+
+def _condition_fault(condition: BoardCondition) -> str | None:
+    is_baseline = condition.name == BASELINE
+    if is_baseline != (condition.role == "baseline") or is_baseline != (condition.edit is None):
+        return f"'{condition.name:.80}' has the role {condition.role} and the edit {condition.edit!r:.40}"
+    if is_baseline != (condition.content_hash == BASELINE):
+        return "only the baseline has the hash `baseline`"
+    if {"baseline": 0, "single": 1}.get(condition.role, 2) > len(condition.sets) or (
+        condition.role in ("baseline", "single") and len(condition.sets) > 1
+    ):
+        return f"a condition of the role {condition.role} has {len(condition.sets)} sets"
+    return "the baseline has sets" if is_baseline and condition.sets else None
+
+
+def _items(entry: Entry) -> Iterator[Finding]:
+    items = entry.items
+    for row, name in enumerate(items.id):
+        if items.gold[row] == INVALID:
+            yield Finding(f"items.gold[{row}]", f"the right answer to '{name:.80}' cannot be `{INVALID}`")
+        if items.task[row] in TASKS and name != f"{items.cluster[row]}/{items.gold[row]}":
+            yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its orbit and right answer")
+        elif items.task[row] in TASKS and not name.startswith(f"test/{items.task[row]}/{items.level[row]}/"):
+            yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its task and level")
+    if entry.readout != "choice":
+        return
+    for condition, column in items.answers.items():
+        for row, answer in enumerate(column):
+            if items.options[row] and answer not in (*items.options[row], items.gold[row], INVALID):
+                yield Finding(f"items.answers.{condition:.80}[{row}]", f"'{answer:.40}' is none of the options")
+                break
+
+
+def _provenance(entry: Entry) -> Iterator[Finding]:
+    found = entry.provenance
+    try:
+        has_zone = datetime.fromisoformat(found.date).tzinfo is not None
+    except ValueError:
+        has_zone = False
+    if not has_zone:
+        yield Finding("provenance.date", f"'{found.date:.40}' is no ISO 8601 date and time with an offset from UTC")
+    if (found.generator_version is not None) != any(task in TASKS for task in entry.items.task):
+        yield Finding("provenance.generator_version", "it is there exactly if synthetic tasks were asked")
+    if without_paths(found.settings) != found.settings:
+        yield Finding("provenance.settings", "they hold a path of the machine that the run was made on")
+
+
+def _logprobs(entry: Entry) -> Iterator[Finding]:
+    items = entry.items
+    rows = {name: row for row, name in enumerate(items.id)}
+    for condition, by_item in entry.logprobs.items():
+        if condition not in items.answers:
+            yield Finding("logprobs", f"the condition '{condition:.80}' has no answers")
+            continue
+        for name, values in by_item.items():
+            row = rows.get(name)
+            fault = (
+                "there is no such item"
+                if row is None
+                else _logprob_fault(values, items.options[row], items.answers[condition][row], entry.readout)
+            )
+            if fault is None and condition != BASELINE and row is not None:
+                same = items.answers[condition][row] == items.answers[BASELINE][row]
+                fault = "its answer did not change" if same else None
+            if fault:
+                yield Finding(f"logprobs.{condition:.80}.{name:.80}", fault)
+                break
+
+
+def _logprob_fault(values: tuple[float | None, ...], options: tuple[str, ...], answer: str, readout: str) -> str | None:
+    if len(values) != len(options):
+        return f"{len(values)} log-probabilities for {len(options)} options"
+    there = [-math.inf if value is None else value for value in values]
+    if max(there, default=0.0) > 1e-6:
+        return f"the log-probability {max(there):g} is above 0"
+    if (total := sum(map(math.exp, there))) > 1.001:
+        return f"the probabilities add up to {total:.4f}"
+    # What was written is rounded: two options may have become equal.
+    if readout == "choice" and answer in options and there[options.index(answer)] < max(there) - 1e-4:
+        return f"'{answer:.40}' was answered, and another option is likelier"
+    return None
+
+
+def _shown(entry: Entry) -> Iterator[Finding]:
+    for name, shown in entry.shown.items():
+        if name not in entry.items.id:
+            yield Finding(f"shown.{name:.80}", "there is no such item")
+        elif shown.picture is not None and (fault := _picture_fault(shown.picture)):
+            yield Finding(f"shown.{name:.80}.picture", fault)
+
+
+def _picture_fault(uri: str) -> str | None:
+    if len(uri) > MAX_PICTURE:
+        return f"it has {len(uri):,} characters; a picture may have {MAX_PICTURE:,}"
+    found = _PICTURE.fullmatch(uri)
+    if not found:
+        return "it is no data URI of a PNG or JPEG"
+    try:
+        content = base64.b64decode(found[2], validate=True)
+    except binascii.Error:
+        return "its base64 is damaged"
+    return None if content.startswith(_MAGIC[found[1]]) else f"its content is no {found[1].upper()}"
+
+
+def _texts(entry: Entry) -> Iterator[Finding]:
+    document = entry_document(entry)
+    document.pop("shown", None)
+    long = _too_long(document, "")
+    questions = {name: shown.question for name, shown in entry.shown.items()}
+    long = long or _too_long(questions, "shown")
+    if long:
+        yield Finding(long[0], f"a text of {long[1]:,} characters; one may have {MAX_TEXT:,}")
+
+
+def _too_long(value: Any, place: str) -> tuple[str, int] | None:
+    if isinstance(value, str):
+        return (place or "top level", len(value)) if len(value) > MAX_TEXT else None
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        if isinstance(key, str) and len(key) > MAX_TEXT:
+            return f"{place}.{key:.40}...".lstrip("."), len(key)
+        if (found := _too_long(inner, f"{place}.{str(key)[:80]}".lstrip("."))) is not None:
+            return found
+    return None

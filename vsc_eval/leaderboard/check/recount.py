@@ -1,0 +1,106 @@
+"""Counts of an entry from its answers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vsc_eval.extract import INVALID
+from vsc_eval.leaderboard.records import BoardScope, DriftCounts, Entry
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats.drift import PARTS, change_parts
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Counts:
+    n: int
+    n_clusters: int
+    n_right: int
+    n_invalid: int
+    lost: int
+    """Right under the baseline only."""
+    won: int
+    drift: DriftCounts
+
+
+class Recount:
+    """An entry's answers as arrays [items]."""
+
+    def __init__(self, entry: Entry) -> None:
+        items = entry.items
+        self.entry = entry
+        self.gold = _strings(items.gold)
+        self.tasks = _strings(items.task)
+        self.levels = _strings(tuple(level or "" for level in items.level))
+        self.clusters = np.unique(_strings(items.cluster), return_inverse=True)[1]
+        self.answers = {name: _strings(column) for name, column in items.answers.items()}
+        self._masks: dict[tuple[str, ...], Mask | None] = {}
+
+    def mask(
+        self, scope: BoardScope, task: str | None, level: str | None, targets: tuple[str, ...] | None
+    ) -> Mask | None:
+        """The items of a group; None where an entry does not say which they are (`category`, `group`), or where the
+        scope's names are not those that it has."""
+        key = (scope, task or "", level or "", *(targets or ()))
+        if key not in self._masks:
+            self._masks[key] = self._mask(scope, task, level, targets)
+        return self._masks[key]
+
+    def _mask(
+        self, scope: BoardScope, task: str | None, level: str | None, targets: tuple[str, ...] | None
+    ) -> Mask | None:
+        on = np.isin(self.tasks, targets or ())
+        match scope, task, level:
+            case "cell", str(), _:
+                return (self.tasks == task) & (self.levels == (level or ""))
+            case "task", str(), None:
+                return self.tasks == task
+            case "level", None, str():
+                return self.levels == level
+            case "all", None, None:
+                return np.ones(len(self.tasks), dtype=bool)
+            case "on_target", None, None if targets:
+                return on
+            case "off_target", None, None if targets:
+                return ~on
+        return None
+
+    def counts(self, condition: str, mask: Mask) -> Counts:
+        """Of the masked items."""
+        base, found, gold = self.answers[BASELINE][mask], self.answers[condition][mask], self.gold[mask]
+        was, is_ = base == gold, found == gold
+        parts = {name: int(part.sum()) for name, part in change_parts(base, found, gold, INVALID).items()}
+        return Counts(
+            n=len(gold),
+            n_clusters=len(np.unique(self.clusters[mask])),
+            n_right=int(is_.sum()),
+            n_invalid=int((found == INVALID).sum()),
+            lost=int((was & ~is_).sum()),
+            won=int((~was & is_).sum()),
+            drift=DriftCounts(n_changed=sum(parts.values()), **{name: parts[name] for name in PARTS}),
+        )
+
+    @cached_property
+    def all(self) -> Mask:
+        return np.ones(len(self.gold), dtype=bool)
+
+    def share_changed(self, condition: str, mask: Mask | None = None) -> float:
+        """D(condition)."""
+        mask = self.all if mask is None else mask
+        return float((self.answers[condition] != self.answers[BASELINE])[mask].mean())
+
+    def gain(self, condition: str, mask: Mask | None = None) -> float:
+        """d(condition): accuracy less the baseline's."""
+        mask = self.all if mask is None else mask
+        right, before = (self.answers[name] == self.gold for name in (condition, BASELINE))
+        return float(right[mask].mean() - before[mask].mean())
+
+
+def _strings(values: tuple[str, ...]) -> npt.NDArray[np.object_]:
+    """As objects: numpy's own strings end at their last NUL character, and pad all to the longest."""
+    return np.array(values, dtype=object)
