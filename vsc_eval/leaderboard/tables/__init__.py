@@ -5,6 +5,24 @@
 """
 
 from vsc_eval.leaderboard.tables.board_tables import board_tables
+from vsc_eval.leaderboard.tables.csv_table import to_csv
+from vsc_eval.leaderboard.tables.files import table_files
+from vsc_eval.leaderboard.tables.latex import to_latex
+from vsc_eval.leaderboard.tables.markdown import escape as escape_markdown
+from vsc_eval.leaderboard.tables.markdown import to_markdown
 from vsc_eval.leaderboard.tables.table import BoardTables, Cell, Column, Data, Row, Table
 
-__all__ = ["BoardTables", "Cell", "Column", "Data", "Row", "Table", "board_tables"]
+__all__ = [
+    "BoardTables",
+    "Cell",
+    "Column",
+    "Data",
+    "Row",
+    "Table",
+    "board_tables",
+    "escape_markdown",
+    "table_files",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+]

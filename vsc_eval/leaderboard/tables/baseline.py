@@ -100,7 +100,7 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
             MODEL,
             BACKEND,
             Column("all", "all", "percent", about="Accuracy on all synthetic items"),
-            *(Column(f"level_{level}", level, "percent", "by level") for level in view.levels),
+            *(Column(f"level_{level}", level, "percent") for level in view.levels),
             Column("invalid", "invalid", "percent", about="Share of answers that name no option"),
             Column("n", "n", "count", about="Items"),
         ),
@@ -127,7 +127,7 @@ def _tasks(view: BoardView, ranking: Sequence[Ranked]) -> Table:
         columns=(
             PLACE,
             MODEL,
-            *(Column(f"task_{t}", t.replace("_", " "), "percent", "by task") for t in view.synthetic),
+            *(Column(f"task_{t}", t.replace("_", " "), "percent") for t in view.synthetic),
         ),
         rows=rows,
         notes=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vsc_eval.leaderboard.records import BoardCondition, BoardRow, Entry, FloorFigure
+from vsc_eval.leaderboard.records import BoardCondition, BoardRow, BoardScope, Entry, FloorFigure
 from vsc_eval.leaderboard.tables.cells import (
     count_cell,
     missing_cell,
@@ -114,8 +114,7 @@ def _effect(
     )
 
 
-def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: str) -> Cell:
-    assert scope in ("on_target", "off_target")
+def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: BoardScope) -> Cell:
     row = view.row(entry, condition.name, scope)
     if row is None:
         return missing_cell(NO_TARGETS if condition.targets is None else "no such items")
@@ -175,12 +174,12 @@ def parts_table(view: BoardView) -> Table | None:
             CONDITION,
             Column("n", "n", "count", about="Items"),
             Column("n_changed", "changed", "count", about="Answers that differ from the baseline's"),
-            *(Column(part, heading, "count", "of these") for part, heading in _PARTS.items()),
+            *(Column(part, heading, "count") for part, heading in _PARTS.items()),
         ),
         rows=tuple(rows),
         notes=(
             "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
-            "`changed`. other: another wrong answer. invalid: an answer that names no option.",
+            "the changed ones. other: another wrong answer. invalid: an answer that names no option.",
         ),
         section="model",
     )

@@ -7,13 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vsc_eval.leaderboard.tables.plain_text import SHORT, cut, plain
-from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
-
-PREAMBLE = "% Needs \\usepackage{booktabs,longtable} and a text width of 16 cm or more."
+from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
+from vsc_eval.leaderboard.tables.table import MINUS, NONE, Cell, Column, Row, Table
 
 _NOTE_LENGTH = 2000
-_MOST_CHARACTERS = 104
+_MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
 
 _ESCAPES = {
@@ -34,11 +32,11 @@ _ESCAPES = {
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
-    # Ligatures: --, ``, '', ?`, !`
-    "-": "{-}",
-    "`": r"\textasciigrave{}",
+    # Quotes that stand side by side would be set as one.
+    "\N{WORD JOINER}": "{}",
+    "`": "{`}",
     "'": "{'}",
-    '"': r"{''}",
+    '"': "{''}",
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
     "\N{EM DASH}": "---",
@@ -50,7 +48,7 @@ _ESCAPES = {
     "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
     "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
 }
-_LETTERS = {
+_SPELLED = {
     "ß": "ss",
     "æ": "ae",
     "Æ": "AE",
@@ -62,10 +60,9 @@ _LETTERS = {
     "Ł": "L",
     "đ": "d",
     "ı": "i",
+    **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", "abgdezhqiklmnxoprstufcyw", strict=True)),
 }
-_GREEK = {
-    **dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", "abgdezhqiklmnxoprsstufcyw", strict=True)),
-}
+"""Letters that Unicode does not take apart."""
 _LACKING = "?"
 
 
@@ -73,27 +70,29 @@ def to_latex(table: Table) -> str:
     """The headline rows as one longtable, or several where it is too wide. Ends with a newline."""
     rows = [row for row in table.rows if row.is_headline]
     parts = _parts(table, rows)
-    text = [PREAMBLE, *(line for part in range(len(parts)) for line in _longtable(table, rows, parts, part))]
+    text = [*(line for part in range(len(parts)) for line in _longtable(table, rows, parts, part))]
     notes = [f"\\par\\noindent{{\\footnotesize {escape(plain(note, _NOTE_LENGTH))}\\par}}" for note in table.notes]
     return "\n".join([*text, *notes]) + "\n"
 
 
 def escape(text: str) -> str:
-    """ASCII that pdfLaTeX sets as the text reads; a letter with marks loses them, and what its fonts lack becomes `?`."""
-    return re.sub(r"\s+", " ", "".join(map(_set, text)))
+    """ASCII that pdfLaTeX sets as the text reads. A letter with marks loses them; what its fonts lack becomes `?`."""
+    # Two hyphens side by side would be set as a dash.
+    return re.sub(
+        r"\s+", " ", "".join(map(_set, text.replace("--", "-\N{WORD JOINER}-").replace("--", "-\N{WORD JOINER}-")))
+    )
 
 
 def _set(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     if character.isascii():
-        return character if character.isprintable() else " " if character.isspace() else _LACKING
-    if unicodedata.combining(character) or unicodedata.category(character) == "Mn":
+        return character if character.isprintable() else _LACKING
+    if unicodedata.category(character) == "Mn":
         return ""
-    spelled = _LETTERS.get(character) or _GREEK.get(character)
-    if spelled is None:
-        spelled = "".join(c for c in unicodedata.normalize("NFKD", character)[:4] if c.isascii() and c.isprintable())
-    return "".join(_ESCAPES.get(c, c) for c in spelled) if spelled.strip() else _LACKING
+    spelled = _SPELLED.get(character) or unicodedata.normalize("NFKD", character)
+    letters = "".join(c for c in spelled[:4] if c.isascii() and c.isprintable()).strip()
+    return "".join(_ESCAPES.get(c, c) for c in letters) or _LACKING
 
 
 def _parts(table: Table, rows: Sequence[Row]) -> list[list[int]]:
@@ -103,25 +102,40 @@ def _parts(table: Table, rows: Sequence[Row]) -> list[list[int]]:
     first_figure = next((i for i, c in enumerate(table.columns) if c.kind not in ("text", "place")), len(widths))
     names = [i for i in range(first_figure) if i != hidden]
     room = _MOST_CHARACTERS - sum(widths[i] for i in names)
+    figures = range(first_figure, len(widths))
+    blocks = _blocks(table.columns, [i for i in figures if i != hidden])
+    parts = _packed(blocks, widths, room)
+    # As many parts as needed, and about as wide as each other.
+    narrowest = sum(widths[i] for i in figures) // max(1, len(parts))
+    balanced = (_packed(blocks, widths, least) for least in range(min(narrowest, room), room + 1))
+    return [[*names, *part] for part in next((found for found in balanced if len(found) == len(parts)), parts)]
+
+
+def _packed(blocks: Sequence[list[int]], widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns put into parts of at most `room`, in order; a block that is wider than that is taken apart."""
     parts: list[list[int]] = [[]]
     used = 0
-    for _, block in groupby(range(first_figure, len(widths)), key=lambda i: (table.columns[i].group, i)[:1]):
-        for chunk in _chunks(list(block), widths, room):
+    for block in blocks:
+        fits = sum(widths[i] for i in block) <= room
+        for chunk in [block] if fits else [[i] for i in block]:
             width = sum(widths[i] for i in chunk)
             if used and used + width > room:
                 parts.append([])
                 used = 0
             parts[-1] += chunk
             used += width
-    return [[*names, *part] for part in parts]
+    return parts
 
 
-def _chunks(columns: list[int], widths: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Columns that stay together: all of a group, if they fit into a part by themselves."""
-    if sum(widths[i] for i in columns) <= room:
-        yield columns
-    else:
-        yield from ([i] for i in columns)
+def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
+    """Neighbours under one heading; other columns each by itself."""
+    blocks: list[list[int]] = []
+    for i in places:
+        if blocks and columns[i].group and columns[i].group == columns[blocks[-1][-1]].group:
+            blocks[-1].append(i)
+        else:
+            blocks.append([i])
+    return blocks
 
 
 def _width(table: Table, rows: Sequence[Row], column: int) -> int:
@@ -168,10 +182,13 @@ def _body(table: Table, rows: Sequence[Row], columns: Sequence[int]) -> Iterator
             if current is not None:
                 yield r"\addlinespace"
             current = row.cells[section].text
+            heading = _cell(row.cells[section], table.columns[section])
             # \\* keeps the heading on the page of its first row.
-            yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{_cell(row.cells[section])}}}}} \\*"
-        yield " & ".join(_cell(row.cells[i]) for i in columns) + r" \\"
+            yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{heading}}}}} \\*"
+        yield " & ".join(_cell(row.cells[i], table.columns[i]) for i in columns) + r" \\"
 
 
-def _cell(cell: Cell) -> str:
-    return escape(cut(plain(cell.text, SHORT), SHORT))
+def _cell(cell: Cell, column: Column) -> str:
+    if column.is_number:
+        return cell.text.replace(MINUS, "$-$").replace(NONE, "--").replace("<", "$<$")
+    return escape(plain(cell.text, SHORT))

@@ -137,7 +137,7 @@ def _told_apart(
 
 
 def right_answers(entry: Entry, tasks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.bool_]]:
-    """Ids and clusters of these tasks' items, sorted by id, and whether the baseline's answer is right: [items] each."""
+    """Ids and clusters of these tasks' items, sorted by id, and whether the baseline is right: [items] each."""
     wanted = set(tasks)
     items = entry.items
     rows = sorted((row for row, task in enumerate(items.task) if task in wanted), key=lambda row: items.id[row])

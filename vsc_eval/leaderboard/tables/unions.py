@@ -85,7 +85,7 @@ def _union_notes(view: BoardView) -> Iterable[str]:
     matched = {entry.provenance.source for entry in view.edited() for u in entry.unions if u.form == "norm_matched"}
     if "study" in matched:
         yield (
-            "A norm-matched union (`norm=` in its name) of a study is compared with the mean, or the more harmful, of "
+            "A norm-matched union (norm= in its name) of a study is compared with the mean, or the more harmful, of "
             "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
         )
     corrections = {correction_of(entry) for entry in view.edited() if any(_has_p(u) for u in entry.unions)}
