@@ -51,7 +51,7 @@ test: $(STAMP) $(VLLM_STAMP)
 check: lint types test
 
 suite: $(STAMP)
-	rm -rf interventions/vsc-tiny
+	find interventions/vsc-tiny -mindepth 1 ! -name study.yaml -delete
 	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
 	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --edit scale=4 --out interventions/vsc-tiny
 
