@@ -45,6 +45,8 @@ class BoardSpec(Spec):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._\-]*$", max_length=60)
     title: str
     description: str = ""
+    url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9._~:/?#@!&=+%\-]+$", max_length=300)
+    """Where the board is published, for those who share an entry of it."""
     readout: Literal["choice", "generate"]
     generator_version: str | None = None
     tasks: dict[str, BoardTask]

@@ -1,0 +1,167 @@
+"""Headline conditions: change of accuracy against drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vsc_eval.leaderboard.records import BoardCondition, BoardRow, Entry, Interval, Role
+from vsc_eval.leaderboard.share.canvas import BLUE, GREEN, GREY, ORANGE, label
+from vsc_eval.leaderboard.tables.numbers import points
+
+_NAME = 40
+_MAX_NAMED = 6
+_MAX_BARS = 12
+_LOOKS: dict[Role, tuple[str, str, float, str]] = {
+    "norm_matched_union": ("^", GREEN, 110, "norm-matched union"),
+    "union": ("s", ORANGE, 60, "union of sets"),
+    "single": ("o", BLUE, 26, "one set"),
+}
+"""Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
+_PLACES = tuple((side * x, y) for x in (10, 26) for y in (8, -14, 24, -30, 40, -46, 56, -62) for side in (1, -1))
+"""Offsets of a label from its point that are tried, in points of type."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    name: str
+    role: Role
+    drift: float
+    """Percent."""
+    change: float
+    """Percentage points."""
+    row: BoardRow
+
+
+def effects(entry: Entry) -> list[Effect]:
+    """Of all items, the headline conditions that have both figures."""
+    headline = {c.name: c for c in entry.conditions if c.is_headline and c.role != "baseline"}
+    found = []
+    for row in entry.rows:
+        if row.scope != "all" or row.condition not in headline or row.drift is None or row.difference is None:
+            continue
+        if row.drift.value is not None and row.difference.value is not None:
+            condition = headline[row.condition]
+            drift, change = 100 * row.drift.value, 100 * row.difference.value
+            found.append(Effect(_name(condition), condition.role, drift, change, row))
+    return found
+
+
+def _name(condition: BoardCondition) -> str:
+    """The sets and the edit; that a union is norm-matched is told by its mark."""
+    sets = " + ".join(each.replace("_", " ") for each in condition.sets)
+    words = f"{sets}, {condition.edit}" if sets and condition.edit else condition.name
+    return label(words, _NAME)
+
+
+def draw_effects(axes: Any, entry: Entry) -> None:
+    """One mark a condition; intervals where there are few, names of the extremes where there are many."""
+    found = effects(entry)
+    named = found if len(found) <= _MAX_NAMED else extremes(found)
+    axes.axhline(0, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    for role, (marker, colour, area, words) in _LOOKS.items():
+        those = [effect for effect in found if effect.role == role]
+        if len(found) <= _MAX_BARS:
+            for effect in those:
+                _bars(axes, effect, colour)
+        if those:
+            xy = [effect.drift for effect in those], [effect.change for effect in those]
+            axes.scatter(
+                *xy, marker=marker, s=area, color=colour, edgecolor="white", linewidths=0.6, zorder=3, label=words
+            )
+    axes.set_xlabel("drift: answers that are not the baseline's, %")
+    axes.set_ylabel("change of accuracy, percentage points")
+    shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
+    axes.set_title(f"What the edits change ({shown})")
+    axes.margins(0.12)
+    axes.grid(color="#E6E6E6", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
+    _labels(axes, named, found)
+
+
+def _bars(axes: Any, effect: Effect, colour: str) -> None:
+    look = {"color": colour, "alpha": 0.45, "linewidth": 1.3, "zorder": 2}
+    assert effect.row.drift is not None
+    assert effect.row.difference is not None
+    if ends := _ends(effect.row.drift):
+        axes.plot(ends, [effect.change, effect.change], **look)
+    if ends := _ends(effect.row.difference):
+        axes.plot([effect.drift, effect.drift], ends, **look)
+
+
+def _ends(interval: Interval) -> list[float] | None:
+    if interval.low is None or interval.high is None:
+        return None
+    return [100 * interval.low, 100 * interval.high]
+
+
+def extremes(found: Sequence[Effect]) -> list[Effect]:
+    """Those that a reader asks for: most and least accurate, of all and of single sets, and the most drift."""
+    singles = [effect for effect in found if effect.role == "single"] or list(found)
+    picked = [
+        max(found, key=lambda e: e.change),
+        min(found, key=lambda e: e.change),
+        max(found, key=lambda e: e.drift),
+        max(singles, key=lambda e: e.change),
+        min(singles, key=lambda e: e.change),
+    ]
+    # Of those in one place only the first is named.
+    return list({(effect.drift, effect.change): effect for effect in reversed(picked)}.values())
+
+
+def _labels(axes: Any, named: Sequence[Effect], found: Sequence[Effect]) -> None:
+    """Each label takes the place that hides least: no other label, nothing beyond the axes, few points."""
+    figure = axes.figure
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    marks = axes.transData.transform([(effect.drift, effect.change) for effect in found])
+    taken: list[Any] = []
+    for effect in named:
+        tried = [_label(axes, effect, offset) for offset in _PLACES]
+        boxes = [each.get_window_extent(renderer).padded(3) for each in tried]
+        costs = [
+            300 * sum(box.overlaps(other) for other in taken)
+            + 500 * (not _inside(box, axes.bbox))
+            + sum(box.contains(*mark) for mark in marks)
+            for box in boxes
+        ]
+        best = costs.index(min(costs))
+        for each in tried[:best] + tried[best + 1 :]:
+            each.remove()
+        taken.append(boxes[best])
+
+
+def _label(axes: Any, effect: Effect, offset: tuple[int, int]) -> Any:
+    text = axes.annotate(
+        effect.name,
+        (effect.drift, effect.change),
+        xytext=offset,
+        textcoords="offset points",
+        ha="left" if offset[0] > 0 else "right",
+        fontsize=10,
+        arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.7, "shrinkB": 4},
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+        zorder=7,
+    )
+    text.set_in_layout(False)
+    return text
+
+
+def _inside(box: Any, frame: Any) -> bool:
+    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
+
+
+def effect_words(entry: Entry) -> str:
+    """The points in a sentence."""
+    found = effects(entry)
+    changes, drifts = [effect.row.difference for effect in found], [effect.drift for effect in found]
+    least, most = (points(pick(c.value for c in changes if c and c.value is not None)) for pick in (min, max))
+    worst = min(found, key=lambda effect: effect.change)
+    noun = "edit changes" if len(found) == 1 else "edits change"
+    return (
+        f"{len(found)} {noun} {min(drifts):.1f}% to {max(drifts):.1f}% of the answers, and accuracy by {least} to "
+        f"{most} percentage points; the least accurate is {worst.name}."
+    )
