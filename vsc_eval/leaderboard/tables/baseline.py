@@ -23,7 +23,7 @@ from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
 
 NOT_ASKED = "not asked"
 
-PLACE = Column("place", "place", "place", about="1 + number of models that were told to be better")
+PLACE = Column("place", "place", "place", about="1 + number of models that were shown to be better")
 MODEL = Column("model", "model", "text")
 BACKEND = Column("backend", "run with", "text", about="Backend and dtype")
 
@@ -171,7 +171,7 @@ def _cells(view: BoardView, ranking: Sequence[Ranked]) -> Table:
 
 
 def place_cell(place: Place) -> Cell:
-    return Cell(place.text, float(place.place), f"{place.place - 1} told better, {place.n_worse} told worse")
+    return Cell(place.text, float(place.place), f"{place.place - 1} shown to be better, {place.n_worse} worse")
 
 
 def accuracy_cell(row: BoardRow | None) -> Cell:
@@ -195,9 +195,9 @@ def place_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
     """How places were found, and what they do not say."""
     n_pairs = max(len(ranking) * (len(ranking) - 1) // 2 for ranking in rankings)
     words = (
-        f"place = 1 + number of models told better on {on}. A model is told better than another where the "
-        f"{ranks.METHOD} lies above 0; no correction is made for the number of pairs ({n_pairs}). "
-        "=: another model has the same place. Two models of different places need not be told apart."
+        f"place = 1 + number of models shown to be better on {on}, that is, with the {ranks.METHOD} above 0. Pairs are "
+        f"judged one by one, without correction for their number ({n_pairs}). =: shared with another model. Two models "
+        "with different places need not be distinguishable."
     )
     if any(found.place.n_compared < len(ranking) for ranking in rankings for found in ranking):
         words += " Models that were asked other items, or read out in another way, are not ranked against each other."

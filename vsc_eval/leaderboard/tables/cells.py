@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from vsc_eval.leaderboard.records import Interval
@@ -53,21 +54,17 @@ def p_cell(p: float | None, reason: str) -> Cell:
 
 
 def reason_notes(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Why figures or intervals are missing in these rows, each reason once with the number of cells."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        for cell in row.cells:
-            if cell.about.startswith((NO_VALUE, NO_INTERVAL)):
-                counts[cell.about] = counts.get(cell.about, 0) + 1
+    """Why figures or intervals are missing in these rows, each reason once, the most frequent first."""
+    abouts = (cell.about for row in rows for cell in row.cells)
+    counts = Counter(about for about in abouts if about.startswith((NO_VALUE, NO_INTERVAL)))
     notes = []
     for start, words in ((NO_VALUE, f"{NONE} is undefined"), (NO_INTERVAL, "No interval")):
         found = {about.removeprefix(start): n for about, n in counts.items() if about.startswith(start)}
-        if found:
-            common = sorted(found, key=lambda reason: (-found[reason], reason))
-            listed = [f"{reason} ({found[reason]} {_cells(found[reason])})" for reason in common[:_MOST_REASONS]]
-            rest = sum(found[reason] for reason in common[_MOST_REASONS:])
-            listed += [f"other reasons ({rest} {_cells(rest)})"] if rest else []
-            notes.append(f"{words}: {'; '.join(listed)}.")
+        common = sorted(found, key=lambda reason: (-found[reason], reason))
+        if common:
+            left = len(common) - _MOST_REASONS
+            more = [f"{left} other {'reason' if left == 1 else 'reasons'}"] if left > 0 else []
+            notes.append(f"{words}: {'; '.join([*common[:_MOST_REASONS], *more])}.")
     return tuple(notes)
 
 
@@ -77,7 +74,3 @@ def _about(figure: Interval) -> str:
     if figure.low is None or figure.high is None:
         return f"{NO_INTERVAL}{plain(figure.reason or 'no reason given', _REASON_LENGTH)}"
     return ""
-
-
-def _cells(n: int) -> str:
-    return "cell" if n == 1 else "cells"

@@ -15,12 +15,13 @@ from vsc_eval.leaderboard.tables.cells import (
     text_cell,
 )
 from vsc_eval.leaderboard.tables.groups import BoardView
+from vsc_eval.leaderboard.tables.plain_text import CONDITION as CONDITION_LENGTH
 from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
 
-CONDITION = Column("condition", "condition", "text", about="Feature sets and edit")
+CONDITION = Column("condition", "condition", "text", about="Feature sets and edit", limit=CONDITION_LENGTH)
 
 _PARTS = {
     "right_to_wrong": "right→wrong",
@@ -137,7 +138,13 @@ def _effect_notes(view: BoardView) -> Sequence[str]:
         "conditions of the entry. drift: share of answers that differ from the baseline's, in percent [interval]; "
         "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done.",
         f"Intervals: {'; or '.join(list(methods)[:3])}.",
-        *([f"Headline conditions; {hidden} more are on the page and in interventions.csv."] if hidden else []),
+        *(
+            [
+                f"Printed tables have the headline conditions only; the page and interventions.csv have all ({hidden} more)."
+            ]
+            if hidden
+            else []
+        ),
     )
 
 

@@ -7,10 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
+from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.leaderboard.tables.table import MINUS, NONE, Cell, Column, Row, Table
 
 _NOTE_LENGTH = 2000
+_HEADING_LENGTH = 60
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
 
@@ -140,7 +141,7 @@ def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]
 
 def _width(table: Table, rows: Sequence[Row], column: int) -> int:
     heading = len(table.columns[column].heading)
-    return 2 + max([heading, *(min(SHORT, len(row.cells[column].text)) for row in rows)])
+    return 2 + max([heading, *(min(table.columns[column].limit, len(row.cells[column].text)) for row in rows)])
 
 
 def _longtable(table: Table, rows: Sequence[Row], parts: Sequence[list[int]], part: int) -> Iterator[str]:
@@ -152,7 +153,7 @@ def _longtable(table: Table, rows: Sequence[Row], parts: Sequence[list[int]], pa
     yield rf"\caption{{{escape(plain(table.title, _NOTE_LENGTH))}{which}}}\\"
     yield r"\toprule"
     yield from _group_headings(shown)
-    yield " & ".join(escape(column.heading) for column in shown) + r" \\"
+    yield " & ".join(escape(plain(column.heading, _HEADING_LENGTH)) for column in shown) + r" \\"
     yield r"\midrule"
     yield r"\endhead"
     yield r"\bottomrule"
@@ -191,4 +192,4 @@ def _body(table: Table, rows: Sequence[Row], columns: Sequence[int]) -> Iterator
 def _cell(cell: Cell, column: Column) -> str:
     if column.is_number:
         return cell.text.replace(MINUS, "$-$").replace(NONE, "--").replace("<", "$<$")
-    return escape(plain(cell.text, SHORT))
+    return escape(plain(cell.text, column.limit))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
+from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.leaderboard.tables.table import Cell, Column, Table
 
 _NOTE_LENGTH = 2000
+_HEADING_LENGTH = 60
 _ALIGN = {True: "---:", False: ":---"}
 _ESCAPES = {
     **{character: f"\\{character}" for character in "\\`*_[]~#"},
@@ -31,7 +32,7 @@ _LINKED_LATER = (
 
 def to_markdown(table: Table, *, heading: str = "##") -> str:
     """The headline rows under the title, the notes below; long names are cut. Ends with a newline."""
-    head = " | ".join(escape(_heading(column)) for column in table.columns)
+    head = " | ".join(escape(plain(_heading(column), _HEADING_LENGTH)) for column in table.columns)
     rule = " | ".join(_ALIGN[column.is_number] for column in table.columns)
     body = ["| " + " | ".join(map(_cell, row.cells, table.columns)) + " |" for row in table.rows if row.is_headline]
     notes = [f"<sub>{escape(plain(note, _NOTE_LENGTH))}</sub>\n" for note in table.notes]
@@ -51,7 +52,7 @@ def escape(text: str) -> str:
 
 def _cell(cell: Cell, column: Column) -> str:
     # A figure's brackets are no link, and without backslashes the file can be read as it is.
-    return cell.text.replace("<", "&lt;") if column.is_number else escape(plain(cell.text, SHORT))
+    return cell.text.replace("<", "&lt;") if column.is_number else escape(plain(cell.text, column.limit))
 
 
 def _heading(column: Column) -> str:

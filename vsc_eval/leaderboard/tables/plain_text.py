@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 
 SHORT = 40
-"""Characters of a name in Markdown and LaTeX; the page and the CSV have more of it."""
+"""Characters of a name in tables that are printed; the page and the CSV have more of it."""
+CONDITION = 60
+"""Characters of a condition there: the names of two sets and their edit."""
 LONG = 200
 """Characters of a name in CSV."""
 
@@ -22,6 +24,8 @@ def plain(text: str, limit: int) -> str:
     White space of any kind becomes one space. What is invisible or reorders its neighbours (controls, bidi marks,
     zero-width characters) becomes U+FFFD, so that two names that look alike are alike.
     """
+    if text.isascii() and text.isprintable():
+        return cut(" ".join(text.split()), limit) or "(empty)"
     shown: list[str] = []
     marks = 0
     for character in text[: 8 * limit + 64]:

@@ -30,6 +30,8 @@ class Column:
     """A heading over neighbouring columns that share it; empty for none."""
     about: str = ""
     """One sentence on what it is, for a tooltip."""
+    limit: int = 40
+    """Characters of a text that Markdown and LaTeX show, the last an ellipsis where it was cut."""
 
     @property
     def is_number(self) -> bool:

@@ -17,13 +17,16 @@ from vsc_eval.leaderboard.tables.cells import (
 from vsc_eval.leaderboard.tables.groups import BoardView
 from vsc_eval.leaderboard.tables.interventions import edited_conditions
 from vsc_eval.leaderboard.tables.numbers import points
-from vsc_eval.leaderboard.tables.plain_text import plain
+from vsc_eval.leaderboard.tables.plain_text import CONDITION, plain
 from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
 
 OUTCOMES = ("drift", "accuracy")
 NO_TEST = "no test was made"
 NO_VERDICT = "no verdict was asked for"
 NO_CONTROL = "no controls were run for it"
+
+_VERDICTS = {"none": "no interference"}
+"""In words that cannot be read as a missing one."""
 
 
 def unions_table(view: BoardView) -> Table | None:
@@ -39,7 +42,7 @@ def unions_table(view: BoardView) -> Table | None:
         title="Unions beyond their parts",
         columns=(
             Column("model", "model", "text"),
-            Column("union", "union", "text", about="Two feature sets and the edit"),
+            Column("union", "union", "text", about="Two feature sets and the edit", limit=CONDITION),
             Column(
                 "drift_excess", "excess", "points", "drift", "Percentage points beyond what the parts lead to expect"
             ),
@@ -74,7 +77,9 @@ def _union(view: BoardView, entry: Entry, union: UnionFigure, is_headline: bool)
 def _verdict_cell(union: UnionFigure) -> Cell:
     if union.verdict is None:
         return missing_cell(NO_VERDICT)
-    return text_cell(union.verdict, plain(union.decided_by, 400) if union.decided_by else "")
+    return text_cell(
+        _VERDICTS.get(union.verdict, union.verdict), plain(union.decided_by, 400) if union.decided_by else ""
+    )
 
 
 def _union_notes(view: BoardView) -> Iterable[str]:
@@ -122,9 +127,11 @@ Effect = tuple[str, tuple[str, ...]]
 
 
 def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
-    """Effect -> outcome -> its worst control, in the entry's order."""
+    """Effect -> outcome -> its worst control, in the entry's order. An outcome that no table knows is left out."""
     groups: dict[Effect, dict[str, list[ControlFigure]]] = {}
     for figure in entry.controls:
+        if figure.outcome not in OUTCOMES:
+            continue
         groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
     return {
         effect: {outcome: WorstControl(min(found, key=_remarkable), len(found)) for outcome, found in by.items()}
@@ -180,7 +187,7 @@ def controls_table(view: BoardView) -> Table | None:
         title="Effects beside those of controls",
         columns=(
             Column("model", "model", "text"),
-            Column("condition", "condition", "text"),
+            Column("condition", "condition", "text", limit=CONDITION),
             Column("of", "of", "text", about="Its effect, or what a union does beyond its parts"),
             *(column for outcome in OUTCOMES for column in _columns(outcome)),
         ),
