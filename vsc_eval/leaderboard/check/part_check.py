@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -15,18 +12,13 @@ from vsc_eval.leaderboard.check.problem import Finding
 from vsc_eval.leaderboard.entry.assemble import entry_id
 from vsc_eval.leaderboard.entry.canonical import entry_document
 from vsc_eval.leaderboard.entry.parts import without_paths
+from vsc_eval.leaderboard.gallery.data_uri import picture_problem
 from vsc_eval.leaderboard.records import BoardCondition, Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.synth import TASKS
 
 MAX_TEXT = 20_000
 """Characters of any string but a picture. An answer of 10,000 is nothing unusual for a model that repeats itself."""
-
-MAX_PICTURE = 1_000_000
-"""Characters of a picture's data URI."""
-
-_PICTURE = re.compile(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/]+={0,2})")
-_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
 
 
 def part_findings(entry: Entry) -> Iterator[Finding]:
@@ -149,21 +141,8 @@ def _shown(entry: Entry) -> Iterator[Finding]:
     for name, shown in entry.shown.items():
         if name not in entry.items.id:
             yield Finding(f"shown.{name:.80}", "there is no such item")
-        elif shown.picture is not None and (fault := _picture_fault(shown.picture)):
-            yield Finding(f"shown.{name:.80}.picture", fault)
-
-
-def _picture_fault(uri: str) -> str | None:
-    if len(uri) > MAX_PICTURE:
-        return f"it has {len(uri):,} characters; a picture may have {MAX_PICTURE:,}"
-    found = _PICTURE.fullmatch(uri)
-    if not found:
-        return "it is no data URI of a PNG or JPEG"
-    try:
-        content = base64.b64decode(found[2], validate=True)
-    except binascii.Error:
-        return "its base64 is damaged"
-    return None if content.startswith(_MAGIC[found[1]]) else f"its content is no {found[1].upper()}"
+        elif shown.picture is not None and (fault := picture_problem(shown.picture)):
+            yield Finding(f"shown.{name:.80}.picture", f"it {fault}")
 
 
 def _texts(entry: Entry) -> Iterator[Finding]:

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from vsc_eval.compare.run_files import FinishedRun
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.run_items import ItemLine
 from vsc_eval.leaderboard.records import ItemTable
 from vsc_eval.specs import BASELINE
+
+Readout = Literal["choice", "generate"]
 
 _PATH = re.compile(r"(?<![^\s=,:;'\"(\[])(?:~|\.{1,2}|[A-Za-z]:)?[\\/][^\s=,;'\"()\[\]]*")
 """A path that begins at the root, a home, here or a drive; `org/name` is a hub id and none."""
@@ -61,7 +63,7 @@ def changed_logprobs(
     return {name: items for name, items in found.items() if items}
 
 
-def readout_of(lines: Sequence[ItemLine]) -> str:
+def readout_of(lines: Sequence[ItemLine]) -> Readout:
     """How all items were asked. Raises SpecError if not all in one way."""
     ways = sorted({line.asked.readout for line in lines})
     if len(ways) != 1:

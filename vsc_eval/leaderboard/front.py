@@ -1,0 +1,80 @@
+"""README.md of a board: what a visitor of the repository sees first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vsc_eval.leaderboard.tables import escape_markdown, to_markdown
+from vsc_eval.leaderboard.tables.plain_text import LONG, plain
+
+if TYPE_CHECKING:
+    from vsc_eval.leaderboard.board import Board
+    from vsc_eval.leaderboard.records import Entry
+    from vsc_eval.leaderboard.tables import BoardTables
+
+_LINE = 2000
+
+_HEAD = """\
+<!-- Made by `vsc-eval board build`; changes are lost. -->
+# {title}
+
+{description}{asked}
+
+The whole board is one page: [index.html](index.html), which opens from disk. Tables: [baseline](tables/baseline.md) \
+([CSV](tables/baseline.csv), [LaTeX](tables/baseline.tex)){interventions}.
+"""
+_INTERVENTIONS = (
+    ", [interventions](tables/interventions.md) ([CSV](tables/interventions.csv), [LaTeX](tables/interventions.tex))"
+)
+_FOOT = """\
+## Add yours
+
+```
+vsc-eval publish RUN --to {name}
+vsc-eval board check {name}
+```
+
+RUN is the folder of a `vsc-eval run` or `vsc-eval study` that asked the same items. A pull request with the one new \
+file in `entries/` is enough: everything else here is made from those by `vsc-eval board build {name}`.
+"""
+
+
+def front_page(board: Board, tables: BoardTables) -> str:
+    """The first table of the models and the first of the interventions, links to all others, and the entries."""
+    spec = board.spec
+    head = _HEAD.format(
+        title=_words(spec.title),
+        description="".join(f"{_words(line, _LINE)}\n\n" for line in spec.description.splitlines() if line.strip()),
+        asked=_asked(board),
+        interventions=_INTERVENTIONS if tables.interventions else "",
+    )
+    shown = [to_markdown(table) for group in (tables.baseline, tables.interventions) for table in group[:1]]
+    entries = ["## Entries\n", *(_entry(entry) for entry in board.entries)] if board.entries else ["No entries yet."]
+    return "\n".join([head, *shown, *entries, "", _FOOT.format(name=spec.name)])
+
+
+def _asked(board: Board) -> str:
+    spec = board.spec
+    tasks = {kind: [n for n, t in spec.tasks.items() if t.kind == kind] for kind in ("synthetic", "external")}
+    n_items = {kind: sum(g.n for n in names for g in spec.tasks[n].levels.values()) for kind, names in tasks.items()}
+    parts = [
+        f"{n_items[kind]:,} items of {len(names)} {kind} task{'s' if len(names) > 1 else ''}"
+        for kind, names in tasks.items()
+        if names
+    ]
+    version = f" (generator version {_words(spec.generator_version)})" if spec.generator_version else ""
+    return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.readout}`."
+
+
+def _entry(entry: Entry) -> str:
+    """An id is of letters, digits, dots and hyphens, so that it is a link as it is."""
+    found, n = entry.provenance, len(entry.conditions)
+    return (
+        f"- {_words(entry.model.name)}: a {found.source} of {_words(found.date[:10])}, "
+        f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}.json), "
+        f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
+    )
+
+
+def _words(text: str, limit: int = LONG) -> str:
+    return escape_markdown(plain(text, limit))

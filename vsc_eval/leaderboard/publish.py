@@ -1,0 +1,170 @@
+"""Add a run to a board, and start a board from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vsc_eval.compare.run_files import FinishedRun, read_run
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import replacing
+from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
+from vsc_eval.leaderboard.build import Built, checked_board, generated_texts, write_generated
+from vsc_eval.leaderboard.check.board_check import entry_findings
+from vsc_eval.leaderboard.entry.canonical import entry_sha256, entry_text
+from vsc_eval.leaderboard.entry.parts import item_table, readout_of
+from vsc_eval.leaderboard.lock import locked
+from vsc_eval.leaderboard.records import Entry, Shown
+from vsc_eval.specs import BASELINE, save_yaml_spec
+from vsc_eval.synth import TASKS
+
+Done = Literal["added", "replaced", "already there"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of a run."""
+
+    entry: Entry
+    file: Path
+    done: Done
+    built: Built
+
+
+def make_entry(
+    run: Path,
+    board: str,
+    *,
+    name: str | None = None,
+    note: str = "",
+    suite: Path | None = None,
+    shown: dict[str, Shown] | None = None,
+) -> Entry:
+    """The entry of a run's or a study's folder for the board of that name. Raises SpecError or DataError."""
+    found = read_run(run)
+    if len(note) > 2000:
+        raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", mend="Shorten it.")
+    if is_study(found):
+        from vsc_eval.leaderboard.entry.from_study import entry_from_study
+
+        return entry_from_study(found, board=board, name=name, note=note)
+    from vsc_eval.leaderboard.entry.from_run import entry_from_run
+
+    return entry_from_run(found, board=board, name=name, note=note, suite=suite, shown=shown)
+
+
+def is_study(run: FinishedRun) -> bool:
+    """Whether the folder is of a study: of run.yaml and study.yaml, the first that is there says what it is."""
+    return not (run.path / "run.yaml").is_file()
+
+
+def publish(
+    run: Path,
+    board: Path,
+    *,
+    name: str | None = None,
+    note: str = "",
+    replace: bool = False,
+    suite: Path | None = None,
+    shown: dict[str, Shown] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Published:
+    """Write the run's entry into the board, then everything that is made from the entries.
+
+    The same run gives the same bytes: published a second time, nothing is written. Raises SpecError for a run that
+    cannot be published or whose entry is there with other content (unless `replace`), DataError for a damaged run or
+    board, BackendError for a folder that cannot be written; nothing is written then.
+    """
+    spec = read_board_spec(board)
+    say(f"Making the entry of {run} ...")
+    entry = make_entry(run, spec.name, name=name, note=note, suite=suite, shown=shown)
+    return publish_entry(entry, board, replace=replace, say=say)
+
+
+def publish_entry(
+    entry: Entry, board: Path, *, replace: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Published:
+    """The same of an entry that is there."""
+    with locked(board, say):
+        before = checked_board(board)
+        _check_fits(entry, before.spec)
+        # The end of an id says what was asked of what, its beginning only what the model is called.
+        twins = [known for known in before.entries if known.id[-10:] == entry.id[-10:]]
+        done = _decide(entry, twins, replace)
+        others = [known for known in before.entries if known not in twins]
+        after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
+        say(f"Building {board} ...")
+        texts = generated_texts(after)
+        file = board / ENTRIES / f"{entry.id}.json"
+        if done != "already there":
+            with replacing(file) as partial:
+                partial.write_text(entry_text(entry), encoding="ascii")
+            for known in twins:
+                if known.id != entry.id:
+                    (board / ENTRIES / f"{known.id}.json").unlink()
+        return Published(entry=entry, file=file, done=done, built=write_generated(after, texts))
+
+
+def _check_fits(entry: Entry, spec: BoardSpec) -> None:
+    findings = entry_findings(entry, spec)
+    if findings:
+        first = findings[0]
+        more = f" There are {len(findings) - 1} more such problems." if len(findings) > 1 else ""
+        raise SpecError(
+            f"The run of '{entry.model.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
+            mend=first.mend,
+        )
+
+
+def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
+    if not twins:
+        return "added"
+    if any(known.id == entry.id and entry_sha256(known) == entry.sha256 for known in twins) and len(twins) == 1:
+        return "already there"
+    if not replace:
+        raise SpecError(
+            f"The board has an entry of the same model, items and conditions with other content: {twins[0].id} of "
+            f"{twins[0].provenance.date}.",
+            mend="Give --replace to put this run in its place.",
+        )
+    return "replaced"
+
+
+def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, description: str = "") -> BoardSpec:
+    """Write the board.yaml of a board that asks what these runs asked; nothing is published.
+
+    Raises SpecError for a board that is there already, a folder's name that is none for a board, or runs that asked the
+    same task differently.
+    """
+    if (path / BOARD_FILE).exists():
+        raise SpecError(
+            f"{path} is a board already.", mend=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
+        )
+    name = path.resolve().name
+    found = [_spec_of_run(run, name, title or name, description) for run in runs]
+    tasks: dict[str, BoardTask] = {}
+    for run, spec in zip(runs, found, strict=True):
+        if spec.readout != found[0].readout:
+            raise SpecError(f"{run} was read by another readout.", mend="A board asks all items in one way.")
+        for task, asked in spec.tasks.items():
+            if tasks.setdefault(task, asked) != asked:
+                raise SpecError(f"{run} asked other items of '{task}'.", mend="Name runs that asked the same items.")
+    versions = {spec.generator_version for spec in found} - {None}
+    if len(versions) > 1:
+        raise SpecError("The runs' items are of several generator versions.", mend="Name runs of one version.")
+    spec = found[0].model_copy(update={"tasks": tasks, "generator_version": next(iter(versions), None)})
+    with replacing(path / BOARD_FILE) as partial:
+        save_yaml_spec(partial, spec)
+    return spec
+
+
+def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
+    run = read_run(path)
+    if not run.lines:
+        raise DataError(f"The run in {path} has no items.", mend="Name another run.")
+    items = item_table(run.lines, [BASELINE])
+    version = run.hashes.get("generator_version") if any(task in TASKS for task in items.task) else None
+    readout = readout_of(run.lines)
+    return spec_of(items, name=name, title=title, readout=readout, generator_version=version, description=description)
