@@ -19,6 +19,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 _DPI = 100
+_FILLED = 0.97
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -44,6 +45,12 @@ def new_figure() -> Any:
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     FigureCanvasAgg(figure)
     return figure
+
+
+def fit(figure: Any, text: Any) -> None:
+    """Make the type of a line smaller until the line is within the figure."""
+    width = text.get_window_extent(figure.canvas.get_renderer()).width
+    text.set_fontsize(text.get_fontsize() * min(1.0, _FILLED * WIDTH_PX / width))
 
 
 def save(figure: Any, svg: Path, png: Path, title: str) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 from vsc_eval.leaderboard.records import BoardCondition, BoardRow, Entry, Interval, Role
 from vsc_eval.leaderboard.share.canvas import BLUE, GREEN, GREY, ORANGE, label
 from vsc_eval.leaderboard.tables.numbers import points
+from vsc_eval.leaderboard.tables.plain_text import plain
 
-_NAME = 40
+_NAME = 34
 _MAX_NAMED = 6
 _MAX_BARS = 12
 _LOOKS: dict[Role, tuple[str, str, float, str]] = {
-    "norm_matched_union": ("^", GREEN, 110, "norm-matched union"),
-    "union": ("s", ORANGE, 60, "union of sets"),
-    "single": ("o", BLUE, 26, "one set"),
+    "norm_matched_union": ("^", GREEN, 130, "norm-matched union"),
+    "union": ("s", ORANGE, 70, "union of sets"),
+    "single": ("o", BLUE, 34, "one set"),
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
 _PLACES = tuple((side * x, y) for x in (10, 26) for y in (8, -14, 24, -30, 40, -46, 56, -62) for side in (1, -1))
@@ -52,7 +53,7 @@ def _name(condition: BoardCondition) -> str:
     """The sets and the edit; that a union is norm-matched is told by its mark."""
     sets = " + ".join(each.replace("_", " ") for each in condition.sets)
     words = f"{sets}, {condition.edit}" if sets and condition.edit else condition.name
-    return label(words, _NAME)
+    return plain(words, _NAME)
 
 
 def draw_effects(axes: Any, entry: Entry) -> None:
@@ -121,7 +122,7 @@ def _labels(axes: Any, named: Sequence[Effect], found: Sequence[Effect]) -> None
     taken: list[Any] = []
     for effect in named:
         tried = [_label(axes, effect, offset) for offset in _PLACES]
-        boxes = [each.get_window_extent(renderer).padded(3) for each in tried]
+        boxes = [_extent(each, renderer) for each in tried]
         costs = [
             300 * sum(box.overlaps(other) for other in taken)
             + 500 * (not _inside(box, axes.bbox))
@@ -136,7 +137,7 @@ def _labels(axes: Any, named: Sequence[Effect], found: Sequence[Effect]) -> None
 
 def _label(axes: Any, effect: Effect, offset: tuple[int, int]) -> Any:
     text = axes.annotate(
-        effect.name,
+        label(effect.name, _NAME),
         (effect.drift, effect.change),
         xytext=offset,
         textcoords="offset points",
@@ -148,6 +149,14 @@ def _label(axes: Any, effect: Effect, offset: tuple[int, int]) -> Any:
     )
     text.set_in_layout(False)
     return text
+
+
+def _extent(text: Any, renderer: Any) -> Any:
+    """Of the words alone: with the line to its point, every label of two close points would overlap the other."""
+    from matplotlib.text import Text
+
+    text.update_positions(renderer)
+    return Text.get_window_extent(text, renderer).padded(3)
 
 
 def _inside(box: Any, frame: Any) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 
 from vsc_eval.leaderboard.records import BoardRow, Entry
 from vsc_eval.leaderboard.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.leaderboard.share.canvas import GREY, label, new_figure, plain_style, save
+from vsc_eval.leaderboard.share.canvas import GREY, fit, label, new_figure, plain_style, save
 from vsc_eval.leaderboard.share.effects import draw_effects, effect_words, effects
+from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.specs import BASELINE
 
 _NAME = 60
@@ -33,10 +34,10 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
         if left is not None:
             (draw_cells if has_cells else draw_tasks)(left, entry)
         (draw_effects if has_effects else draw_tasks)(right, entry)
-        figure.suptitle(f"{name} · {_overall(entry)}", fontsize=15)
-        figure.supxlabel(_provenance(entry), fontsize=9, color=GREY)
+        fit(figure, figure.suptitle(f"{name} · {_overall(entry)}", fontsize=15))
+        fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=GREY))
         save(figure, svg, png, f"{name}: summary of its results")
-    words = [f"Results of {name}: {_overall(entry)}."]
+    words = [f"Results of {plain(entry.model.name, _NAME)}: {_overall(entry)}."]
     words += [accuracy_words(entry)] if has_cells else []
     words += [effect_words(entry)] if has_effects else []
     return " ".join(words)
