@@ -98,9 +98,7 @@ def control_table(entry: Entry) -> Table | None:
     columns = (
         Column("sets", "Sets", "text"),
         Column("kind", "Control draws", "text"),
-        Column(
-            "effect", "Effect", "text", about="Of a single set, of a union, or of a union beyond its parts (excess)."
-        ),
+        Column("effect", "Effect", "text", about="Of a single set, of a union, or of a union beyond its parts."),
         Column("outcome", "Outcome", "text"),
         Column("value", "Real, points", "points"),
         Column("median", "Median draw, points", "points"),
@@ -165,6 +163,10 @@ def _share(interval: Interval) -> Cell:
 
 def _number(interval: Interval, words: Callable[[float], str]) -> Cell:
     return Cell(with_ends(interval, words), interval.value, _why(interval))
+
+
+def _signed_figure(value: float) -> str:
+    return f"+{figure(value)}" if value > 0 else figure(value)
 
 
 def _why(interval: Interval | None) -> str:

@@ -13,7 +13,7 @@ from vsc_eval.leaderboard.page.entry_tables import control_table, external_table
 from vsc_eval.leaderboard.page.numbers import Triple, percent
 from vsc_eval.leaderboard.page.table_view import table_view
 from vsc_eval.leaderboard.page.text import name, plain
-from vsc_eval.leaderboard.records import BoardRow, Entry, Interval, Probes
+from vsc_eval.leaderboard.records import BoardRow, Entry, Interval, Probes, UnionFigure
 
 View = dict[str, Any]
 
@@ -63,29 +63,20 @@ def entry_view(entry: Entry, board: Board) -> View:
 
 
 def _about(entry: Entry) -> list[tuple[str, str]]:
-    model, suite = entry.model, entry.suite
+    suite = entry.suite
     lines = [
-        ("Model", model.name),
-        ("Revision", model.revision or "not from a hub"),
-        ("Fingerprint", model.fingerprint),
-        ("Weights", model.dtype),
+        ("Items", f"{len(entry.items.id):,} in {len(set(entry.items.cluster)):,} clusters"),
         ("Answers read by", READOUTS[entry.readout]),
+        ("Conditions", f"{len(entry.conditions):,}"),
     ]
     if suite is not None:
         sets = ", ".join(f"{key} ({len(features)})" for key, features in suite.sets.items())
         lines += [
             ("Suite", suite.name),
-            ("Edited layer", f"{suite.layer} (decoder layers count from 0)"),
-            ("SAE", suite.sae_fingerprint),
+            ("Edited layer", f"{suite.layer}, counted from 0"),
             ("Feature sets (features)", sets),
         ]
-    lines += [
-        ("Items", f"{len(entry.items.id):,} in {len(set(entry.items.cluster)):,} clusters"),
-        ("Conditions", f"{len(entry.conditions):,}"),
-        ("File", f"entries/{entry.id}.json"),
-        ("SHA-256", entry.sha256),
-    ]
-    return [(label, plain(text)) for label, text in lines]
+    return [(label, plain(text, limit=600)) for label, text in lines]
 
 
 READOUTS = {
@@ -97,6 +88,10 @@ READOUTS = {
 def _provenance(entry: Entry) -> list[tuple[str, str]]:
     made = entry.provenance
     lines = [
+        ("Model", entry.model.name),
+        ("Revision", entry.model.revision or "not from a hub"),
+        ("Fingerprint of the model", f"{entry.model.fingerprint}, {entry.model.dtype}"),
+        ("Fingerprint of the SAE", "no SAE" if entry.suite is None else entry.suite.sae_fingerprint),
         ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
         ("Date", made.date),
         ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[made.backend]),
@@ -106,6 +101,7 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Generator of the synthetic items", made.generator_version or "not asked"),
         ("Packages", "\n".join(f"{key} {version}" for key, version in sorted(made.packages.items())) or "none named"),
         ("Task files", "\n".join(f"{key}: {value}" for key, value in sorted(made.task_hashes.items())) or "none named"),
+        ("SHA-256 of the entry", entry.sha256),
         ("Settings", json.dumps(made.settings, indent=1, sort_keys=True, ensure_ascii=False)),
     ]
     return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
@@ -155,34 +151,58 @@ def _matrices(entry: Entry) -> View | None:
     if not entry.unions:
         return None
     sets = list(entry.suite.sets) if entry.suite is not None else []
-    sets += sorted({part for union in entry.unions for part in union.parts} - set(sets))
-    singles = {(condition.sets, condition.edit): condition.name for condition in entry.conditions}
-    edits: list[View] = []
-    for edit in dict.fromkeys(union.edit for union in entry.unions):
-        diagonal: list[tuple[Triple, Triple] | None] = []
-        for key in sets:
-            row = entry.row(singles.get(((key,), edit), ""), "all")
-            if row is None or row.drift is None or row.difference is None:
-                diagonal.append(None)
-            else:
-                diagonal.append((percent(row.drift), percent(row.difference)))
-        pairs = [
-            [
-                sets.index(union.parts[0]),
-                sets.index(union.parts[1]),
-                0 if union.form == "raw" else 1,
-                percent(union.drift_excess),
-                percent(union.accuracy_excess),
-                union.p_drift_adjusted,
-                union.p_accuracy_adjusted,
-                union.verdict and plain(union.verdict),
-                union.decided_by and plain(union.decided_by, limit=400),
-            ]
-            for union in entry.unions
-            if union.edit == edit
-        ]
-        edits.append({"edit": name(edit), "diagonal": diagonal, "pairs": pairs})
-    return {"sets": [name(key) for key in sets], "edits": edits}
+    for union in entry.unions:
+        sets += [label for part in union.parts if (label := _set_of(entry, part)) not in sets]
+    edits = list(dict.fromkeys(union.edit for union in entry.unions))
+    headline = {condition.name for condition in entry.conditions if condition.is_headline}
+    chosen = next((union.edit for union in entry.unions if union.union in headline), edits[0])
+    return {
+        "sets": [name(key) for key in sets],
+        "chosen": edits.index(chosen),
+        "edits": [
+            {
+                "edit": name(edit),
+                "diagonal": _diagonal(entry, sets, edit),
+                "pairs": [_pair(entry, sets, union) for union in entry.unions if union.edit == edit],
+            }
+            for edit in edits
+        ],
+    }
+
+
+def _set_of(entry: Entry, part: str) -> str:
+    """What a union's part, a condition, edits."""
+    condition = entry.condition(part)
+    return "+".join(condition.sets) if condition is not None and condition.sets else part
+
+
+def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Triple] | None]:
+    """(drift, difference) of each set alone under that edit; None where it was not asked alone."""
+    alone = {"+".join(c.sets): c.name for c in entry.conditions if c.edit == edit and c.role == "single"}
+    own: list[tuple[Triple, Triple] | None] = []
+    for key in sets:
+        row = entry.row(alone[key], "all") if key in alone else None
+        if row is None or row.drift is None or row.difference is None:
+            own.append(None)
+        else:
+            own.append((percent(row.drift), percent(row.difference)))
+    return own
+
+
+def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
+    """Places of the two sets, form, drift and accuracy excess, their adjusted p, verdict and its reasons."""
+    first, second = (sets.index(_set_of(entry, part)) for part in union.parts)
+    return [
+        first,
+        second,
+        0 if union.form == "raw" else 1,
+        percent(union.drift_excess),
+        percent(union.accuracy_excess),
+        union.p_drift_adjusted,
+        union.p_accuracy_adjusted,
+        union.verdict and plain(union.verdict),
+        union.decided_by and plain(union.decided_by, limit=400),
+    ]
 
 
 def _probes(probes: Probes) -> View:

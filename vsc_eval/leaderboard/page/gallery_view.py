@@ -1,4 +1,4 @@
-"""The flip gallery's data with its texts made plain, split by entry so that the browser reads only what is looked at."""
+"""The flip gallery's data with its texts made plain, split by entry: the browser reads what is looked at."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -91,7 +92,7 @@ def _folder() -> Traversable:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     templates = _folder() / "templates"
-    return Environment(
+    environment = Environment(
         loader=FunctionLoader(lambda key: (templates / key).read_text(encoding="utf-8")),
         autoescape=True,
         undefined=StrictUndefined,
@@ -99,6 +100,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["broken"] = _broken
+    return environment
+
+
+def _broken(text: str) -> Markup:
+    """A name that may break after its joints, as `broken` of the script has it."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_+:=/])(?=.)", text))
 
 
 def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:

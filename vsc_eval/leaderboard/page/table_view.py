@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
 from vsc_eval.leaderboard.page.text import name, plain
-from vsc_eval.leaderboard.tables import Cell, Table
+from vsc_eval.leaderboard.tables import Cell, Row, Table
 
-ROWS_AT_LOAD = 100
+ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
 
 CellView = tuple[str, float | str | None, str]
@@ -18,7 +19,8 @@ CellView = tuple[str, float | str | None, str]
 def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
     """Columns, rows and notes with their texts made plain. `places` gives the place on the board of an entry's id.
 
-    A row is [cells, places of its entries, whether it is a headline, order].
+    A row is [cells, places of its entries, whether it is a headline, order, address of its condition's changed answers
+    below the entry's own or None].
     """
     rows = [
         [
@@ -26,6 +28,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             [places[entry] for entry in row.entries if entry in places],
             row.is_headline,
             order,
+            _address(row),
         ]
         for order, row in enumerate(table.rows)
     ]
@@ -42,9 +45,17 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
         ],
         "groups": _groups(table),
         "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
+        "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
         "rows": rows,
         "notes": [plain(note) for note in table.notes],
     }
+
+
+def _address(row: Row) -> str | None:
+    """As the script's encodeURIComponent writes the name that the page shows."""
+    if row.condition is None:
+        return None
+    return "flips/" + quote(name(row.condition), safe="!'()*")
 
 
 def _groups(table: Table) -> list[tuple[str, int]]:

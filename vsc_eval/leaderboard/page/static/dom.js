@@ -29,6 +29,11 @@ function bdi(text) {
   return el("bdi", {}, text);
 }
 
+/** A name that may break after its joints. */
+function broken(name) {
+  return el("bdi", {}, name.split(/(?<=[_+:=/])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
+}
+
 function byId(id) {
   return document.getElementById(id);
 }

@@ -37,6 +37,11 @@ function frontierPanel(entry, openFlips) {
       all.map((p) => [p.name, withEnds([p.drift, p.ends[0], p.ends[1]], fixed), withEnds([p.diff, p.ends[2], p.ends[3]], signed)]))));
 }
 
+/** Where marks lie on each other, single sets are on top: there are fewest of them. */
+function depth(point) {
+  return Object.keys(SHAPES).indexOf(point.role);
+}
+
 /** Points that no other beats in both: more accuracy with no more drift. The baseline is the point (0, 0). */
 function undominated(points) {
   const line = [{ drift: 0, diff: 0 }];
@@ -66,7 +71,7 @@ function frontierPicture(entry, points, colour, readout, state, openFlips, width
       { x: "drift: answers that are not the baseline's, %", y: "change of accuracy, points" }),
     svg("line", { class: "axis", x1: box.left, x2: box.right, y1: y(0), y2: y(0) }),
     svg("polyline", { class: "frontier", points: line }),
-    marks);
+    [...marks].sort((a, b) => depth(points[b.dataset.at]) - depth(points[a.dataset.at])));
   roam(picture, marks, points, readout, state, openFlips);
   return picture;
 }

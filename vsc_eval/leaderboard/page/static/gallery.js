@@ -72,7 +72,7 @@ function countWords(found, drawn, condition) {
   return `${found.toLocaleString("en")} changed ${found === 1 ? "answer" : "answers"}${shown}.${part}`;
 }
 
-function flipCard(flips, { items, tasks, levels, kinds, reasons, sources, alts }, i) {
+function flipCard(flips, { items, tasks, levels, letters, kinds, reasons, sources, alts }, i) {
   const row = flips.flips.row[i];
   const item = flips.items.item[row];
   const [before, after, gold] = [flips.items.before[row], flips.flips.after[i], items.gold[item]];
@@ -86,10 +86,10 @@ function flipCard(flips, { items, tasks, levels, kinds, reasons, sources, alts }
       el("span", { class: `tag${tone(kind)}` }, kind)),
     picture === null
       ? el("p", { class: "note" }, reasons[items.reason[item]] ?? "No picture.")
-      : el("img", { src: sources[picture], alt: alts[picture], loading: "lazy", decoding: "async" }),
+      : el("img", { src: sources[picture], alt: alts[picture], decoding: "async" }),
     el("p", { class: "question", dir: "auto" }, items.question[item] || "The board does not hold the question."),
-    el("p", { class: "verdict" }, answerWords(before), " \u2192 ", answerWords(after), "; gold: ", el("b", {}, bdi(gold))),
-    optionTable(items.options[item], flips.items.letters[row], flips.items.p_before[row], flips.flips.p_after[i], before, after, gold),
+    el("p", { class: "verdict" }, "Answered ", answerWords(before), " \u2192 ", answerWords(after), "; gold: ", el("b", {}, bdi(gold))),
+    optionTable(items.options[item], letters[flips.items.letters[row]], flips.items.p_before[row], flips.flips.p_after[i], before, after, gold),
     el("p", { class: "id" }, bdi(items.id[item]))));
 }
 

@@ -6,6 +6,9 @@ const MEASURES = {
   drift: { name: "drift, % of answers changed", at: 10, write: fixed, map: "s" },
 };
 
+/** Points at the ends of a signed map at the least, so that noise is not painted as harm. */
+const LEAST_SCALE = 2;
+
 /** Class of a share from 0 to 100. */
 function sequential(percent) {
   return `s${Math.max(0, Math.min(9, Math.floor(percent / 10)))}`;
@@ -13,7 +16,7 @@ function sequential(percent) {
 
 /** Class of a signed value: harm towards d0, gain towards d8, by the largest size. */
 function diverging(gain, largest) {
-  if (!largest || Math.abs(gain) < 0.05) return "d4";
+  if (Math.abs(gain) < 0.05) return "d4";
   const step = Math.max(1, Math.min(4, Math.ceil((Math.abs(gain) / largest) * 4 - 1e-9)));
   return `d${4 + Math.sign(gain) * step}`;
 }
@@ -38,7 +41,7 @@ function heatPanel(entry) {
   }
   draw();
   return el("section", { class: "panel" },
-    el("h4", {}, `Tasks and levels`),
+    el("h4", {}, "Tasks and levels"),
     asked.length > 1 ? el("div", { class: "bar" }, measure.node, condition.node) : null,
     place);
 }
@@ -47,9 +50,9 @@ function heatTable(entry, measure, condition) {
   const { rows, columns, values } = entry.grid;
   const cells = new Map((values[condition] ?? []).map((cell) => [`${cell[0]},${cell[1]}`, cell]));
   const triples = [...cells.values()].filter((c) => c[0] < rows.length && c[1] < columns.length).map((c) => c[measure.at]);
-  const largest = Math.max(...triples.map((value) => Math.abs(value ?? 0)), 0);
+  const largest = Math.max(LEAST_SCALE, ...triples.map((value) => Math.abs(value ?? 0)));
   const one = (down, across) => heatCell(cells.get(`${down},${across}`), measure, largest, down === rows.length || across === columns.length);
-  const caption = `${entry.name}, ${entry.conditions[condition].name}: ${measure.name}`;
+  const caption = `${entry.conditions[condition].name}: ${measure.name}`;
   const head = (text) => el("th", { scope: "col" }, bdi(text));
   return el("div", {},
     el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-label": "Map of tasks and levels" },
@@ -57,7 +60,7 @@ function heatTable(entry, measure, condition) {
         el("caption", {}, bdi(caption)),
         el("thead", {}, el("tr", {}, el("td"), columns.map(head), head("all levels"))),
         el("tbody", {}, [...rows, "all tasks"].map((task, down) => el("tr", {},
-          el("th", { scope: "row" }, bdi(task)),
+          el("th", { scope: "row" }, broken(task)),
           [...columns, null].map((_, across) => one(down, across))))))),
     measure.map === "s" ? sequentialKey() : divergingKey(largest, "worse", "better"),
     el("p", { class: "note" }, "Small figures: 95% confidence intervals."));
@@ -83,7 +86,6 @@ function sequentialKey() {
 }
 
 function divergingKey(largest, worse, better) {
-  if (!largest) return el("p", { class: "key" }, "All are zero.");
   const size = fixed(largest);
   return el("p", { class: "key" }, `${worse} (${size} points)`, ramp("d", 9), `${better} (${size} points)`);
 }

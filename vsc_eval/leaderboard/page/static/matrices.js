@@ -10,8 +10,8 @@ function matricesPanel(entry) {
   const { matrices } = entry;
   const place = el("div");
   const draw = (i) => place.replaceChildren(edition(matrices, matrices.edits[i]));
-  const edit = choice("Edit", matrices.edits.map((one, i) => [i, one.edit]), (value) => draw(Number(value)), matrices.edits.length - 1);
-  draw(matrices.edits.length - 1);
+  const edit = choice("Edit", matrices.edits.map((one, i) => [i, one.edit]), (value) => draw(Number(value)), matrices.chosen);
+  draw(matrices.chosen);
   return el("section", { class: "panel" },
     el("h4", {}, "Interference between sets"),
     el("p", { class: "note" }, "What a union of two sets does beyond its parts, in points. Orange is harm: more drift, or less accuracy, than the parts have. On the diagonal, in italics: what the single set does by itself."),
@@ -20,9 +20,10 @@ function matricesPanel(entry) {
 }
 
 function edition(matrices, { edit, diagonal, pairs }) {
+  const largest = EXCESSES.map(({ at }) => Math.max(LEAST_SCALE, ...pairs.map((pair) => Math.abs(pair[at][0] ?? 0))));
   const maps = FORMS.flatMap((form, f) => {
     const here = pairs.filter((pair) => pair[2] === f);
-    return here.length ? EXCESSES.map((excess) => matrix(matrices.sets, diagonal, here, excess, form, edit)) : [];
+    return here.length ? EXCESSES.map((excess, i) => matrix(matrices.sets, diagonal, here, excess, form, largest[i])) : [];
   });
   const decided = pairs.filter((pair) => pair[7]);
   return el("div", {},
@@ -32,23 +33,17 @@ function edition(matrices, { edit, diagonal, pairs }) {
     decided.length ? later("Verdicts", () => verdictTable(matrices.sets, decided)) : null);
 }
 
-function matrix(sets, diagonal, pairs, excess, form, edit) {
+function matrix(sets, diagonal, pairs, excess, form, largest) {
   const found = new Map(pairs.map((pair) => [`${Math.max(pair[0], pair[1])},${Math.min(pair[0], pair[1])}`, pair]));
-  const largest = Math.max(0, ...pairs.map((pair) => Math.abs(pair[excess.at][0] ?? 0)));
   const title = freshId("matrix");
   return el("div", {},
+    el("h5", { id: title }, `Excess of ${excess.name}, ${form} unions`),
     el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-labelledby": title },
-      el("table", { class: "map matrix" },
-        el("caption", { id: title }, `Excess of ${excess.name}, ${form} unions, `, bdi(edit)),
-        el("thead", {}, el("tr", {}, el("td"), sets.map((name) => el("th", { scope: "col" }, broken(name))))),
+      el("table", { class: "map matrix", "aria-labelledby": title },
+        el("thead", {}, el("tr", {}, el("td"), sets.map((name) => el("th", { scope: "col" }, el("span", { class: "upright" }, bdi(name)))))),
         el("tbody", {}, sets.map((name, down) => el("tr", {}, el("th", { scope: "row" }, broken(name)),
           sets.map((_, across) => matrixCell(down, across, found.get(`${down},${across}`), diagonal[down], excess, largest))))))),
     divergingKey(largest, "harm", "less harm than the parts"));
-}
-
-/** A name that may break after each underscore. */
-function broken(name) {
-  return el("bdi", {}, name.split(/(?<=_)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
 }
 
 function matrixCell(down, across, pair, own, excess, largest) {

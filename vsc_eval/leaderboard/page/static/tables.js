@@ -84,22 +84,25 @@ class TableView {
   }
 }
 
-/** A row of data as the table wants it: its element is made when it is first shown. */
-function dataRow([cells, entries, headline, order], columns, header, links) {
+/** A row of data as the table wants it: its element is made when it is first shown. `ids` of the board's entries, or null. */
+function dataRow([cells, entries, headline, order, flips], columns, { header, subject }, ids) {
+  const home = ids && entries.length === 1 ? `#entry/${ids[entries[0]]}` : null;
+  const link = (i) => (home && i === header ? home : home && flips && i === subject ? `${home}/${flips}` : null);
   return {
     order,
     entries,
     headline,
     values: cells.map((cell) => cell[1]),
     text: cells.map((cell) => cell[0]).join(" ").toLowerCase(),
-    tr: () => el("tr", {}, cells.map((cell, i) => cellNode(cell, columns[i], i === header, i === header && entries.length === 1 && links ? links[entries[0]] : null))),
+    tr: () => el("tr", {}, cells.map((cell, i) => cellNode(cell, columns[i], i === header, link(i), i === subject))),
   };
 }
 
-function cellNode([text, , about], column, isHeader, link) {
-  const shown = link ? el("a", { href: `#entry/${link}` }, bdi(text)) : bdi(text);
+function cellNode([text, , about], column, isHeader, link, isSubject) {
+  const inside = column.number ? bdi(text) : broken(text);
+  const shown = link ? el("a", { href: link }, inside) : inside;
   const why = about && text === NONE ? el("span", { class: "hidden" }, ` undefined: ${about}`) : null;
-  return el(isHeader ? "th" : "td", { scope: isHeader ? "row" : null, class: column.number ? "num" : null, title: about || null }, shown, why);
+  return el(isHeader ? "th" : "td", { scope: isHeader ? "row" : null, class: column.number ? "num" : isSubject ? "subject" : null, title: about || null }, shown, why);
 }
 
 /** A row that is in the page as HTML. */
@@ -120,14 +123,12 @@ function htmlRow(tr) {
 }
 
 /** The table of a block of the page, with the rows that came as data. */
-function pageTable(node, links) {
+function pageTable(node, ids) {
   const rows = [...node.querySelectorAll("tbody tr")].map(htmlRow);
   const atFirst = Math.max(rows.length, 1);
-  const heads = [...node.querySelectorAll("thead tr:last-child th")];
-  const columns = heads.map((head) => ({ number: head.classList.contains("num") }));
-  const first = node.querySelector("tbody tr");
-  const header = first ? [...first.cells].findIndex((cell) => cell.tagName === "TH") : columns.findIndex((c) => !c.number);
-  for (const row of block(`rows-${node.dataset.table}`) ?? []) rows.push(dataRow(row, columns, header, links));
+  const columns = [...node.querySelectorAll("thead tr:last-child th")].map((head) => ({ number: head.classList.contains("num") }));
+  const marked = { header: Number(node.dataset.header), subject: "subject" in node.dataset ? Number(node.dataset.subject) : null };
+  for (const row of block(`rows-${node.dataset.table}`) ?? []) rows.push(dataRow(row, columns, marked, ids));
   return new TableView(node, rows, atFirst);
 }
 
@@ -144,7 +145,7 @@ function madeTable(table, level = "h4") {
       el("table", { class: "grid" }, el("thead", {}, el("tr", {}, heads)), el("tbody"))),
     el("p", { class: "more", hidden: true }, el("button", { type: "button", "data-more": true }, "Show more rows")),
     notes(table));
-  const view = new TableView(node, table.rows.map((row) => dataRow(row, table.columns, table.header, null)), 40);
+  const view = new TableView(node, table.rows.map((row) => dataRow(row, table.columns, table, null)), 40);
   view.show();
   return node;
 }
