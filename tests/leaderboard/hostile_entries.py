@@ -10,16 +10,17 @@ from typing import Any
 
 from samples import CONDITIONS, sample_entry, sample_items
 
-from vsc_eval.harness.results import result_rows
+from vsc_eval.harness.results import interaction_rows, result_rows
 from vsc_eval.harness.run_answers import AnswerTable, ItemInfo
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, spec_of
 from vsc_eval.leaderboard.entry.assemble import entry_id, sealed
 from vsc_eval.leaderboard.entry.canonical import entry_document, entry_text
-from vsc_eval.leaderboard.entry.rows import run_rows
+from vsc_eval.leaderboard.entry.parts import without_paths
+from vsc_eval.leaderboard.entry.rows import run_rows, run_unions
 from vsc_eval.leaderboard.hashes import prompt_hash
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.records import Reading
-from vsc_eval.specs import BASELINE, save_yaml_spec
+from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec
 from vsc_eval.synth import TASKS
 
 TOKEN = "\N{SNOWMAN}"
@@ -29,7 +30,9 @@ NOTE_LENGTH = 2000
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 )
-_EDITED = (TOKEN, "plain", f"{TOKEN}+plain")
+_EDITED = CONDITIONS[:3]
+_NAMES = {"counting": TOKEN, "logic": "plain", _EDITED[2]: f"{TOKEN}+plain"}
+"""Conditions and sets of the sample -> what they are called here."""
 
 
 def _external_items() -> list[ItemInfo]:
@@ -52,8 +55,10 @@ def _external_items() -> list[ItemInfo]:
 def _table(n_per_cell: int, tasks: tuple[str, ...]) -> AnswerTable:
     rng = random.Random("hostile")
     items = [info for info, _, _ in sample_items(n_per_cell, tasks)] + _external_items()
-    wrong = {item.item_id: "B" if item.gold == "A" else "A" for item in items} | {TOKEN: TOKEN + "!"}
-    answers = {BASELINE: tuple(i.gold if rng.random() < 0.7 else wrong.get(i.item_id, "x") for i in items)}
+    wrong = {item.item_id: "B" if item.gold == "A" else "A" for item in items} | {
+        TOKEN + end: TOKEN + "!" for end in ("", "2")
+    }
+    answers = {BASELINE: tuple(i.gold if rng.random() < 0.7 else wrong[i.item_id] for i in items)}
     for name in _EDITED:
         edited = [i.gold if rng.random() < 0.6 else wrong[i.item_id] for i in items]
         # The first external item changes under every edit, so that it is in every gallery.
@@ -61,6 +66,10 @@ def _table(n_per_cell: int, tasks: tuple[str, ...]) -> AnswerTable:
         answers[name] = tuple(edited)
     readings = {name: tuple(Reading(kl_options=0.1) for _ in items) for name in answers}
     return AnswerTable(items=tuple(items), answers=answers, readings=readings)
+
+
+def _called(condition: str) -> str:
+    return _NAMES.get(condition, condition)
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
@@ -85,25 +94,29 @@ def _filled(value: Any, text: str) -> Any:
 def _template(n_per_cell: int, tasks: tuple[str, ...]) -> dict[str, Any]:
     """An entry's document with the token in every free text."""
     table = _table(n_per_cell, tasks)
-    sample = sample_entry("model", n_per_cell=n_per_cell, tasks=tasks, source="study", conditions=CONDITIONS[:3])
-    names = {"counting": TOKEN, "logic": "plain", CONDITIONS[2]: _EDITED[2]}
-    asked = entry_document(sample)["items"]
-    targets = {BASELINE: None, TOKEN: (TOKEN,), "plain": ("logic",), _EDITED[2]: (TOKEN, "logic")}
-    # Of the sample only what names a condition or a set is renamed: tasks and items keep their names.
+    sample = sample_entry("model", n_per_cell=n_per_cell, tasks=tasks, source="study", conditions=_EDITED)
     document = entry_document(sample)
+    asked = document["items"]
+    specs = [ConditionSpec(name=BASELINE), *(parse_condition(name, EditSpec(value=4)) for name in _EDITED)]
+    targets = dict(zip(table.answers, (None, (TOKEN,), ("logic",), (TOKEN, "logic")), strict=True))
+    unions = run_unions(interaction_rows(table, "model", specs, 0), specs)
+    document["unions"] = [union.model_dump(mode="json") for union in unions]
+    # Only what names a condition or a set is renamed: tasks and items keep their names.
     for part in ("conditions", "unions", "controls", "suite"):
-        document[part] = _renamed(document[part], names)
-    for condition in document["conditions"]:
-        condition["targets"] = list(targets[condition["name"]] or ()) or None
-    document["rows"] = [row.model_dump(mode="json") for row in run_rows(result_rows(table, "model", targets, 0))]
+        document[part] = _renamed(document[part], _NAMES)
+    for condition, tasks_of in zip(document["conditions"], targets.values(), strict=True):
+        condition["targets"] = list(tasks_of or ()) or None
+    rows = run_rows(result_rows(table, "model", targets, 0))
+    document["rows"] = [row.model_dump(mode="json") | {"condition": _called(row.condition)} for row in rows]
     columns = {
         "id": [TOKEN, TOKEN + "2"], "task": [TOKEN] * 2, "level": [TOKEN] * 2, "cluster": [TOKEN, TOKEN + "2"],
         "cluster_kind": [TOKEN] * 2, "gold": [TOKEN] * 2, "prompt_hash": [TOKEN] * 2, "image_hash": ["none", "0" * 16],
         "options": [[TOKEN, TOKEN + "!"]] * 2,
     }  # fmt: skip
     document["items"] = {name: [*asked[name], *more] for name, more in columns.items()}
-    document["items"]["answers"] = {name: list(column) for name, column in table.answers.items()}
-    document["logprobs"] = {name: {TOKEN: [-0.5, -1.5]} for name in table.answers}
+    document["items"]["answers"] = {_called(name): list(column) for name, column in table.answers.items()}
+    likely = {TOKEN: [-0.5, -1.5], TOKEN + "!": [-1.5, -0.5]}
+    document["logprobs"] = {_called(name): {TOKEN: likely[column[-2]]} for name, column in table.answers.items()}
     document["shown"] = {TOKEN: {"question": TOKEN, "picture": PIXEL}, TOKEN + "2": {"question": TOKEN}}
     return document | _words(document)
 
@@ -127,8 +140,8 @@ def _words(document: dict[str, Any]) -> dict[str, Any]:
         "note": TOKEN,
         "provenance": provenance,
         "conditions": [
-            condition if condition["role"] == "baseline" else condition | {"edit": TOKEN, "content_hash": TOKEN + str(i)}
-            for i, condition in enumerate(document["conditions"])
+            each if each["role"] == "baseline" else each | {"edit": TOKEN, "content_hash": f"{TOKEN}{place}"}
+            for place, each in enumerate(document["conditions"])
         ],
         "rows": [
             row | {"method": TOKEN, "accuracy": row["accuracy"] | {"reason": TOKEN}} for row in document["rows"]
@@ -160,6 +173,7 @@ def hostile_entry(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
     """A valid entry that holds `text` in every free text; notes are cut to what the schema takes."""
     document = _filled(_template(n_per_cell, tasks), text)
     document["items"]["prompt_hash"][-2:] = [prompt_hash(text)] * 2
+    document["provenance"]["settings"] = without_paths(document["provenance"]["settings"])
     document["note"] = text[:NOTE_LENGTH]
     entry = Entry.model_validate(document)
     given = (entry.model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)

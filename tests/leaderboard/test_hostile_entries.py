@@ -12,7 +12,8 @@ from hostile import HOSTILE, HOSTILE_IDS, NAMED, NO_JSON_TEXT
 from hostile_entries import NOTE_LENGTH, hostile_board, hostile_entry
 from samples import sample_entry
 
-from vsc_eval.leaderboard.board import BOARD_FILE, read_board_spec
+from vsc_eval.leaderboard.board import read_board_spec
+from vsc_eval.leaderboard.check.board_check import check_entries
 from vsc_eval.leaderboard.entry.canonical import entry_document, entry_sha256, entry_text
 from vsc_eval.leaderboard.records import Entry
 
@@ -70,11 +71,13 @@ def test_an_entry_with_it_is_the_same_after_its_file(text: str) -> None:
     assert Entry.model_validate_json(written) == entry
 
 
-def test_a_board_with_all_of_them_is_the_same_after_its_file(tmp_path: Path) -> None:
+def test_a_board_with_all_of_them_is_valid_and_the_same_after_its_files(tmp_path: Path) -> None:
     board = hostile_board(tmp_path, HOSTILE)
-    assert read_board_spec(tmp_path) == board.spec
     assert len({entry.id for entry in board.entries}) == len(NAMED)
-    assert (tmp_path / BOARD_FILE).is_file()
+    entries, problems = check_entries(tmp_path)
+    assert problems == ()
+    assert entries == board.entries
+    assert read_board_spec(tmp_path) == board.spec
 
 
 @pytest.mark.parametrize("raw", NO_JSON_TEXT.values(), ids=NO_JSON_TEXT.keys())

@@ -17,7 +17,6 @@ from vsc_eval.leaderboard.tables.markdown import escape
 from vsc_eval.leaderboard.tables.numbers import percent, with_interval
 from vsc_eval.leaderboard.tables.plain_text import LONG, SHORT, plain
 from vsc_eval.specs import BASELINE
-from vsc_eval.synth import SPLITS
 
 TASK_TYPE = "visual-question-answering"
 _WIDTH = 1_000_000
@@ -78,16 +77,9 @@ def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
         "type": board.spec.name,
         "name": f"{plain(board.spec.title, LONG)}: {name}",
         "config": "all" if row.task is None else name,
-        "split": _split(entry, row) if is_synthetic else "test",
+        **({"split": "test"} if is_synthetic else {}),
         "args": asked,
     }
-
-
-def _split(entry: Entry, row: BoardRow) -> str:
-    """Of the benchmark's items, which begin with it."""
-    ids = [item for item, task in zip(entry.items.id, entry.items.task, strict=True) if task == (row.task or task)]
-    splits = {item.split("/")[0] for item in ids} & set(SPLITS)
-    return splits.pop() if len(splits) == 1 else "test"
 
 
 def _accuracy(row: BoardRow) -> dict[str, Any]:
