@@ -1,0 +1,19 @@
+"""Ways to harm a board's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.leaderboard.entry.canonical import content_sha256
+
+
+def edit_entry(file: Path, change: Callable[[dict[str, Any]], None], *, reseal: bool = True) -> None:
+    """Change an entry's file by hand; with `reseal`, by a hand that knows how to hash it anew."""
+    document = json.loads(file.read_text())
+    change(document)
+    if reseal:
+        document["sha256"] = content_sha256(document)
+    file.write_text(json.dumps(document), encoding="utf-8")
