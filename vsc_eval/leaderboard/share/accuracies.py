@@ -11,8 +11,7 @@ from vsc_eval.synth import LEVELS, TASKS
 
 _NAME = 28
 _MAX_TASKS = 24
-_DARK = 0.65
-"""Accuracies from here on have a dark ground in this colour map, and so white figures."""
+_COLOURS = "Blues"
 
 
 def cells(entry: Entry) -> dict[tuple[str, str], BoardRow]:
@@ -31,11 +30,11 @@ def draw_cells(axes: Any, entry: Entry) -> None:
     tasks = [task for task in TASKS if any((task, level) in found for level in LEVELS)]
     levels = [level for level in LEVELS if any((task, level) in found for task in tasks)]
     values = [[_share(found.get((task, level))) for level in levels] for task in tasks]
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(values, cmap=_COLOURS, vmin=0, vmax=1, aspect="auto")
     for y, row in enumerate(values):
         for x, value in enumerate(row):
             shown = "–" if value != value else f"{100 * value:.0f}"
-            axes.text(x, y, shown, ha="center", va="center", fontsize=13, color="white" if value > _DARK else "black")
+            axes.text(x, y, shown, ha="center", va="center", fontsize=13, color=ink(value))
     axes.set_xticks(range(len(levels)), levels)
     axes.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
     axes.tick_params(length=0)
@@ -43,6 +42,16 @@ def draw_cells(axes: Any, entry: Entry) -> None:
     sizes = sorted({row.n for row in found.values()})
     each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     axes.set_title(f"Accuracy without edits, % ({each} items a cell)")
+
+
+def ink(share: float) -> str:
+    """Black or white, whichever has the larger contrast (WCAG 2.2) with the ground of a cell."""
+    from matplotlib import colormaps
+
+    ground = colormaps[_COLOURS](share)[:3] if share == share else (1.0, 1.0, 1.0)
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground]
+    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "white"
 
 
 def _share(row: BoardRow | None) -> float:
