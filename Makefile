@@ -27,10 +27,12 @@ PATIENT := OMP_WAIT_POLICY=passive
 # Three sets, their three unions, and one union held to the size of its parts.
 DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+multi_hop,logic+multi_hop,counting+logic:norm=mean
 
+BOARD := leaderboards/vsc-20
+
 # How the embedded suite is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test check lint types format setup suite study constraints clean
+.PHONY: help demo test check lint types format setup suite study board constraints clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
@@ -38,6 +40,7 @@ help:
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make suite   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
+	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
 	@echo "make format  mend lint and format; make clean removes the environment and caches"
 
@@ -58,6 +61,17 @@ suite: $(STAMP)
 # Goes on where it was when it is called again; `rm -r studies/vsc-tiny` starts afresh.
 study: $(STAMP)
 	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval study vsc-tiny --out studies/vsc-tiny
+
+# The project's own board: the study's entry, and the demo's conditions in two precisions. `--replace`: its own entries only.
+board: study
+	for dtype in float32 bfloat16; do \
+	  $(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --dtype $$dtype --n 20 --conditions $(DEMO_CONDITIONS) --out runs/board-$$dtype || exit; \
+	done
+	test -e $(BOARD)/board.yaml || $(BIN)/vsc-eval board new $(BOARD) --from runs/board-float32 --title "vsc, 20 items a cell"
+	for run in runs/board-float32 runs/board-bfloat16 studies/vsc-tiny; do \
+	  $(BIN)/vsc-eval publish $$run --to $(BOARD) --replace || exit; \
+	done
+	$(BIN)/vsc-eval board check $(BOARD)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
