@@ -39,9 +39,7 @@ def read_entry(path: Path) -> Entry:
         # As JSON, because strictness then takes a list for a tuple and still no "5" for a 5.
         return Entry.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"{path}: at '{_place(first['loc'])}': {message}.", mend=_RESTORE) from error
+        raise DataError(f"{path}: {_fault(error)}.", mend=_RESTORE) from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -93,6 +91,16 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text:.40} is too large")
     return number
+
+
+def _fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        # What Python reads and pydantic does not; the line and column are not of the file.
+        is_half = "escape" in message or "surrogate" in message
+        return "a text in it holds half a character (a lone surrogate)" if is_half else message.split(" at line ")[0]
+    return f"at '{_place(first['loc'])}': {message}"
 
 
 def _place(path: tuple[str | int, ...]) -> str:

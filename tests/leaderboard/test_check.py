@@ -1,0 +1,404 @@
+"""`board check` finds what somebody did to an entry, whether or not they hashed it anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harm import edit_entry
+from samples import sample_board, sample_entry, write_board
+
+from vsc_eval.cli import main
+from vsc_eval.errors import SpecError
+from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES
+from vsc_eval.leaderboard.check import Problem, check_board
+from vsc_eval.leaderboard.entry.assemble import entry_id, sealed
+from vsc_eval.leaderboard.entry.canonical import entry_text
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board of a run, a study and another run; not to be written to."""
+    path = tmp_path_factory.mktemp("boards") / "sample"
+    sample_board(path, 3)
+    return path
+
+
+@pytest.fixture
+def board(clean: Path, tmp_path: Path) -> Path:
+    shutil.copytree(clean, tmp_path / "sample")
+    return tmp_path / "sample"
+
+
+def file_of(board: Path, model: str = "model-b") -> Path:
+    (found,) = (board / ENTRIES).glob(f"{model}-*.json")
+    return found
+
+
+def row(document: Document, condition: str, scope: str, **place: str) -> Document:
+    for found in document["rows"]:
+        key = (found["condition"], found["scope"], found.get("task"), found.get("level"))
+        if key == (condition, scope, place.get("task"), place.get("level")):
+            return dict_of(found)
+    raise AssertionError((condition, scope, place))
+
+
+def dict_of(value: Any) -> Document:
+    assert isinstance(value, dict)
+    return value
+
+
+def test_boards_as_they_are_made_are_right(clean: Path) -> None:
+    assert check_board(clean) == ()
+
+
+def test_a_board_without_entries_is_right(board: Path) -> None:
+    shutil.rmtree(board / ENTRIES)
+    assert check_board(board) == ()
+
+
+def test_no_board_at_all(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"is no board: it has no board\.yaml"):
+        check_board(tmp_path)
+
+
+def set_at(*path: str | int, value: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        target: Any = document
+        for part in path[:-1]:
+            target = target[part]
+        assert target.get(path[-1]) != value if isinstance(target, dict) else target[int(path[-1])] != value
+        target[path[-1]] = value
+
+    return change
+
+
+def add_to_row(condition: str, scope: str, field: str, by: float, **place: str) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        found = row(document, condition, scope, **place)
+        *parents, last = field.split(".")
+        for part in parents:
+            found = found[part]
+        found[last] += by
+
+    return change
+
+
+def exclude_estimate(document: Document) -> None:
+    found = row(document, "baseline", "all")["accuracy"]
+    found["low"], found["high"] = found["value"] + 0.01, found["value"] + 0.02
+
+
+def turn_interval(document: Document) -> None:
+    found = row(document, "counting", "all")["difference"]
+    found["low"], found["high"] = found["high"], found["low"]
+
+
+def change_answer(document: Document) -> None:
+    column = document["items"]["answers"]["counting"]
+    column[0] = "B" if column[0] != "B" else "C"
+    document["logprobs"] = {}
+
+
+def change_all_answers_of_a_cell(document: Document) -> None:
+    """Also in every row but the sums, so that the cells do not add up."""
+    items, column = document["items"], document["items"]["answers"]["baseline"]
+    cell = [i for i, t in enumerate(items["task"]) if t == "counting" and items["level"][i] == "easy"]
+    n_right = sum(column[i] == items["gold"][i] for i in cell)
+    found = row(document, "baseline", "cell", task="counting", level="easy")
+    found["n_right"] = len(cell) - n_right
+    found["accuracy"] = {"value": 1 - n_right / len(cell), "reason": "edited"}
+
+
+def drop_item(document: Document) -> None:
+    items = document["items"]
+    for name in items:
+        for column in [items[name]] if name != "answers" else items["answers"].values():
+            column.pop()
+
+
+def drop_row(document: Document) -> None:
+    document["rows"].remove(row(document, "counting", "task", task="logic"))
+
+
+def double_row(document: Document) -> None:
+    document["rows"].append(document["rows"][3])
+
+
+def other_gold(document: Document) -> None:
+    document["items"]["gold"][5] = document["items"]["gold"][6]
+
+
+def likely(document: Document) -> None:
+    by_item = document["logprobs"]["counting"]
+    by_item[next(iter(by_item))] = [-0.1, -0.1, -0.1, -0.1]
+
+
+def other_letter(document: Document) -> None:
+    """The likeliest option is not the one that was answered."""
+    items = document["items"]
+    for name, values in document["logprobs"]["counting"].items():
+        if items["answers"]["counting"][items["id"].index(name)] in "ABCD":
+            values.reverse()
+            return
+
+
+def unchanged_logprobs(document: Document) -> None:
+    items = document["items"]
+    same = next(
+        name
+        for place, name in enumerate(items["id"])
+        if items["answers"]["logic"][place] == items["answers"]["baseline"][place]
+    )
+    document["logprobs"]["logic"][same] = [-1.0, -2.0, -3.0, -4.0]
+
+
+def swap_draw(document: Document) -> None:
+    control = document["controls"][0]
+    control["draws"] = [0.9] * len(control["draws"])
+
+
+def bigger_control(document: Document) -> None:
+    for control in document["controls"]:
+        control["value"], control["percentile"], control["p"] = 0.9, 100.0, 1 / (1 + len(control["draws"]))
+
+
+def verdict(words: str, **figures: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        document["provenance"]["settings"]["verdict"] |= {
+            "outcomes": ["drift"], "alpha": 0.05, "min_effect": 0.01, "margin": 0.05, "require": "any",
+        }  # fmt: skip
+        document["unions"][0] |= {"verdict": words, "decided_by": "words"} | figures
+
+    return change
+
+
+FINDINGS: list[tuple[str, Callable[[Document], None], str, str]] = [
+    ("accuracy", add_to_row("baseline", "all", "accuracy.value", 0.01), "accuracy", "not "),
+    ("last digit", add_to_row("logic", "all", "drift.value", 1e-4), "drift", "not "),
+    ("n", add_to_row("counting", "all", "n", 1), "rows", "n is 85, and the answers give 84"),
+    ("n_clusters", add_to_row("counting", "all", "n_clusters", 1), "rows", "n_clusters is 22"),
+    ("n_invalid", add_to_row("counting", "level", "n_invalid", 1, level="hard"), "rows", "n_invalid is"),
+    ("drift part", add_to_row("counting", "all", "drift_counts.to_invalid", 1), "to_invalid", "the answers give"),
+    ("difference", add_to_row("logic", "task", "difference.value", 0.1, task="logic"), "difference", "not ("),
+    ("interval", exclude_estimate, "accuracy", "does not contain"),
+    ("turned interval", turn_interval, "difference", "does not contain"),
+    ("cells do not add up", change_all_answers_of_a_cell, "n_right", "the answers give"),
+    ("answer", change_answer, "rows", "the answers give"),
+    ("missing item", drop_item, "items of multi_hop/hard", "there are 3 items, and the board asks 4"),
+    ("missing row", drop_row, "rows", "the row of 'counting' on task/logic is missing"),
+    ("double row", double_row, "rows", "a second row"),
+    ("gold", other_gold, "items of counting", "they are not the board's items"),
+    ("picture", set_at("items", "image_hash", 0, value="0" * 16), "items of counting", "not the board's items"),
+    ("other board", set_at("board", value="another"), "board", "is of board 'another'"),
+    ("readout", set_at("readout", value="generate"), "readout", "the board asks for `choice`"),
+    (
+        "generator",
+        set_at("provenance", "generator_version", value="2"),
+        "provenance.generator_version",
+        "of generator version 2, the board's of 1",
+    ),
+    ("date", set_at("provenance", "date", value="yesterday"), "provenance.date", "no ISO 8601"),
+    ("date without zone", set_at("provenance", "date", value="2026-01-01T00:00:00"), "provenance.date", "offset"),
+    ("path", set_at("provenance", "settings", "x", value="/home/me/y"), "provenance.settings", "a path"),
+    ("other model", set_at("model", "fingerprint", value="0" * 16), "id", "gives model-b-"),
+    ("name", set_at("model", "name", value="Model Z"), "id", "gives model-z-"),
+    ("condition's hash", set_at("conditions", 1, "content_hash", value="0" * 16), "id", "gives model-b-"),
+    ("role", set_at("conditions", 1, "role", value="union"), "conditions[1]", "has 1 sets"),
+    ("set", set_at("conditions", 1, "sets", value=["nothing"]), "conditions[1]", "the suite has no set 'nothing'"),
+    ("probabilities", likely, "logprobs.counting", "the probabilities add up to 3.6"),
+    ("likeliest", other_letter, "logprobs.counting", "another option is likelier"),
+    ("not changed", unchanged_logprobs, "logprobs.logic", "did not change"),
+    ("draws", swap_draw, "controls[0].percentile", "the draws give"),
+    ("control's value", bigger_control, "controls[0].value", "the answers give"),
+    ("floor", set_at("floor", 0, "n_changed", value=3), "floor[0].drift", "it is not 3 / 84"),
+    ("union", set_at("unions", 0, "drift_excess", "value", value=0.5), "unions[0].drift_excess", "the answers give"),
+    ("union's parts", set_at("unions", 0, "parts", value=["logic", "logic"]), "unions[0].parts", "not the parts"),
+    ("p", set_at("unions", 0, "p_drift_adjusted", value=1.5), "unions[0].p_drift_adjusted", "no probability"),
+    ("verdict", verdict("maybe"), "unions[0].verdict", "none of: interference"),
+    ("unproven", verdict("interference", p_drift_adjusted=0.9), "unions[0].verdict", "do not meet the rule"),
+    ("probe", set_at("probes", "points", 0, "low", value=0.99), "probes.points[0]", "no interval"),
+    ("long text", set_at("items", "answers", "baseline", 0, value="x" * 20_001), "items.answers.baseline", "20,001"),
+    ("shown", set_at("shown", value={"nothing": {"question": "?"}}), "shown.nothing", "no such item"),
+]
+
+
+@pytest.mark.parametrize(("change", "place", "what"), [f[1:] for f in FINDINGS], ids=[f[0] for f in FINDINGS])
+def test_what_is_edited_and_hashed_anew(board: Path, change: Callable[[Document], None], place: str, what: str) -> None:
+    file = file_of(board)
+    edit_entry(file, change)
+    found = check_board(board)
+    assert found, "nothing was found"
+    assert {problem.file for problem in found} == {f"{ENTRIES}/{file.name}"}
+    assert any(place in problem.place and what in problem.what for problem in found), [str(p) for p in found]
+    assert all(problem.mend for problem in found)
+
+
+@pytest.mark.parametrize("change", [f[1] for f in FINDINGS[:3]], ids=[f[0] for f in FINDINGS[:3]])
+def test_what_is_edited_and_not_hashed_anew(board: Path, change: Callable[[Document], None]) -> None:
+    file = file_of(board)
+    edit_entry(file, change, reseal=False)
+    (found,) = check_board(board)
+    assert found.file == f"{ENTRIES}/{file.name}"
+    assert "the entry is not what was published" in found.what
+    assert "not edited by hand" in found.mend
+
+
+def test_layout_and_line_ends_may_change(board: Path) -> None:
+    edit_entry(file_of(board), lambda document: None, reseal=False)
+    file = file_of(board, "model-a")
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert check_board(board) == ()
+
+
+def only(problems: tuple[Problem, ...]) -> Problem:
+    assert len(problems) == 1, [str(problem) for problem in problems]
+    return problems[0]
+
+
+def test_an_entry_twice(board: Path) -> None:
+    file = file_of(board)
+    shutil.copy(file, file.with_name("model-z-0123456789.json"))
+    found = check_board(board)
+    assert [problem.what for problem in found] == [
+        f"the entry is {file.stem}",
+        f"it is of the same model, items and conditions as {ENTRIES}/{file.name}",
+    ]
+    assert f"Name the file {file.name}" in found[0].mend
+
+
+def test_one_model_under_two_names(board: Path) -> None:
+    entry = sample_entry("model-b", source="study")
+    model = entry.model.model_copy(update={"name": "better"})
+    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    renamed = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
+    (board / ENTRIES / f"{renamed.id}.json").write_text(entry_text(renamed))
+    found = only(check_board(board))
+    assert "the same model, items and conditions" in found.what
+
+
+def test_a_renamed_file(board: Path) -> None:
+    file = file_of(board)
+    file.rename(file.with_name("mine.json"))
+    found = only(check_board(board))
+    assert (found.file, found.place) == (f"{ENTRIES}/mine.json", "id")
+    assert f"Name the file {file.name}" in found.mend
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_file(board: Path, share: float) -> None:
+    file = file_of(board)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    found = only(check_board(board))
+    assert found.file == f"{ENTRIES}/{file.name}"
+    assert "no JSON" in found.what
+    assert "line" in found.what
+
+
+def test_a_newer_schema(board: Path) -> None:
+    edit_entry(file_of(board), lambda document: document.update(schema_version=2))
+    found = only(check_board(board))
+    assert "version 2; this vsc-eval reads up to 1" in found.what
+    assert found.mend == "Update vsc-eval."
+
+
+def test_foreign_files(board: Path) -> None:
+    (board / ENTRIES / "notes.txt").write_text("hello")
+    (board / ENTRIES / "more").mkdir()
+    (board / ENTRIES / ".hidden.json").write_text("{}")
+    (board / ENTRIES / ".x.json.12.partial").write_text("{")
+    found = check_board(board)
+    assert [problem.file for problem in found] == [f"{ENTRIES}/{n}" for n in (".hidden.json", "more", "notes.txt")]
+    assert {problem.what for problem in found} == {"this is no entry"}
+
+
+def test_a_link_to_nowhere(board: Path) -> None:
+    file = file_of(board)
+    file.unlink()
+    os.symlink(board / "nothing.json", file)
+    assert "this is no entry" in only(check_board(board)).what
+
+
+def test_other_items_than_the_board_s(board: Path) -> None:
+    larger = sample_entry("model-x", n_per_cell=8)
+    (board / ENTRIES / f"{larger.id}.json").write_text(entry_text(larger))
+    found = check_board(board)
+    assert {problem.file for problem in found} == {f"{ENTRIES}/{larger.id}.json"}
+    assert "there are 8 items, and the board asks 4" in found[0].what
+    assert "`--n`" in found[0].mend
+
+
+def test_some_synthetic_tasks_only(board: Path) -> None:
+    part = sample_entry("model-x", tasks=("counting", "logic"))
+    (board / ENTRIES / f"{part.id}.json").write_text(entry_text(part))
+    found = only(check_board(board))
+    assert "it lacks spatial_relation, attribute_query" in found.what
+
+
+def test_tasks_that_the_board_does_not_ask(tmp_path: Path) -> None:
+    write_board(tmp_path, [sample_entry("model-a", tasks=("counting",))])
+    other = sample_entry("model-b", tasks=("logic",))
+    (tmp_path / ENTRIES / f"{other.id}.json").write_text(entry_text(other))
+    found = check_board(tmp_path)
+    assert any("the board does not ask 'logic'" in problem.what for problem in found)
+
+
+def test_long_answers_are_fine(board: Path) -> None:
+    """A model that repeats itself, and one that writes what terminals and browsers obey."""
+    entry = sample_entry("model-x", conditions=())
+    answers = list(entry.items.answers["baseline"])
+    # `generate` reads free text; what is wrong stays wrong, so that no count changes.
+    places = [i for i, a in enumerate(answers) if a not in (entry.items.gold[i], "invalid")][:3]
+    for place, text in zip(places, ("x" * 10_000, "\x1b[2J\x00\r", "</script><script>\u202e"), strict=True):
+        answers[place] = text
+    items = entry.items.model_copy(update={"answers": {"baseline": tuple(answers)}})
+    given = (entry.model, entry.provenance.backend, entry.suite, "generate", entry.conditions, items)
+    free = sealed(entry.model_copy(update={"items": items, "readout": "generate", "id": entry_id(*given)}))
+    write_board(board, [free])
+    problems = [problem for problem in check_board(board) if free.id in problem.file]
+    assert problems == []
+
+
+def test_all_problems_are_told_up_to_a_number(board: Path) -> None:
+    edit_entry(file_of(board), change_answer)
+    (board / ENTRIES / "notes.txt").write_text("hello")
+    found = check_board(board)
+    assert 5 < len(found) <= 21
+    assert len({problem.file for problem in found}) == 2
+
+
+def test_the_command(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["board", "check", str(board)]) == 0
+    assert "3 entries are right." in capsys.readouterr().out
+    edit_entry(file_of(board), lambda document: document["model"].update(name="\x1b[2J[red]evil"))
+    assert main(["board", "check", str(board)]) == 1
+    out = capsys.readouterr().out
+    assert "what is wrong" in out
+    assert file_of(board).name[:20] in out
+    assert "\x1b[2J" not in out
+    (board / BOARD_FILE).write_text("name: [\n")
+    assert main(["board", "check", str(board)]) == 2
+
+
+def test_checking_loads_no_model_library(clean: Path) -> None:
+    code = (
+        "import sys; from vsc_eval.leaderboard.check import check_board; from pathlib import Path; "
+        f"assert check_board(Path({str(clean)!r})) == (); "
+        "print(*[n for n in ('torch', 'transformers', 'lm_eval', 'datasets', 'matplotlib') if n in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert loaded.stdout.split() == []
+
+
+def test_problems_are_sentences(board: Path) -> None:
+    (board / ENTRIES / "notes.txt").write_text("hello")
+    assert str(only(check_board(board))).startswith("entries/notes.txt: this is no entry. ")
