@@ -34,6 +34,7 @@ NAMED: dict[str, str] = {
     "table end": "</td></tr></table><h1>taken over</h1>",
     "html comment": "<!-- hidden",
     "html comment end": "--> <b>shown</b> <!--",
+    "html comment end in html": f"--!><script>{RAN}</script>",
     "script double escape": "<!--<script>",
     "cdata": f"<![CDATA[<script>{RAN}</script>]]>",
     "entities": "&lt;b&gt; &amp; &#60;script&#62; &quot; &nbsp",
