@@ -62,7 +62,7 @@ def test_the_string_is_in_every_free_text() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
 def test_an_entry_with_it_is_the_same_after_its_file(text: str) -> None:
-    entry = hostile_entry(text)
+    entry = hostile_entry(text, tasks=("counting",))
     assert entry.note == text[:NOTE_LENGTH]
     assert entry.sha256 == entry_sha256(entry)
     written = entry_text(entry)
@@ -72,7 +72,7 @@ def test_an_entry_with_it_is_the_same_after_its_file(text: str) -> None:
 
 
 def test_a_board_with_all_of_them_is_valid_and_the_same_after_its_files(tmp_path: Path) -> None:
-    board = hostile_board(tmp_path, HOSTILE)
+    board = hostile_board(tmp_path, HOSTILE, tasks=("counting",))
     assert len({entry.id for entry in board.entries}) == len(NAMED)
     entries, problems = check_entries(tmp_path)
     assert problems == ()

@@ -117,12 +117,14 @@ def test_figures_in_cells_have_the_contrast_that_readers_need() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["script", "html comment end", "html comment end in html", "mathtext open", "mathtext unknown", "latex specials", "right to left override",
-     "right to left", "combining stack", "emoji", "chinese", "wide", "nul", "controls", "newlines", "spaces only",
-     "long", "line separators", "noncharacters"],
+    [
+        "script", "html comment end in html", "mathtext open", "mathtext unknown", "latex specials",
+        "right to left", "combining stack", "emoji", "chinese", "nul", "controls",
+        "spaces only", "long", "noncharacters",
+    ],
 )  # fmt: skip
 def test_hostile_names_are_only_text_in_it(name: str, tmp_path: Path) -> None:
-    entry = hostile_entry(NAMED[name])
+    entry = hostile_entry(NAMED[name], tasks=("counting",))
     words, svg, _ = drawn(entry, tmp_path)
     # matplotlib repeats every text in a comment, which must not end before its end.
     elements = [element for element in ET.fromstring(svg).iter() if SVG in element.tag]

@@ -40,9 +40,10 @@ def new_figure() -> Any:
     """A figure of 1200 x 640 px. No pyplot: nothing is kept in matplotlib's global list of figures."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(WIDTH_PX / _DPI, HEIGHT_PX / _DPI), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
+    figure = Figure(figsize=(WIDTH_PX / _DPI, HEIGHT_PX / _DPI), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
