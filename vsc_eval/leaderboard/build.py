@@ -43,25 +43,33 @@ def build_board(path: Path, *, say: Callable[[str], None] = lambda _: None) -> B
     Raises SpecError if there is no board, DataError, before anything is written, for an entry that is wrong, and
     BackendError for a folder that cannot be written.
     """
+    read_board_spec(path)
     with locked(path, say):
         return write_generated(checked_board(path))
 
 
-def checked_board(path: Path) -> Board:
-    """The board, all of it right. Raises SpecError if there is no board, DataError naming the first problem."""
+def checked_board(path: Path, *, but: str | None = None) -> Board:
+    """The board, all of it right; without the entry in the file named `but`, whatever is wrong with that one.
+
+    Raises SpecError if there is no board, DataError naming the first problem.
+    """
     entries, problems = check_entries(path)
-    refuse(path, problems)
+    if but is not None:
+        entries = tuple(entry for entry in entries if f"{entry.id}.json" != but)
+        problems = tuple(problem for problem in problems if problem.file != f"{ENTRIES}/{but}")
+    if problems:
+        raise _refusal(path, problems)
     return Board(path=path, spec=read_board_spec(path), entries=entries)
 
 
-def refuse(path: Path, problems: tuple[Problem, ...]) -> None:
-    """Raises DataError for the first of `problems`, if there is one."""
-    if not problems:
-        return
+def _refusal(path: Path, problems: tuple[Problem, ...]) -> DataError:
+    """The first of them as an error."""
     first, n_files = problems[0], len({problem.file for problem in problems})
     place = f", at '{first.place}'" if first.place else ""
     more = f" {len(problems)} problems in {n_files} files: `vsc-eval board check {path}` tells all."
-    raise DataError(f"{path / first.file}{place}: {first.what}.", mend=first.mend + (more if len(problems) > 1 else ""))
+    return DataError(
+        f"{path / first.file}{place}: {first.what}.", mend=first.mend + (more if len(problems) > 1 else "")
+    )
 
 
 def generated_texts(board: Board) -> dict[str, str]:

@@ -15,6 +15,7 @@ from vsc_eval.leaderboard.build import Built, checked_board, generated_texts, wr
 from vsc_eval.leaderboard.check.board_check import entry_findings
 from vsc_eval.leaderboard.entry.canonical import entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import item_table, readout_of
+from vsc_eval.leaderboard.entry.read import read_entry
 from vsc_eval.leaderboard.lock import locked
 from vsc_eval.leaderboard.records import Entry, Shown
 from vsc_eval.specs import BASELINE, save_yaml_spec
@@ -88,16 +89,18 @@ def publish_entry(
 ) -> Published:
     """The same of an entry that is there."""
     with locked(board, say):
-        before = checked_board(board)
+        file = board / ENTRIES / f"{entry.id}.json"
+        # To put a run in the place of a damaged entry is how that is mended.
+        is_damaged = replace and file.is_file() and _is_damaged(file)
+        before = checked_board(board, but=file.name if is_damaged else None)
         _check_fits(entry, before.spec)
         # The end of an id says what was asked of what, its beginning only what the model is called.
         twins = [known for known in before.entries if known.id[-10:] == entry.id[-10:]]
-        done = _decide(entry, twins, replace)
+        done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
         after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
         say(f"Building {board} ...")
         texts = generated_texts(after)
-        file = board / ENTRIES / f"{entry.id}.json"
         if done != "already there":
             with replacing(file) as partial:
                 partial.write_text(entry_text(entry), encoding="ascii")
@@ -105,6 +108,14 @@ def publish_entry(
                 if known.id != entry.id:
                     (board / ENTRIES / f"{known.id}.json").unlink()
         return Published(entry=entry, file=file, done=done, built=write_generated(after, texts))
+
+
+def _is_damaged(file: Path) -> bool:
+    """Whether an entry is not one of its board, for whatever reason."""
+    try:
+        return bool(entry_findings(read_entry(file), read_board_spec(file.parent.parent)))
+    except DataError:
+        return True
 
 
 def _check_fits(entry: Entry, spec: BoardSpec) -> None:
