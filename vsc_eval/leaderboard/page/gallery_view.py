@@ -20,8 +20,8 @@ KIND_WORDS = {
 def gallery_views(board: Board) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """(what all entries share, one view for each entry), as `gallery_data` describes them but for three things.
 
-    Pictures' sources are in `sources` and their texts in `alts`; kinds are words; `place` of a condition is its place
-    in the entry's own list. Raises DataError as `gallery_data` does.
+    Pictures' sources are in `sources` and their texts in `alts`; kinds are words; a condition has its `place` in the
+    entry's own list. Raises DataError as `gallery_data` does.
     """
     data = gallery_data(board)
     pictures = data.pop("pictures")
@@ -36,8 +36,13 @@ def gallery_views(board: Board) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for entry, view in zip(board.entries, entries, strict=True):
         places = {condition.name: place for place, condition in enumerate(entry.conditions)}
         conditions = [
-            {**condition, "name": name(condition["name"]), "place": places[condition["name"]]}
+            {
+                "name": name(condition["name"]),
+                "place": places[condition["name"]],
+                "n_flips": condition["n_flips"],
+                "n_shown": condition["n_shown"],
+            }
             for condition in view["conditions"]
         ]
-        views.append({**clean(view), "conditions": conditions})
+        views.append({"conditions": conditions, "items": clean(view["items"]), "flips": clean(view["flips"])})
     return shared, views

@@ -43,7 +43,7 @@ def page_html(board: Board) -> str:
         .get_template("page.html")
         .render(
             title=name(board.spec.title),
-            description=plain(board.spec.description),
+            description=plain(board.spec.description, lines=True),
             facts=_facts(board),
             asked=[
                 (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)

@@ -13,6 +13,9 @@ from vsc_eval.leaderboard.tables import Cell, Row, Table
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
 
+_FROM_THE_LEAST = ("text", "place", "p")
+"""Kinds of column whose first sorting is upwards: A, the first place and the smallest p stand on top."""
+
 CellView = tuple[str, float | str | None, str]
 
 
@@ -40,11 +43,13 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
                 "heading": name(column.heading),
                 "number": column.is_number,
                 "about": plain(column.about),
+                "rising": column.kind in _FROM_THE_LEAST,
             }
             for column in table.columns
         ],
         "groups": _groups(table),
         "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
+        "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),
         "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
         "rows": rows,
         "notes": [plain(note) for note in table.notes],

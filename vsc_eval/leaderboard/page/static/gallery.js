@@ -82,7 +82,7 @@ function flipCard(flips, { items, tasks, levels, letters, kinds, reasons, source
   const picture = items.picture[item];
   return el("li", {}, el("article", { class: "card", tabindex: -1, "aria-labelledby": title },
     el("header", {},
-      el("h4", { id: title }, bdi(tasks[items.task[item]]), level === null ? null : [", ", bdi(levels[level])]),
+      el("h3", { id: title }, bdi(tasks[items.task[item]]), level === null ? null : [", ", bdi(levels[level])]),
       el("span", { class: `tag${tone(kind)}` }, kind)),
     picture === null
       ? el("p", { class: "note" }, reasons[items.reason[item]] ?? "No picture.")

@@ -29,10 +29,11 @@ class TableView {
     head.setAttribute("aria-sort", "none");
   }
 
-  /** First click: numbers from the largest, text from A. Second: the other way. Third: the board's own order. */
+  /** First click: from the largest, but text from A and places from the first. Second: the other way. Third: the
+   * board's own order. */
   sortBy(column) {
-    const numbers = this.heads[column].classList.contains("num");
-    const cycle = numbers ? ["descending", "ascending", "none"] : ["ascending", "descending", "none"];
+    const rising = "rising" in this.heads[column].dataset;
+    const cycle = rising ? ["ascending", "descending", "none"] : ["descending", "ascending", "none"];
     const at = this.column === column ? cycle.indexOf(this.direction) : -1;
     this.direction = cycle[(at + 1) % 3];
     this.column = column;
@@ -85,9 +86,9 @@ class TableView {
 }
 
 /** A row of data as the table wants it: its element is made when it is first shown. `ids` of the board's entries, or null. */
-function dataRow([cells, entries, headline, order, flips], columns, { header, subject }, ids) {
-  const home = ids && entries.length === 1 ? `#entry/${ids[entries[0]]}` : null;
-  const link = (i) => (home && i === header ? home : home && flips && i === subject ? `${home}/${flips}` : null);
+function dataRow([cells, entries, headline, order, flips], columns, { header, home, subject }, ids) {
+  const address = ids && entries.length === 1 ? `#entry/${ids[entries[0]]}` : null;
+  const link = (i) => (address && i === home ? address : address && flips && i === subject ? `${address}/${flips}` : null);
   return {
     order,
     entries,
@@ -127,7 +128,8 @@ function pageTable(node, ids) {
   const rows = [...node.querySelectorAll("tbody tr")].map(htmlRow);
   const atFirst = Math.max(rows.length, 1);
   const columns = [...node.querySelectorAll("thead tr:last-child th")].map((head) => ({ number: head.classList.contains("num") }));
-  const marked = { header: Number(node.dataset.header), subject: "subject" in node.dataset ? Number(node.dataset.subject) : null };
+  const place = (key) => (key in node.dataset ? Number(node.dataset[key]) : null);
+  const marked = { header: place("header"), home: place("home"), subject: place("subject") };
   for (const row of block(`rows-${node.dataset.table}`) ?? []) rows.push(dataRow(row, columns, marked, ids));
   return new TableView(node, rows, atFirst);
 }
@@ -136,7 +138,7 @@ function pageTable(node, ids) {
 function madeTable(table, level = "h4") {
   const title = freshId("table");
   const status = el("p", { class: "status", "data-status": true, role: "status" });
-  const heads = table.columns.map((c) => el("th", { scope: "col", class: c.number ? "num" : null }, bdi(c.heading)));
+  const heads = table.columns.map((c) => el("th", { scope: "col", class: c.number ? "num" : null, "data-rising": c.rising }, bdi(c.heading)));
   const node = el("div", { class: "table-block" },
     el(level, { id: title }, table.title),
     table.rows.length > 12 ? textFilter(`Filter ${table.title.toLowerCase()}`, (keep) => view.filter(keep)) : null,

@@ -1,0 +1,83 @@
+"""A board whose every free text attacks: it is shown as text, nothing runs, nothing is loaded, nothing breaks out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hostile import HOSTILE, NAMED, hostile_board
+from visits import PHONE, Visit, Visited, written
+
+from vsc_eval.leaderboard.page.text import name
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+SHOW_EVERY_ENTRY = """
+    const chooser = document.getElementById("entry-choice");
+    const names = [];
+    for (let i = 0; i < chooser.options.length; i += 1) {
+      chooser.value = String(i);
+      chooser.dispatchEvent(new Event("change"));
+      names.push(document.querySelector("#entry-body h3").textContent);
+      document.querySelectorAll("main details").forEach((one) => { one.open = true; });
+      const kinds = document.querySelectorAll("#flips-body select");
+      if (kinds.length) {
+        kinds[1].selectedIndex = kinds[1].options.length - 1;
+        kinds[1].dispatchEvent(new Event("change"));
+      }
+    }
+    names
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    return written(folder, hostile_board(folder, HOSTILE))
+
+
+def unharmed(visited: Visited) -> None:
+    visited.is_quiet()
+    visited.fits()
+    assert visited.page.evaluate("window.pwned") is None
+    strangers = (
+        "script[src], iframe, object, embed, base, link, form[action], [onerror], [onload], [onclick], [style*=fixed]"
+    )
+    assert visited.page.locator(strangers).count() == 0
+    assert visited.page.locator("h1").count() == 1
+    assert visited.page.evaluate("[...document.images].every((image) => image.src.startsWith('data:image/'))")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [((1280, 900), "light"), (PHONE, "dark")])
+def test_every_entry_is_shown_as_text_and_nothing_runs(
+    visit: Visit, hostile_path: Path, size: tuple[int, int], scheme: str
+) -> None:
+    visited = visit(hostile_path, size=size, scheme=scheme)
+    unharmed(visited)
+    names = visited.page.evaluate(SHOW_EVERY_ENTRY)
+    unharmed(visited)
+    assert len(names) == len(HOSTILE)
+    for text in (NAMED["script"], NAMED["img onerror"], NAMED["jinja"], NAMED["js template"], NAMED["entities"]):
+        assert text in names
+    assert {name(text) for text in HOSTILE} <= set(names)
+
+
+def test_long_names_stay_short_and_links_of_hostile_conditions_lead_there(visit: Visit, hostile_path: Path) -> None:
+    visited = visit(hostile_path)
+    page = visited.page
+    tallest = page.evaluate("Math.max(...[...document.querySelectorAll('tbody tr')].map((row) => row.offsetHeight))")
+    assert tallest < 600
+    page.locator("#interventions-text").fill("onerror")
+    link = page.locator('[data-table="effects"] .subject a').first
+    wanted = link.inner_text()
+    link.click()
+    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    shown = page.locator("#flips-body").get_by_label("Condition").locator("option:checked").inner_text()
+    assert re.sub(r" \(\d+\)$", "", shown) == wanted
+    unharmed(visited)
+
+
+def test_hostile_addresses_do_nothing(visit: Visit, hostile_path: Path) -> None:
+    for text in ("<script>window.pwned=1</script>", "entry/<img src=x onerror=window.pwned=1>", "entry/%00/flips/%"):
+        unharmed(visit(hostile_path, f"#{text}"))
