@@ -90,48 +90,42 @@ def _n_differing(entries: Sequence[Entry]) -> int:
 
 
 def _labels(groups: Iterable[Sequence[Entry]]) -> list[str]:
-    """The name, and where two models show the same name and backend: the revision or, failing that, the fingerprint."""
+    """The name, and where two models show the same one: backend and dtype, then the revision, then the fingerprint."""
     firsts = [entries[0] for entries in groups]
     return _told_apart(
         firsts,
         lambda entry: entry.model.name,
-        (lambda entry: (entry.model.revision or "")[:7], lambda entry: entry.model.fingerprint[:8]),
-        beside=backend_words,
+        (backend_words, lambda entry: (entry.model.revision or "")[:7], lambda entry: entry.model.fingerprint[:8]),
     )
 
 
 def entry_labels(models: Sequence[BoardedModel]) -> dict[str, str]:
-    """Entry id -> what tells it from all other entries with interventions: the model, then the backend, the suite, the
-    id's last digits where needed."""
+    """Entry id -> what tells it from all other entries with interventions: the model, then the suite, the id's last
+    digits where needed."""
     label_of = {entry.id: model.label for model in models for entry in model.entries}
     entries = [entry for model in models for entry in model.entries if len(entry.conditions) > 1]
     labels = _told_apart(
         entries,
         lambda entry: label_of[entry.id],
-        (backend_words, lambda entry: entry.suite.name if entry.suite else "", lambda entry: entry.id[-6:]),
-        beside=lambda entry: "",
+        (lambda entry: entry.suite.name if entry.suite else "", lambda entry: entry.id[-6:]),
     )
     return {entry.id: label for entry, label in zip(entries, labels, strict=True)}
 
 
 def _told_apart(
-    entries: Sequence[Entry],
-    name: Callable[[Entry], str],
-    marks: Sequence[Callable[[Entry], str]],
-    *,
-    beside: Callable[[Entry], str],
+    entries: Sequence[Entry], name: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
 ) -> list[str]:
-    """Names [entries]; a mark is put into those that are shown alike. `beside` is shown in another column.
+    """Names [entries]; a mark is put into those that are shown alike.
 
     A mark stands before the end that is cut off, so that it is seen of long names too.
     """
     labels = [name(entry) for entry in entries]
     for mark in marks:
-        shown = [(plain(label, SHORT), beside(entry)) for label, entry in zip(labels, entries, strict=True)]
+        shown = [plain(label, SHORT) for label in labels]
         counts = Counter(shown)
         for row, entry in enumerate(entries):
             if counts[shown[row]] > 1 and mark(entry):
-                words = f" ({plain(mark(entry), SHORT // 3)})"
+                words = f" · {plain(mark(entry), SHORT // 3 + 2)}"
                 labels[row] = f"{plain(labels[row], SHORT - len(words))}{words}"
     return labels
 
