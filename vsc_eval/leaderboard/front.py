@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vsc_eval.leaderboard.tables import escape_markdown, to_markdown
+from vsc_eval.leaderboard.tables.models import backend_words
 from vsc_eval.leaderboard.tables.plain_text import LONG, plain
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from vsc_eval.leaderboard.tables import BoardTables
 
 _LINE = 2000
+_FIGURES = 4
 
 _HEAD = """\
 <!-- Made by `vsc-eval board build`; changes are lost. -->
@@ -40,7 +42,7 @@ file in `entries/` is enough: everything else here is made from those by `vsc-ev
 
 
 def front_page(board: Board, tables: BoardTables) -> str:
-    """The first table of the models and the first of the interventions, links to all others, and the entries."""
+    """The first table of the models, links to all others, the entries, and figures of the newest with interventions."""
     spec = board.spec
     head = _HEAD.format(
         title=_words(spec.title),
@@ -48,9 +50,9 @@ def front_page(board: Board, tables: BoardTables) -> str:
         asked=_asked(board),
         interventions=_INTERVENTIONS if tables.interventions else "",
     )
-    shown = [to_markdown(table) for group in (tables.baseline, tables.interventions) for table in group[:1]]
+    shown = [to_markdown(table) for table in tables.baseline[:1]]
     entries = ["## Entries\n", *(_entry(entry) for entry in board.entries)] if board.entries else ["No entries yet."]
-    return "\n".join([head, *shown, *entries, "", _FOOT.format(name=spec.name)])
+    return "\n".join([head, *shown, *_figures(board), *entries, "", _FOOT.format(name=spec.name)])
 
 
 def _asked(board: Board) -> str:
@@ -64,6 +66,24 @@ def _asked(board: Board) -> str:
     ]
     version = f" (generator version {_words(spec.generator_version)})" if spec.generator_version else ""
     return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.readout}`."
+
+
+def _figures(board: Board) -> list[str]:
+    """The interventions' tables are too long for a first page: one row for each condition of each entry."""
+    edited = [entry for entry in board.entries if len(entry.conditions) > 1]
+    newest = sorted(edited, key=lambda entry: entry.provenance.date, reverse=True)[:_FIGURES]
+    if not newest:
+        return []
+    left_out = f" The newest {_FIGURES} of {len(edited)} entries." if len(edited) > _FIGURES else ""
+    lines = [
+        f"## Interventions\n\nEvery condition is in [tables/interventions.md](tables/interventions.md).{left_out}\n"
+    ]
+    for entry in newest:
+        name = _words(entry.model.name)
+        suite = f", edited with {_words(entry.suite.name)}" if entry.suite else ""
+        alt = f"Accuracy of {name} in each cell, and change of accuracy against drift for each condition"
+        lines.append(f"**{name}** ({_words(backend_words(entry))}){suite}:\n\n![{alt}](figures/{entry.id}.png)\n")
+    return lines
 
 
 def _entry(entry: Entry) -> str:

@@ -45,6 +45,7 @@ _ESCAPES = {
     "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{DEGREE SIGN}": r"$^\circ$",
+    "\N{MIDDLE DOT}": r"$\cdot$",
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
     "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
     "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
