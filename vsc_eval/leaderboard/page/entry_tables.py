@@ -52,7 +52,9 @@ def _external_row(row: BoardRow) -> Row:
         Cell(f"{row.n:,}", row.n),
         _share(row.accuracy),
         Cell(f"{row.n_invalid:,}", row.n_invalid),
-        Cell(points(row.difference), row.difference and row.difference.value, _why(row.difference)),
+        Cell(NONE)
+        if row.difference is None
+        else Cell(points(row.difference), row.difference.value, _why(row.difference)),
         Cell(NONE) if row.drift is None else _share(row.drift),
     )
     return Row(cells, entries=(), condition=row.condition)
@@ -169,5 +171,5 @@ def _signed_figure(value: float) -> str:
     return f"+{figure(value)}" if value > 0 else figure(value)
 
 
-def _why(interval: Interval | None) -> str:
-    return (interval.reason or "") if interval is not None else ""
+def _why(interval: Interval) -> str:
+    return interval.reason or ""

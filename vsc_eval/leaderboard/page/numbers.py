@@ -22,9 +22,9 @@ def share(interval: Interval) -> str:
     return with_ends(interval, lambda value: f"{round(100 * value, 1) + 0.0:.1f}")
 
 
-def points(interval: Interval | None) -> str:
+def points(interval: Interval) -> str:
     """`−1.2 [−3.0, +0.4]`, in percentage points."""
-    return NONE if interval is None else with_ends(interval, lambda value: signed(100 * value))
+    return with_ends(interval, lambda value: signed(100 * value))
 
 
 def signed(value: float, digits: int = 1) -> str:

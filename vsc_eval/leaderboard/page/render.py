@@ -106,7 +106,7 @@ def _environment() -> Environment:
 
 def _broken(text: str) -> Markup:
     """A name that may break after its joints, as `broken` of the script has it."""
-    return Markup("<wbr>").join(re.split(r"(?<=[_+:=/])(?=.)", text))
+    return Markup("<wbr>").join(re.split(r"(?<=[_+:=/])(?=[^\W\d_])", text))
 
 
 def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:

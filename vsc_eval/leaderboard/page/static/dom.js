@@ -31,7 +31,7 @@ function bdi(text) {
 
 /** A name that may break after its joints. */
 function broken(name) {
-  return el("bdi", {}, name.split(/(?<=[_+:=/])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
+  return el("bdi", {}, name.split(/(?<=[_+:=/])(?=\p{L})/u).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
 }
 
 function byId(id) {
