@@ -389,6 +389,23 @@ def test_the_command(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "check", str(board)]) == 2
 
 
+@pytest.mark.parametrize("field", ["accuracy", "difference", "drift"])
+def test_bounds_are_drawn_anew_if_asked_for(clean: Path, board: Path, field: str) -> None:
+    assert not [problem for problem in check_board(clean, intervals=True) if "model-a" in problem.file]
+
+    def narrow(document: Document) -> None:
+        found = row(document, "counting", "all")[field]
+        found["low"] = found["low"] + 0.5 * (found["value"] - found["low"])
+
+    file = file_of(board, "model-a")
+    edit_entry(file, narrow)
+    assert check_board(board) == ()
+    (found,) = [problem for problem in check_board(board, intervals=True) if file.name in problem.file]
+    assert found.place.endswith(field)
+    assert "and drawn anew" in found.what
+    assert main(["board", "check", str(board), "--intervals"]) == 1
+
+
 def test_checking_loads_no_model_library(clean: Path) -> None:
     code = (
         "import sys; from vsc_eval.leaderboard.check import check_board; from pathlib import Path; "

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import sample_entry
 
 from vsc_eval.compare.run_files import read_run
@@ -17,6 +19,8 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.results import Results
 from vsc_eval.leaderboard.board import spec_of
 from vsc_eval.leaderboard.check import entry_findings
+from vsc_eval.leaderboard.check.interval_check import interval_findings
+from vsc_eval.leaderboard.check.recount import Recount
 from vsc_eval.leaderboard.entry.assemble import sealed, slug
 from vsc_eval.leaderboard.entry.canonical import content_sha256, entry_document, entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import model_name, without_paths
@@ -46,6 +50,7 @@ def problems(entry: Entry) -> list[str]:
 def test_an_entry_of_a_real_folder_is_right_and_always_the_same(folder: Path) -> None:
     entry = make_entry(folder, "b")
     assert problems(entry) == []
+    assert list(interval_findings(entry, Recount(entry))) == []
     assert entry_text(make_entry(folder, "b")) == entry_text(entry)
     assert Entry.model_validate(json.loads(entry_text(entry))) == entry
     assert entry.sha256 == entry_sha256(entry)
@@ -270,15 +275,22 @@ def test_paths_in_settings_are_cut_to_their_last_part() -> None:
         "tasks": ["vsc", "/home/me/tasks/mine.yaml", "./mine.yaml", "~/x/y.yaml"],
         "override": ["mine.dataset.path=/data/secret/set", "mine.filters={file: '/srv/a b'}"],
         "vllm": {"download_dir": "C:\\Users\\me\\hub", "n": 1.5, "none": None},
-        "ratio": "1/2",
+        "ratio": ["1/2", "/", " / ", "https://example.org/a/b", r"\d+/x", "A:B/C"],
+        "urls": ["file:///home/me/x.json", "key:/home/me/b", r"\\\\server\\share\\x", "~me/secret/x"],
     }
     assert without_paths(settings) == {
         "model": "org/name",
         "tasks": ["vsc", "mine.yaml", "mine.yaml", "y.yaml"],
         "override": ["mine.dataset.path=set", "mine.filters={file: 'a b'}"],
         "vllm": {"download_dir": "hub", "n": 1.5, "none": None},
-        "ratio": "1/2",
+        "ratio": ["1/2", "/", " / ", "https://example.org/a/b", r"\d+/x", "A:B/C"],
+        "urls": ["file:x.json", "key:b", "x", "x"],
     }
+
+
+@given(st.text("ab/\\~.: ='", max_size=12))
+def test_what_was_cut_has_no_path_left(text: str) -> None:
+    assert without_paths(without_paths(text)) == without_paths(text)
 
 
 def test_the_canonical_form() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,11 +35,18 @@ def entry_of(name: str, note: str = "", seed: int = 0) -> Entry:
     return sample_entry(name, tasks=TASKS, conditions=("counting",), note=note, seed=seed)
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board with one entry, built; not to be written to."""
+    path = tmp_path_factory.mktemp("built") / "sample"
+    write_board(path, [entry_of("first")])
+    build_board(path)
+    return path
+
+
 @pytest.fixture
-def board(tmp_path: Path) -> Path:
-    """A board with one entry, built."""
-    write_board(tmp_path / "sample", [entry_of("first")])
-    build_board(tmp_path / "sample")
+def board(built: Path, tmp_path: Path) -> Path:
+    shutil.copytree(built, tmp_path / "sample")
     return tmp_path / "sample"
 
 

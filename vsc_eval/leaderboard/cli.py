@@ -33,6 +33,10 @@ def add_parser(subparsers: Any) -> None:
     new.add_argument("--description", metavar="TEXT", default="", help="below the heading")
     new.set_defaults(handler=_new)
     check = actions.add_parser("check", help="check all entries: schema, hashes, arithmetic, items, duplicates")
+    check.add_argument(
+        "--intervals", action="store_true",
+        help="also draw the intervals of all rows anew; slow, and other versions of numpy draw others",
+    )  # fmt: skip
     check.set_defaults(handler=_check)
     build = actions.add_parser("build", help="check the entries, then make tables, page, cards and figures anew")
     build.add_argument("--check", action="store_true", help="only say which of these files are not up to date")
@@ -59,9 +63,15 @@ def _check(options: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
+    from vsc_eval.harness.run_progress import progress_shown
     from vsc_eval.leaderboard.check.board_check import check_entries
 
-    entries, problems = check_entries(options.board)
+    with progress_shown(console_for(stderr=True), {"entries": 1}) as advance:
+        entries, problems = check_entries(
+            options.board,
+            intervals=options.intervals,
+            advance=lambda done, total: advance("entries", done, total),
+        )
     console = console_for()
     if not problems:
         words = "entry is" if len(entries) == 1 else "entries are"

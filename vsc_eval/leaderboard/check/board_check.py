@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vsc_eval.errors import DataError
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, BoardSpec, entry_files, read_board_spec
 from vsc_eval.leaderboard.check.effect_check import effect_findings
+from vsc_eval.leaderboard.check.interval_check import interval_findings
 from vsc_eval.leaderboard.check.part_check import part_findings
 from vsc_eval.leaderboard.check.problem import Finding, Problem
 from vsc_eval.leaderboard.check.recount import Recount
@@ -20,19 +21,24 @@ MOST_PER_ENTRY = 20
 """Problems that are told of one entry: one wrong answer shows in many sums."""
 
 
-def check_board(path: Path) -> tuple[Problem, ...]:
-    """Everything that is wrong with the entries of the board in `path`, in the order of their files.
+def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
+    """Everything that is wrong with the entries of the board in `path`, in the order of their files; with `intervals`
+    their bounds are drawn anew as well.
 
     Raises SpecError if there is no board or its board.yaml is wrong.
     """
-    return check_entries(path)[1]
+    return check_entries(path, intervals=intervals)[1]
 
 
-def check_entries(path: Path) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-    """The entries that could be read, by id, and the problems of all."""
+def check_entries(
+    path: Path, *, intervals: bool = False, advance: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+    """The entries that could be read, by id, and the problems of all; `advance` is told (files checked, files)."""
     spec = read_board_spec(path)
     problems, entries = list(_foreign(path)), {}
-    for file in entry_files(path):
+    files = entry_files(path)
+    for place, file in enumerate(files):
+        advance(place, len(files))
         name = f"{ENTRIES}/{file.name}"
         try:
             entry = read_entry(file)
@@ -41,14 +47,14 @@ def check_entries(path: Path) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
             problems.append(Problem(name, "", what, error.mend))
             continue
         entries[name] = entry
-        problems += [Problem(name, f.place, f.what, f.mend) for f in entry_findings(entry, spec)]
+        problems += [Problem(name, f.place, f.what, f.mend) for f in entry_findings(entry, spec, intervals=intervals)]
         if file.name != f"{entry.id}.json":
             problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
     problems += _twice(entries)
     return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
 
 
-def entry_findings(entry: Entry, spec: BoardSpec) -> tuple[Finding, ...]:
+def entry_findings(entry: Entry, spec: BoardSpec, *, intervals: bool = False) -> tuple[Finding, ...]:
     """What is wrong with one entry, by itself and for the board of that spec; the first of many."""
     found: list[Finding] = []
     recount = Recount(entry)
@@ -57,6 +63,7 @@ def entry_findings(entry: Entry, spec: BoardSpec) -> tuple[Finding, ...]:
         part_findings(entry),
         row_findings(entry, recount),
         effect_findings(entry, recount),
+        interval_findings(entry, recount) if intervals else (),
     ):
         for finding in findings:
             found.append(finding)

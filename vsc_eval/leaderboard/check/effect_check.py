@@ -52,7 +52,7 @@ def _union_faults(union: UnionFigure, entry: Entry, recount: Recount) -> Iterato
         yield "parts", f"they are not the parts of '{union.union:.80}'"
         return
     drift, accuracy = _formulas(union, entry)
-    changed, gained = [recount.share_changed(n) for n in names], [recount.gain(n) for n in names]
+    changed, gained = (np.array([measure(n) for n in names]) for measure in (recount.share_changed, recount.gain))
     figures = [
         ("drift_excess", union.drift_excess, float(drift(*changed)), drift is not over_larger),
         ("accuracy_excess", union.accuracy_excess, float(accuracy(*gained)), accuracy is not under_smaller),

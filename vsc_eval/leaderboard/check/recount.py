@@ -54,21 +54,22 @@ class Recount:
     def _mask(
         self, scope: BoardScope, task: str | None, level: str | None, targets: tuple[str, ...] | None
     ) -> Mask | None:
-        on = np.isin(self.tasks, targets or ())
+        on: Mask = np.isin(self.tasks, targets or ())
+        found: Mask | None = None
         match scope, task, level:
             case "cell", str(), _:
-                return (self.tasks == task) & (self.levels == (level or ""))
+                found = (self.tasks == task) & (self.levels == (level or ""))
             case "task", str(), None:
-                return self.tasks == task
+                found = self.tasks == task
             case "level", None, str():
-                return self.levels == level
+                found = self.levels == level
             case "all", None, None:
-                return np.ones(len(self.tasks), dtype=bool)
+                found = self.all
             case "on_target", None, None if targets:
-                return on
+                found = on
             case "off_target", None, None if targets:
-                return ~on
-        return None
+                found = ~on
+        return found
 
     def counts(self, condition: str, mask: Mask) -> Counts:
         """Of the masked items."""
@@ -84,6 +85,11 @@ class Recount:
             won=int((~was & is_).sum()),
             drift=DriftCounts(n_changed=sum(parts.values()), **{name: parts[name] for name in PARTS}),
         )
+
+    @cached_property
+    def cluster_names(self) -> npt.NDArray[np.str_]:
+        """Clusters [items] as strings of one length, in the order of their real names."""
+        return np.array([f"{code:09d}" for code in self.clusters], dtype=np.str_)
 
     @cached_property
     def all(self) -> Mask:

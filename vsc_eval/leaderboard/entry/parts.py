@@ -16,8 +16,12 @@ from vsc_eval.specs import BASELINE
 
 Readout = Literal["choice", "generate"]
 
-_PATH = re.compile(r"(?<![^\s=,:;'\"(\[])(?:~|\.{1,2}|[A-Za-z]:)?[\\/][^\s=,;'\"()\[\]]*")
-"""A path that begins at the root, a home, here or a drive; `org/name` is a hub id and none."""
+_PATH = re.compile(
+    # Where a word begins, but not within `https://`.
+    r"(?:(?<=file:)/+|(?<![^\s=,:;'\"()\[\]{}])(?!(?<=:)//)(?:(?:~\w*|\.{1,2})?/|[A-Za-z]:[\\/]|\\\\))"
+    r"[^\s=,:;'\"()\[\]{}]+"
+)
+"""A path that begins at the root, a home, here, a drive or a server; `org/name` is a hub id and none."""
 
 
 def item_table(lines: Sequence[ItemLine], conditions: Iterable[str]) -> ItemTable:
