@@ -368,6 +368,15 @@ def test_long_answers_are_fine(board: Path) -> None:
     assert problems == []
 
 
+def test_options_may_be_words(tmp_path: Path) -> None:
+    """`No` is asked and `no` is parsed; letters are parsed of options that are texts."""
+    entry = sample_entry("model-x", conditions=())
+    for options in (("a", "B ", "c", "D"), ("cat", "dog", "cow", "hen")):
+        items = entry.items.model_copy(update={"options": (options,) * len(entry.items.id)})
+        write_board(tmp_path, [sealed(entry.model_copy(update={"items": items}))])
+        assert check_board(tmp_path) == ()
+
+
 def test_all_problems_are_told_up_to_a_number(board: Path) -> None:
     edit_entry(file_of(board), change_answer)
     (board / ENTRIES / "notes.txt").write_text("hello")

@@ -28,6 +28,14 @@ _OWN_FILE = {
 _PICTURES = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
 
 
+Advance = Callable[[int, int], None]
+"""Called with (figures drawn, figures): drawing takes most of a build's time."""
+
+
+def no_advance(done: int, total: int) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class Built:
     """What a build did, as paths below the board."""
@@ -37,7 +45,7 @@ class Built:
     removed: tuple[str, ...]
 
 
-def build_board(path: Path, *, say: Callable[[str], None] = lambda _: None) -> Built:
+def build_board(path: Path, *, say: Callable[[str], None] = lambda _: None, advance: Advance = no_advance) -> Built:
     """Check the board, then bring all generated files up to date; those that are, are not touched.
 
     Raises SpecError if there is no board, DataError, before anything is written, for an entry that is wrong, and
@@ -45,7 +53,7 @@ def build_board(path: Path, *, say: Callable[[str], None] = lambda _: None) -> B
     """
     read_board_spec(path)
     with locked(path, say):
-        return write_generated(checked_board(path))
+        return write_generated(checked_board(path), advance=advance)
 
 
 def checked_board(path: Path, *, but: str | None = None) -> Board:
@@ -89,14 +97,15 @@ def generated_texts(board: Board) -> dict[str, str]:
     return texts | {f"{CARDS}/{entry.id}.md": model_card(entry, board) for entry in board.entries}
 
 
-def write_generated(board: Board, texts: dict[str, str] | None = None) -> Built:
+def write_generated(board: Board, texts: dict[str, str] | None = None, *, advance: Advance = no_advance) -> Built:
     """Write what is not up to date, each file at once or not at all, and delete what is left of entries that are gone.
 
     `texts` are `generated_texts`, if they are there already. The caller holds the board's lock.
     """
     texts = generated_texts(board) if texts is None else texts
     written = [name for name, text in texts.items() if _write(board.path / name, text.encode())]
-    for entry in board.entries:
+    for place, entry in enumerate(board.entries):
+        advance(place, len(board.entries))
         written += _write_figures(board.path, entry)
     removed = []
     for file in _leftovers(board, set(texts)):

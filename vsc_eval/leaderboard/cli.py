@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.leaderboard.saying import console_for, say_built, say_on, visible
+from vsc_eval.leaderboard.saying import console_for, counted, say_built, say_on, visible
 
 _BOARD = """\
 A board is a folder: board.yaml says what every model is asked, entries/ holds one JSON file for each run, and all else
@@ -63,15 +63,10 @@ def _check(options: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from vsc_eval.harness.run_progress import progress_shown
     from vsc_eval.leaderboard.check.board_check import check_entries
 
-    with progress_shown(console_for(stderr=True), {"entries": 1}) as advance:
-        entries, problems = check_entries(
-            options.board,
-            intervals=options.intervals,
-            advance=lambda done, total: advance("entries", done, total),
-        )
+    with counted("entries") as advance:
+        entries, problems = check_entries(options.board, intervals=options.intervals, advance=advance)
     console = console_for()
     if not problems:
         words = "entry is" if len(entries) == 1 else "entries are"
@@ -96,7 +91,8 @@ def _build(options: argparse.Namespace) -> int:
             say_on(console_for())(f"{name}: {what}")
         say(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
         return 1 if stale else 0
-    built = build_board(options.board, say=say)
+    with counted("figures") as advance:
+        built = build_board(options.board, say=say, advance=advance)
     say_built(built, say)
     return 0
 

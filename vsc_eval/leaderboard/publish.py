@@ -11,7 +11,7 @@ from vsc_eval.compare.run_files import FinishedRun, read_run
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
-from vsc_eval.leaderboard.build import Built, checked_board, generated_texts, write_generated
+from vsc_eval.leaderboard.build import Advance, Built, checked_board, generated_texts, no_advance, write_generated
 from vsc_eval.leaderboard.check.board_check import entry_findings
 from vsc_eval.leaderboard.entry.canonical import entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import item_table, readout_of
@@ -71,6 +71,7 @@ def publish(
     suite: Path | None = None,
     shown: dict[str, Shown] | None = None,
     say: Callable[[str], None] = lambda _: None,
+    advance: Advance = no_advance,
 ) -> Published:
     """Write the run's entry into the board, then everything that is made from the entries.
 
@@ -81,11 +82,16 @@ def publish(
     spec = read_board_spec(board)
     say(f"Making the entry of {run} ...")
     entry = make_entry(run, spec.name, name=name, note=note, suite=suite, shown=shown)
-    return publish_entry(entry, board, replace=replace, say=say)
+    return publish_entry(entry, board, replace=replace, say=say, advance=advance)
 
 
 def publish_entry(
-    entry: Entry, board: Path, *, replace: bool = False, say: Callable[[str], None] = lambda _: None
+    entry: Entry,
+    board: Path,
+    *,
+    replace: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    advance: Advance = no_advance,
 ) -> Published:
     """The same of an entry that is there."""
     with locked(board, say):
@@ -107,7 +113,7 @@ def publish_entry(
             for known in twins:
                 if known.id != entry.id:
                     (board / ENTRIES / f"{known.id}.json").unlink()
-        return Published(entry=entry, file=file, done=done, built=write_generated(after, texts))
+        return Published(entry=entry, file=file, done=done, built=write_generated(after, texts, advance=advance))
 
 
 def _is_damaged(file: Path) -> bool:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.leaderboard.saying import console_for, say_built, say_on
+from vsc_eval.leaderboard.saying import console_for, counted, say_built, say_on
 
 _DESCRIPTION = """\
 Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one JSON file in
@@ -51,16 +51,18 @@ def _publish(options: argparse.Namespace) -> int:
         from vsc_eval.errors import SpecError
 
         raise SpecError("--include-path and --data-dir go with --with-pictures.", mend="Leave them out, or add it.")
-    found = publish(
-        options.run,
-        options.board,
-        name=options.name,
-        note=options.note,
-        replace=options.replace,
-        suite=options.suite,
-        shown=shown,
-        say=say,
-    )
+    with counted("figures") as advance:
+        found = publish(
+            options.run,
+            options.board,
+            name=options.name,
+            note=options.note,
+            replace=options.replace,
+            suite=options.suite,
+            shown=shown,
+            say=say,
+            advance=advance,
+        )
     say(f"{found.file}: {found.done}.")
     say_built(found.built, say)
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ def console_for(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr)
     # rich takes 80 columns where there is no terminal.
     return console if console.is_terminal else Console(stderr=stderr, width=_COLUMNS)
+
+
+@contextmanager
+def counted(stage: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
+    from vsc_eval.harness.run_progress import progress_shown
+
+    with progress_shown(console_for(stderr=True), {}) as advance:
+
+        def told(done: int, total: int) -> None:
+            advance(stage, done, total)
+
+        yield told
 
 
 def say_on(console: Console) -> Say:

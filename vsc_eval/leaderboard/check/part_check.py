@@ -10,10 +10,9 @@ from typing import Any
 from vsc_eval.extract import INVALID
 from vsc_eval.leaderboard.check.problem import Finding
 from vsc_eval.leaderboard.entry.assemble import entry_id
-from vsc_eval.leaderboard.entry.canonical import entry_document
 from vsc_eval.leaderboard.entry.parts import without_paths
 from vsc_eval.leaderboard.gallery.data_uri import picture_problem
-from vsc_eval.leaderboard.records import BoardCondition, Entry
+from vsc_eval.leaderboard.records import BoardCondition, Entry, ItemTable
 from vsc_eval.specs import BASELINE
 from vsc_eval.synth import TASKS
 
@@ -82,9 +81,17 @@ def _items(entry: Entry) -> Iterator[Finding]:
         return
     for condition, column in items.answers.items():
         for row, answer in enumerate(column):
-            if items.options[row] and answer not in (*items.options[row], items.gold[row], INVALID):
+            place = _option(items, row, answer)
+            if place is None and answer != INVALID and _option(items, row, items.gold[row]) is not None:
                 yield Finding(f"items.answers.{condition:.80}[{row}]", f"'{answer:.40}' is none of the options")
                 break
+
+
+def _option(items: ItemTable, row: int, answer: str) -> int | None:
+    """The place of an answer among the item's options: `no` is `No`. None where options are no answers, as texts are
+    none where letters are parsed."""
+    options = [option.strip().casefold() for option in items.options[row]]
+    return options.index(answer.casefold()) if answer.casefold() in options else None
 
 
 def _provenance(entry: Entry) -> Iterator[Finding]:
@@ -113,7 +120,7 @@ def _logprobs(entry: Entry) -> Iterator[Finding]:
             fault = (
                 "there is no such item"
                 if row is None
-                else _logprob_fault(values, items.options[row], items.answers[condition][row], entry.readout)
+                else _logprob_fault(values, items, row, items.answers[condition][row], entry.readout)
             )
             if fault is None and condition != BASELINE and row is not None:
                 same = items.answers[condition][row] == items.answers[BASELINE][row]
@@ -123,16 +130,19 @@ def _logprobs(entry: Entry) -> Iterator[Finding]:
                 break
 
 
-def _logprob_fault(values: tuple[float | None, ...], options: tuple[str, ...], answer: str, readout: str) -> str | None:
-    if len(values) != len(options):
-        return f"{len(values)} log-probabilities for {len(options)} options"
+def _logprob_fault(
+    values: tuple[float | None, ...], items: ItemTable, row: int, answer: str, readout: str
+) -> str | None:
+    if len(values) != len(items.options[row]):
+        return f"{len(values)} log-probabilities for {len(items.options[row])} options"
     there = [-math.inf if value is None else value for value in values]
     if max(there, default=0.0) > 1e-6:
         return f"the log-probability {max(there):g} is above 0"
     if (total := sum(map(math.exp, there))) > 1.001:
         return f"the probabilities add up to {total:.4f}"
     # What was written is rounded: two options may have become equal.
-    if readout == "choice" and answer in options and there[options.index(answer)] < max(there) - 1e-4:
+    place = _option(items, row, answer)
+    if readout == "choice" and place is not None and there[place] < max(there) - 1e-4:
         return f"'{answer:.40}' was answered, and another option is likelier"
     return None
 
@@ -146,7 +156,7 @@ def _shown(entry: Entry) -> Iterator[Finding]:
 
 
 def _texts(entry: Entry) -> Iterator[Finding]:
-    document = entry_document(entry)
+    document = entry.model_dump(mode="json", exclude_defaults=True)
     document.pop("shown", None)
     long = _too_long(document, "")
     questions = {name: shown.question for name, shown in entry.shown.items()}
