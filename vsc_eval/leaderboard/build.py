@@ -107,6 +107,7 @@ def write_generated(board: Board, texts: dict[str, str] | None = None, *, advanc
     for place, entry in enumerate(board.entries):
         advance(place, len(board.entries))
         written += _write_figures(board.path, entry)
+    advance(len(board.entries), len(board.entries))
     removed = []
     for file in _leftovers(board, set(texts)):
         file.unlink()

@@ -50,6 +50,7 @@ def check_entries(
         problems += [Problem(name, f.place, f.what, f.mend) for f in entry_findings(entry, spec, intervals=intervals)]
         if file.name != f"{entry.id}.json":
             problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
+    advance(len(files), len(files))
     problems += _twice(entries)
     return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
 
