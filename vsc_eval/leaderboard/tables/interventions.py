@@ -140,7 +140,8 @@ def _effect_notes(view: BoardView) -> Sequence[str]:
         f"Intervals: {'; or '.join(list(methods)[:3])}.",
         *(
             [
-                f"Printed tables have the headline conditions only; the page and interventions.csv have all ({hidden} more)."
+                "Printed tables have the headline conditions only; the page and interventions.csv have all "
+                f"({hidden} more)."
             ]
             if hidden
             else []
