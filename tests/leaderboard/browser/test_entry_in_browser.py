@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from visits import Visit
 
 from vsc_eval.leaderboard.board import Board
@@ -77,7 +78,7 @@ def test_the_frontier_is_walked_by_keyboard_and_opens_changed_answers(visit: Vis
         assert page.locator('svg .point[tabindex="0"]').count() == 1
     condition = label.split(" (")[0]
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    expect(page.locator("#flips-title")).to_be_focused()
     assert page.get_by_label("Condition").last.locator("option:checked").inner_text().startswith(condition)
     visited.is_quiet()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hostile import HOSTILE, NAMED, hostile_board
+from playwright.sync_api import expect
 from visits import PHONE, Visit, Visited, written
 
 from vsc_eval.leaderboard.page.text import name
@@ -72,7 +73,7 @@ def test_long_names_stay_short_and_links_of_hostile_conditions_lead_there(visit:
     link = page.locator('[data-table="effects"] .subject a').first
     wanted = link.inner_text()
     link.click()
-    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    expect(page.locator("#flips-title")).to_be_focused()
     shown = page.locator("#flips-body").get_by_label("Condition").locator("option:checked").inner_text()
     assert re.sub(r" \(\d+\)$", "", shown) == wanted
     unharmed(visited)

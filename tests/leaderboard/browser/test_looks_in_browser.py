@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from visits import DESKTOP, PHONE, Visit
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -107,7 +107,7 @@ def test_everything_is_reached_by_keyboard_alone(visit: Visit, page_path: Path) 
     tab_to(page, "svg .point")
     page.keyboard.press("End")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    expect(page.locator("#flips-title")).to_be_focused()
     tab_to(page, "#flips-body select")
     before = page.locator("#flips-body [role=status]").inner_text()
     page.keyboard.press("Home")

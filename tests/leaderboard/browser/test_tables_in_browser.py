@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from visits import NOT_PRINTED, Visit
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -108,15 +108,15 @@ def test_links_of_a_row_lead_to_its_model_and_to_its_changed_answers(visit: Visi
     page = visited.page
     row = page.locator('[data-table="effects"] tbody tr', has_text="model-b").filter(has_text="counting+logic:norm")
     row.get_by_role("link", name="counting+logic:norm=mean").click()
-    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    expect(page.locator("#flips-title")).to_be_focused()
     assert page.locator("#entry-choice option:checked").inner_text() == "model-b"
     assert page.get_by_label("Condition").last.locator("option:checked").inner_text().startswith("counting+logic:norm")
 
     page.locator('[data-table="ranking"]').get_by_role("link", name="model-a").click()
-    page.wait_for_function("document.activeElement.id === 'entry-title'")
+    expect(page.locator("#entry-title")).to_be_focused()
     assert page.locator("#entry-body h3").inner_text() == "model-a"
     page.go_back()
-    page.wait_for_function("document.activeElement.id === 'flips-title'")
+    expect(page.locator("#flips-title")).to_be_focused()
     assert page.locator("#entry-body h3").inner_text() == "model-b"
     visited.is_quiet()
 
