@@ -34,6 +34,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "lm_eval": ("harness",),
     "vllm": ("serving",),
     "sae_lens": ("sae",),
+    "jinja2": ("leaderboard",),
+    "markupsafe": ("leaderboard",),
     "datasets": ("harness", "synth.export"),
     "transformers": ("vlm", "zoo", "harness", "pipeline", "serving"),
     "torch": ("sae", "interventions", "vlm", "localize", "pipeline", "harness", "serving", "zoo", "study", "seeding"),

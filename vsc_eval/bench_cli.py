@@ -94,7 +94,7 @@ def _engine(options: argparse.Namespace) -> int:
 
 def _harness(options: argparse.Namespace) -> int:
     from vsc_eval.harness.bench import bench_harness
-    from vsc_eval.harness.run_tasks import quiet_harness
+    from vsc_eval.harness.run.tasks import quiet_harness
 
     with quiet_harness():
         result = bench_harness(
@@ -150,7 +150,7 @@ def _vllm(options: argparse.Namespace) -> int:
 
 def _vllm_vlm(options: argparse.Namespace) -> None:
     from vsc_eval.harness.bench_vllm import bench_vllm_vlm
-    from vsc_eval.harness.run_tasks import quiet_harness
+    from vsc_eval.harness.run.tasks import quiet_harness
     from vsc_eval.serving.arguments import parse_options
 
     with quiet_harness():
@@ -173,7 +173,7 @@ def _letters() -> tuple[str, ...]:
 
 
 def _machine() -> str:
-    from vsc_eval.harness.run_machine import machine_words
+    from vsc_eval.harness.run.machine import machine_words
 
     return f"on {machine_words()}"
 

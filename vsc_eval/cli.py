@@ -19,13 +19,13 @@ from vsc_eval import __version__
 from vsc_eval.errors import VscError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("vsc_eval.harness.run_cli", "run one model under many conditions and compare them"),
+    "run": ("vsc_eval.harness.run.cli", "run one model under many conditions and compare them"),
     "study": ("vsc_eval.study.cli", "localize, train, select, sweep, control, conclude: the whole pipeline"),
     "calibrate": ("vsc_eval.study.calibrate_cli", "false verdicts and power of a study's rule, on simulated studies"),
     "compare": ("vsc_eval.compare.cli", "put two finished runs side by side, item by item"),
     "publish": ("vsc_eval.leaderboard.publish_cli", "add a finished run or study to a board"),
     "board": ("vsc_eval.leaderboard.cli", "make, check, build or show a board of published results"),
-    "tasks": ("vsc_eval.harness.tasks_cli", "list tasks, look at their items, export them"),
+    "tasks": ("vsc_eval.harness.tasks.cli", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.harness.cli", "lm-evaluation-harness's own command line, with our models and tasks"),
     "localize": ("vsc_eval.localize.cli", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.pipeline.cli", "train a sparse autoencoder, select feature sets"),

@@ -74,7 +74,7 @@ def examine(*, smoke: bool = True) -> list[Check]:
 
 
 def _packages() -> list[Check]:
-    from vsc_eval.harness.run_machine import package_versions
+    from vsc_eval.harness.run.machine import package_versions
 
     checks = []
     for name in ("torch", "transformers", "lm_eval", "torchvision"):
@@ -89,7 +89,7 @@ def _packages() -> list[Check]:
 
 
 def _machine() -> list[Check]:
-    from vsc_eval.harness.run_machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
+    from vsc_eval.harness.run.machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
 
     memory = memory_bytes()
     gib = memory / 2**30 if memory else None
@@ -149,7 +149,7 @@ def _vllm() -> Check:
 
 
 def _has_gpu() -> bool:
-    from vsc_eval.harness.run_machine import cuda_words
+    from vsc_eval.harness.run.machine import cuda_words
 
     return bool(cuda_words())
 
@@ -181,8 +181,8 @@ def _tasks() -> Check:
 
 
 def _smoke() -> str:
-    from vsc_eval.harness.run import run_sweep
-    from vsc_eval.harness.run_spec import RunSpec
+    from vsc_eval.harness.run.spec import RunSpec
+    from vsc_eval.harness.run.sweep import run_sweep
     from vsc_eval.interventions.suite import load_suite
 
     first = next(iter(load_suite("vsc-tiny").sets))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from vsc_eval.harness.run_items import ItemLine, asked, write_items
+from vsc_eval.harness.run.items import ItemLine, asked, write_items
 
 LETTERS = ("A", "B", "C", "D")
 TASKS, LEVELS, N_ORBITS = ("counting", "logic"), ("easy", "hard"), 5

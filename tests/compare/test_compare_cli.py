@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from vsc_eval.harness.run.sweep import run_sweep
 
 from vsc_eval import cli
 from vsc_eval.compare.compare import compare_runs
 from vsc_eval.compare.records import Comparison
 from vsc_eval.compare.run_files import read_run
 from vsc_eval.compare.tables import all_tables
-from vsc_eval.harness.results import Results
-from vsc_eval.harness.run import run_sweep
-from vsc_eval.harness.run_items import ItemLine
-from vsc_eval.harness.run_spec import RunSpec
+from vsc_eval.harness.run.items import ItemLine
+from vsc_eval.harness.run.results import Results
+from vsc_eval.harness.run.spec import RunSpec
 
 Lines = Callable[..., list[ItemLine]]
 MakeRun = Callable[..., Path]

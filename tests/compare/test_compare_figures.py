@@ -17,8 +17,8 @@ from vsc_eval.compare.blocks import MOST_LABELS, AnswerBlock, OptionBlock, figur
 from vsc_eval.compare.compare import compare_runs
 from vsc_eval.compare.records import CompareRow, Comparison
 from vsc_eval.compare.run_files import FinishedRun, read_run
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_items import ItemLine, asked
+from vsc_eval.harness.run.items import ItemLine, asked
+from vsc_eval.harness.run.results import Figure
 from vsc_eval.stats import accuracy, cluster_bootstrap, holm, paired_difference, sign_flip, stream
 from vsc_eval.stats.drift import PARTS
 

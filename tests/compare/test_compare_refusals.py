@@ -14,7 +14,7 @@ from vsc_eval.compare.compare import compare_runs
 from vsc_eval.compare.records import Comparison
 from vsc_eval.compare.run_files import read_run
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.run_items import ItemLine
+from vsc_eval.harness.run.items import ItemLine
 
 Lines = Callable[..., list[ItemLine]]
 MakeRun = Callable[..., Path]

@@ -15,7 +15,7 @@ from lm_eval.tasks import TaskManager
 
 from vsc_eval.cli import main
 from vsc_eval.harness.registry import MODELS, register_models
-from vsc_eval.harness.tasks_cli import cells_of
+from vsc_eval.harness.tasks.cli import cells_of
 from vsc_eval.resources import tasks_dir
 
 

@@ -17,7 +17,7 @@ from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.harness.data import document, scene_images
 from vsc_eval.harness.lm import VscHF
 from vsc_eval.harness.requests import conditions_of, cut, gen_settings, to_prompt
-from vsc_eval.harness.run_condition import SweepLM
+from vsc_eval.harness.run.condition import SweepLM
 from vsc_eval.harness.scoring import option_letters
 from vsc_eval.harness.session import Session, open_session
 from vsc_eval.harness.session_lm import SessionLM

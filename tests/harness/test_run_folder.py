@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.harness.run_folder import folder_name, open_run_folder
-from vsc_eval.harness.run_spec import RunSpec, resolve_conditions, targets_of
+from vsc_eval.harness.run.folder import folder_name, open_run_folder
+from vsc_eval.harness.run.spec import RunSpec, resolve_conditions, targets_of
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSuite
 
 SETTINGS = {"model": "m", "n": 8, "edit": {"kind": "scale", "value": 2.0}}
@@ -72,7 +72,7 @@ def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
 def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from vsc_eval.harness.run_folder import open_run_folder\n"
+        "from vsc_eval.harness.run.folder import open_run_folder\n"
         "with open_run_folder(Path(sys.argv[1]), {'a': 1}): pass"
     )
     with open_run_folder(tmp_path, {"a": 1}):

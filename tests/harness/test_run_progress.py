@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from vsc_eval.harness.run_progress import progress_lines, progress_shown
+from vsc_eval.harness.run.progress import progress_lines, progress_shown
 
 
 def test_lines_come_every_half_minute_and_at_the_end() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from vsc_eval.harness.results import Results, interaction_rows, result_rows
-from vsc_eval.harness.run_answers import AnswerTable, ItemInfo
-from vsc_eval.harness.run_tables import NONE, condition_table, markdown, print_tables
+from vsc_eval.harness.run.answers import AnswerTable, ItemInfo
+from vsc_eval.harness.run.results import Results, interaction_rows, result_rows
+from vsc_eval.harness.run.tables import NONE, condition_table, markdown, print_tables
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness import run_tasks
-from vsc_eval.harness.run_spec import RunSpec
-from vsc_eval.harness.run_tasks import SweepTasks, find_tasks
+from vsc_eval.harness.run import tasks as run_tasks
+from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.tasks import SweepTasks, find_tasks
 
 FUNCTIONS = """\
 import datasets

@@ -10,8 +10,8 @@ from typing import Any
 
 from samples import CONDITIONS, sample_entry, sample_items
 
-from vsc_eval.harness.results import interaction_rows, result_rows
-from vsc_eval.harness.run_answers import AnswerTable, ItemInfo
+from vsc_eval.harness.run.answers import AnswerTable, ItemInfo
+from vsc_eval.harness.run.results import interaction_rows, result_rows
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, spec_of
 from vsc_eval.leaderboard.entry.assemble import entry_id, sealed
 from vsc_eval.leaderboard.entry.canonical import entry_document, entry_text

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.results import interaction_rows, result_rows
-from vsc_eval.harness.run_answers import AnswerTable, ItemInfo
+from vsc_eval.harness.run.answers import AnswerTable, ItemInfo
+from vsc_eval.harness.run.results import interaction_rows, result_rows
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, spec_of
 from vsc_eval.leaderboard.entry.assemble import assemble
 from vsc_eval.leaderboard.entry.canonical import entry_text

@@ -16,7 +16,7 @@ from samples import sample_entry
 
 from vsc_eval.compare.run_files import read_run
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.results import Results
+from vsc_eval.harness.run.results import Results
 from vsc_eval.leaderboard.board import spec_of
 from vsc_eval.leaderboard.check import entry_findings
 from vsc_eval.leaderboard.check.interval_check import interval_findings

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.harness.run_cli import add_parser
-from vsc_eval.harness.run_spec import RunSpec
+from vsc_eval.harness.run.cli import add_parser
+from vsc_eval.harness.run.spec import RunSpec
 from vsc_eval.serving import available
 from vsc_eval.serving.arguments import options_mark, parse_options
 from vsc_eval.serving.available import Installed, require_vllm

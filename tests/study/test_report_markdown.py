@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.results import Figure
+from vsc_eval.harness.run.tables import TextTable
 from vsc_eval.study.report.markdown import block, code, escape, image, table
 from vsc_eval.study.report.words import counted, in_points, p_words, share_ci, signed, signed_ci, span
 

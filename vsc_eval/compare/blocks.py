@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.harness.results import Figure
+from vsc_eval.harness.run.results import Figure
 from vsc_eval.stats import bootstrap_many, kl_options
 from vsc_eval.stats.bootstrap import Floats
 

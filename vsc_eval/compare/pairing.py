@@ -13,7 +13,7 @@ from vsc_eval.compare.records import Dropped
 from vsc_eval.compare.run_files import FinishedRun
 from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.run_items import Asked, ItemLine
+from vsc_eval.harness.run.items import Asked, ItemLine
 
 _SAME_DATA = "Run both with the same task files, the same data and the same version of vsc-eval."
 _SAME_SETTINGS = "Run both with the same --readout and --max-new-tokens."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from vsc_eval.harness.results import Figure
+from vsc_eval.harness.run.results import Figure
 from vsc_eval.records import Record
 
 CompareScope = Literal["cell", "task", "level", "all"]

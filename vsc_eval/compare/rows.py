@@ -13,8 +13,8 @@ from vsc_eval.compare.blocks import AnswerBlock, Block, EffectBlock, Mask, Optio
 from vsc_eval.compare.pairing import PairedItems
 from vsc_eval.compare.records import ChangeFigures, CompareRow, CompareScope, EffectRow, McNemarAB, OptionFigures
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.results import Figure, item_groups
-from vsc_eval.harness.run_items import ItemLine, logprobs_of
+from vsc_eval.harness.run.items import ItemLine, logprobs_of
+from vsc_eval.harness.run.results import Figure, item_groups
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import (
     cluster_standard_error,

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.run_items import ITEMS_FILE, ITEMS_SCHEMA_VERSION, ItemLine, ItemsStamp
+from vsc_eval.harness.run.items import ITEMS_FILE, ITEMS_SCHEMA_VERSION, ItemLine, ItemsStamp
 
 RUN_FILES = ("run.yaml", "study.yaml")
 """Which of them is there says what made the folder; both have the sections that are read here."""

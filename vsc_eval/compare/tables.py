@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from vsc_eval.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_tables import (
+from vsc_eval.harness.run.results import Figure
+from vsc_eval.harness.run.tables import (
     NONE,
     TextTable,
     draw,

@@ -45,7 +45,7 @@ def console_for(*, stderr: bool = False) -> Console:
 @contextmanager
 def counted(stage: str) -> Iterator[Callable[[int, int], None]]:
     """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
-    from vsc_eval.harness.run_progress import progress_shown
+    from vsc_eval.harness.run.progress import progress_shown
 
     with progress_shown(console_for(stderr=True), {}) as advance:
 

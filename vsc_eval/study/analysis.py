@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.harness.results import Figure
+from vsc_eval.harness.run.results import Figure
 from vsc_eval.stats import (
     Estimate,
     adjust,

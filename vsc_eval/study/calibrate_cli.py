@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.errors import SpecError
 
 if TYPE_CHECKING:
-    from vsc_eval.harness.run_tables import TextTable
+    from vsc_eval.harness.run.tables import TextTable
     from vsc_eval.study.calibrate import Calibration, Rate
     from vsc_eval.study.spec import StudySpec
 
@@ -70,8 +70,8 @@ def _simulated(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vsc_eval.files import replacing
-    from vsc_eval.harness.run_progress import progress_shown
-    from vsc_eval.harness.run_tables import draw
+    from vsc_eval.harness.run.progress import progress_shown
+    from vsc_eval.harness.run.tables import draw
     from vsc_eval.specs import load_yaml_spec
     from vsc_eval.study.calibrate import SIZES, calibrate
     from vsc_eval.study.spec import StudySpec
@@ -127,7 +127,7 @@ def _of_study(folder: Path) -> int:
 
 def false_table(found: Calibration, spec: StudySpec) -> TextTable:
     """Verdicts where nothing interferes."""
-    from vsc_eval.harness.run_tables import TextTable
+    from vsc_eval.harness.run.tables import TextTable
 
     return TextTable(
         title=f"False verdicts in {found.repetitions} simulated studies of each kind",
@@ -155,7 +155,7 @@ def false_table(found: Calibration, spec: StudySpec) -> TextTable:
 
 def power_table(found: Calibration) -> TextTable:
     """Verdicts of the planted pair."""
-    from vsc_eval.harness.run_tables import NONE, TextTable
+    from vsc_eval.harness.run.tables import NONE, TextTable
 
     return TextTable(
         title="Planted interference of one pair",
@@ -201,7 +201,7 @@ def bar_lines(found: Calibration) -> Iterator[str]:
 
 
 def _points(share: float | None) -> str:
-    from vsc_eval.harness.run_tables import NONE
+    from vsc_eval.harness.run.tables import NONE
 
     return NONE if share is None else f"{100 * share:+.1f}"
 

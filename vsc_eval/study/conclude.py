@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsc_eval.harness.run_machine import package_versions
+from vsc_eval.harness.run.machine import package_versions
 from vsc_eval.interventions.suite import load_suite
 from vsc_eval.specs import BASELINE, load_yaml_spec
 from vsc_eval.study import names

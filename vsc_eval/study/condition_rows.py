@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.harness.results import DriftFigures, McNemarCells, item_groups
+from vsc_eval.harness.run.results import DriftFigures, McNemarCells, item_groups
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import (
     Estimate,

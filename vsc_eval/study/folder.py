@@ -10,7 +10,7 @@ from typing import Any
 
 from vsc_eval.errors import DataError
 from vsc_eval.files import replacing
-from vsc_eval.harness.run_folder import RunFolder
+from vsc_eval.harness.run.folder import RunFolder
 
 _CHUNK_BYTES = 1 << 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from vsc_eval.harness.results import DriftFigures, Figure, McNemarCells
+from vsc_eval.harness.run.results import DriftFigures, Figure, McNemarCells
 from vsc_eval.localize.result import LocalizeResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.errors import SpecError
-from vsc_eval.harness.run_folder import open_run_folder
-from vsc_eval.harness.run_machine import machine_words, package_versions
-from vsc_eval.harness.run_progress import Advance, progress_shown
+from vsc_eval.harness.run.folder import open_run_folder
+from vsc_eval.harness.run.machine import machine_words, package_versions
+from vsc_eval.harness.run.progress import Advance, progress_shown
 from vsc_eval.specs import known_names
 from vsc_eval.study.conclude import CONCLUDE, read_results
 from vsc_eval.study.folder import StudyFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsc_eval.harness.run_items import ITEMS_FILE, ItemLine, asked, write_items
+from vsc_eval.harness.run.items import ITEMS_FILE, ItemLine, asked, write_items
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.interventions.suite import LoadedSuite
 from vsc_eval.pipeline.benchmark import benchmark_items

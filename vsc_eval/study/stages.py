@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from vsc_eval.harness.run_progress import Advance
+from vsc_eval.harness.run.progress import Advance
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.serving.engine import VllmEngine
 from vsc_eval.store import AnswerStore

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_tables import points
+from vsc_eval.harness.run.results import Figure
+from vsc_eval.harness.run.tables import points
 from vsc_eval.study.records import ConditionRow, PairRow, StudyResults
 
 _WIDTH = 110

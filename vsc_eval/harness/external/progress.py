@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from vsc_eval.harness.run_progress import progress_shown
+from vsc_eval.harness.run.progress import progress_shown
 
 _LARGE = 200
 """Rows from which on reading takes long enough to be watched."""

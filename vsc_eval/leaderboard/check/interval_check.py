@@ -53,7 +53,7 @@ def _fault(interval: Interval, estimate: Estimate) -> str | None:
 
 
 def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, kinds: str) -> list[Estimate]:
-    """As `vsc_eval.harness.results` does it: one stream for a group, used for one figure after the other."""
+    """As `vsc_eval.harness.run.results` does it: one stream for a group, used for one figure after the other."""
     rng = stream(entry.provenance.seed, "bootstrap", row.scope, row.task or "", row.level or "")
     clusters, gold = recount.cluster_names[mask], recount.gold[mask]
     base, cond = (recount.answers[name][mask] for name in (BASELINE, row.condition))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from vsc_eval.compare.run_files import FinishedRun
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.results import Results
+from vsc_eval.harness.run.results import Results
 from vsc_eval.leaderboard.entry.assemble import assemble
 from vsc_eval.leaderboard.entry.parts import (
     attempt_words,

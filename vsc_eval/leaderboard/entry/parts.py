@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from vsc_eval.compare.run_files import FinishedRun
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.harness.run_items import ItemLine
+from vsc_eval.harness.run.items import ItemLine
 from vsc_eval.leaderboard.records import ItemTable
 from vsc_eval.specs import BASELINE
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vsc_eval.errors import DataError
-from vsc_eval.harness.results import DriftFigures, Figure, InteractionRow, OfficialRow, ResultRow
+from vsc_eval.harness.run.results import DriftFigures, Figure, InteractionRow, OfficialRow, ResultRow
 from vsc_eval.leaderboard.records import BoardRow, DriftCounts, Interval, OfficialFigure, UnionFigure
 from vsc_eval.specs import ConditionSpec
 from vsc_eval.stats.drift import PARTS

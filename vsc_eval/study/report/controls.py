@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vsc_eval.harness.run_tables import NONE, TextTable
+from vsc_eval.harness.run.tables import NONE, TextTable
 from vsc_eval.study.records import ControlTest, StudyResults
 from vsc_eval.study.report.markdown import code, escape, folded, image, paragraphs, table
 from vsc_eval.study.report.words import KIND_WORDS, names, p_words, signed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.tables import TextTable
 from vsc_eval.study.records import StudyResults
 from vsc_eval.study.report.markdown import code, paragraphs, table
 from vsc_eval.study.report.words import interval_note, share_ci, size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.tables import TextTable
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import code, escape, folded, image, paragraphs, table
 from vsc_eval.study.report.words import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.harness.run_tables import NONE, TextTable
+from vsc_eval.harness.run.tables import NONE, TextTable
 from vsc_eval.localize.result import CONTROLS, Choice, Control, LocalizeResult, ProbeRow
 from vsc_eval.localize.spec import EMBEDDINGS, TARGETS
 from vsc_eval.study.records import StudyResults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.harness.run_tables import NONE, TextTable
+from vsc_eval.harness.run.tables import NONE, TextTable
 from vsc_eval.study.records import RowScope, StudyResults
 from vsc_eval.study.report.doubts import doubts
 from vsc_eval.study.report.markdown import bullets, code, escape, paragraphs, table

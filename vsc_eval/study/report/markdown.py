@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.tables import TextTable
 
 _SPECIAL = re.compile(r"[\\`*~$|#]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[]")
 _FIGURE = re.compile(r"[-+–]?\d|–")

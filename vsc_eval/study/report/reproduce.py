@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.tables import TextTable
 from vsc_eval.study.records import StudyResults
 from vsc_eval.study.report.asked import COMMAND
 from vsc_eval.study.report.markdown import block, code, folded, paragraphs, table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_tables import NONE, TextTable
+from vsc_eval.harness.run.results import Figure
+from vsc_eval.harness.run.tables import NONE, TextTable
 from vsc_eval.study.records import ConditionRow, Role, RowScope, StudyResults
 from vsc_eval.study.report.markdown import code, escape, folded, paragraphs, table
 from vsc_eval.study.report.words import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.harness.run_tables import TextTable
+from vsc_eval.harness.run.tables import TextTable
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import bullets, code, escape, folded, paragraphs, table
 from vsc_eval.study.report.words import (

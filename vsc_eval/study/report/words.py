@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from vsc_eval.harness.results import Figure
-from vsc_eval.harness.run_tables import NONE
+from vsc_eval.harness.run.results import Figure
+from vsc_eval.harness.run.tables import NONE
 from vsc_eval.study.records import PairRow, StudyResults
 from vsc_eval.study.report.markdown import code, escape
 from vsc_eval.study.spec import ControlKind, Form

@@ -15,9 +15,9 @@ from torch.utils import collect_env
 
 from vsc_eval.errors import BackendError
 from vsc_eval.harness.requests import gen_settings
-from vsc_eval.harness.run_items import Asked, asked
-from vsc_eval.harness.run_spec import RunSpec
-from vsc_eval.harness.run_tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.harness.run.items import Asked, asked
+from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.harness.session import Session
 from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.records import Reading

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from vsc_eval.extract import INVALID
 from vsc_eval.harness.external.report import DataReport
-from vsc_eval.harness.run_answers import AnswerTable, Mask, Strings
-from vsc_eval.harness.run_groups import category_masks, group_tables
+from vsc_eval.harness.run.answers import AnswerTable, Mask, Strings
+from vsc_eval.harness.run.groups import category_masks, group_tables
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsc_eval.harness.run_spec import RunSpec
+    from vsc_eval.harness.run.spec import RunSpec
 
 _LOG_COLUMNS = 110
 _EPILOG = """\
@@ -63,7 +63,7 @@ def _handle(options: argparse.Namespace) -> int:
     os.environ.setdefault("TQDM_DISABLE", "1")
     from rich.console import Console
 
-    from vsc_eval.harness.run import run_sweep, show
+    from vsc_eval.harness.run.sweep import run_sweep, show
 
     results = run_sweep(spec, options.out)
     console = Console()
@@ -76,7 +76,7 @@ def _spec(options: argparse.Namespace) -> RunSpec:
     from pydantic import ValidationError
 
     from vsc_eval.errors import SpecError
-    from vsc_eval.harness.run_spec import RunSpec
+    from vsc_eval.harness.run.spec import RunSpec
     from vsc_eval.serving.arguments import parse_options
 
     values = {name: value for name, value in vars(options).items() if name in RunSpec.model_fields}

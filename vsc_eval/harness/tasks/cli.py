@@ -9,7 +9,7 @@ from typing import Any
 
 from vsc_eval.errors import SpecError
 from vsc_eval.harness.task_files import VARIANTS
-from vsc_eval.harness.tasks_cli_files import (
+from vsc_eval.harness.tasks.cli_files import (
     add_data_options,
     add_file_actions,
     data_set_lines,

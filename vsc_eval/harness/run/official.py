@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vsc_eval import metrics
-from vsc_eval.harness.results import OfficialRow, figure_of
-from vsc_eval.harness.run_answers import AnswerTable
+from vsc_eval.harness.run.answers import AnswerTable
+from vsc_eval.harness.run.results import OfficialRow, figure_of
 from vsc_eval.metrics import Metric, Quantity, ScoredItem
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import stream

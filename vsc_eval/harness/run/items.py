@@ -19,7 +19,7 @@ from vsc_eval.files import replacing
 from vsc_eval.records import Record
 
 if TYPE_CHECKING:
-    from vsc_eval.harness.run_answers import AnswerTable
+    from vsc_eval.harness.run.answers import AnswerTable
 
 ITEMS_FILE = "items.jsonl"
 ITEMS_SCHEMA_VERSION = 1

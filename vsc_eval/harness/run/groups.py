@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from vsc_eval.extract import INVALID
-from vsc_eval.harness.run_answers import AnswerTable, ItemInfo, Mask
+from vsc_eval.harness.run.answers import AnswerTable, ItemInfo, Mask
 from vsc_eval.records import Reading
 
 _JOINT = " | "

@@ -21,7 +21,7 @@ from vsc_eval.harness.external.documents import loaded
 from vsc_eval.harness.external.index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
 from vsc_eval.harness.external.report import DataReport
 from vsc_eval.harness.external.scoring import is_external, read_answer, settled
-from vsc_eval.harness.run_answers import ItemInfo
+from vsc_eval.harness.run.answers import ItemInfo
 from vsc_eval.harness.scoring import option_letters, parse_answer
 from vsc_eval.taskfile.schema import TaskFile
 from vsc_eval.vlm.prompts import Prompt

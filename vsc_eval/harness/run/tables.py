@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vsc_eval.harness.results import Figure, ResultRow, Results
+from vsc_eval.harness.run.results import Figure, ResultRow, Results
 from vsc_eval.specs import BASELINE
 
 NONE = "–"

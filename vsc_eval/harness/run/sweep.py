@@ -18,17 +18,17 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.harness.external.index import ExternalChoice
-from vsc_eval.harness.results import Results, interaction_rows, result_rows
-from vsc_eval.harness.results_official import official_rows
-from vsc_eval.harness.run_answers import AnswerTable
-from vsc_eval.harness.run_condition import SweepLM, evaluate_condition, one_environment_report
-from vsc_eval.harness.run_folder import RunFolder, open_run_folder
-from vsc_eval.harness.run_items import Asked, item_lines, write_items
-from vsc_eval.harness.run_machine import cuda_words, machine_words, package_versions
-from vsc_eval.harness.run_progress import progress_shown
-from vsc_eval.harness.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
-from vsc_eval.harness.run_tables import markdown, print_tables
-from vsc_eval.harness.run_tasks import DocKey, SweepTasks, find_tasks
+from vsc_eval.harness.run.answers import AnswerTable
+from vsc_eval.harness.run.condition import SweepLM, evaluate_condition, one_environment_report
+from vsc_eval.harness.run.folder import RunFolder, open_run_folder
+from vsc_eval.harness.run.items import Asked, item_lines, write_items
+from vsc_eval.harness.run.machine import cuda_words, machine_words, package_versions
+from vsc_eval.harness.run.official import official_rows
+from vsc_eval.harness.run.progress import progress_shown
+from vsc_eval.harness.run.results import Results, interaction_rows, result_rows
+from vsc_eval.harness.run.spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
+from vsc_eval.harness.run.tables import markdown, print_tables
+from vsc_eval.harness.run.tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.harness.session import Session, open_session
 from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.records import Reading

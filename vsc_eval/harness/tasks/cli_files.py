@@ -72,7 +72,7 @@ def names_task_file(name: str) -> bool:
 def show_task_file(options: argparse.Namespace) -> int:
     """`tasks show` of a task file: what it declares, and the first rows."""
     # Imported here: it loads `datasets` and lm-eval, which take seconds.
-    from vsc_eval.harness.tasks_check import check, task_file
+    from vsc_eval.harness.tasks.check import check, task_file
 
     choice = _choice(options)
     file = task_file(options.task, choice)
@@ -91,7 +91,7 @@ def _choice(options: argparse.Namespace) -> Any:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from vsc_eval.harness.tasks_check import check
+    from vsc_eval.harness.tasks.check import check
 
     if options.rows < 0 or options.show < 0:
         raise SpecError("--rows and --show count rows.", mend="Give 0 or more.")
@@ -100,7 +100,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from vsc_eval.harness.tasks_new import new_task_file
+    from vsc_eval.harness.tasks.new import new_task_file
 
     path = options.out or Path(f"{options.name}.yaml")
     source = Path(options.source).expanduser()

@@ -1,0 +1,1 @@
+"""`vsc-eval run`: one model, some tasks, many conditions, in one folder."""

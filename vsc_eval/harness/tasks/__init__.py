@@ -1,0 +1,1 @@
+"""Task files as lm-eval's tasks, and `vsc-eval tasks`."""
