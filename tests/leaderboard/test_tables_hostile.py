@@ -187,7 +187,7 @@ COMMANDS = {
         "circ",
         "pm",
     ),
-    *("leq", "geq"),
+    *("leq", "geq", "cdot"),
 }
 
 
