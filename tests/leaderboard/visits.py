@@ -67,7 +67,8 @@ class Visited:
 
 
 Visit = Callable[..., Visited]
-"""`visit(path, fragment="", size=DESKTOP, scheme="light", script=True)` opens a file in a fresh, offline window."""
+"""`visit(path, fragment="", size=DESKTOP, scheme="light", script=True, motion="reduce")` opens a file in a
+fresh, offline window."""
 
 
 def written(folder: Path, board: Board) -> Path:

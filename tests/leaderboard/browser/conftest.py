@@ -48,14 +48,20 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     contexts = []
 
     def opened(
-        path: Path, fragment: str = "", *, size: tuple[int, int] = DESKTOP, scheme: str = "light", script: bool = True
+        path: Path,
+        fragment: str = "",
+        *,
+        size: tuple[int, int] = DESKTOP,
+        scheme: str = "light",
+        script: bool = True,
+        motion: str = "reduce",
     ) -> Visited:
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
             offline=True,
             java_script_enabled=script,
-            reduced_motion="reduce",
+            reduced_motion=motion,
         )
         contexts.append(context)
         context.set_default_timeout(10_000)

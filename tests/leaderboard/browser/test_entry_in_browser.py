@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from visits import Visit
 
 from vsc_eval.leaderboard.board import Board
+from vsc_eval.leaderboard.tables.numbers import percent, points
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -61,6 +62,44 @@ def test_the_map_has_every_cell_and_its_figures(visit: Visit, page_path: Path, b
     assert row.difference.value is not None
     shown = page.locator("table.map").first.locator("tbody tr", has_text="logic").locator("td b").last.inner_text()
     assert float(shown.replace("−", "-")) == pytest.approx(100 * row.difference.value, abs=0.051)
+
+
+def test_the_map_rounds_as_the_tables_do(visit: Visit, page_path: Path, board: Board) -> None:
+    """Also what lies exactly between two figures, as eighths of a hundred do."""
+    page = visit(page_path).page
+    entry = board.entries[0]
+    tasks = [*board.spec.tasks, None]
+    levels = [*board.spec.tasks["counting"].levels, None]
+    for measure, words in (("accuracy, %", percent), ("change of accuracy, points", points)):
+        page.get_by_label("Show").select_option(label=measure)
+        wanted = []
+        for task in tasks:
+            for level in levels:
+                scope = "cell" if task and level else "task" if task else "level" if level else "all"
+                row = entry.row("baseline" if words is percent else "counting", scope, task, level)
+                assert row is not None
+                figure = row.accuracy if words is percent else row.difference
+                assert figure is not None
+                assert figure.value is not None
+                wanted.append(words(figure.value))
+        assert page.locator("table.map").first.locator("tbody td b").all_inner_texts() == wanted
+    own = entry.row("logic", "all")
+    assert own is not None
+    assert own.difference is not None
+    assert own.difference.value is not None
+    assert page.locator("table.matrix").nth(1).locator(".own").nth(1).inner_text() == points(own.difference.value)
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_an_address_of_changed_answers_scrolls_there(visit: Visit, page_path: Path, board: Board, motion: str) -> None:
+    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    page = visit(page_path, f"#entry/{entry.id}/flips/logic", motion=motion).page
+    page.locator(".card img").first.wait_for()
+    page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+    assert 0 <= page.locator("#flips-title").evaluate("(node) => node.getBoundingClientRect().top") < 100
+    page.reload()
+    page.locator(".card img").first.wait_for()
+    assert page.get_by_label("Condition").last.locator("option:checked").inner_text().startswith("logic (")
 
 
 def test_the_frontier_is_walked_by_keyboard_and_opens_changed_answers(visit: Visit, page_path: Path) -> None:

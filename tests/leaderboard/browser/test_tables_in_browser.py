@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from visits import NOT_PRINTED, Visit
+from samples import sample_entry, write_board
+from visits import NOT_PRINTED, Visit, written
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -79,12 +81,39 @@ def test_the_text_filter_keeps_the_rows_that_hold_it_and_says_how_many(visit: Vi
     assert 0 < len(kept) < len(before)
     status = page.locator('[data-table="effects"] [data-status]')
     assert status.inner_text().startswith(f"{len(kept)} of ")
-    assert status.get_attribute("role") == "status"
 
     page.locator("#interventions-text").fill("no such thing")
     assert column(page, "effects", "condition") == ["No row matches the filter."]
     page.locator("#interventions-text").fill("")
     assert column(page, "effects", "condition") == before
+
+
+def test_one_live_region_says_what_a_reader_did_once_typing_pauses(visit: Visit, page_path: Path) -> None:
+    page = visit(page_path).page
+    section = page.locator("#interventions")
+    said = section.get_by_role("status")
+    assert said.count() == 1
+    assert said.inner_text() == ""
+    said.evaluate(
+        "(node) => { window.times = 0;"
+        " new MutationObserver(() => { window.times += 1; }).observe(node, { childList: true }); }"
+    )
+    page.locator("#interventions-text").press_sequentially("logic")
+    expect(said).to_contain_text("Interventions: ")
+    expect(said).to_contain_text("Unions beyond their parts: ")
+    assert page.evaluate("window.times") == 1
+    sort_button(page, "effects", "condition").click()
+    expect(said).to_have_text("Interventions: sorted by condition, ascending")
+
+
+def test_every_table_and_every_control_has_a_name(visit: Visit, page_path: Path) -> None:
+    page = visit(page_path).page
+    page.locator("#entry-choice").select_option(label="model-b")
+    tree = page.locator("main").aria_snapshot()
+    assert tree.count("- table") > 10
+    for role in ("table", "combobox", "searchbox", "region", "group", "img", "button"):
+        nameless = [line for line in tree.splitlines() if line.strip().removesuffix(":") == f"- {role}"]
+        assert nameless == ([] if role != "group" else ["  - group:"] * len(nameless)), role
 
 
 def test_interventions_are_filtered_by_model_and_by_headline(visit: Visit, page_path: Path) -> None:
@@ -125,3 +154,23 @@ def test_the_tables_can_be_read_without_script(visit: Visit, page_path: Path) ->
     page = visit(page_path, script=False).page
     assert page.locator('[data-table="ranking"] tbody tr').count() == 3
     assert "Without JavaScript" in page.locator("main").inner_text()
+    assert page.locator("header").get_by_role("link", name=re.compile("^model-[abc]$")).count() >= 1
+    for part in ("#entry", "#flips"):
+        assert "need JavaScript" in page.locator(part).inner_text()
+    assert page.locator("input:visible, select:visible, button:visible").count() == 0
+
+
+def test_a_model_of_two_entries_has_one_name_everywhere_and_a_link_to_its_first(visit: Visit, tmp_path: Path) -> None:
+    first = sample_entry("model-a", n_per_cell=4, conditions=("counting",))
+    second = sample_entry("model-a", n_per_cell=4, conditions=("logic",))
+    assert first.suite is not None
+    first = first.model_copy(update={"suite": first.suite.model_copy(update={"name": "another suite"})})
+    board = write_board(tmp_path, [first, second])
+    page = visit(written(tmp_path, board)).page
+    page.locator('[data-table="ranking"]').get_by_role("link", name="model-a").click()
+    expect(page.locator("#entry-title")).to_be_focused()
+    assert page.evaluate("location.hash") == f"#entry/{board.entries[0].id}"
+    names = set(column(page, "effects", "model"))
+    assert names == {"model-a · another suite", "model-a · model-a-suite"}
+    assert set(page.locator("#entry-choice option").all_inner_texts()) == names
+    assert page.locator("#entry-body h3").inner_text() in names

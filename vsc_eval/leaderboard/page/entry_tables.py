@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import median
 
 from vsc_eval.leaderboard.board import Board
-from vsc_eval.leaderboard.page.numbers import NONE, figure, points, share, signed, with_ends
+from vsc_eval.leaderboard.page.numbers import figure, signed_figure
 from vsc_eval.leaderboard.records import BoardRow, ControlFigure, Entry, Interval
 from vsc_eval.leaderboard.tables import Cell, Column, Row, Table
+from vsc_eval.leaderboard.tables.numbers import Words, p_value, percent, points, with_interval
+from vsc_eval.leaderboard.tables.table import NONE
 
 KIND_WORDS = {
     "random_sets": "matched random sets",
@@ -50,12 +51,10 @@ def _external_row(row: BoardRow) -> Row:
         _text(part or "all"),
         _text(row.condition),
         Cell(f"{row.n:,}", row.n),
-        _share(row.accuracy),
+        _number(row.accuracy, percent),
         Cell(f"{row.n_invalid:,}", row.n_invalid),
-        Cell(NONE)
-        if row.difference is None
-        else Cell(points(row.difference), row.difference.value, _why(row.difference)),
-        Cell(NONE) if row.drift is None else _share(row.drift),
+        Cell(NONE) if row.difference is None else _number(row.difference, points),
+        Cell(NONE) if row.drift is None else _number(row.drift, percent),
     )
     return Row(cells, entries=(), condition=row.condition)
 
@@ -79,9 +78,7 @@ def official_table(entry: Entry) -> Table | None:
                 _text(one.figure if one.figure == one.metric else f"{one.metric}: {one.figure}"),
                 _text(one.condition),
                 _number(one.value, figure),
-                Cell(NONE)
-                if one.difference is None
-                else _number(one.difference, lambda x: f"{'+' * (x > 0)}{figure(x)}"),
+                Cell(NONE) if one.difference is None else _number(one.difference, signed_figure),
                 _text(one.unit),
             ),
             entries=(),
@@ -120,12 +117,12 @@ def _control_row(one: ControlFigure) -> Row:
         _text(KIND_WORDS.get(one.kind, one.kind)),
         _text(one.effect),
         _text(OUTCOME_WORDS.get(one.outcome, one.outcome)),
-        Cell(signed(100 * one.value), one.value),
-        Cell(NONE if middle is None else signed(100 * middle), middle),
-        Cell(f"{signed(100 * min(draws))} to {signed(100 * max(draws))}" if draws else NONE, min(draws, default=None)),
+        Cell(points(one.value), one.value),
+        Cell(NONE if middle is None else points(middle), middle),
+        Cell(f"{points(min(draws))} to {points(max(draws))}" if draws else NONE, min(draws, default=None)),
         Cell(str(len(draws)), len(draws)),
         Cell(NONE if one.percentile is None else f"{one.percentile:.1f}", one.percentile),
-        Cell(NONE if one.p is None else figure(one.p, 2), one.p),
+        Cell(NONE if one.p is None else p_value(one.p), one.p),
     )
     return Row(cells, entries=())
 
@@ -144,9 +141,9 @@ def floor_table(entry: Entry) -> Table | None:
         Row(
             (
                 _text(one.name),
-                _share(one.drift),
+                _number(one.drift, percent),
                 Cell(f"{one.n_changed:,}", one.n_changed),
-                Cell(figure(one.max_logprob_difference, 2), one.max_logprob_difference),
+                Cell(figure(one.max_logprob_difference), one.max_logprob_difference),
             ),
             entries=(),
         )
@@ -159,17 +156,5 @@ def _text(text: str) -> Cell:
     return Cell(text, text.casefold())
 
 
-def _share(interval: Interval) -> Cell:
-    return Cell(share(interval), interval.value, _why(interval))
-
-
-def _number(interval: Interval, words: Callable[[float], str]) -> Cell:
-    return Cell(with_ends(interval, words), interval.value, _why(interval))
-
-
-def _signed_figure(value: float) -> str:
-    return f"+{figure(value)}" if value > 0 else figure(value)
-
-
-def _why(interval: Interval) -> str:
-    return interval.reason or ""
+def _number(interval: Interval, words: Words) -> Cell:
+    return Cell(with_interval(interval, words), interval.value, interval.reason or "")

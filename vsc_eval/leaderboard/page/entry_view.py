@@ -10,7 +10,7 @@ from typing import Any
 
 from vsc_eval.leaderboard.board import Board
 from vsc_eval.leaderboard.page.entry_tables import control_table, external_table, floor_table, official_table
-from vsc_eval.leaderboard.page.numbers import Triple, percent
+from vsc_eval.leaderboard.page.numbers import Triple, hundredfold
 from vsc_eval.leaderboard.page.table_view import table_view
 from vsc_eval.leaderboard.page.text import name, plain
 from vsc_eval.leaderboard.records import BoardRow, Entry, Interval, Probes, UnionFigure
@@ -32,12 +32,12 @@ CONTROL_WORDS = {
 POOLING_WORDS = {"last": "last token", "image": "image tokens, mean", "text": "text tokens, mean"}
 
 
-def entry_view(entry: Entry, board: Board) -> View:
-    """The whole of one entry, ready to become JSON."""
+def entry_view(entry: Entry, board: Board, label: str) -> View:
+    """The whole of one entry, ready to become JSON. `label` is what the board calls it."""
     places = {condition.name: i for i, condition in enumerate(entry.conditions)}
     return {
         "id": entry.id,
-        "name": name(entry.model.name),
+        "name": label,
         "note": plain(entry.note, lines=True),
         "about": _about(entry),
         "provenance": _provenance(entry),
@@ -120,7 +120,12 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
         across = len(levels) if row.level is None else (levels.index(row.level) if row.level in levels else None)
         if down is not None and across is not None:
             values.setdefault(places[row.condition], []).append([down, across, *_figures(row)])
-    return {"rows": [name(task) for task in tasks], "columns": [name(level) for level in levels], "values": values}
+    return {
+        "rows": [name(task) for task in tasks],
+        "columns": [name(level) for level in levels],
+        "values": values,
+        "methods": plain("; ".join(dict.fromkeys(row.method for row in rows)), limit=300),
+    }
 
 
 def _figures(row: BoardRow) -> list[float | int | None]:
@@ -129,9 +134,9 @@ def _figures(row: BoardRow) -> list[float | int | None]:
     return [
         row.n,
         row.n_invalid,
-        *percent(row.accuracy),
-        *percent(row.difference or undefined),
-        *percent(row.drift or undefined),
+        *hundredfold(row.accuracy),
+        *hundredfold(row.difference or undefined),
+        *hundredfold(row.drift or undefined),
     ]
 
 
@@ -142,7 +147,7 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
         if row.scope != "all" or row.by is not None or row.drift is None or row.difference is None:
             continue
         if row.drift.value is not None and row.difference.value is not None:
-            points.append([places[row.condition], *percent(row.drift), *percent(row.difference)])
+            points.append([places[row.condition], *hundredfold(row.drift), *hundredfold(row.difference)])
     return points
 
 
@@ -185,7 +190,7 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
         if row is None or row.drift is None or row.difference is None:
             own.append(None)
         else:
-            own.append((percent(row.drift), percent(row.difference)))
+            own.append((hundredfold(row.drift), hundredfold(row.difference)))
     return own
 
 
@@ -196,8 +201,8 @@ def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
         first,
         second,
         0 if union.form == "raw" else 1,
-        percent(union.drift_excess),
-        percent(union.accuracy_excess),
+        hundredfold(union.drift_excess),
+        hundredfold(union.accuracy_excess),
         union.p_drift_adjusted,
         union.p_accuracy_adjusted,
         union.verdict and plain(union.verdict),
@@ -217,7 +222,7 @@ def _probes(probes: Probes) -> View:
                     "name": CONTROL_WORDS.get(control) or name(control),
                     "control": control != "real",
                     "points": [
-                        [point.layer, *(round(100 * x, 2) for x in (point.accuracy, point.low, point.high))]
+                        [point.layer, *hundredfold(Interval(value=point.accuracy, low=point.low, high=point.high))]
                         for point in sorted(here, key=lambda point: point.layer)
                         if point.control == control
                     ],
@@ -228,7 +233,7 @@ def _probes(probes: Probes) -> View:
             panels.append(
                 {
                     "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
-                    "chance": None if chance is None else round(100 * chance, 2),
+                    "chance": None if chance is None else 100 * chance,
                     "lines": lines,
                 }
             )

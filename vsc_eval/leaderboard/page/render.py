@@ -14,8 +14,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vsc_eval.leaderboard.board import Board
-from vsc_eval.leaderboard.page.entry_view import READOUTS, entry_view
+from vsc_eval.leaderboard.page.entry_view import entry_view
 from vsc_eval.leaderboard.page.gallery_view import gallery_views
+from vsc_eval.leaderboard.page.summary import entry_names, facts, in_a_sentence, leaders
 from vsc_eval.leaderboard.page.table_view import ROWS_AT_LOAD, table_view
 from vsc_eval.leaderboard.page.text import json_block, name, plain
 from vsc_eval.leaderboard.tables import Table, board_tables
@@ -32,9 +33,10 @@ def page_html(board: Board) -> str:
     baseline = [_for_template(table, places) for table in tables.baseline]
     interventions = [_for_template(table, places) for table in tables.interventions]
     shared, galleries = gallery_views(board)
+    labels = entry_names(board)
     blocks = [
         ("items", shared),
-        *((f"entry-{place}", entry_view(entry, board)) for place, entry in enumerate(board.entries)),
+        *((f"entry-{place}", entry_view(entry, board, labels[place])) for place, entry in enumerate(board.entries)),
         *((f"flips-{place}", gallery) for place, gallery in enumerate(galleries)),
         *((f"rows-{table['key']}", table["rest"]) for table in (*baseline, *interventions) if table["rest"]),
     ]
@@ -43,8 +45,9 @@ def page_html(board: Board) -> str:
         .get_template("page.html")
         .render(
             title=name(board.spec.title),
-            description=plain(board.spec.description, lines=True),
-            facts=_facts(board),
+            description=plain(board.spec.description, lines=True).strip() or in_a_sentence(board),
+            **leaders(baseline, [entry.id for entry in board.entries]),
+            facts=facts(board),
             asked=[
                 (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
                 for task, one in board.spec.tasks.items()
@@ -53,7 +56,7 @@ def page_html(board: Board) -> str:
             baseline=baseline,
             interventions=interventions,
             has_others=any(not row.is_headline for table in tables.interventions for row in table.rows),
-            entries=[{"id": entry.id, "label": _label(board, place)} for place, entry in enumerate(board.entries)],
+            entries=[{"id": entry.id, "label": label} for entry, label in zip(board.entries, labels, strict=True)],
             rows_at_load=ROWS_AT_LOAD,
             blocks=[{"id": key, "json": Markup(json_block(value))} for key, value in blocks],
             style=Markup(style),
@@ -118,29 +121,3 @@ def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:
     view["rest"] = [row for row in view["rows"] if row[3] not in orders]
     view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
     return view
-
-
-def _label(board: Board, place: int) -> str:
-    """The model's name, with its id where two entries would read the same."""
-    entry = board.entries[place]
-    label = name(entry.model.name)
-    twins = sum(name(other.model.name) == label for other in board.entries)
-    return label if twins == 1 else f"{label} · {entry.id[-10:]}"
-
-
-def _facts(board: Board) -> list[tuple[str, str]]:
-    tasks = board.spec.tasks
-    synthetic = [task for task, one in tasks.items() if one.kind == "synthetic"]
-    n = sum(group.n for one in tasks.values() for group in one.levels.values())
-    facts = [("Entries", f"{len(board.entries):,}"), ("Items", f"{n:,}")]
-    if synthetic:
-        levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
-        facts.append(
-            ("Synthetic tasks", f"{len(synthetic)} at {len(levels)} {'level' if len(levels) == 1 else 'levels'}")
-        )
-    if len(synthetic) < len(tasks):
-        facts.append(("External data sets", str(len(tasks) - len(synthetic))))
-    facts.append(("Answers read by", READOUTS[board.spec.readout]))
-    if board.spec.generator_version is not None:
-        facts.append(("Generator version", board.spec.generator_version))
-    return [(label, plain(text, limit=200)) for label, text in facts]

@@ -47,6 +47,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             }
             for column in table.columns
         ],
+        "keys": [column.key for column in table.columns],
         "groups": _groups(table),
         "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
         "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from vsc_eval.leaderboard.records import Interval
 from vsc_eval.leaderboard.tables.table import MINUS, NONE
 
+Words = Callable[[float], str]
+
 _LEAST_P = 0.0001
 
 
@@ -21,7 +23,7 @@ def points(difference: float) -> str:
     return _true_minus(f"{rounded:+.1f}" if rounded else "0.0")
 
 
-def with_interval(figure: Interval, words: Callable[[float], str]) -> str:
+def with_interval(figure: Interval, words: Words) -> str:
     """`72.4 [68.1, 76.2]`, or the value alone where it has no interval."""
     if figure.value is None:
         return NONE

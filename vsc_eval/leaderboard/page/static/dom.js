@@ -49,9 +49,23 @@ function block(id) {
   return parsed.get(id);
 }
 
-/** `72.4`. */
+/** `72.4`, rounded as the board's tables are: what lies exactly between two figures goes to the even one. */
 function fixed(value, digits = 1) {
-  return value === null ? NONE : (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).toFixed(digits).replace("-", MINUS);
+  if (value === null) return NONE;
+  const text = toEven(value, digits).toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", MINUS);
+}
+
+function toEven(value, digits) {
+  const down = Math.floor(value * 10 ** digits);
+  const isTie = Number.isInteger(value * 2 ** (digits + 1)) && value * 10 ** digits - down === 0.5;
+  return isTie ? (down + (down % 2 === 0 ? 0 : 1)) / 10 ** digits : value;
+}
+
+/** A p-value to two significant digits. */
+function pText(p) {
+  if (p === null) return NONE;
+  return p < 0.0001 ? "<0.0001" : String(Number(p.toPrecision(2)));
 }
 
 /** `+1.2`; what rounds to zero has no sign. */
@@ -64,6 +78,17 @@ function signed(value, digits = 1) {
 function withEnds([value, low, high], write) {
   if (value === null) return NONE;
   return low === null || high === null ? write(value) : `${write(value)} [${write(low)}, ${write(high)}]`;
+}
+
+const PAUSE_MS = 500;
+
+/** A function that has a live region say its last text once its caller pauses, so that typing is not talked over. */
+function announcer(region) {
+  let waiting = null;
+  return (text) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { region.textContent = text; }, PAUSE_MS);
+  };
 }
 
 let counter = 0;

@@ -68,7 +68,7 @@ function frontierPicture(entry, points, colour, readout, state, openFlips, width
     svg("title", { id: title }, `Accuracy against drift of ${points.length} conditions of ${entry.name}`),
     svg("desc", { id: `${title}-d` }, "Arrow keys move from mark to mark in the order of drift; Enter opens the answers that a condition changed. A table follows."),
     axes(box, x, y, tx.at.map((v) => [v, tickText(v, tx.step, fixed)]), ty.at.map((v) => [v, tickText(v, ty.step, signed)]),
-      { x: "drift: answers that are not the baseline's, %", y: "change of accuracy, points" }),
+      { x: "drift, % of answers changed", y: "change of accuracy, points" }),
     svg("line", { class: "axis", x1: box.left, x2: box.right, y1: y(0), y2: y(0) }),
     svg("polyline", { class: "frontier", points: line }),
     [...marks].sort((a, b) => depth(points[b.dataset.at]) - depth(points[a.dataset.at])));

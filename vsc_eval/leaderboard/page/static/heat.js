@@ -49,10 +49,10 @@ function heatPanel(entry) {
 function heatTable(entry, measure, condition) {
   const { rows, columns, values } = entry.grid;
   const cells = new Map((values[condition] ?? []).map((cell) => [`${cell[0]},${cell[1]}`, cell]));
-  const triples = [...cells.values()].filter((c) => c[0] < rows.length && c[1] < columns.length).map((c) => c[measure.at]);
-  const largest = Math.max(LEAST_SCALE, ...triples.map((value) => Math.abs(value ?? 0)));
+  const inner = [...cells.values()].filter((c) => c[0] < rows.length && c[1] < columns.length);
+  const largest = Math.max(LEAST_SCALE, ...inner.map((c) => Math.abs(c[measure.at] ?? 0)));
   const one = (down, across) => heatCell(cells.get(`${down},${across}`), measure, largest, down === rows.length || across === columns.length);
-  const caption = `${entry.conditions[condition].name}: ${measure.name}`;
+  const caption = `${entry.conditions[condition].name}: ${measure.name}; ${perCell(inner.map((c) => c[2]))}`;
   const head = (text) => el("th", { scope: "col" }, bdi(text));
   return el("div", {},
     el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-label": "Map of tasks and levels" },
@@ -63,7 +63,12 @@ function heatTable(entry, measure, condition) {
           el("th", { scope: "row" }, broken(task)),
           [...columns, null].map((_, across) => one(down, across))))))),
     measure.map === "s" ? sequentialKey() : divergingKey(largest, "worse", "better"),
-    el("p", { class: "note" }, "Small figures: 95% confidence intervals."));
+    el("p", { class: "note" }, `Small figures: intervals (${entry.grid.methods}). A figure without one has none that is defined.`));
+}
+
+function perCell(ns) {
+  const [least, most] = [Math.min(...ns), Math.max(...ns)];
+  return `n = ${least === most ? least : `${least} to ${most}`} a cell`;
 }
 
 function heatCell(cell, measure, largest, isMargin) {

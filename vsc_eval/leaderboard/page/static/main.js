@@ -12,7 +12,11 @@ function showEntry(place, condition = null) {
     if (location.hash === there) follow();
     else location.hash = there;
   };
-  if (place !== shown.entry) byId("entry-body").replaceChildren(...entryBody(entry, openFlips));
+  if (place !== shown.entry) {
+    byId("entry-body").replaceChildren(...entryBody(entry, openFlips));
+    // Now and not with the next frame: what stands below must not move after it was scrolled to.
+    for (const node of byId("entry-body").querySelectorAll(".chart")) node.redraw();
+  }
   if (place !== shown.entry || (condition !== null && condition !== shown.condition)) {
     gallery(byId("flips-body"), entry, block(`flips-${place}`), condition, (wanted) => {
       shown.condition = wanted;
@@ -43,15 +47,18 @@ function follow() {
   showEntry(place, wanted < 0 ? null : wanted);
   const title = byId(part === "flips" ? "flips-title" : "entry-title");
   title.focus({ preventScroll: true });
-  title.scrollIntoView();
+  title.scrollIntoView({ behavior: "instant" });
   return true;
 }
 
 for (const form of document.querySelectorAll("form.filters")) {
   const section = form.closest("section");
-  sectionFilters(form, [...section.querySelectorAll(".table-block")].map((node) => pageTable(node, entryIds)));
+  const say = announcer(section.querySelector("[data-said]"));
+  sectionFilters(form, [...section.querySelectorAll(".table-block")].map((node) => pageTable(node, entryIds, say)), say);
+  form.hidden = false;
 }
 if (chooser) {
+  byId("entry-bar").hidden = false;
   chooser.addEventListener("change", () => {
     showEntry(Number(chooser.value));
     settle(address(block(`entry-${chooser.value}`), null));

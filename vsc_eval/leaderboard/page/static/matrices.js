@@ -26,9 +26,13 @@ function edition(matrices, { edit, diagonal, pairs }) {
     return here.length ? EXCESSES.map((excess, i) => matrix(matrices.sets, diagonal, here, excess, form, largest[i])) : [];
   });
   const decided = pairs.filter((pair) => pair[7]);
+  const marks = [
+    pairs.some((pair) => pair[5] !== null || pair[6] !== null) ? "Framed and with a star: adjusted p of 0.05 or less." : "No union of this entry was tested.",
+    decided.length ? "\u2691: judged to interfere." : "",
+  ];
   return el("div", {},
     el("div", { class: "pair" }, maps),
-    el("p", { class: "note" }, "Framed and with a star: adjusted p of 0.05 or less. \u2691: judged to interfere."),
+    el("p", { class: "note" }, marks.join(" ")),
     later("The same as a table", () => pairTable(matrices.sets, pairs, edit)),
     decided.length ? later("Verdicts", () => verdictTable(matrices.sets, decided)) : null);
 }
@@ -60,13 +64,12 @@ function matrixCell(down, across, pair, own, excess, largest) {
 }
 
 function pairTable(sets, pairs, edit) {
-  const p = (value) => (value === null ? NONE : value.toPrecision(2));
   return pointTable(`Excess of unions, ${edit}`,
     ["Union", "Form", "Drift, points", "adjusted p", "Accuracy, points", "adjusted p"],
-    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], withEnds(pair[3], signed), p(pair[5]), withEnds(pair[4], signed), p(pair[6])]));
+    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], withEnds(pair[3], signed), pText(pair[5]), withEnds(pair[4], signed), pText(pair[6])]), 2);
 }
 
 function verdictTable(sets, pairs) {
   return pointTable("Verdicts", ["Union", "Form", "Verdict", "Decided by"],
-    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], pair[7], pair[8] ?? ""]));
+    pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], pair[7] === "none" ? "no interference" : pair[7], pair[8] ?? NONE]), 4);
 }

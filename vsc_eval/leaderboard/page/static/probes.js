@@ -19,7 +19,7 @@ function probesPanel(entry) {
     el("p", { class: "note" }, `Test accuracy in percent by decoder layer; "emb" is before the first. Bands: ${probes.interval}.`),
     later("The same as a table", () => pointTable(`Probes, ${entry.name}`, ["Probe", "Line", "Layer", "Accuracy, %"],
       probes.panels.flatMap((panel) => panel.lines.flatMap((line) => line.points.map(([layer, ...ends]) =>
-        [panel.title, line.name, layerText(layer), withEnds(ends, fixed)]))))));
+        [panel.title, line.name, layerText(layer), withEnds(ends, fixed)]))), 2)));
 }
 
 function layerText(layer) {

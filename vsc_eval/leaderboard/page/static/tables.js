@@ -4,9 +4,11 @@ const STEP = 100;
 const SORTERS = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 class TableView {
-  /** `node` holds a table, a [data-status] and a [data-more]; `rows` are {order, entries, headline, values, text, tr}. */
-  constructor(node, rows, atFirst) {
-    this.node = node;
+  /** `node` holds a heading, a table, a [data-status] and a [data-more]; `rows` are {order, entries, headline, values,
+   * text, tr}; `say` is called with what changed on a reader's wish. */
+  constructor(node, rows, atFirst, say) {
+    this.title = node.querySelector("h3, h4").textContent;
+    this.say = say;
     this.body = node.querySelector("tbody");
     this.status = node.querySelector("[data-status]");
     this.more = node.querySelector("[data-more]");
@@ -39,6 +41,13 @@ class TableView {
     this.column = column;
     this.heads.forEach((head, i) => head.setAttribute("aria-sort", i === column ? this.direction : "none"));
     this.show();
+    const order = this.direction === "none" ? "in the board's order" : `sorted by ${this.heads[column].textContent}, ${this.direction}`;
+    this.say(`${this.title}: ${order}`);
+  }
+
+  /** The title and how many rows are shown. */
+  get words() {
+    return `${this.title}: ${this.status.textContent}`;
   }
 
   filter(keep) {
@@ -77,6 +86,7 @@ class TableView {
     const before = this.body.rows.length;
     this.limit += STEP;
     this.show();
+    this.say(this.words);
     const next = this.body.rows[before];
     if (next && this.more.parentElement.hidden) {
       next.tabIndex = -1;
@@ -87,8 +97,8 @@ class TableView {
 
 /** A row of data as the table wants it: its element is made when it is first shown. `ids` of the board's entries, or null. */
 function dataRow([cells, entries, headline, order, flips], columns, { header, home, subject }, ids) {
-  const address = ids && entries.length === 1 ? `#entry/${ids[entries[0]]}` : null;
-  const link = (i) => (address && i === home ? address : address && flips && i === subject ? `${address}/${flips}` : null);
+  const address = ids && entries.length ? `#entry/${ids[entries[0]]}` : null;
+  const link = (i) => (address && i === home ? address : address && flips && entries.length === 1 && i === subject ? `${address}/${flips}` : null);
   return {
     order,
     entries,
@@ -124,30 +134,32 @@ function htmlRow(tr) {
 }
 
 /** The table of a block of the page, with the rows that came as data. */
-function pageTable(node, ids) {
+function pageTable(node, ids, say) {
   const rows = [...node.querySelectorAll("tbody tr")].map(htmlRow);
   const atFirst = Math.max(rows.length, 1);
   const columns = [...node.querySelectorAll("thead tr:last-child th")].map((head) => ({ number: head.classList.contains("num") }));
   const place = (key) => (key in node.dataset ? Number(node.dataset[key]) : null);
   const marked = { header: place("header"), home: place("home"), subject: place("subject") };
   for (const row of block(`rows-${node.dataset.table}`) ?? []) rows.push(dataRow(row, columns, marked, ids));
-  return new TableView(node, rows, atFirst);
+  return new TableView(node, rows, atFirst, say);
 }
 
 /** A whole table from data, with its own filter where it is long. */
 function madeTable(table, level = "h4") {
   const title = freshId("table");
-  const status = el("p", { class: "status", "data-status": true, role: "status" });
+  const status = el("p", { class: "status", "data-status": true });
+  const said = el("p", { class: "hidden", role: "status" });
+  const say = announcer(said);
   const heads = table.columns.map((c) => el("th", { scope: "col", class: c.number ? "num" : null, "data-rising": c.rising }, bdi(c.heading)));
   const node = el("div", { class: "table-block" },
     el(level, { id: title }, table.title),
-    table.rows.length > 12 ? textFilter(`Filter ${table.title.toLowerCase()}`, (keep) => view.filter(keep)) : null,
-    status,
+    table.rows.length > 12 ? textFilter(`Filter ${table.title.toLowerCase()}`, (keep) => { view.filter(keep); say(view.words); }) : null,
+    status, said,
     el("div", { class: "scroll", role: "region", tabindex: 0, "aria-labelledby": title },
-      el("table", { class: "grid" }, el("thead", {}, el("tr", {}, heads)), el("tbody"))),
+      el("table", { class: "grid", "aria-labelledby": title }, el("thead", {}, el("tr", {}, heads)), el("tbody"))),
     el("p", { class: "more", hidden: true }, el("button", { type: "button", "data-more": true }, "Show more rows")),
     notes(table));
-  const view = new TableView(node, table.rows.map((row) => dataRow(row, table.columns, table, null)), 40);
+  const view = new TableView(node, table.rows.map((row) => dataRow(row, table.columns, table, null)), 40, say);
   view.show();
   return node;
 }
@@ -170,17 +182,18 @@ function notes(table) {
     abouts.length ? el("dl", {}, abouts.map((c) => el("div", {}, el("dt", {}, c.heading), el("dd", {}, c.about)))) : null);
 }
 
-/** A plain table of a chart's points, for those who do not see the chart. */
-function pointTable(caption, headings, rows) {
+/** A plain table of a chart's points, for those who do not see the chart. The first `texts` columns are words. */
+function pointTable(caption, headings, rows, texts = 1) {
+  const look = (i) => (i < texts ? null : "num");
   return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption },
     el("table", { class: "grid" },
       el("caption", { class: "hidden" }, caption),
-      el("thead", {}, el("tr", {}, headings.map((text, i) => el("th", { scope: "col", class: i ? "num" : null }, text)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((text, i) => el(i ? "td" : "th", { scope: i ? null : "row", class: i ? "num" : null }, bdi(text))))))));
+      el("thead", {}, el("tr", {}, headings.map((text, i) => el("th", { scope: "col", class: look(i) }, text)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((text, i) => el(i ? "td" : "th", { scope: i ? null : "row", class: look(i) }, bdi(text))))))));
 }
 
 /** The filters of a section act on all its tables. */
-function sectionFilters(form, tables) {
+function sectionFilters(form, tables, say) {
   const apply = () => {
     const wanted = form.elements.text.value.trim().toLowerCase();
     const entry = form.elements.entry ? form.elements.entry.value : "";
@@ -190,7 +203,10 @@ function sectionFilters(form, tables) {
         (others || row.headline) && (entry === "" || row.entries.includes(Number(entry))) && row.text.includes(wanted));
     }
   };
-  form.addEventListener("input", apply);
+  form.addEventListener("input", () => {
+    apply();
+    say(tables.map((table) => table.words).join("; "));
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   apply();
 }
