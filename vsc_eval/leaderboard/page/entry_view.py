@@ -10,7 +10,7 @@ from typing import Any
 
 from vsc_eval.leaderboard.board import Board
 from vsc_eval.leaderboard.page.entry_tables import control_table, external_table, floor_table, official_table
-from vsc_eval.leaderboard.page.numbers import Triple, hundredfold
+from vsc_eval.leaderboard.page.numbers import Triple, triple
 from vsc_eval.leaderboard.page.table_view import table_view
 from vsc_eval.leaderboard.page.text import name, plain
 from vsc_eval.leaderboard.records import BoardRow, Entry, Interval, Probes, UnionFigure
@@ -134,9 +134,9 @@ def _figures(row: BoardRow) -> list[float | int | None]:
     return [
         row.n,
         row.n_invalid,
-        *hundredfold(row.accuracy),
-        *hundredfold(row.difference or undefined),
-        *hundredfold(row.drift or undefined),
+        *triple(row.accuracy),
+        *triple(row.difference or undefined),
+        *triple(row.drift or undefined),
     ]
 
 
@@ -147,7 +147,7 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
         if row.scope != "all" or row.by is not None or row.drift is None or row.difference is None:
             continue
         if row.drift.value is not None and row.difference.value is not None:
-            points.append([places[row.condition], *hundredfold(row.drift), *hundredfold(row.difference)])
+            points.append([places[row.condition], *triple(row.drift), *triple(row.difference)])
     return points
 
 
@@ -190,7 +190,7 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
         if row is None or row.drift is None or row.difference is None:
             own.append(None)
         else:
-            own.append((hundredfold(row.drift), hundredfold(row.difference)))
+            own.append((triple(row.drift), triple(row.difference)))
     return own
 
 
@@ -201,8 +201,8 @@ def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
         first,
         second,
         0 if union.form == "raw" else 1,
-        hundredfold(union.drift_excess),
-        hundredfold(union.accuracy_excess),
+        triple(union.drift_excess),
+        triple(union.accuracy_excess),
         union.p_drift_adjusted,
         union.p_accuracy_adjusted,
         union.verdict and plain(union.verdict),
@@ -222,7 +222,7 @@ def _probes(probes: Probes) -> View:
                     "name": CONTROL_WORDS.get(control) or name(control),
                     "control": control != "real",
                     "points": [
-                        [point.layer, *hundredfold(Interval(value=point.accuracy, low=point.low, high=point.high))]
+                        [point.layer, *triple(Interval(value=point.accuracy, low=point.low, high=point.high))]
                         for point in sorted(here, key=lambda point: point.layer)
                         if point.control == control
                     ],

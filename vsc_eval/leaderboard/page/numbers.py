@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from vsc_eval.leaderboard.records import Interval
+from vsc_eval.leaderboard.tables.numbers import hundredfold
 from vsc_eval.leaderboard.tables.table import MINUS
 
 Triple = tuple[float | None, float | None, float | None]
 
-_DIGITS = 6
-"""More than any chart shows: what is rounded twice can differ from the tables by one in the last digit."""
 
-
-def hundredfold(interval: Interval) -> Triple:
-    """Value, low and high in percent or points; None stays None."""
+def triple(interval: Interval) -> Triple:
+    """Value, low and high in percent or points, so exact that they are rounded as in the tables; None stays None."""
     return _hundred(interval.value), _hundred(interval.low), _hundred(interval.high)
 
 
@@ -27,4 +25,4 @@ def signed_figure(value: float) -> str:
 
 
 def _hundred(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, _DIGITS) + 0.0
+    return None if value is None else hundredfold(value)

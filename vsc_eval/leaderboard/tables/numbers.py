@@ -10,16 +10,23 @@ from vsc_eval.leaderboard.tables.table import MINUS, NONE
 Words = Callable[[float], str]
 
 _LEAST_P = 0.0001
+_DIGITS = 6
+"""More than is ever shown, and few enough to leave the noise of the multiplication out."""
+
+
+def hundredfold(share: float) -> float:
+    """In percent, or in points, as it is to be rounded and written."""
+    return round(100 * share, _DIGITS) + 0.0
 
 
 def percent(share: float) -> str:
     """`72.4`. Adding 0 takes the sign off what rounds to zero."""
-    return _true_minus(f"{round(100 * share, 1) + 0.0:.1f}")
+    return _true_minus(f"{round(hundredfold(share), 1) + 0.0:.1f}")
 
 
 def points(difference: float) -> str:
     """`+1.2`, `−0.3`; what rounds to zero has no sign."""
-    rounded = round(100 * difference, 1)
+    rounded = round(hundredfold(difference), 1)
     return _true_minus(f"{rounded:+.1f}" if rounded else "0.0")
 
 

@@ -50,8 +50,10 @@ function heatTable(entry, measure, condition) {
   const { rows, columns, values } = entry.grid;
   const cells = new Map((values[condition] ?? []).map((cell) => [`${cell[0]},${cell[1]}`, cell]));
   const inner = [...cells.values()].filter((c) => c[0] < rows.length && c[1] < columns.length);
-  const largest = Math.max(LEAST_SCALE, ...inner.map((c) => Math.abs(c[measure.at] ?? 0)));
-  const one = (down, across) => heatCell(cells.get(`${down},${across}`), measure, largest, down === rows.length || across === columns.length);
+  // Studies have totals only of their conditions: those get the colours then.
+  const coloured = inner.length ? inner : [...cells.values()];
+  const largest = Math.max(LEAST_SCALE, ...coloured.map((c) => Math.abs(c[measure.at] ?? 0)));
+  const one = (down, across) => heatCell(cells.get(`${down},${across}`), measure, largest, inner.length > 0 && (down === rows.length || across === columns.length));
   const caption = `${entry.conditions[condition].name}: ${measure.name}; ${perCell(inner.map((c) => c[2]))}`;
   const head = (text) => el("th", { scope: "col" }, bdi(text));
   return el("div", {},
@@ -67,6 +69,7 @@ function heatTable(entry, measure, condition) {
 }
 
 function perCell(ns) {
+  if (!ns.length) return "the entry holds totals only";
   const [least, most] = [Math.min(...ns), Math.max(...ns)];
   return `n = ${least === most ? least : `${least} to ${most}`} a cell`;
 }
