@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from hostile import HOSTILE, NAMED, hostile_board
 from samples import sample_board
+from table_boards import golden_board
 
 from vsc_eval.leaderboard.board import Board, BoardSpec
 from vsc_eval.leaderboard.page import render_page
+from vsc_eval.leaderboard.page.entry_view import entry_view
 from vsc_eval.leaderboard.page.render import SCRIPTS, page_script, page_style
+from vsc_eval.leaderboard.tables import board_tables
 
 PAGE = Path(sys.modules["vsc_eval.leaderboard.page.render"].__file__ or "").parent
 
@@ -120,6 +123,31 @@ def test_texts_of_board_yaml_are_escaped(board: Board) -> None:
     check_policy(html)
     assert attack not in html
     assert html.count("&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 3
+
+
+def test_totals_of_the_map_hold_synthetic_tasks_alone() -> None:
+    board = golden_board()
+    mixed = next(entry for entry in board.entries if "made-up" in entry.items.task)
+    own = mixed.row("baseline", "all")
+    grid = entry_view(mixed, board, "mixed")["grid"]
+    cells = [cell for cell in grid["values"][0] if cell[0] < 7 and cell[1] < 3]
+    (total,) = [cell for cell in grid["values"][0] if cell[:2] == [7, 3]]
+    assert own is not None
+    assert total[2] == sum(cell[2] for cell in cells) < own.n
+    assert total[4] == pytest.approx(sum(cell[2] * cell[4] for cell in cells) / total[2], abs=1e-4)
+    assert not any(cell[0] == 7 for place, values in grid["values"].items() if place for cell in values)
+
+
+def test_the_head_says_what_the_board_is_and_who_leads(board: Board) -> None:
+    head = render_page(board).partition("</header>")[0]
+    assert "Vision-language models answer the same 84 items of 7 synthetic tasks, as they are and while" in head
+    ranking = next(table for table in board_tables(board).baseline if table.key == "ranking")
+    first = [row for row in ranking.rows if row.cells[0].sort_value == 1]
+    for row in ranking.rows:
+        assert (f'href="#entry/{row.entries[0]}"' in head) == (row in first)
+    assert ("not told apart" in head) == (len(first) > 1)
+    alone = Board(path=board.path, spec=board.spec, entries=board.entries[:1])
+    assert "Most accurate without edits: <a" in render_page(alone)
 
 
 def test_every_script_file_is_in_the_page_and_asks_nothing_of_the_network() -> None:

@@ -14,6 +14,7 @@ from vsc_eval.leaderboard.page.numbers import Triple, triple
 from vsc_eval.leaderboard.page.table_view import table_view
 from vsc_eval.leaderboard.page.text import name, plain
 from vsc_eval.leaderboard.records import BoardRow, Entry, Interval, Probes, UnionFigure
+from vsc_eval.leaderboard.tables.groups import baseline_of
 
 View = dict[str, Any]
 
@@ -114,6 +115,10 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     rows = [row for row in entry.rows if row.by is None and row.scope in ("cell", "task", "level", "all")]
     if not any(row.scope == "cell" and row.task in tasks for row in rows):
         return None
+    if not set(entry.items.task) <= set(tasks):
+        # The entry's own totals hold external data sets too.
+        totals = [*(baseline_of(entry, tasks, "level", level) for level in levels), baseline_of(entry, tasks, "all")]
+        rows = [*(row for row in rows if row.task is not None), *(row for row in totals if row is not None)]
     values: dict[int, list[list[float | int | None]]] = {}
     for row in rows:
         down = len(tasks) if row.task is None else (tasks.index(row.task) if row.task in tasks else None)

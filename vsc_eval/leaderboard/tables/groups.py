@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +59,7 @@ class BoardView:
     ) -> BoardRow | None:
         """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
         if scope in ("level", "all") and any(name not in self.synthetic for name in set(entry.items.task)):
-            return _summed(entry, self.synthetic, scope, level)
+            return baseline_of(entry, self.synthetic, scope, level)
         return self.row(entry, BASELINE, scope, task, level)
 
     def edited(self) -> Iterator[Entry]:
@@ -68,7 +68,8 @@ class BoardView:
             yield from (entry for entry in model.entries if len(entry.conditions) > 1)
 
 
-def _summed(entry: Entry, tasks: tuple[str, ...], scope: BoardScope, level: str | None) -> BoardRow | None:
+def baseline_of(entry: Entry, tasks: Sequence[str], scope: BoardScope, level: str | None = None) -> BoardRow | None:
+    """The baseline's row of these tasks alone, of all their items or those of a level; None if there is no item."""
     items, answers = entry.items, entry.items.answers[BASELINE]
     wanted = [task in tasks and (scope == "all" or items.level[row] == level) for row, task in enumerate(items.task)]
     rows = np.flatnonzero(wanted).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from vsc_eval.leaderboard.board import Board
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
 from vsc_eval.specs import BASELINE
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Identity = tuple[str, str | None, str, str]
 """Fingerprint, revision, backend and readout: entries that share them are of one model and complement each other."""
@@ -46,6 +49,15 @@ def identity(entry: Entry) -> Identity:
     return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.readout
 
 
+def moment(entry: Entry) -> datetime:
+    """When it was computed; dates of different offsets have no order as texts. Of what is no date, long ago: checks find it."""
+    try:
+        found = datetime.fromisoformat(entry.provenance.date)
+    except ValueError:
+        return _LONG_AGO
+    return found if found.tzinfo else _LONG_AGO
+
+
 def backend_words(entry: Entry) -> str:
     """`hf float32`."""
     return f"{entry.provenance.backend} {entry.model.dtype}"
@@ -63,7 +75,7 @@ def boarded_models(board: Board) -> tuple[BoardedModel, ...]:
 def _model(board: Board, label: str, entries: Sequence[Entry]) -> BoardedModel:
     synthetic = {name for name, task in board.spec.tasks.items() if task.kind == "synthetic"}
     # Of the same date, the first id, whichever way the files were read.
-    newest = sorted(sorted(entries, key=lambda entry: entry.id), key=lambda entry: entry.provenance.date, reverse=True)
+    newest = sorted(sorted(entries, key=lambda entry: entry.id), key=moment, reverse=True)
     asked = {entry.id: set(entry.items.task) for entry in entries}
     external: dict[str, Entry] = {}
     for task in board.spec.tasks:
