@@ -61,6 +61,14 @@ class Board:
     entries: tuple[Entry, ...]
 
 
+Identity = tuple[str, str | None, str, str]
+
+
+def identity(entry: Entry) -> Identity:
+    """Fingerprint, revision, backend and readout: entries that share them are of one model and add to each other."""
+    return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.readout
+
+
 def asked_hash(items: ItemTable, rows: Iterable[int]) -> str:
     """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
 
@@ -103,6 +111,11 @@ def spec_of(
             tasks=tasks,
         )
     except ValidationError as error:
+        if any(fault["loc"] == ("name",) for fault in error.errors(include_url=False)):
+            raise SpecError(
+                f"'{name}' is no name of a board, which its folder's name is.",
+                mend="Name the folder in lower-case letters, digits, dots, hyphens and underscores, at most 60.",
+            ) from error
         raise explain(error, BoardSpec, f"The board '{name}'") from error
 
 
@@ -119,7 +132,12 @@ def read_board_spec(path: Path) -> BoardSpec:
 def entry_files(path: Path) -> list[Path]:
     """The files of the entries of the board in `path`, by name."""
     folder = path / ENTRIES
-    return sorted(file for file in folder.glob("*.json") if file.is_file() and not file.name.startswith("."))
+    # A link may lead out of the board, to what changes without it.
+    return sorted(
+        file
+        for file in folder.glob("*.json")
+        if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
+    )
 
 
 def load_board(path: Path) -> Board:

@@ -126,7 +126,7 @@ def stale_files(board: Board) -> dict[str, str]:
     for name, text in texts.items():
         try:
             stored = (board.path / name).read_bytes().decode("utf-8", "replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             found[name] = "missing"
             continue
         if _comparable(stored) != _comparable(text):
@@ -182,7 +182,7 @@ def _leftovers(board: Board, texts: set[str]) -> Iterator[Path]:
     for folder, pattern in _OWN_FILE.items():
         if (board.path / folder).is_dir():
             for file in sorted((board.path / folder).iterdir()):
-                if file not in kept and pattern.fullmatch(file.name):
+                if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
                     yield file
     for folder in (".", ENTRIES, CARDS, FIGURES, TABLES):
-        yield from sorted((board.path / folder).glob(".*.partial"))
+        yield from sorted(file for file in (board.path / folder).glob(".*.partial") if not file.is_dir())

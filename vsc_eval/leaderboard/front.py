@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vsc_eval.leaderboard.tables import escape_markdown, to_markdown
-from vsc_eval.leaderboard.tables.models import backend_words
+from vsc_eval.leaderboard.tables.models import backend_words, moment
 from vsc_eval.leaderboard.tables.plain_text import LONG, plain
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _asked(board: Board) -> str:
 def _figures(board: Board) -> list[str]:
     """The interventions' tables are too long for a first page: one row for each condition of each entry."""
     edited = [entry for entry in board.entries if len(entry.conditions) > 1]
-    newest = sorted(edited, key=lambda entry: entry.provenance.date, reverse=True)[:_FIGURES]
+    newest = sorted(edited, key=moment, reverse=True)[:_FIGURES]
     if not newest:
         return []
     left_out = f" The newest {_FIGURES} of {len(edited)} entries." if len(edited) > _FIGURES else ""

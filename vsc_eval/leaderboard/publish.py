@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
 from vsc_eval.leaderboard.build import Advance, Built, checked_board, generated_texts, no_advance, write_generated
-from vsc_eval.leaderboard.check.board_check import entry_findings
+from vsc_eval.leaderboard.check.board_check import entry_findings, name_of_known
 from vsc_eval.leaderboard.entry.canonical import entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import item_table, readout_of
 from vsc_eval.leaderboard.entry.read import read_entry
@@ -104,6 +105,7 @@ def publish_entry(
         twins = [known for known in before.entries if known.id[-10:] == entry.id[-10:]]
         done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
+        _check_name(entry, others)
         after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
         say(f"Building {board} ...")
         texts = generated_texts(after)
@@ -132,6 +134,16 @@ def _check_fits(entry: Entry, spec: BoardSpec) -> None:
         raise SpecError(
             f"The run of '{entry.model.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
             mend=first.mend,
+        )
+
+
+def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
+    known = name_of_known(entry, others)
+    if known is not None:
+        raise SpecError(
+            f"The board has entries of this model under the name '{known:.80}', and this one says "
+            f"'{entry.model.name:.80}'.",
+            mend=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a board.",
         )
 
 

@@ -87,3 +87,20 @@ def test_long_names_stay_short_and_links_of_hostile_conditions_lead_there(visit:
 def test_hostile_addresses_do_nothing(visit: Visit, hostile_path: Path) -> None:
     for text in ("<script>window.pwned=1</script>", "entry/<img src=x onerror=window.pwned=1>", "entry/%00/flips/%"):
         unharmed(visit(hostile_path, f"#{text}"))
+
+
+def test_the_policy_stops_what_would_get_past_the_escaping(visit: Visit, page_path: Path, tmp_path: Path) -> None:
+    attacks = (
+        "<img src=x onerror='window.pwned = 1'>",
+        "<script>window.pwned = 1</script>",
+        "<style>main { display: none }</style>",
+        "<iframe srcdoc='<script>parent.pwned = 1</script>'></iframe>",
+    )
+    html = page_path.read_text(encoding="utf-8")
+    path = tmp_path / "index.html"
+    path.write_text(html.replace("</main>", "".join(attacks) + "</main>", 1), encoding="utf-8")
+    page = visit(path).page
+    page.locator(".card").first.wait_for()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("main").is_visible()
+    assert set(page.evaluate("window.refused")) == {"script-src-attr", "script-src-elem", "style-src-elem", "img-src"}

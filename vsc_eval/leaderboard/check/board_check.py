@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vsc_eval.errors import DataError
-from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, BoardSpec, entry_files, read_board_spec
+from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, BoardSpec, entry_files, identity, read_board_spec
 from vsc_eval.leaderboard.check.effect_check import effect_findings
 from vsc_eval.leaderboard.check.interval_check import interval_findings
 from vsc_eval.leaderboard.check.part_check import part_findings
@@ -14,6 +15,7 @@ from vsc_eval.leaderboard.check.problem import Finding, Problem
 from vsc_eval.leaderboard.check.recount import Recount
 from vsc_eval.leaderboard.check.row_check import row_findings
 from vsc_eval.leaderboard.check.spec_check import spec_findings
+from vsc_eval.leaderboard.check.union_check import union_findings
 from vsc_eval.leaderboard.entry.read import read_entry
 from vsc_eval.leaderboard.records import Entry
 
@@ -51,7 +53,7 @@ def check_entries(
         if file.name != f"{entry.id}.json":
             problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
     advance(len(files), len(files))
-    problems += _twice(entries)
+    problems += [*_twice(entries), *_other_names(entries)]
     return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
 
 
@@ -65,6 +67,7 @@ def entry_findings(entry: Entry, spec: BoardSpec, *, intervals: bool = False) ->
         row_findings(entry, recount),
         effect_findings(entry, recount),
         interval_findings(entry, recount) if intervals else (),
+        union_findings(entry, recount) if intervals else (),
     ):
         for finding in findings:
             found.append(finding)
@@ -77,8 +80,11 @@ def _foreign(path: Path) -> Iterator[Problem]:
     """What somebody put into entries/. A killed writer's partial file is not meant: the next build takes it away."""
     folder = path / ENTRIES
     known = set(entry_files(path))
+    if folder.exists() and not folder.is_dir():
+        yield Problem(ENTRIES, "", "it is no folder", "Restore it from git.")
     for found in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if found not in known and not (found.name.startswith(".") and found.name.endswith(".partial")):
+        is_left = found.name.startswith(".") and found.name.endswith(".partial") and not found.is_dir()
+        if found not in known and not is_left:
             yield Problem(
                 f"{ENTRIES}/{found.name}",
                 "",
@@ -99,4 +105,24 @@ def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
                 "id",
                 f"it is of the same model, items and conditions as {twin}",
                 f"Keep one of the two. ({BOARD_FILE} asks every model once.)",
+            )
+
+
+def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
+    """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
+    names = (known.model.name for known in others if identity(known) == identity(entry))
+    return next((name for name in names if name != entry.model.name), None)
+
+
+def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
+    read: list[Entry] = []
+    for name, entry in entries.items():
+        known = name_of_known(entry, read)
+        read.append(entry)
+        if known is not None:
+            yield Problem(
+                name,
+                "model.name",
+                f"it is '{entry.model.name:.80}', and another entry calls the same model '{known:.80}'",
+                f"Publish the run again with `--name {shlex.quote(known[:80])} --replace`.",
             )

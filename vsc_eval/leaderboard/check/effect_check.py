@@ -9,30 +9,62 @@ import numpy as np
 
 from vsc_eval.leaderboard.check.problem import Finding, differs, interval_faults, number
 from vsc_eval.leaderboard.check.recount import Mask, Recount
+from vsc_eval.leaderboard.check.verdict_check import verdict_faults, verdict_rule
 from vsc_eval.leaderboard.records import BoardCondition, ControlFigure, Entry, UnionFigure
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats.interaction import additive, bliss, over_larger, over_mean, under_smaller
 from vsc_eval.stats.percentile import control_p, control_percentile
 
-_VERDICTS = ("interference", "none", "not enough evidence")
 _Formula = Callable[..., Any]
 
 
 def effect_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
     """What is wrong in `unions`, `controls`, `floor`, `official` and `probes`."""
+    rule = verdict_rule(entry)
     for place, union in enumerate(entry.unions):
-        yield from _first(f"unions[{place}]", _union_faults(union, entry, recount))
+        faults = (*_union_faults(union, entry, recount), *verdict_faults(union, rule, recount))
+        yield from _first(f"unions[{place}]", iter(faults))
     for place, control in enumerate(entry.controls):
         yield from _first(f"controls[{place}]", _control_faults(control, entry, recount))
     for place, floor in enumerate(entry.floor):
-        faults = [("drift", fault) for fault in interval_faults(floor.drift, low=0, high=1)]
+        floor_faults = [("drift", fault) for fault in interval_faults(floor.drift, low=0, high=1)]
         if differs(floor.drift.value, floor.n_changed / len(entry.items.id)):
-            faults.append(("drift.value", f"it is not {floor.n_changed} / {len(entry.items.id)}"))
+            floor_faults.append(("drift.value", f"it is not {floor.n_changed} / {len(entry.items.id)}"))
         if floor.max_logprob_difference < 0:
-            faults.append(("max_logprob_difference", "it is negative"))
-        yield from _first(f"floor[{place}]", iter(faults))
+            floor_faults.append(("max_logprob_difference", "it is negative"))
+        yield from _first(f"floor[{place}]", iter(floor_faults))
     yield from _official(entry)
     yield from _probes(entry)
+    yield from _twice(entry)
+    yield from _missing_unions(entry)
+
+
+def _twice(entry: Entry) -> Iterator[Finding]:
+    points = entry.probes.points if entry.probes else ()
+    for field, keys in (
+        ("unions", [union.union for union in entry.unions]),
+        ("controls", [(c.kind, c.outcome, c.effect, c.sets) for c in entry.controls]),
+        ("floor", [floor.name for floor in entry.floor]),
+        ("official", [(row.task, row.condition, row.metric, row.figure) for row in entry.official]),
+        ("probes.points", [(point.target, point.pooling, point.layer, point.control) for point in points]),
+    ):
+        seen: set[Any] = set()
+        for place, key in enumerate(keys):
+            if key in seen:
+                yield Finding(f"{field}[{place}]", "it is there twice")
+                break
+            seen.add(key)
+
+
+def _missing_unions(entry: Entry) -> Iterator[Finding]:
+    """A union of two sets whose parts are there has its excess told, whatever it is."""
+    singles = {(condition.sets, condition.edit) for condition in entry.conditions if condition.role == "single"}
+    told = {union.union for union in entry.unions}
+    for condition in entry.conditions:
+        has_parts = len(condition.sets) == 2 and all(((name,), condition.edit) in singles for name in condition.sets)
+        if has_parts and condition.name not in told:
+            yield Finding("unions", f"what '{condition.name:.80}' does beyond its parts is missing")
+            break
 
 
 def _first(place: str, faults: Iterator[tuple[str, str]]) -> Iterator[Finding]:
@@ -67,7 +99,6 @@ def _union_faults(union: UnionFigure, entry: Entry, recount: Recount) -> Iterato
         p = getattr(union, field)
         if p is not None and not 0 <= p <= 1:
             yield field, f"{number(p)} is no probability"
-    yield from _verdict_faults(union, entry.provenance.settings.get("verdict"))
 
 
 def _formulas(union: UnionFigure, entry: Entry) -> tuple[_Formula, _Formula]:
@@ -77,38 +108,6 @@ def _formulas(union: UnionFigure, entry: Entry) -> tuple[_Formula, _Formula]:
     sweep = entry.provenance.settings.get("sweep")
     is_max = isinstance(sweep, Mapping) and sweep.get("norm_match") == "max"
     return (over_larger, under_smaller) if is_max else (over_mean, over_mean)
-
-
-def _verdict_faults(union: UnionFigure, rule: Any) -> Iterator[tuple[str, str]]:
-    """The words against the numbers that an entry has: a verdict needs more, so that this cannot prove it right."""
-    if union.verdict is None:
-        return
-    if union.verdict not in _VERDICTS:
-        yield "verdict", f"'{union.verdict:.40}' is none of: {', '.join(_VERDICTS)}"
-    elif not isinstance(rule, Mapping) or union.edit != rule.get("edit"):
-        yield "verdict", "there is a verdict under an edit for which the settings have no rule"
-    elif not union.decided_by:
-        yield "decided_by", "a verdict without the numbers that decided it"
-    elif union.verdict == "interference":
-        harms = [
-            (union.drift_excess.value, union.p_drift_adjusted, 1, "drift"),
-            (union.accuracy_excess.value, union.p_accuracy_adjusted, -1, "accuracy"),
-        ]
-        met = [
-            value is not None
-            and sign * value >= rule.get("min_effect", 0) - 1e-6
-            and p is not None
-            and p <= rule.get("alpha", 0.05)
-            for value, p, sign, outcome in harms
-            if outcome in rule.get("outcomes", ())
-        ]
-        if not (all(met) if rule.get("require") == "all" else any(met)):
-            yield "verdict", "it says interference, and its excesses and p do not meet the rule of the settings"
-    elif union.verdict == "none":
-        ends = [(union.drift_excess.high, 1, "drift"), (union.accuracy_excess.low, -1, "accuracy")]
-        for end, sign, outcome in ends:
-            if outcome in rule.get("outcomes", ()) and end is not None and sign * end >= rule.get("margin", 0) + 1e-6:
-                yield "verdict", f"it says none, and the interval of {outcome} reaches beyond the margin"
 
 
 def _control_faults(control: ControlFigure, entry: Entry, recount: Recount) -> Iterator[tuple[str, str]]:
@@ -129,19 +128,21 @@ def _control_faults(control: ControlFigure, entry: Entry, recount: Recount) -> I
         yield "sets", "they are not of the suite"
         return
     right = _control_value(control, entry, recount)
-    if right is not None and differs(control.value, right):
+    if right is None:
+        yield "value", "the settings or conditions do not say which effect of which items it is"
+    elif differs(control.value, right):
         yield "value", f"it is {number(control.value)}, and the answers give {number(right)}"
 
 
 def _control_value(control: ControlFigure, entry: Entry, recount: Recount) -> float | None:
     """The effect of the real sets on the control items: the first of each cell. None where the settings do not say
-    which edit and how many."""
+    which edit and how many, or the entry lacks the conditions."""
     settings = entry.provenance.settings
     rule, options = settings.get("verdict"), settings.get("controls")
     if not isinstance(rule, Mapping) or not isinstance(options, Mapping):
         return None
     edit, n = rule.get("edit"), options.get("items_per_cell")
-    if not isinstance(n, int):
+    if not isinstance(n, int) or n < 1:
         return None
     mask, measure = _first_of_cells(entry, n), recount.share_changed if control.outcome == "drift" else recount.gain
     union = _condition(entry, "union", control.sets, edit)

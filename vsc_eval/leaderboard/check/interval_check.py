@@ -1,4 +1,4 @@
-"""The bounds of the intervals of rows, drawn anew from the answers with the run's own random streams.
+"""The intervals of rows, and p of sign-flip tests, drawn anew from the answers with the run's own random streams.
 
 Slower than all other checks, and an entry of another version of numpy or of vsc-eval may differ without being wrong:
 for a maintainer who wants to know, and not for every pull request.
@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from vsc_eval.harness.run.results import Figure
 from vsc_eval.leaderboard.check.problem import Finding, differs, number
 from vsc_eval.leaderboard.check.recount import Mask, Recount
 from vsc_eval.leaderboard.records import BoardRow, Entry, Interval
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Estimate, accuracy, bootstrap_many, drift, paired_difference, stream
+from vsc_eval.stats import Estimate, accuracy, bootstrap_many, drift, paired_difference, sign_flip, stream
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL
 
-_MEND = "Ask the publisher; another version of numpy draws other bounds, as `provenance.packages` may show."
+MOST_DRAWS = 100_000
+"""Whoever sends an entry says how many were drawn."""
+
+MEND = "Ask the publisher; another version of numpy draws other bounds, as `provenance.packages` may show."
 
 
 def interval_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
@@ -32,9 +37,13 @@ def interval_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
             found = _of_run(row, mask, entry, recount, kinds)
         else:
             found = _of_study(row, mask, entry, recount, condition.sets)
+            p = _sign_flip(row, mask, entry, recount, condition.sets)
+            if differs(row.p_difference, p):
+                what = f"it is {number(row.p_difference)}, and the test gives {number(p)}"
+                yield Finding(f"rows[{place}].p_difference", what, MEND)
         for (field, interval), estimate in zip(_intervals(row), found, strict=True):
-            if interval is not None and (fault := _fault(interval, estimate)):
-                yield Finding(f"rows[{place}].{field}", fault, _MEND)
+            if interval is not None and (fault := bounds_fault(interval, estimate)):
+                yield Finding(f"rows[{place}].{field}", fault, MEND)
                 break
 
 
@@ -43,7 +52,8 @@ def _intervals(row: BoardRow) -> list[tuple[str, Interval | None]]:
     return found[:1] if row.condition == BASELINE else found
 
 
-def _fault(interval: Interval, estimate: Estimate) -> str | None:
+def bounds_fault(interval: Interval, estimate: Estimate | Figure) -> str | None:
+    """Where bounds differ from those drawn anew."""
     if differs(interval.low, estimate.low) or differs(interval.high, estimate.high):
         return (
             f"its interval is [{number(interval.low)}, {number(interval.high)}], and drawn anew "
@@ -66,12 +76,45 @@ def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, kinds: st
 
 def _of_study(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> list[Estimate]:
     """As `vsc_eval.study.condition_rows` does it: all figures of a group under the same draws."""
-    groups = (row.task or "", row.level or "") if row.scope not in ("on_target", "off_target") else sets
-    rng = stream(entry.provenance.seed, "study", "conditions", "bootstrap", row.scope, *groups)
+    rng = _stream("bootstrap", row, entry, sets)
     base, cond, gold = (a[mask] for a in (recount.answers[BASELINE], recount.answers[row.condition], recount.gold))
     right, before, changed = (np.asarray(a, dtype=np.float64) for a in (cond == gold, base == gold, base != cond))
-    options: Any = entry.provenance.settings.get("statistics")
-    known = options if isinstance(options, Mapping) else {}
-    numbers = {name: known[name] for name in ("draws", "level") if isinstance(known.get(name), int | float)}
-    found = bootstrap_many(np.stack([right, right - before, changed]), recount.cluster_names[mask], rng, **numbers)
+    found = bootstrap_many(
+        np.stack([right, right - before, changed]),
+        recount.cluster_names[mask],
+        rng,
+        draws=_draws(entry, "draws"),
+        level=_level(entry),
+    )
     return list(found[:1] if row.condition == BASELINE else found)
+
+
+def _sign_flip(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> float | None:
+    if row.condition == BASELINE:
+        return None
+    base, cond, gold = (a[mask] for a in (recount.answers[BASELINE], recount.answers[row.condition], recount.gold))
+    gain = (cond == gold).astype(np.float64) - (base == gold)
+    rng = _stream("sign flips", row, entry, sets)
+    return sign_flip(gain[None], recount.cluster_names[mask], rng, draws=_draws(entry, "permutations")).p_values[0]
+
+
+def _stream(of: str, row: BoardRow, entry: Entry, sets: tuple[str, ...]) -> np.random.Generator:
+    groups = (row.task or "", row.level or "") if row.scope not in ("on_target", "off_target") else sets
+    return stream(entry.provenance.seed, "study", "conditions", of, row.scope, *groups)
+
+
+def _draws(entry: Entry, name: str) -> int:
+    """As the settings say, if that is a number that can be drawn; with any other the bounds differ."""
+    value = _statistics(entry).get(name)
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= MOST_DRAWS
+    return int(value) if is_number else DRAWS
+
+
+def _level(entry: Entry) -> float:
+    value = _statistics(entry).get("level")
+    return value if isinstance(value, float) and 0.5 < value < 1 else LEVEL
+
+
+def _statistics(entry: Entry) -> Mapping[str, Any]:
+    found = entry.provenance.settings.get("statistics")
+    return found if isinstance(found, Mapping) else {}

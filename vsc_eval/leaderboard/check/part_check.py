@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from vsc_eval.leaderboard.check.problem import Finding
 from vsc_eval.leaderboard.entry.assemble import entry_id
 from vsc_eval.leaderboard.entry.parts import without_paths
 from vsc_eval.leaderboard.gallery.data_uri import picture_problem
-from vsc_eval.leaderboard.records import BoardCondition, Entry, ItemTable
+from vsc_eval.leaderboard.records import BoardCondition, Entry, ItemTable, Provenance
 from vsc_eval.specs import BASELINE
 from vsc_eval.synth import TASKS
 
@@ -47,12 +47,23 @@ def _conditions(entry: Entry) -> Iterator[Finding]:
     edited = [condition for condition in entry.conditions if condition.name != BASELINE]
     if bool(edited) != (entry.suite is not None):
         yield Finding("suite", "an entry has a suite exactly if it has a condition that edits")
+    if entry.suite is not None and entry.suite.layer < 0:
+        yield Finding("suite.layer", f"there is no layer {entry.suite.layer}")
     known = entry.suite.sets if entry.suite else {}
     for place, condition in enumerate(entry.conditions):
         fault = _condition_fault(condition)
         missing = [name for name in condition.sets if name not in known]
+        if fault is None and condition.is_headline != _is_headline(condition, entry.provenance):
+            fault = f"`is_headline` of '{condition.name:.80}' is {condition.is_headline}: it is for the run to say"
         if fault or missing:
             yield Finding(f"conditions[{place}]", fault or f"the suite has no set '{missing[0]:.80}'")
+
+
+def _is_headline(condition: BoardCondition, provenance: Provenance) -> bool:
+    """Every condition of a run; of a study the baseline and those of the verdict's edit."""
+    rule = provenance.settings.get("verdict")
+    edit = rule.get("edit") if isinstance(rule, Mapping) else None
+    return provenance.source == "run" or condition.edit in (None, edit)
 
 
 def _condition_fault(condition: BoardCondition) -> str | None:
@@ -97,10 +108,12 @@ def _option(items: ItemTable, row: int, answer: str) -> int | None:
 def _provenance(entry: Entry) -> Iterator[Finding]:
     found = entry.provenance
     try:
-        has_zone = datetime.fromisoformat(found.date).tzinfo is not None
+        moment = datetime.fromisoformat(found.date)
+        # fromisoformat also takes weeks, and any character between date and time.
+        is_date = moment.tzinfo is not None and moment.isoformat() == found.date
     except ValueError:
-        has_zone = False
-    if not has_zone:
+        is_date = False
+    if not is_date:
         yield Finding("provenance.date", f"'{found.date:.40}' is no ISO 8601 date and time with an offset from UTC")
     if (found.generator_version is not None) != any(task in TASKS for task in entry.items.task):
         yield Finding("provenance.generator_version", "it is there exactly if synthetic tasks were asked")

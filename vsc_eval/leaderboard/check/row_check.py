@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vsc_eval.leaderboard.check.problem import Finding, differs, interval_faults, number
 from vsc_eval.leaderboard.check.recount import Counts, Recount
-from vsc_eval.leaderboard.records import BoardRow, Entry
+from vsc_eval.leaderboard.records import BoardRow, BoardScope, Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.stats.mcnemar import mcnemar_of_cells
@@ -124,11 +124,20 @@ def _missing(entry: Entry, recount: Recount, seen: set[tuple[str, tuple[str | No
     sums += [("level", None, level) for level in dict.fromkeys(filter(None, items.level))]
     for name in recount.answers:
         wanted = [*sums, *cells] if name == BASELINE or entry.provenance.source == "run" else sums
-        for key in wanted:
+        for key in (*wanted, *_target_keys(entry, recount, name)):
             if (name, key) not in seen:
                 words = "/".join(part for part in key if part)
                 yield Finding("rows", f"the row of '{name:.80}' on {words} is missing")
                 break
+
+
+def _target_keys(entry: Entry, recount: Recount, name: str) -> Iterator[tuple[str, None, None]]:
+    condition = entry.condition(name)
+    scopes: tuple[BoardScope, BoardScope] = ("on_target", "off_target")
+    for scope in scopes:
+        mask = recount.mask(scope, None, None, condition.targets if condition else None)
+        if mask is not None and mask.any():
+            yield scope, None, None
 
 
 def _key(row: BoardRow) -> Key:

@@ -16,6 +16,9 @@ from vsc_eval.leaderboard.records import Entry
 
 MAX_BYTES = 64 * 2**20
 
+_MOST_DIGITS = 19
+"""Of an integer. One of 400 digits would become an infinite figure."""
+
 _RESTORE = "Restore the file from git, or publish the run again."
 
 
@@ -56,10 +59,12 @@ def read_document(path: Path) -> dict[str, Any]:
         )
     try:
         document = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite
+            _ascii(content), object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite, parse_int=_whole
         )
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: at byte {error.start}: not UTF-8.", mend=_RESTORE) from error
+        raise DataError(
+            f"{path}: at byte {error.start}: not ASCII, in which entries are written.", mend=_RESTORE
+        ) from error
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: at line {error.lineno}, column {error.colno}: no JSON: {error.msg}.", mend=_RESTORE
@@ -84,6 +89,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number in JSON")
+
+
+def _ascii(content: bytes) -> str:
+    """As `entry_text` writes it: what a diff shows is what is there."""
+    return content.decode("ascii")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"the number {text:.40} is too large")
+    return int(text)
 
 
 def _finite(text: str) -> float:

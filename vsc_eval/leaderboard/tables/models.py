@@ -10,15 +10,12 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.leaderboard.board import Board
+from vsc_eval.leaderboard.board import Board, Identity, identity
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
 from vsc_eval.specs import BASELINE
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-Identity = tuple[str, str | None, str, str]
-"""Fingerprint, revision, backend and readout: entries that share them are of one model and complement each other."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,6 @@ class BoardedModel:
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(entry.id for entry in self.entries)
-
-
-def identity(entry: Entry) -> Identity:
-    return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.readout
 
 
 def moment(entry: Entry) -> datetime:
