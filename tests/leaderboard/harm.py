@@ -9,11 +9,26 @@ from typing import Any
 
 from vsc_eval.leaderboard.entry.canonical import content_sha256
 
+Document = dict[str, Any]
 
-def edit_entry(file: Path, change: Callable[[dict[str, Any]], None], *, reseal: bool = True) -> None:
+
+def edit_entry(file: Path, change: Callable[[Document], None], *, reseal: bool = True) -> None:
     """Change an entry's file by hand; with `reseal`, by a hand that knows how to hash it anew."""
     document = json.loads(file.read_text())
     change(document)
     if reseal:
         document["sha256"] = content_sha256(document)
     file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def row(document: Document, condition: str, scope: str, **place: str) -> Document:
+    for found in document["rows"]:
+        key = (found["condition"], found["scope"], found.get("task"), found.get("level"))
+        if key == (condition, scope, place.get("task"), place.get("level")):
+            return dict_of(found)
+    raise AssertionError((condition, scope, place))
+
+
+def dict_of(value: Any) -> Document:
+    assert isinstance(value, dict)
+    return value

@@ -121,6 +121,11 @@ def _template(n_per_cell: int, tasks: tuple[str, ...]) -> dict[str, Any]:
     return document | _words(document)
 
 
+def _hostile(word: str, spared: str = "") -> str:
+    """With the token; different words stay different."""
+    return word if word == spared else f"{TOKEN}{word}"
+
+
 def _words(document: dict[str, Any]) -> dict[str, Any]:
     """The sections of a document that hold nothing but words, with the token in all of them."""
     provenance = document["provenance"] | {
@@ -161,8 +166,10 @@ def _words(document: dict[str, Any]) -> dict[str, Any]:
             "interval": TOKEN,
             "chance": {TOKEN: 0.25},
             "points": [
-                point | {"target": TOKEN, "pooling": TOKEN, "control": TOKEN if place % 2 else "real"}
-                for place, point in enumerate(document["probes"]["points"])
+                point
+                | {key: _hostile(point[key], "real") for key in ("target", "control")}
+                | {"pooling": TOKEN}
+                for point in document["probes"]["points"]
             ],
         },
     }  # fmt: skip

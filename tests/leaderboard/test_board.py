@@ -59,7 +59,7 @@ def test_external_tasks_have_no_levels_and_no_generator() -> None:
 
 @pytest.mark.parametrize("name", ["", "Upper", "a b", "../x", "x" * 61])
 def test_names_that_a_board_cannot_have(name: str) -> None:
-    with pytest.raises(SpecError, match="at 'name'"):
+    with pytest.raises(SpecError, match="is no name of a board"):
         spec_of(items(), name=name, title="B", readout="choice", generator_version="1")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harm import edit_entry
+from harm import Document, edit_entry, row
 from samples import sample_board, sample_entry, write_board
 
 from vsc_eval.cli import main
@@ -20,8 +20,6 @@ from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES
 from vsc_eval.leaderboard.check import Problem, check_board
 from vsc_eval.leaderboard.entry.assemble import entry_id, sealed
 from vsc_eval.leaderboard.entry.canonical import entry_text
-
-Document = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -41,19 +39,6 @@ def board(clean: Path, tmp_path: Path) -> Path:
 def file_of(board: Path, model: str = "model-b") -> Path:
     (found,) = (board / ENTRIES).glob(f"{model}-*.json")
     return found
-
-
-def row(document: Document, condition: str, scope: str, **place: str) -> Document:
-    for found in document["rows"]:
-        key = (found["condition"], found["scope"], found.get("task"), found.get("level"))
-        if key == (condition, scope, place.get("task"), place.get("level")):
-            return dict_of(found)
-    raise AssertionError((condition, scope, place))
-
-
-def dict_of(value: Any) -> Document:
-    assert isinstance(value, dict)
-    return value
 
 
 def test_boards_as_they_are_made_are_right(clean: Path) -> None:
@@ -171,11 +156,15 @@ def bigger_control(document: Document) -> None:
         control["value"], control["percentile"], control["p"] = 0.9, 100.0, 1 / (1 + len(control["draws"]))
 
 
-def verdict(words: str, **figures: Any) -> Callable[[Document], None]:
+def drop_target_row(document: Document) -> None:
+    document["rows"].remove(row(document, "counting", "on_target"))
+
+
+def verdict(words: str | None, *, rule: Document | None = None, **figures: Any) -> Callable[[Document], None]:
     def change(document: Document) -> None:
         document["provenance"]["settings"]["verdict"] |= {
             "outcomes": ["drift"], "alpha": 0.05, "min_effect": 0.01, "margin": 0.05, "require": "any",
-        }  # fmt: skip
+        } | (rule or {})  # fmt: skip
         document["unions"][0] |= {"verdict": words, "decided_by": "words"} | figures
 
     return change
@@ -223,6 +212,34 @@ FINDINGS: list[tuple[str, Callable[[Document], None], str, str]] = [
     ("union", set_at("unions", 0, "drift_excess", "value", value=0.5), "unions[0].drift_excess", "the answers give"),
     ("union's parts", set_at("unions", 0, "parts", value=["logic", "logic"]), "unions[0].parts", "not the parts"),
     ("p", set_at("unions", 0, "p_drift_adjusted", value=1.5), "unions[0].p_drift_adjusted", "no probability"),
+    ("headline", set_at("conditions", 1, "is_headline", value=False), "conditions[1]", "for the run to say"),
+    ("week", set_at("provenance", "date", value="2026-W47-1T00:00:00+00:00"), "provenance.date", "no ISO 8601"),
+    ("odd date", set_at("provenance", "date", value="2026-11-23<00:00:00+00:00"), "provenance.date", "no ISO 8601"),
+    ("layer", set_at("suite", "layer", value=-1), "suite.layer", "there is no layer -1"),
+    ("on target", drop_target_row, "rows", "the row of 'counting' on on_target is missing"),
+    ("union left out", lambda d: d["unions"].pop(), "unions", "beyond its parts is missing"),
+    ("union twice", lambda d: d["unions"].append(d["unions"][0]), "unions[2]", "there twice"),
+    ("control twice", lambda d: d["controls"].append(d["controls"][0]), "controls[9]", "there twice"),
+    ("floor twice", lambda d: d["floor"].append(d["floor"][0]), "floor[1]", "there twice"),
+    ("probe twice", lambda d: d["probes"]["points"].append(d["probes"]["points"][0]), "probes.points", "there twice"),
+    (
+        "controls of no items",
+        set_at("provenance", "settings", "controls", "items_per_cell", value=0),
+        "controls[0].value",
+        "which effect",
+    ),
+    ("controls of all", set_at("provenance", "settings", "controls", value="all"), "controls[0].value", "which effect"),
+    ("rule of words", verdict("none", rule={"margin": "much"}), "unions[0].verdict", "the settings have no rule"),
+    ("rule of nothing", verdict("none", rule={"outcomes": None}), "unions[0].verdict", "the settings have no rule"),
+    ("no verdict", verdict(None), "unions[0].verdict", "it is missing"),
+    (
+        "too little said",
+        verdict("not enough evidence", rule={"margin": 1.0}),
+        "unions[0].verdict",
+        "no interval reaches",
+    ),
+    ("too much said", verdict("none", rule={"margin": 0.001}), "unions[0].verdict", "reaches beyond the margin"),
+    ("undecided", verdict("none", decided_by=None), "unions[0].decided_by", "without the numbers"),
     ("verdict", verdict("maybe"), "unions[0].verdict", "none of: interference"),
     ("unproven", verdict("interference", p_drift_adjusted=0.9), "unions[0].verdict", "do not meet the rule"),
     ("probe", set_at("probes", "points", 0, "low", value=0.99), "probes.points[0]", "no interval"),
@@ -285,6 +302,21 @@ def test_one_model_under_two_names(board: Path) -> None:
     assert "the same model, items and conditions" in found.what
 
 
+def test_a_model_has_one_name(board: Path) -> None:
+    """Whose entry comes first by name would otherwise name the model of another's."""
+    entry = sample_entry("model-b", conditions=("counting",))
+    model = sample_entry("model-b", source="study").model.model_copy(update={"name": "a model"})
+    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    named = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
+    (board / ENTRIES / f"{named.id}.json").write_text(entry_text(named))
+    found = only(check_board(board))
+    assert (found.place, found.what) == (
+        "model.name",
+        "it is 'model-b', and another entry calls the same model 'a model'",
+    )
+    assert "--name 'a model'" in found.mend
+
+
 def test_a_renamed_file(board: Path) -> None:
     file = file_of(board)
     file.rename(file.with_name("mine.json"))
@@ -319,6 +351,25 @@ def test_foreign_files(board: Path) -> None:
     found = check_board(board)
     assert [problem.file for problem in found] == [f"{ENTRIES}/{n}" for n in (".hidden.json", "more", "notes.txt")]
     assert {problem.what for problem in found} == {"this is no entry"}
+
+
+def test_a_link_out_of_the_board(board: Path, tmp_path: Path) -> None:
+    file = file_of(board)
+    file.rename(tmp_path / "elsewhere.json")
+    os.symlink(tmp_path / "elsewhere.json", file)
+    assert "this is no entry" in only(check_board(board)).what
+
+
+def test_a_folder_in_the_place_of_a_partial_file(board: Path) -> None:
+    (board / ENTRIES / ".x.partial").mkdir()
+    assert "this is no entry" in only(check_board(board)).what
+    assert main(["board", "build", str(board)]) == 2
+
+
+def test_entries_that_are_no_folder(board: Path) -> None:
+    shutil.rmtree(board / ENTRIES)
+    (board / ENTRIES).write_text("")
+    assert "it is no folder" in only(check_board(board)).what
 
 
 def test_a_link_to_nowhere(board: Path) -> None:
@@ -396,23 +447,6 @@ def test_the_command(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b[2J" not in out
     (board / BOARD_FILE).write_text("name: [\n")
     assert main(["board", "check", str(board)]) == 2
-
-
-@pytest.mark.parametrize("field", ["accuracy", "difference", "drift"])
-def test_bounds_are_drawn_anew_if_asked_for(clean: Path, board: Path, field: str) -> None:
-    assert not [problem for problem in check_board(clean, intervals=True) if "model-a" in problem.file]
-
-    def narrow(document: Document) -> None:
-        found = row(document, "counting", "all")[field]
-        found["low"] = found["low"] + 0.5 * (found["value"] - found["low"])
-
-    file = file_of(board, "model-a")
-    edit_entry(file, narrow)
-    assert check_board(board) == ()
-    (found,) = [problem for problem in check_board(board, intervals=True) if file.name in problem.file]
-    assert found.place.endswith(field)
-    assert "and drawn anew" in found.what
-    assert main(["board", "check", str(board), "--intervals"]) == 1
 
 
 def test_checking_loads_no_model_library(clean: Path) -> None:

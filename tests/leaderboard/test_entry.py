@@ -21,6 +21,7 @@ from vsc_eval.leaderboard.board import spec_of
 from vsc_eval.leaderboard.check import entry_findings
 from vsc_eval.leaderboard.check.interval_check import interval_findings
 from vsc_eval.leaderboard.check.recount import Recount
+from vsc_eval.leaderboard.check.union_check import union_findings
 from vsc_eval.leaderboard.entry.assemble import sealed, slug
 from vsc_eval.leaderboard.entry.canonical import content_sha256, entry_document, entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import model_name, without_paths
@@ -51,9 +52,43 @@ def test_an_entry_of_a_real_folder_is_right_and_always_the_same(folder: Path) ->
     entry = make_entry(folder, "b")
     assert problems(entry) == []
     assert list(interval_findings(entry, Recount(entry))) == []
+    assert list(union_findings(entry, Recount(entry))) == []
     assert entry_text(make_entry(folder, "b")) == entry_text(entry)
     assert Entry.model_validate(json.loads(entry_text(entry))) == entry
     assert entry.sha256 == entry_sha256(entry)
+
+
+def test_tests_of_a_study_are_made_anew(study_folder: Path) -> None:
+    """p of rows and of unions, and intervals of unions: what the answers give, and nothing else."""
+    entry = make_entry(study_folder, "b")
+    row = next(place for place, row in enumerate(entry.rows) if row.p_difference is not None)
+    rows = [r.model_copy(update={"p_difference": 0.012}) if i == row else r for i, r in enumerate(entry.rows)]
+    unions = [u.model_copy(update={"p_drift_adjusted": 0.012}) for u in entry.unions]
+    unions[1] = entry.unions[1].model_copy(
+        update={"accuracy_excess": entry.unions[1].accuracy_excess.model_copy(update={"low": -0.9, "high": 0.9})}
+    )
+    edited = entry.model_copy(update={"rows": tuple(rows), "unions": tuple(unions)})
+    (found,) = interval_findings(edited, Recount(edited))
+    assert found.place == f"rows[{row}].p_difference"
+    assert "it is 0.012, and the test gives" in found.what
+    assert [f.place for f in union_findings(edited, Recount(edited))] == [
+        "unions[0].p_drift_adjusted",
+        "unions[1].accuracy_excess",
+        *(f"unions[{place}].p_drift_adjusted" for place in range(2, len(unions))),
+    ]
+
+
+def test_settings_of_another_study_are_told(study_folder: Path) -> None:
+    entry = make_entry(study_folder, "b")
+    for change, what in (
+        ({"tasks": "all"}, "the settings are no study's"),
+        ({"statistics": {"draws": 10**9}}, "the settings are no study's"),
+        ({"sweep": {"edits": ["scale=40", "scale=50"], "items_per_cell": 8}}, "a study with other conditions"),
+    ):
+        settings = {**entry.provenance.settings, **change}
+        edited = entry.model_copy(update={"provenance": entry.provenance.model_copy(update={"settings": settings})})
+        (found,) = union_findings(edited, Recount(edited))
+        assert what in found.what
 
 
 def test_no_path_of_the_machine_is_in_an_entry(folder: Path) -> None:

@@ -78,6 +78,27 @@ def test_a_second_time_nothing_is_written(board: Path) -> None:
     assert stale_files(load_board(board)) == {}
 
 
+def test_a_model_has_one_name_on_a_board(board: Path) -> None:
+    entry = sample_entry("first", tasks=TASKS, conditions=("logic",))
+    model = entry.model.model_copy(update={"name": "best"})
+    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    before = files(board)
+    with pytest.raises(SpecError, match="entries of this model under the name 'first'") as error:
+        publish_entry(sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)})), board)
+    assert "--name first" in error.value.mend
+    assert files(board) == before
+    assert publish_entry(entry, board).done == "added"
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(board: Path) -> None:
+    (board / "index.html").unlink()
+    (board / "index.html").mkdir()
+    (board / ".x.partial").mkdir()
+    assert stale_files(load_board(board)) == {"index.html": "missing"}
+    with pytest.raises(BackendError, match=r"index\.html cannot be written"):
+        build_board(board)
+
+
 def test_generated_files_are_the_same_whatever_was_there_before(board: Path, tmp_path: Path) -> None:
     publish_entry(entry_of("second"), board)
     other = tmp_path / "other"
@@ -354,7 +375,7 @@ def test_a_board_of_several_runs(run_folder: Path, external_folder: Path, tmp_pa
         new_board(tmp_path / "both", [run_folder, external_folder])
     spec = new_board(tmp_path / "two", [run_folder, run_folder])
     assert list(spec.tasks) == ["counting", "logic"]
-    with pytest.raises(SpecError, match="at 'name'"):
+    with pytest.raises(SpecError, match="is no name of a board"):
         new_board(tmp_path / "No Such Name!", [run_folder])
     assert not (tmp_path / "No Such Name!").exists()
 

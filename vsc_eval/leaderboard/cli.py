@@ -72,7 +72,7 @@ def _check(options: argparse.Namespace) -> int:
         words = "entry is" if len(entries) == 1 else "entries are"
         console.print(f"{len(entries)} {words} right.", highlight=False, markup=False)
         return 0
-    table = Table(title=f"{len(problems)} problems", title_justify="left", show_lines=True)
+    table = Table(title=f"{len(problems)} problem{'s' * (len(problems) > 1)}", title_justify="left", show_lines=True)
     for heading in ("file", "place", "what is wrong", "mend"):
         table.add_column(heading, overflow="fold")
     for found in problems:
@@ -104,7 +104,11 @@ def _show(options: argparse.Namespace) -> int:
     from vsc_eval.leaderboard.build import checked_board
     from vsc_eval.leaderboard.tables import board_tables
 
-    tables, console = board_tables(checked_board(options.board)), console_for()
+    board, console = checked_board(options.board), console_for()
+    if not board.entries:
+        console.print("The board has no entries yet.", highlight=False, markup=False)
+        return 0
+    tables = board_tables(board)
     for found in (*tables.baseline, *tables.interventions):
         table = Table(title=found.title, title_justify="left")
         for column in found.columns:

@@ -1,8 +1,9 @@
 """What makes an entry, and a board, right: everything that can be computed anew from the answers is.
 
-What cannot be: p of sign-flip tests, distances between distributions, activation shifts, control draws and probes. Of
-these, signs, ranges and order are checked; the entry's hash guards them against edits by hand only. Bounds of intervals
-can be drawn anew, which is slow and only done if asked for.
+Cheaply: counts, shares, differences, McNemar's p, percentiles among control draws, verdicts as far as their numbers go.
+If asked for, because it is slow: intervals of rows and unions, and p of sign-flip tests. Not at all: distances between
+distributions, activation shifts, control draws, the drift floor, official figures and probes. Of these, signs, ranges
+and order are checked; the entry's hash guards them against edits by hand only.
 """
 
 from vsc_eval.leaderboard.check.board_check import check_board, entry_findings

@@ -117,7 +117,8 @@ def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
 def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
     read: list[Entry] = []
     for name, entry in entries.items():
-        known = name_of_known(entry, read)
+        # The same model, items and conditions are told already.
+        known = name_of_known(entry, [other for other in read if other.id[-10:] != entry.id[-10:]])
         read.append(entry)
         if known is not None:
             yield Problem(

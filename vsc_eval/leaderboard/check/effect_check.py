@@ -127,6 +127,8 @@ def _control_faults(control: ControlFigure, entry: Entry, recount: Recount) -> I
     if not control.sets or any(name not in known for name in control.sets):
         yield "sets", "they are not of the suite"
         return
+    if control.outcome not in ("drift", "accuracy"):
+        return  # no table shows it
     right = _control_value(control, entry, recount)
     if right is None:
         yield "value", "the settings or conditions do not say which effect of which items it is"

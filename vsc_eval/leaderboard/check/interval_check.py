@@ -14,6 +14,7 @@ import numpy as np
 from vsc_eval.harness.run.results import Figure
 from vsc_eval.leaderboard.check.problem import Finding, differs, number
 from vsc_eval.leaderboard.check.recount import Mask, Recount
+from vsc_eval.leaderboard.entry.method import method_words
 from vsc_eval.leaderboard.records import BoardRow, Entry, Interval
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Estimate, accuracy, bootstrap_many, drift, paired_difference, sign_flip, stream
@@ -41,6 +42,8 @@ def interval_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
             if differs(row.p_difference, p):
                 what = f"it is {number(row.p_difference)}, and the test gives {number(p)}"
                 yield Finding(f"rows[{place}].p_difference", what, MEND)
+        if row.method != (method := method_words([estimate.method for estimate in found])):
+            yield Finding(f"rows[{place}].method", f"it is '{row.method:.80}', and they are by '{method}'")
         for (field, interval), estimate in zip(_intervals(row), found, strict=True):
             if interval is not None and (fault := bounds_fault(interval, estimate)):
                 yield Finding(f"rows[{place}].{field}", fault, MEND)
@@ -105,9 +108,9 @@ def _stream(of: str, row: BoardRow, entry: Entry, sets: tuple[str, ...]) -> np.r
 
 def _draws(entry: Entry, name: str) -> int:
     """As the settings say, if that is a number that can be drawn; with any other the bounds differ."""
-    value = _statistics(entry).get(name)
-    is_number = isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= MOST_DRAWS
-    return int(value) if is_number else DRAWS
+    value: Any = _statistics(entry).get(name)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 100 <= value <= MOST_DRAWS else DRAWS
 
 
 def _level(entry: Entry) -> float:

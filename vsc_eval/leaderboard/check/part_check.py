@@ -60,10 +60,10 @@ def _conditions(entry: Entry) -> Iterator[Finding]:
 
 
 def _is_headline(condition: BoardCondition, provenance: Provenance) -> bool:
-    """Every condition of a run; of a study the baseline and those of the verdict's edit."""
+    """Every condition, but of a study whose settings name a verdict's edit only the baseline and those of that edit."""
     rule = provenance.settings.get("verdict")
     edit = rule.get("edit") if isinstance(rule, Mapping) else None
-    return provenance.source == "run" or condition.edit in (None, edit)
+    return provenance.source == "run" or edit is None or condition.edit in (None, edit)
 
 
 def _condition_fault(condition: BoardCondition) -> str | None:

@@ -52,8 +52,8 @@ def verdict_faults(union: UnionFigure, rule: Rule | None, recount: Recount) -> I
             yield "verdict", "there is a verdict under an edit for which the settings have no rule"
         return
     if union.verdict not in _VERDICTS:
-        found = "missing" if union.verdict is None else f"'{union.verdict:.40}'"
-        yield "verdict", f"it is {found}, and none of: {', '.join(_VERDICTS)}"
+        said = "missing" if union.verdict is None else f"'{union.verdict:.40}'"
+        yield "verdict", f"it is {said}, and none of: {', '.join(_VERDICTS)}"
         return
     if not union.decided_by:
         yield "decided_by", "a verdict without the numbers that decided it"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vsc_eval.errors import DataError
 from vsc_eval.harness.run.results import DriftFigures, Figure, InteractionRow, OfficialRow, ResultRow
+from vsc_eval.leaderboard.entry.method import method_words
 from vsc_eval.leaderboard.records import BoardRow, DriftCounts, Interval, OfficialFigure, UnionFigure
 from vsc_eval.specs import ConditionSpec
 from vsc_eval.stats.drift import PARTS
@@ -122,10 +123,5 @@ def _count(share: float | None, row: ResultRow | ConditionRow) -> int:
 
 
 def _method(row: ResultRow | ConditionRow) -> str:
-    """Wilson's interval is of accuracies alone, so a row may have two methods."""
-    others = dict.fromkeys(
-        figure.method for figure in (row.difference, row.drift.share if row.drift else None) if figure
-    )
-    if not others or set(others) == {row.accuracy.method}:
-        return row.accuracy.method
-    return f"accuracy: {row.accuracy.method}; differences and drift: {', '.join(others)}"
+    figures = (row.accuracy, row.difference, row.drift.share if row.drift else None)
+    return method_words([figure.method for figure in figures if figure])

@@ -124,7 +124,10 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
 
 def _effect_notes(view: BoardView) -> Sequence[str]:
     sources = {entry.provenance.source for entry in view.edited()}
-    tests = {"run": "exact McNemar (runs)", "study": "sign-flip of whole clusters (studies)"}
+    tests = {
+        "run": "exact McNemar, items taken as independent (runs)",
+        "study": "sign-flip of whole clusters (studies)",
+    }
     methods = dict.fromkeys(
         plain(row.method, 200)
         for entry in view.edited()

@@ -43,7 +43,8 @@ class BoardedModel:
 
 
 def moment(entry: Entry) -> datetime:
-    """When it was computed; dates of different offsets have no order as texts. Of what is no date, long ago: checks find it."""
+    """When it was computed: as texts, dates of different offsets have no order. Long ago for what is no date, which a
+    check finds."""
     try:
         found = datetime.fromisoformat(entry.provenance.date)
     except ValueError:
