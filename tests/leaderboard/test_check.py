@@ -215,6 +215,7 @@ FINDINGS: list[tuple[str, Callable[[Document], None], str, str]] = [
     ("headline", set_at("conditions", 1, "is_headline", value=False), "conditions[1]", "for the run to say"),
     ("week", set_at("provenance", "date", value="2026-W47-1T00:00:00+00:00"), "provenance.date", "no ISO 8601"),
     ("odd date", set_at("provenance", "date", value="2026-11-23<00:00:00+00:00"), "provenance.date", "no ISO 8601"),
+    ("no options", set_at("items", "options", 3, value=[]), "items.options[3]", "has no options"),
     ("layer", set_at("suite", "layer", value=-1), "suite.layer", "there is no layer -1"),
     ("on target", drop_target_row, "rows", "the row of 'counting' on on_target is missing"),
     ("union left out", lambda d: d["unions"].pop(), "unions", "beyond its parts is missing"),

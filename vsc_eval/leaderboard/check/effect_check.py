@@ -33,7 +33,7 @@ def effect_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
         if floor.max_logprob_difference < 0:
             floor_faults.append(("max_logprob_difference", "it is negative"))
         yield from _first(f"floor[{place}]", iter(floor_faults))
-    yield from _official(entry)
+    yield from _official(entry, recount)
     yield from _probes(entry)
     yield from _twice(entry)
     yield from _missing_unions(entry)
@@ -75,7 +75,7 @@ def _first(place: str, faults: Iterator[tuple[str, str]]) -> Iterator[Finding]:
 
 def _union_faults(union: UnionFigure, entry: Entry, recount: Recount) -> Iterator[tuple[str, str]]:
     names = (*union.parts, union.union)
-    found = [entry.condition(name) for name in names]
+    found = [recount.conditions.get(name) for name in names]
     if any(condition is None or condition.name not in recount.answers for condition in found):
         yield "union", "it names a condition that the entry does not have"
         return
@@ -167,11 +167,11 @@ def _first_of_cells(entry: Entry, n: int) -> Mask:
     return mask
 
 
-def _official(entry: Entry) -> Iterator[Finding]:
+def _official(entry: Entry, recount: Recount) -> Iterator[Finding]:
     values = {(row.task, row.metric, row.figure, row.condition): row.value.value for row in entry.official}
     for place, row in enumerate(entry.official):
         where = f"official[{place}]"
-        if row.task not in entry.items.task or entry.condition(row.condition) is None:
+        if row.task not in entry.items.task or recount.conditions.get(row.condition) is None:
             yield Finding(where, f"it is of task '{row.task:.60}' and condition '{row.condition:.60}'; one is not here")
             continue
         # Not every official figure is a mean, so that its interval need not hold it; all are shares.

@@ -30,7 +30,7 @@ def interval_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
     """Rows whose bounds are not those that the answers give; of categories and groups an entry lacks the items."""
     kinds = " or ".join(dict.fromkeys(entry.items.cluster_kind))
     for place, row in enumerate(entry.rows):
-        condition = entry.condition(row.condition)
+        condition = recount.conditions.get(row.condition)
         mask = recount.mask(row.scope, row.task, row.level, condition.targets if condition else None)
         if condition is None or mask is None or not mask.any():
             continue

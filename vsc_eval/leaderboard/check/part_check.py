@@ -88,6 +88,8 @@ def _items(entry: Entry) -> Iterator[Finding]:
             yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its orbit and right answer")
         elif items.task[row] in TASKS and not name.startswith(f"test/{items.task[row]}/{items.level[row]}/"):
             yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its task and level")
+        elif items.task[row] in TASKS and entry.readout == "choice" and not items.options[row]:
+            yield Finding(f"items.options[{row}]", f"the synthetic item '{name:.80}' has no options")
     if entry.readout != "choice":
         return
     for condition, column in items.answers.items():

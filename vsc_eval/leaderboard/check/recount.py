@@ -39,6 +39,7 @@ class Recount:
         self.levels = _strings(tuple(level or "" for level in items.level))
         self.clusters = np.unique(_strings(items.cluster), return_inverse=True)[1]
         self.answers = {name: _strings(column) for name, column in items.answers.items()}
+        self.conditions = {condition.name: condition for condition in entry.conditions}
         self._masks: dict[tuple[str, ...], Mask | None] = {}
 
     def mask(

@@ -41,7 +41,7 @@ def _faults(row: BoardRow, base: BoardRow | None, entry: Entry, recount: Recount
     if row.scope in ("category", "group"):
         yield from _faults_without_items(row, base)
     else:
-        condition = entry.condition(row.condition)
+        condition = recount.conditions.get(row.condition)
         mask = recount.mask(row.scope, row.task, row.level, condition.targets if condition else None)
         if mask is None or not mask.any():
             yield "scope", "the entry has no such items"
@@ -132,7 +132,7 @@ def _missing(entry: Entry, recount: Recount, seen: set[tuple[str, tuple[str | No
 
 
 def _target_keys(entry: Entry, recount: Recount, name: str) -> Iterator[tuple[str, None, None]]:
-    condition = entry.condition(name)
+    condition = recount.conditions.get(name)
     scopes: tuple[BoardScope, BoardScope] = ("on_target", "off_target")
     for scope in scopes:
         mask = recount.mask(scope, None, None, condition.targets if condition else None)
