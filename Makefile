@@ -67,7 +67,7 @@ board: study
 	for dtype in float32 bfloat16; do \
 	  $(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --dtype $$dtype --n 20 --conditions $(DEMO_CONDITIONS) --out runs/board-$$dtype || exit; \
 	done
-	test -e $(BOARD)/board.yaml || $(BIN)/vsc-eval board new $(BOARD) --from runs/board-float32 --title "vsc, 20 items a cell"
+	test -e $(BOARD)/board.yaml || $(BIN)/vsc-eval board new $(BOARD) --from runs/board-float32 --title "vsc, 20 items a cell" --description "Seven synthetic tasks at three levels: 20 items in each of the 21 cells, 420 in 105 orbits."
 	for run in runs/board-float32 runs/board-bfloat16 studies/vsc-tiny; do \
 	  $(BIN)/vsc-eval publish $$run --to $(BOARD) --replace || exit; \
 	done

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from vsc_eval.harness.run.sweep import run_sweep
 
 from vsc_eval import cli
 from vsc_eval.compare.compare import compare_runs
@@ -20,6 +19,7 @@ from vsc_eval.compare.tables import all_tables
 from vsc_eval.harness.run.items import ItemLine
 from vsc_eval.harness.run.results import Results
 from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.sweep import run_sweep
 
 Lines = Callable[..., list[ItemLine]]
 MakeRun = Callable[..., Path]

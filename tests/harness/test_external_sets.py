@@ -16,13 +16,13 @@ from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 from PIL import Image
 from rich.console import Console
-from vsc_eval.harness.run.sweep import run_sweep
 
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.harness.external.files import COMPILED, compiled_files, write_compiled
 from vsc_eval.harness.external.index import find_task_files, shipped_dir
 from vsc_eval.harness.run.results import Results
 from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.sweep import run_sweep
 from vsc_eval.resources import tasks_dir
 
 # The model of these tests reads no E, the last of five options of a count; real ones do.

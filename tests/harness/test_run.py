@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 from rich.console import Console
-from vsc_eval.harness.run.sweep import run_sweep
 
 from vsc_eval.errors import SpecError
 from vsc_eval.harness.run import sweep as run_module
 from vsc_eval.harness.run.items import ItemLine, logprobs_of
 from vsc_eval.harness.run.results import Results
 from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.sweep import run_sweep
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.store import AnswerStore

@@ -287,9 +287,9 @@ class Lab:
     def run(self) -> Any:
         """`vsc-eval run` with both backends; the second time with vLLM everything is in the store."""
         from rich.console import Console
-        from vsc_eval.harness.run.sweep import run_sweep
 
         from vsc_eval.harness.run.spec import RunSpec
+        from vsc_eval.harness.run.sweep import run_sweep
 
         found: dict[str, Any] = {}
         for backend in ("hf", "vllm"):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from vsc_eval.harness.run.sweep import run_sweep
 
 from vsc_eval.compare.run_files import FinishedRun, read_run
 from vsc_eval.harness.run.spec import RunSpec
+from vsc_eval.harness.run.sweep import run_sweep
 from vsc_eval.interventions.suite import load_suite
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.study import names
