@@ -361,6 +361,20 @@ def test_a_link_out_of_the_board(board: Path, tmp_path: Path) -> None:
     assert "this is no entry" in only(check_board(board)).what
 
 
+@pytest.mark.parametrize("name", [ENTRIES, "cards", "figures", "tables"])
+def test_a_folder_that_leads_out_of_the_board(board: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    if (board / name).is_dir():
+        (board / name).rename(outside)
+    else:
+        outside.mkdir()
+    before = sorted(outside.iterdir())
+    os.symlink(outside, board / name)
+    assert "it is a link" in only(check_board(board)).what
+    assert main(["board", "build", str(board)]) == 2
+    assert sorted(outside.iterdir()) == before
+
+
 def test_a_folder_in_the_place_of_a_partial_file(board: Path) -> None:
     (board / ENTRIES / ".x.partial").mkdir()
     assert "this is no entry" in only(check_board(board)).what

@@ -18,7 +18,7 @@ from vsc_eval.specs import Spec, explain, load_yaml_spec
 from vsc_eval.synth import TASKS
 
 BOARD_FILE = "board.yaml"
-ENTRIES = "entries"
+ENTRIES, CARDS, FIGURES, TABLES = "entries", "cards", "figures", "tables"
 NO_LEVEL = "all"
 """Stands for the level of a task without levels."""
 

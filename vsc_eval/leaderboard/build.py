@@ -11,13 +11,12 @@ from pathlib import Path
 from vsc_eval import __version__
 from vsc_eval.errors import DataError
 from vsc_eval.files import replacing
-from vsc_eval.leaderboard.board import ENTRIES, Board, read_board_spec
+from vsc_eval.leaderboard.board import CARDS, ENTRIES, FIGURES, TABLES, Board, read_board_spec
 from vsc_eval.leaderboard.check.board_check import check_entries
 from vsc_eval.leaderboard.check.problem import Problem
 from vsc_eval.leaderboard.lock import locked
 from vsc_eval.leaderboard.records import Entry
 
-CARDS, FIGURES, TABLES = "cards", "figures", "tables"
 _OWN_FILE = {
     CARDS: re.compile(r"[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.md"),
     FIGURES: re.compile(r"[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.(png|svg)"),

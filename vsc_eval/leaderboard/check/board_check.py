@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vsc_eval.errors import DataError
-from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, BoardSpec, entry_files, identity, read_board_spec
+from vsc_eval.leaderboard.board import (
+    BOARD_FILE,
+    CARDS,
+    ENTRIES,
+    FIGURES,
+    TABLES,
+    BoardSpec,
+    entry_files,
+    identity,
+    read_board_spec,
+)
 from vsc_eval.leaderboard.check.effect_check import effect_findings
 from vsc_eval.leaderboard.check.interval_check import interval_findings
 from vsc_eval.leaderboard.check.part_check import part_findings
@@ -77,7 +87,11 @@ def entry_findings(entry: Entry, spec: BoardSpec, *, intervals: bool = False) ->
 
 
 def _foreign(path: Path) -> Iterator[Problem]:
-    """What somebody put into entries/. A killed writer's partial file is not meant: the next build takes it away."""
+    """What somebody put into entries/, or in the place of a folder. A killed writer's partial file is not meant: the
+    next build takes it away."""
+    for name in (ENTRIES, CARDS, FIGURES, TABLES):
+        if (path / name).is_symlink():
+            yield Problem(name, "", "it is a link, and a build would write where it leads", "Remove the link.")
     folder = path / ENTRIES
     known = set(entry_files(path))
     if folder.exists() and not folder.is_dir():
