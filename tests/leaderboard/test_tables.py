@@ -310,13 +310,18 @@ def test_latex_splits_wide_tables_and_keeps_groups_together() -> None:
     assert ("{left}" in first, "{right}" in first, "{right}" in second) == (True, False, True)
 
 
-def test_a_hundred_entries_take_seconds() -> None:
+def test_a_hundred_entries_cost_in_proportion_to_twenty() -> None:
     entry = sample_entry("model-a")
     many = [renamed(entry, f"m{i:03d}", name=f"m{i}", fingerprint=f"{i:016x}") for i in range(100)]
-    board = board_of(*many)
-    start = time.process_time()
-    table_files(board_tables(board), "x")
-    assert time.process_time() - start < 5
+
+    def seconds(n: int) -> float:
+        board = board_of(*many[:n])
+        start = time.process_time()
+        table_files(board_tables(board), "x")
+        return time.process_time() - start
+
+    all_, fifth = (min(seconds(n) for _ in range(2)) for n in (100, 20))
+    assert all_ < 15 * fifth, f"{all_:.2f} s, {fifth:.2f} s for a fifth of them"
 
 
 def test_importing_the_tables_loads_no_model_library() -> None:

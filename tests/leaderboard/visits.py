@@ -28,6 +28,16 @@ NOT_PRINTED = "counting+logic:norm=mean"
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
 
+OPEN_ALL = """
+    async () => {
+        const folded = [...document.querySelectorAll("details")];
+        folded.forEach((one) => { one.open = true; });
+        while (folded.some((one) => one.children.length < 2)) await new Promise((next) => setTimeout(next));
+        return folded.length;
+    }
+"""
+"""Opens whatever can be opened and waits for what is only made then; how many there are."""
+
 
 @dataclass
 class Visited:
@@ -54,6 +64,10 @@ class Visited:
         wide, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide <= window
 
+    def open_all(self) -> None:
+        """Open whatever can be opened, with what is only made then."""
+        self.page.evaluate(OPEN_ALL)
+
     def _logged(self, message: ConsoleMessage) -> None:
         self.trouble.append(f"{message.type}: {message.text}")
 
@@ -67,8 +81,8 @@ class Visited:
 
 
 Visit = Callable[..., Visited]
-"""`visit(path, fragment="", size=DESKTOP, scheme="light", script=True, motion="reduce")` opens a file in a
-fresh, offline window."""
+"""`visit(path, fragment="", size=DESKTOP, scheme="light", script=True, motion="reduce", late=True)` opens a file in a
+fresh, offline window; a `late` one is slow to tell the page of frames, sizes, opened disclosures and addresses."""
 
 
 def written(folder: Path, board: Board) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from samples import sample_entry, write_board
 from visits import DESKTOP, EDITS, NOT_PRINTED, Visit, Visited, written
 
@@ -24,10 +24,28 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 NOTE_REFUSALS = """
     window.refused = [];
     document.addEventListener("securitypolicyviolation", (event) => window.refused.push(event.violatedDirective));
 """
+LATE_CALLS = """
+    (() => {
+        const late = (call) => (...told) => setTimeout(() => call(...told), 150);
+        const frame = window.requestAnimationFrame;
+        window.requestAnimationFrame = (call) => frame(late(call));
+        window.ResizeObserver = class extends ResizeObserver {
+            constructor(call) { super(late(call)); }
+        };
+        const listen = EventTarget.prototype.addEventListener;
+        EventTarget.prototype.addEventListener = function (type, call, ...how) {
+            return listen.call(this, type, ["toggle", "hashchange"].includes(type) ? late(call) : call, ...how);
+        };
+    })();
+"""
+"""What a browser says in its own time (a frame, a size, an opened disclosure, an address) comes late in every test,
+as it does on a busy machine: a test that does not wait for what it reads fails everywhere and not now and then."""
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +73,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         scheme: str = "light",
         script: bool = True,
         motion: str = "reduce",
+        late: bool = True,
     ) -> Visited:
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]},
@@ -64,8 +83,10 @@ def visit(chromium: Browser) -> Iterator[Visit]:
             reduced_motion=motion,
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(NOTE_REFUSALS)
+        if late:
+            context.add_init_script(LATE_CALLS)
         visited = Visited(context.new_page(), path)
         visited.watch()
         visited.page.goto(path.as_uri() + fragment)

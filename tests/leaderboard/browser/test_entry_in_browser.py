@@ -131,6 +131,7 @@ def test_charts_have_the_same_figures_as_tables(visit: Visit, page_path: Path, b
     for i in range(3):
         summaries.nth(i).click()
     tables = page.locator("#entry-body details[open] table")
+    expect(tables).to_have_count(3)
     assert tables.nth(0).locator("tbody tr").count() == 9
     assert tables.nth(1).locator("tbody tr").count() == len(entry.unions)
     assert entry.probes is not None
@@ -169,5 +170,5 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     assert controls.locator("tbody tr").count() == sum(c.kind == "permuted_labels" for c in entry.controls)
     assert "other batches" in page.locator("#entry-body").inner_text()
     page.get_by_text("How it was computed").click()
-    assert entry.sha256 in page.locator("#entry-body").inner_text()
+    expect(page.locator("#entry-body")).to_contain_text(entry.sha256)
     visited.is_quiet()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hostile import HOSTILE, NAMED, hostile_board
 from playwright.sync_api import expect
-from visits import PHONE, Visit, Visited, written
+from visits import OPEN_ALL, PHONE, Visit, Visited, written
 
 from vsc_eval.leaderboard.board import Board
 from vsc_eval.leaderboard.page.summary import entry_names
@@ -16,21 +16,25 @@ from vsc_eval.leaderboard.page.summary import entry_names
 pytestmark = pytest.mark.xdist_group("browser")
 
 SHOW_EVERY_ENTRY = """
-    const chooser = document.getElementById("entry-choice");
-    const names = [];
-    for (let i = 0; i < chooser.options.length; i += 1) {
-      chooser.value = String(i);
-      chooser.dispatchEvent(new Event("change"));
-      names.push(document.querySelector("#entry-body h3").textContent);
-      document.querySelectorAll("main details").forEach((one) => { one.open = true; });
-      const kinds = document.querySelectorAll("#flips-body select");
-      if (kinds.length) {
-        kinds[1].selectedIndex = kinds[1].options.length - 1;
-        kinds[1].dispatchEvent(new Event("change"));
-      }
+    async () => {
+        const chooser = document.getElementById("entry-choice");
+        const shown = [];
+        for (let i = 0; i < chooser.options.length; i += 1) {
+            chooser.value = String(i);
+            chooser.dispatchEvent(new Event("change"));
+            await OPEN_ALL();
+            const kinds = document.querySelectorAll("#flips-body select");
+            if (kinds.length) {
+                kinds[1].selectedIndex = kinds[1].options.length - 1;
+                kinds[1].dispatchEvent(new Event("change"));
+            }
+            const name = document.querySelector("#entry-body h3").textContent;
+            shown.push([name, document.documentElement.scrollWidth - window.innerWidth]);
+        }
+        return shown;
     }
-    names
-"""
+""".replace("OPEN_ALL()", f"({OPEN_ALL.strip()})()")
+"""Name of every entry, and how many pixels it is wider than the window with all of it open."""
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +63,12 @@ def unharmed(visited: Visited) -> None:
 def test_every_entry_is_shown_as_text_and_nothing_runs(
     visit: Visit, hostile_path: Path, attacked: Board, size: tuple[int, int], scheme: str
 ) -> None:
-    visited = visit(hostile_path, size=size, scheme=scheme)
+    visited = visit(hostile_path, size=size, scheme=scheme, late=False)
     unharmed(visited)
-    names = visited.page.evaluate(SHOW_EVERY_ENTRY)
+    shown = visited.page.evaluate(SHOW_EVERY_ENTRY)
     unharmed(visited)
+    names = [name for name, _ in shown]
+    assert [(name, wider) for name, wider in shown if wider > 0] == []
     assert names == entry_names(attacked)
     assert len(set(names)) == len(HOSTILE)
     for text in (NAMED["script"], NAMED["img onerror"], NAMED["jinja"], NAMED["js template"], NAMED["entities"]):

@@ -12,8 +12,6 @@ from visits import DESKTOP, PHONE, Visit
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-
 
 FOCUS_IS_SEEN = """
     () => {
@@ -44,8 +42,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
     assert serious(page) == []
     page.locator("#entry-choice").select_option(label="model-b")
     page.get_by_label("Show").select_option(label="change of accuracy, points")
-    page.evaluate(OPEN_ALL)
-    page.locator("details[open] table").last.wait_for()
+    visited.open_all()
     visited.fits()
     assert serious(page) == []
     visited.is_quiet()

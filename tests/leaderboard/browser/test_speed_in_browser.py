@@ -79,7 +79,7 @@ def test_a_hundred_entries_cost_little_more_than_ten(visit: Visit, tmp_path: Pat
     assert hundred["cards"] <= PAGE
     assert hundred["nodes"] < 2 * ten["nodes"]
     assert hundred["nodes"] < 20_000
-    # Ratios, since seconds are another machine's; what is opened is as large on both boards.
+    # Ratios, since seconds are another machine's; what is opened is as large on both boards, the rest ten times.
     assert hundred["open_s"] < 3 * ten["open_s"] + 0.1
-    assert max(hundred["sort_s"], hundred["filter_s"]) < 1
-    assert hundred["load_s"] < 15
+    for key in ("sort_s", "filter_s", "load_s"):
+        assert hundred[key] < 30 * ten[key] + 0.1, key
