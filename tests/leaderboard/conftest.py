@@ -29,39 +29,12 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole study of a small untrained model on two tasks."""
-    from small_vlm import write_small_vlm
+    from small_study import tiny_spec, write_study_model
 
-    from vsc_eval.interventions.select import SelectionRule
-    from vsc_eval.sae.train import TrainConfig
     from vsc_eval.study.run import run_study
-    from vsc_eval.study.spec import (
-        ControlOptions,
-        LocalizeOptions,
-        SAEOptions,
-        SelectOptions,
-        StatisticsOptions,
-        StudySpec,
-        SweepOptions,
-        VerdictRule,
-    )
 
     folder = tmp_path_factory.mktemp("studied")
-    model = write_small_vlm(folder / "home" / "tiny", n_layers=3, vision_mlp=48, d_mlp=48)
-    spec = StudySpec(
-        model=str(model),
-        tasks=("counting", "existence"),
-        localize=LocalizeOptions(items_per_cell=8, test_items_per_cell=4, folds=2),
-        sae=SAEOptions(
-            items_per_cell=4,
-            train=TrainConfig(d_sae=64, k=4, n_tokens=6_000, batch_size=500, mix_tokens=1_000, warmup_steps=2),
-        ),
-        select=SelectOptions(items_per_cell=8, rule=SelectionRule(m=4, min_frequency=0.0), stability_draws=3),
-        sweep=SweepOptions(items_per_cell=8, edits=("scale=40", "ablate")),
-        controls=ControlOptions(items_per_cell=4, draws=2),
-        statistics=StatisticsOptions(draws=200, permutations=200),
-        verdict=VerdictRule(edit="scale=40", control_kinds=()),
-        batch_size=8,
-    )
+    spec = tiny_spec(write_study_model(folder / "home" / "tiny"))
     assert run_study(spec, folder / "study", console=Console(quiet=True)) is not None
     return folder / "study"
 

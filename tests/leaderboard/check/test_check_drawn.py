@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from harm import Document, edit_entry, row
-from samples import sample_board
+from harm import Document, edit_entry, file_of, row
 
 from vsc_eval.cli import main
-from vsc_eval.leaderboard.board import ENTRIES
 from vsc_eval.leaderboard.check import check_board
-
-
-@pytest.fixture(scope="session")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A board of a run and a study; not to be written to."""
-    path = tmp_path_factory.mktemp("boards") / "sample"
-    sample_board(path, 2)
-    return path
-
-
-@pytest.fixture
-def board(clean: Path, tmp_path: Path) -> Path:
-    shutil.copytree(clean, tmp_path / "sample")
-    return tmp_path / "sample"
-
-
-def file_of(board: Path, model: str = "model-b") -> Path:
-    (found,) = (board / ENTRIES).glob(f"{model}-*.json")
-    return found
 
 
 @pytest.mark.parametrize("field", ["accuracy", "difference", "drift"])
