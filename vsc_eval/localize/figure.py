@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.files import replacing
+from vsc_eval.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION, bare, new_figure, plain_style, save_png
 from vsc_eval.localize.result import CONTROLS, Control, LocalizeResult, ProbeRow
 from vsc_eval.localize.spec import EMBEDDINGS, TARGETS, Pooling, Target
 
 FIGURE_FILE = "probes.png"
 
-# Okabe and Ito's palette, with markers and dashes of their own: the lines differ without their colours too.
+# Markers and dashes of their own: the lines differ without their colours too.
 _LOOKS: dict[Control, tuple[str, str, str, str]] = {
-    "real": ("#0072B2", "-", "o", "picture and text"),
-    "text_only": ("#009E73", "--", "s", "text alone"),
-    "blank_image": ("#D55E00", "-.", "^", "grey picture"),
-    "random_labels": ("#7F7F7F", ":", "x", "random labels"),
+    "real": (BLUE, "-", "o", "picture and text"),
+    "text_only": (GREEN, "--", "s", "text alone"),
+    "blank_image": (VERMILION, "-.", "^", "grey picture"),
+    "random_labels": (GREY, ":", "x", "random labels"),
 }
 _POOLING_TITLES: dict[Pooling, str] = {
     "last": "last token",
@@ -24,19 +24,18 @@ _POOLING_TITLES: dict[Pooling, str] = {
     "text": "text tokens (mean)",
 }
 _TARGET_TITLES: dict[Target, str] = {"task": "task type", "level": "level"}
-_CHOSEN = "#CC79A7"
+_CHOSEN = PURPLE
 _MOST_TICKS = 14
 
 
+@plain_style()
 def probe_figure(result: LocalizeResult, path_png: Path) -> None:
     """Draw the test accuracies of all probes with their intervals, and write `path_png` in one step.
 
     Raises BackendError if the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     poolings = result.spec.poolings
-    figure = Figure(figsize=(1.4 + 3.9 * len(poolings), 7.2), layout="constrained")
+    figure = new_figure(1.4 + 3.9 * len(poolings), 7.2)
     grid: Any = figure.subplots(len(TARGETS), len(poolings), sharex=True, sharey=True, squeeze=False)
     for row, target in enumerate(TARGETS):
         for column, pooling in enumerate(poolings):
@@ -48,9 +47,8 @@ def probe_figure(result: LocalizeResult, path_png: Path) -> None:
         axes.set_xlabel("decoder layer", fontsize=12)
     _legend(figure, grid, poolings.index(result.spec.rule.pooling))
     title = f"Linear probes of {result.spec.model}: held-out paraphrases, 95% CI by orbit"
-    figure.suptitle(title, fontsize=14, parse_math=False)
-    with replacing(path_png) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+    figure.suptitle(title, fontsize=14)
+    save_png(figure, path_png, dpi=130)
 
 
 def _panel(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling) -> None:
@@ -65,8 +63,7 @@ def _panel(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling) 
     axes.set_xticks(*_ticks(result.n_layers))
     axes.tick_params(labelsize=11)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
 
 
 def _line(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling, control: Control) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vsc_eval.figures.style import BLUE, GRID, bare
 from vsc_eval.leaderboard.records import BoardRow, Entry
-from vsc_eval.leaderboard.share.canvas import BLUE, GREY, label
+from vsc_eval.leaderboard.share.canvas import GREY, label
 from vsc_eval.specs import BASELINE
 from vsc_eval.synth import LEVELS, TASKS
 
@@ -78,9 +79,8 @@ def draw_tasks(axes: Any, entry: Entry) -> None:
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy, %; dashed: all items" + (f"; {left_out} more tasks not shown" if left_out > 0 else ""))
     axes.set_title("Accuracy by task, with intervals")
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
+    axes.grid(axis="x", color=GRID, linewidth=0.7)
+    bare(axes)
 
 
 def accuracy_words(entry: Entry) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vsc_eval.figures.labels import label_points
+from vsc_eval.figures.style import BLUE, GREEN, GRID, VERMILION, bare
 from vsc_eval.leaderboard.records import BoardCondition, BoardRow, Entry, Interval, Role
-from vsc_eval.leaderboard.share.canvas import BLUE, GREEN, GREY, ORANGE, label
+from vsc_eval.leaderboard.share.canvas import GREY, label
 from vsc_eval.leaderboard.tables.numbers import points
 from vsc_eval.leaderboard.tables.plain_text import plain
 
@@ -16,12 +18,10 @@ _MAX_NAMED = 6
 _MAX_BARS = 12
 _LOOKS: dict[Role, tuple[str, str, float, str]] = {
     "norm_matched_union": ("^", GREEN, 130, "norm-matched union"),
-    "union": ("s", ORANGE, 70, "union of sets"),
+    "union": ("s", VERMILION, 70, "union of sets"),
     "single": ("o", BLUE, 34, "one set"),
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
-_PLACES = tuple((side * x, y) for x in (10, 26) for y in (8, -14, 24, -30, 40, -46, 56, -62) for side in (1, -1))
-"""Offsets of a label from its point that are tried, in points of type."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def draw_effects(axes: Any, entry: Entry) -> None:
     shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
     axes.set_title(f"What the edits change ({shown})")
     axes.margins(0.12)
-    axes.grid(color="#E6E6E6", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
+    axes.grid(color=GRID, linewidth=0.7)
+    bare(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
-    _labels(axes, named, found)
+    names = [(label(effect.name, _NAME), (effect.drift, effect.change)) for effect in named]
+    label_points(axes, names, [(effect.drift, effect.change) for effect in found])
 
 
 def _bars(axes: Any, effect: Effect, colour: str) -> None:
@@ -111,56 +111,6 @@ def extremes(found: Sequence[Effect]) -> list[Effect]:
     ]
     # Of those in one place only the first is named.
     return list({(effect.drift, effect.change): effect for effect in reversed(picked)}.values())
-
-
-def _labels(axes: Any, named: Sequence[Effect], found: Sequence[Effect]) -> None:
-    """Each label takes the place that hides least: no other label, nothing beyond the axes, few points."""
-    figure = axes.figure
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    marks = axes.transData.transform([(effect.drift, effect.change) for effect in found])
-    taken: list[Any] = []
-    for effect in named:
-        tried = [_label(axes, effect, offset) for offset in _PLACES]
-        boxes = [_extent(each, renderer) for each in tried]
-        costs = [
-            300 * sum(box.overlaps(other) for other in taken)
-            + 500 * (not _inside(box, axes.bbox))
-            + sum(box.contains(*mark) for mark in marks)
-            for box in boxes
-        ]
-        best = costs.index(min(costs))
-        for each in tried[:best] + tried[best + 1 :]:
-            each.remove()
-        taken.append(boxes[best])
-
-
-def _label(axes: Any, effect: Effect, offset: tuple[int, int]) -> Any:
-    text = axes.annotate(
-        label(effect.name, _NAME),
-        (effect.drift, effect.change),
-        xytext=offset,
-        textcoords="offset points",
-        ha="left" if offset[0] > 0 else "right",
-        fontsize=10,
-        arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.7, "shrinkB": 4},
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-        zorder=7,
-    )
-    text.set_in_layout(False)
-    return text
-
-
-def _extent(text: Any, renderer: Any) -> Any:
-    """Of the words alone: with the line to its point, every label of two close points would overlap the other."""
-    from matplotlib.text import Text
-
-    text.update_positions(renderer)
-    return Text.get_window_extent(text, renderer).padded(3)
-
-
-def _inside(box: Any, frame: Any) -> bool:
-    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
 
 def effect_words(entry: Entry) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.figures.style import new_figure, plain_style, save_png, save_svg
 from vsc_eval.leaderboard.records import BoardRow, Entry
 from vsc_eval.leaderboard.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.leaderboard.share.canvas import GREY, fit, label, new_figure, plain_style, save
+from vsc_eval.leaderboard.share.canvas import DPI, GREY, HEIGHT_PX, WIDTH_PX, fit, label
 from vsc_eval.leaderboard.share.effects import draw_effects, effect_words, effects
 from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.specs import BASELINE
@@ -26,7 +27,7 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     has_cells, has_effects = bool(cells(entry)), bool(effects(entry))
     with plain_style():
         name = label(entry.model.name, _NAME)
-        figure = new_figure()
+        figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
         if has_cells or has_effects:
             left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if has_cells else (1, 1))
         else:
@@ -36,7 +37,9 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
         (draw_effects if has_effects else draw_tasks)(right, entry)
         fit(figure, figure.suptitle(f"{name} · {_overall(entry)}", fontsize=15))
         fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=GREY))
-        save(figure, svg, png, f"{name}: summary of its results")
+        title = f"{name}: summary of its results"
+        save_svg(figure, svg, title=title)
+        save_png(figure, png, dpi=DPI, title=title)
     words = [f"Results of {plain(entry.model.name, _NAME)}: {_overall(entry)}."]
     words += [accuracy_words(entry)] if has_cells else []
     words += [effect_words(entry)] if has_effects else []

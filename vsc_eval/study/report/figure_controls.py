@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from vsc_eval.figures.style import BLUE, GREEN, ORANGE, bare, new_figure, save_png
 from vsc_eval.study.records import ControlTest, StudyResults
-from vsc_eval.study.report.canvas import BLUE, GREEN, ORANGE, bare, new_figure, save
 from vsc_eval.study.report.words import KIND_WORDS, spaced
 from vsc_eval.study.spec import ControlKind, Outcome
 
@@ -41,9 +41,8 @@ def controls_figure(results: StudyResults, path_png: Path) -> None:
     figure.suptitle(
         f"Real sets against control draws under {results.spec.verdict.edit}, n = {results.n_control_items}",
         fontsize=14,
-        parse_math=False,
     )
-    save(figure, path_png)
+    save_png(figure, path_png)
 
 
 def _sets(results: StudyResults, effect: Effect) -> list[tuple[str, ...]]:

@@ -6,8 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.figures.labels import label_points
+from vsc_eval.figures.style import (
+    BLUE,
+    GREEN,
+    GRID,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    bare,
+    new_figure,
+    save_png,
+)
 from vsc_eval.study.records import ConditionRow, Role, StudyResults
-from vsc_eval.study.report.canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, bare, new_figure, save
 from vsc_eval.study.report.frontier import accuracy_of, drift_of, pareto, points
 from vsc_eval.study.report.words import spaced
 
@@ -17,8 +29,6 @@ _MARKERS: dict[Role, tuple[str, str, float]] = {
     "union": ("s", "union", 34),
     "norm_matched_union": ("^", "norm-matched union", 38),
 }
-_PLACES = tuple((side * x, y) for x in (10, 30) for y in (10, -18, 28, -36, 46, -54, 64, -72) for side in (1, -1))
-"""Offsets of a label from its point that are tried, in points of type."""
 
 
 def frontier_figure(results: StudyResults, path_png: Path) -> None:
@@ -41,24 +51,25 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
     axes.set_xlabel("drift: answers that are not the baseline's, %", fontsize=12)
     axes.set_ylabel("accuracy, %", fontsize=12)
     axes.set_title(f"Accuracy against drift, n = {base.n} items in {base.n_clusters} orbits")
-    axes.grid(color="#E6E6E6", linewidth=0.7)
+    axes.grid(color=GRID, linewidth=0.7)
     axes.margins(0.06)
     bare(axes)
     _legend(figure, results, colours)
-    _labels(figure, axes, named, rows)
-    save(figure, path_png)
+    label_points(axes, [(_name(row), _place(row)) for row in named], [_place(row) for row in rows])
+    save_png(figure, path_png)
 
 
 def _point(axes: Any, row: ConditionRow, colour: str) -> None:
     marker, _, area = _MARKERS[row.role]
     face = "none" if row.role == "norm_matched_union" else colour
-    place = (100 * drift_of(row), 100 * accuracy_of(row))
-    axes.scatter(*place, s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.8, zorder=3)
+    axes.scatter(
+        *_place(row), s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.8, zorder=3
+    )
 
 
 def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
     """Both intervals. Those of all conditions together would hide the points."""
-    x, y = 100 * drift_of(row), 100 * accuracy_of(row)
+    x, y = _place(row)
     look = {"color": colour, "alpha": 0.4, "linewidth": 1.2, "zorder": 2}
     if row.accuracy.low is not None and row.accuracy.high is not None:
         axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], **look)
@@ -67,8 +78,13 @@ def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
         axes.plot([100 * drift.low, 100 * drift.high], [y, y], **look)
 
 
+def _place(row: ConditionRow) -> tuple[float, float]:
+    """In percent."""
+    return 100 * drift_of(row), 100 * accuracy_of(row)
+
+
 def _xy(rows: Sequence[ConditionRow]) -> tuple[list[float], list[float]]:
-    return [100 * drift_of(row) for row in rows], [100 * accuracy_of(row) for row in rows]
+    return [_place(row)[0] for row in rows], [_place(row)[1] for row in rows]
 
 
 def _extremes(results: StudyResults) -> list[ConditionRow]:
@@ -89,49 +105,6 @@ def _extremes(results: StudyResults) -> list[ConditionRow]:
     for row in found:
         placed.setdefault((drift_of(row), accuracy_of(row)), row)
     return list(placed.values())
-
-
-def _labels(figure: Any, axes: Any, rows: Sequence[ConditionRow], everything: Sequence[ConditionRow]) -> None:
-    """Name the points. Each label takes the place that hides least: no other label, nothing beyond the axes, few
-    points."""
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    marks = axes.transData.transform(list(zip(*_xy(everything), strict=True)))
-    taken: list[Any] = []
-    for row in rows:
-        tried = [_label(axes, row, offset) for offset in _PLACES]
-        boxes = [label.get_window_extent(renderer).padded(3) for label in tried]
-        costs = [
-            1000 * any(box.overlaps(other) for other in taken)
-            + 500 * (not _inside(box, axes.bbox))
-            + sum(box.contains(*mark) for mark in marks)
-            for box in boxes
-        ]
-        best = costs.index(min(costs))
-        for label in tried[:best] + tried[best + 1 :]:
-            label.remove()
-        taken.append(boxes[best])
-
-
-def _label(axes: Any, row: ConditionRow, offset: tuple[int, int]) -> Any:
-    label = axes.annotate(
-        _name(row),
-        (100 * drift_of(row), 100 * accuracy_of(row)),
-        xytext=offset,
-        textcoords="offset points",
-        ha="left" if offset[0] > 0 else "right",
-        fontsize=10,
-        arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.7, "shrinkB": 4},
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-        parse_math=False,
-        zorder=7,
-    )
-    label.set_in_layout(False)
-    return label
-
-
-def _inside(box: Any, frame: Any) -> bool:
-    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
 
 def _name(row: ConditionRow) -> str:
@@ -155,6 +128,4 @@ def _legend(figure: Any, results: StudyResults, colours: dict[str, str]) -> None
             handles.append(mark(label, marker, "#555555", markerfacecolor=face))
     handles += [mark(edit, "o", colour) for edit, colour in colours.items()]
     handles.append(Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"))
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // 2), frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // 2), frameon=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.figures.style import new_figure, save_png
 from vsc_eval.study import names
 from vsc_eval.study.records import PairRow, StudyResults
-from vsc_eval.study.report.canvas import new_figure, save
 from vsc_eval.study.report.words import signed, size, spaced
 from vsc_eval.study.spec import Form, Outcome
 
@@ -52,13 +52,13 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
     figure.get_layout_engine().set(h_pad=0.12)
     alpha = results.spec.verdict.alpha
     n = size(results.n_items, _n_clusters(results))
-    figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14, parse_math=False)
+    figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14)
     figure.supxlabel(
         f"Percentage points; red is harm.  * adjusted p of the excess ≤ {alpha:g}.\n"
         "Grey diagonal: the single set's own effect, not an excess.",
         fontsize=11,
     )
-    save(figure, path_png)
+    save_png(figure, path_png)
 
 
 def _wrapped(title: str, n_tasks: int) -> str:

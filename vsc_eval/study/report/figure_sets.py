@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.figures.style import new_figure, save_png
 from vsc_eval.study.records import Selection
-from vsc_eval.study.report.canvas import new_figure, save
 from vsc_eval.study.report.words import spaced
 
 
@@ -20,7 +20,7 @@ def sets_figure(selection: Selection, path_png: Path) -> None:
     lowest = min(0.0, min(map(min, selection.decoder_cosine)))
     _heat_map(figure, right, selection.decoder_cosine, names, "decoder cosine (mean of nearest)", "Purples", lowest)
     right.set_yticklabels([])
-    save(figure, path_png)
+    save_png(figure, path_png)
 
 
 def _heat_map(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from vsc_eval.figures.style import plain_style
 from vsc_eval.files import replacing
 from vsc_eval.localize.figure import probe_figure
 from vsc_eval.study.records import StudyResults
@@ -24,7 +25,6 @@ from vsc_eval.study.report import (
     sweep,
     verdicts,
 )
-from vsc_eval.study.report.canvas import plain_style
 from vsc_eval.study.report.figure_controls import controls_figure
 from vsc_eval.study.report.figure_frontier import frontier_figure
 from vsc_eval.study.report.figure_interference import interference_figure
