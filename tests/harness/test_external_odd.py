@@ -16,7 +16,7 @@ from vsc_eval.errors import DataError
 from vsc_eval.harness.external import blind
 from vsc_eval.harness.external.blind import baselines
 from vsc_eval.harness.external.documents import images, load_data
-from vsc_eval.harness.external.image import pixel_hash
+from vsc_eval.hashes import picture_hash
 from vsc_eval.taskfile.schema import TaskFile
 
 FIELDS = {"image": "image", "question": "question", "choices": "choices", "answer": "answer"}
@@ -116,4 +116,4 @@ def test_like_rows_at_other_places_are_other_data(tmp_path: Path) -> None:
     second = load_data(task(jsonl(tmp_path / "b.jsonl", *rows[2:]), **keys))
     assert [doc["id"] for doc in first.documents] == [doc["id"] for doc in second.documents]
     for doc in (*first.documents, *second.documents):
-        assert pixel_hash(images(doc)[0].convert("RGB")) == doc["image"]
+        assert picture_hash(images(doc)[0].convert("RGB")) == doc["image"]

@@ -12,12 +12,12 @@ from samples import CONDITIONS, sample_entry, sample_items
 
 from vsc_eval.harness.run.answers import AnswerTable, ItemInfo
 from vsc_eval.harness.run.results import interaction_rows, result_rows
+from vsc_eval.hashes import prompt_hash
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, BoardSpec, spec_of
 from vsc_eval.leaderboard.entry.assemble import entry_id, sealed
 from vsc_eval.leaderboard.entry.canonical import entry_document, entry_text
 from vsc_eval.leaderboard.entry.parts import without_paths
 from vsc_eval.leaderboard.entry.rows import run_rows, run_unions
-from vsc_eval.leaderboard.hashes import prompt_hash
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec

@@ -14,11 +14,11 @@ import numpy as np
 from vsc_eval.extract import INVALID
 from vsc_eval.harness.run.answers import AnswerTable, ItemInfo
 from vsc_eval.harness.run.results import interaction_rows, result_rows
+from vsc_eval.hashes import picture_hash, prompt_hash
 from vsc_eval.leaderboard.board import BOARD_FILE, ENTRIES, Board, spec_of
 from vsc_eval.leaderboard.entry.assemble import assemble
 from vsc_eval.leaderboard.entry.canonical import entry_text
 from vsc_eval.leaderboard.entry.rows import edit_words, run_rows, run_unions
-from vsc_eval.leaderboard.hashes import picture_hash, prompt_hash
 from vsc_eval.leaderboard.records import (
     BoardCondition,
     BoardModel,

@@ -17,6 +17,7 @@ from samples import sample_entry
 from vsc_eval.compare.run_files import read_run
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.run.results import Results
+from vsc_eval.hashes import picture_hash, prompt_hash
 from vsc_eval.leaderboard.board import spec_of
 from vsc_eval.leaderboard.check import entry_findings
 from vsc_eval.leaderboard.check.interval_check import interval_findings
@@ -26,7 +27,6 @@ from vsc_eval.leaderboard.entry.assemble import sealed, slug
 from vsc_eval.leaderboard.entry.canonical import content_sha256, entry_document, entry_sha256, entry_text
 from vsc_eval.leaderboard.entry.parts import model_name, without_paths
 from vsc_eval.leaderboard.entry.shown import shown_items
-from vsc_eval.leaderboard.hashes import picture_hash, prompt_hash
 from vsc_eval.leaderboard.publish import make_entry
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.specs import BASELINE

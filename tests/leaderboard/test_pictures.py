@@ -15,11 +15,11 @@ from PIL import Image, PngImagePlugin
 from samples import sample_entry
 
 from vsc_eval.errors import DataError
+from vsc_eval.hashes import picture_hash
 from vsc_eval.leaderboard.gallery import item_view, picture_problem
 from vsc_eval.leaderboard.gallery.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
 from vsc_eval.leaderboard.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
 from vsc_eval.leaderboard.gallery.words import scene_words
-from vsc_eval.leaderboard.hashes import picture_hash
 from vsc_eval.leaderboard.records import Entry, Shown
 from vsc_eval.synth import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
 

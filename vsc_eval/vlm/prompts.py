@@ -14,6 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vsc_eval.errors import BackendError, DataError
+from vsc_eval.hashes import picture_hash
 from vsc_eval.vlm.specials import disarm
 
 if TYPE_CHECKING:
@@ -38,13 +39,7 @@ class Prompt:
     @cached_property
     def image_hash(self) -> str:
         """First 16 hex digits of the sha256 of all pixels as the model sees them; `none` without a picture."""
-        if not self.images:
-            return "none"
-        digest = hashlib.sha256()
-        for image in map(_as_rgb, self.images):
-            digest.update(f"{image.mode}{image.size}".encode())
-            digest.update(image.tobytes())
-        return digest.hexdigest()[:16]
+        return picture_hash(*map(_as_rgb, self.images))
 
 
 def _as_rgb(image: Image) -> Image:

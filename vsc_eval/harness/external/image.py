@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import io
 import math
 from collections.abc import Mapping
@@ -105,13 +104,6 @@ def budget_size(size: tuple[int, int], pixels: PixelBudget) -> tuple[int, int]:
         factor = math.sqrt(pixels.min / area)
         return math.ceil(size[0] * factor), math.ceil(size[1] * factor)
     return size
-
-
-def pixel_hash(image: Image.Image) -> str:
-    """First 16 hex digits of the sha256 of mode, size and pixels, as the engine computes it."""
-    digest = hashlib.sha256(f"{image.mode}{image.size}".encode())
-    digest.update(image.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _decoded(value: Any, folder: Path | None) -> Image.Image:

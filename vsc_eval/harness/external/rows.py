@@ -22,10 +22,10 @@ from vsc_eval.harness.external.image import (
     UndecodableError,
     one_picture,
     picture_columns,
-    pixel_hash,
     undecoded,
 )
 from vsc_eval.harness.external.report import DataReport, LeftOut
+from vsc_eval.hashes import picture_hash
 from vsc_eval.taskfile.rows import TaskRow, group_of, to_task_row
 from vsc_eval.taskfile.schema import TaskFile
 
@@ -88,7 +88,7 @@ def read_rows(
         try:
             row = to_task_row(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
             _one_picture_only(file, raw, others, row.id)
-            found[index] = row, pixel_hash(pictures.decode(index))
+            found[index] = row, picture_hash(pictures.decode(index))
         except UndecodableError as error:
             undecodable.append(LeftOut(id=row.id, reason=str(error)))
         except DataError as error:

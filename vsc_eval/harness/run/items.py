@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.files import replacing
+from vsc_eval.hashes import prompt_hash
 from vsc_eval.records import Record
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def asked(
     """How the question `text` was asked. The hash leaves the letters out: a model whose tokenizer splits them is asked
     the same question."""
     return Asked(
-        prompt_hash=hashlib.sha256(text.encode()).hexdigest()[:16],
+        prompt_hash=prompt_hash(text),
         image_hash=image_hash,
         options=tuple(options),
         readout=readout,

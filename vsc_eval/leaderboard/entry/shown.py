@@ -13,7 +13,7 @@ from PIL import Image
 from vsc_eval.compare.run_files import FinishedRun, read_run
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.harness.run.items import ItemLine
-from vsc_eval.leaderboard.hashes import picture_hash
+from vsc_eval.hashes import picture_hash
 from vsc_eval.leaderboard.records import Shown
 from vsc_eval.specs import BASELINE
 from vsc_eval.synth import TASKS

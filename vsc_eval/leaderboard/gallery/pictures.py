@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.leaderboard.gallery.data_uri import picture_problem, png_data_uri
 from vsc_eval.leaderboard.gallery.words import scene_words
-from vsc_eval.leaderboard.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.leaderboard.records import Entry
 from vsc_eval.synth import GENERATOR_VERSION, blind_image, find_item
 
