@@ -23,6 +23,9 @@ NO_LEVEL = "all"
 """Stands for the level of a task without levels."""
 
 
+TaskKind = Literal["synthetic", "external"]
+
+
 class Group(Spec):
     """Items of one task at one level."""
 
@@ -32,9 +35,13 @@ class Group(Spec):
 
 
 class BoardTask(Spec):
-    kind: Literal["synthetic", "external"]
+    kind: TaskKind
     levels: dict[str, Group]
     """Level -> its items; the key of a task without levels is `all`."""
+
+    @property
+    def n_items(self) -> int:
+        return sum(group.n for group in self.levels.values())
 
 
 class BoardSpec(Spec):
@@ -50,6 +57,14 @@ class BoardSpec(Spec):
     readout: Literal["choice", "generate"]
     generator_version: str | None = None
     tasks: dict[str, BoardTask]
+
+    @property
+    def n_items(self) -> int:
+        return sum(task.n_items for task in self.tasks.values())
+
+    def tasks_of(self, kind: TaskKind) -> tuple[str, ...]:
+        """Names of the tasks of a kind, in the order of board.yaml."""
+        return tuple(name for name, task in self.tasks.items() if task.kind == kind)
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,14 @@ Identity = tuple[str, str | None, str, str]
 def identity(entry: Entry) -> Identity:
     """Fingerprint, revision, backend and readout: entries that share them are of one model and add to each other."""
     return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.readout
+
+
+def rows_by_level(items: ItemTable) -> dict[str, dict[str, list[int]]]:
+    """Task -> level (`all` where it has none) -> rows of its items."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for row, (task, level) in enumerate(zip(items.task, items.level, strict=True)):
+        found.setdefault(task, {}).setdefault(level or NO_LEVEL, []).append(row)
+    return found
 
 
 def asked_hash(items: ItemTable, rows: Iterable[int]) -> str:
@@ -91,15 +114,12 @@ def spec_of(
     description: str = "",
 ) -> BoardSpec:
     """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
-    groups: dict[str, dict[str, list[int]]] = {}
-    for row, (task, level) in enumerate(zip(items.task, items.level, strict=True)):
-        groups.setdefault(task, {}).setdefault(level or NO_LEVEL, []).append(row)
     tasks = {
         task: BoardTask(
             kind="synthetic" if task in TASKS else "external",
             levels={level: Group(n=len(rows), sha256=asked_hash(items, rows)) for level, rows in levels.items()},
         )
-        for task, levels in groups.items()
+        for task, levels in rows_by_level(items).items()
     }
     try:
         return BoardSpec(

@@ -52,9 +52,8 @@ def _new(options: argparse.Namespace) -> int:
     from vsc_eval.leaderboard.publish import new_board
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
-    n_items = sum(group.n for task in spec.tasks.values() for group in task.levels.values())
     say = say_on(console_for(stderr=True))
-    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {n_items:,} items, read by `{spec.readout}`.")
+    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.readout}`.")
     say(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
     return 0
 

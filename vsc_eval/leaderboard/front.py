@@ -9,7 +9,7 @@ from vsc_eval.leaderboard.tables.models import backend_words, moment
 from vsc_eval.leaderboard.tables.plain_text import LONG, plain
 
 if TYPE_CHECKING:
-    from vsc_eval.leaderboard.board import Board
+    from vsc_eval.leaderboard.board import Board, TaskKind
     from vsc_eval.leaderboard.records import Entry
     from vsc_eval.leaderboard.tables import BoardTables
 
@@ -57,12 +57,12 @@ def front_page(board: Board, tables: BoardTables) -> str:
 
 def _asked(board: Board) -> str:
     spec = board.spec
-    tasks = {kind: [n for n, t in spec.tasks.items() if t.kind == kind] for kind in ("synthetic", "external")}
-    n_items = {kind: sum(g.n for n in names for g in spec.tasks[n].levels.values()) for kind, names in tasks.items()}
+    kinds: tuple[TaskKind, ...] = ("synthetic", "external")
     parts = [
-        f"{n_items[kind]:,} items of {len(names)} {kind} task{'s' if len(names) > 1 else ''}"
-        for kind, names in tasks.items()
-        if names
+        f"{sum(spec.tasks[name].n_items for name in names):,} items of {len(names)} {kind} "
+        f"task{'s' if len(names) > 1 else ''}"
+        for kind in kinds
+        if (names := spec.tasks_of(kind))
     ]
     version = f" (generator version {_words(spec.generator_version)})" if spec.generator_version else ""
     return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.readout}`."
@@ -70,7 +70,7 @@ def _asked(board: Board) -> str:
 
 def _figures(board: Board) -> list[str]:
     """The interventions' tables are too long for a first page: one row for each condition of each entry."""
-    edited = [entry for entry in board.entries if len(entry.conditions) > 1]
+    edited = [entry for entry in board.entries if entry.edits]
     newest = sorted(edited, key=moment, reverse=True)[:_FIGURES]
     if not newest:
         return []
@@ -90,7 +90,7 @@ def _entry(entry: Entry) -> str:
     """An id is of letters, digits, dots and hyphens, so that it is a link as it is."""
     found, n = entry.provenance, len(entry.conditions)
     return (
-        f"- {_words(entry.model.name)}: a {found.source} of {_words(found.date[:10])}, "
+        f"- {_words(entry.model.name)}: a {found.source} of {_words(found.day)}, "
         f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}.json), "
         f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
     )

@@ -101,8 +101,7 @@ def publish_entry(
         is_damaged = replace and file.is_file() and _is_damaged(file)
         before = checked_board(board, but=file.name if is_damaged else None)
         _check_fits(entry, before.spec)
-        # The end of an id says what was asked of what, its beginning only what the model is called.
-        twins = [known for known in before.entries if known.id[-10:] == entry.id[-10:]]
+        twins = [known for known in before.entries if known.asked == entry.asked]
         done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
         _check_name(entry, others)

@@ -69,6 +69,11 @@ class Provenance(Record):
     settings: dict[str, Any]
     """The spec as the run's folder has it, without paths of the machine it ran on."""
 
+    @property
+    def day(self) -> str:
+        """`2026-01-31`."""
+        return self.date[:10]
+
 
 class BoardCondition(Record):
     name: str
@@ -281,6 +286,16 @@ class Entry(Record):
             if (row.condition, row.scope, row.task, row.level) == (condition, scope, task, level) and row.by is None:
                 return row
         return None
+
+    @property
+    def edits(self) -> tuple[BoardCondition, ...]:
+        """The conditions but the baseline."""
+        return tuple(condition for condition in self.conditions if condition.role != "baseline")
+
+    @property
+    def asked(self) -> str:
+        """The id's last 10 hex digits, which two entries share that asked the same of the same."""
+        return self.id[-10:]
 
     def condition(self, name: str) -> BoardCondition | None:
         return next((found for found in self.conditions if found.name == name), None)

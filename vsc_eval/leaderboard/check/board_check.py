@@ -111,8 +111,7 @@ def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
     """The same model asked the same under the same conditions, whatever name it was given."""
     first: dict[str, str] = {}
     for name, entry in entries.items():
-        # The end of the id is a hash of what was asked of what.
-        twin = first.setdefault(entry.id[-10:], name)
+        twin = first.setdefault(entry.asked, name)
         if twin != name:
             yield Problem(
                 name,
@@ -132,7 +131,7 @@ def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
     read: list[Entry] = []
     for name, entry in entries.items():
         # The same model, items and conditions are told already.
-        known = name_of_known(entry, [other for other in read if other.id[-10:] != entry.id[-10:]])
+        known = name_of_known(entry, [other for other in read if other.asked != entry.asked])
         read.append(entry)
         if known is not None:
             yield Problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vsc_eval.leaderboard.board import NO_LEVEL, BoardSpec, asked_hash
+from vsc_eval.leaderboard.board import NO_LEVEL, BoardSpec, asked_hash, rows_by_level
 from vsc_eval.leaderboard.check.problem import Finding
 from vsc_eval.leaderboard.records import Entry
 
@@ -28,12 +28,10 @@ def spec_findings(entry: Entry, spec: BoardSpec) -> Iterator[Finding]:
             f"its items are of generator version {version:.20}, the board's of {spec.generator_version}",
             "Run with a vsc-eval of the board's version.",
         )
-    groups: dict[str, dict[str, list[int]]] = {}
-    for row, (task, level) in enumerate(zip(entry.items.task, entry.items.level, strict=True)):
-        groups.setdefault(task, {}).setdefault(level or NO_LEVEL, []).append(row)
+    groups = rows_by_level(entry.items)
     for task, levels in groups.items():
         yield from _task(entry, spec, task, levels)
-    synthetic = [task for task, asked in spec.tasks.items() if asked.kind == "synthetic"]
+    synthetic = spec.tasks_of("synthetic")
     missing = [task for task in synthetic if task not in groups]
     if missing and len(missing) < len(synthetic):
         yield Finding(

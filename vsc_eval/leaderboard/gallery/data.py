@@ -79,7 +79,7 @@ def gallery_data(board: Board, limits: Limits | None = None) -> dict[str, Any]:
     limits = limits or Limits()
     allowance = limits.flips // max(1, len(board.entries))
     chosen = [choose(entry, allowance) for entry in board.entries]
-    synthetic = {task for task, asked in board.spec.tasks.items() if asked.kind == "synthetic"}
+    synthetic = board.spec.tasks_of("synthetic")
     asked: dict[Key, tuple[Flip, ItemView]] = {}
     wanted: Counter[Key] = Counter()
     for each in chosen:

@@ -50,7 +50,7 @@ def flip_kind(before: str, after: str, gold: str) -> FlipKind:
 
 def edited_conditions(entry: Entry) -> tuple[str, ...]:
     """The conditions that were answered, without the baseline."""
-    return tuple(c.name for c in entry.conditions if c.name != BASELINE and c.name in entry.items.answers)
+    return tuple(c.name for c in entry.edits if c.name in entry.items.answers)
 
 
 def changed_rows(entry: Entry, condition: str) -> tuple[int, ...]:

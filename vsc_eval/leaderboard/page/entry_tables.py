@@ -21,7 +21,7 @@ OUTCOME_WORDS = {"drift": "drift", "accuracy": "accuracy difference"}
 
 def external_table(entry: Entry, board: Board) -> Table | None:
     """Every row of an external task; None where none was asked."""
-    asked = {task for task, one in board.spec.tasks.items() if one.kind == "external"}
+    asked = board.spec.tasks_of("external")
     rows = [row for row in entry.rows if row.task in asked]
     if not rows:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vsc_eval.leaderboard.board import Board
+from vsc_eval.leaderboard.board import NO_LEVEL, Board
 from vsc_eval.leaderboard.page.entry_tables import control_table, external_table, floor_table, official_table
 from vsc_eval.leaderboard.page.numbers import Triple, triple
 from vsc_eval.leaderboard.page.table_view import table_view
@@ -110,8 +110,10 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
 
 def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     """The heat map's figures: synthetic tasks down, levels across, and the margins; None without such tasks."""
-    tasks = [task for task, asked in board.spec.tasks.items() if asked.kind == "synthetic"]
-    levels = list(dict.fromkeys(level for task in tasks for level in board.spec.tasks[task].levels if level != "all"))
+    tasks = board.spec.tasks_of("synthetic")
+    levels = list(
+        dict.fromkeys(level for task in tasks for level in board.spec.tasks[task].levels if level != NO_LEVEL)
+    )
     rows = [row for row in entry.rows if row.by is None and row.scope in ("cell", "task", "level", "all")]
     if not any(row.scope == "cell" and row.task in tasks for row in rows):
         return None

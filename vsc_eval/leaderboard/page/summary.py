@@ -21,23 +21,22 @@ def entry_names(board: Board) -> list[str]:
     shown = [name(labels[entry.id]) for entry in board.entries]
     counts = Counter(shown)
     return [
-        label if counts[label] == 1 else f"{label} · {entry.id[-10:]}"
+        label if counts[label] == 1 else f"{label} · {entry.asked}"
         for entry, label in zip(board.entries, shown, strict=True)
     ]
 
 
 def in_a_sentence(board: Board) -> str:
     """What the board is, for one whose board.yaml does not say."""
-    tasks = board.spec.tasks.values()
-    n = sum(group.n for task in tasks for group in task.levels.values())
-    kinds = Counter(task.kind for task in tasks)
+    spec = board.spec
     parts = [
-        _counted(kinds["synthetic"], "synthetic task", "synthetic tasks"),
-        _counted(kinds["external"], "external data set", "external data sets"),
+        _counted(len(spec.tasks_of("synthetic")), "synthetic task", "synthetic tasks"),
+        _counted(len(spec.tasks_of("external")), "external data set", "external data sets"),
     ]
-    edits = any(len(entry.conditions) > 1 for entry in board.entries)
+    n = _counted(spec.n_items, "item", "items")
+    edits = any(entry.edits for entry in board.entries)
     return (
-        f"Vision-language models answer the same {_counted(n, 'item', 'items')} of {' and '.join(filter(None, parts))}"
+        f"Vision-language models answer the same {n} of {' and '.join(filter(None, parts))}"
         f"{', as they are and while features inside them are edited' if edits else ''}."
     )
 
@@ -63,10 +62,8 @@ def leaders(baseline: Sequence[dict[str, Any]], ids: Sequence[str]) -> dict[str,
 
 def facts(board: Board) -> list[tuple[str, str]]:
     """Labels and values of what is asked."""
-    tasks = board.spec.tasks
-    synthetic = [task for task, one in tasks.items() if one.kind == "synthetic"]
-    n = sum(group.n for one in tasks.values() for group in one.levels.values())
-    found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{n:,}")]
+    tasks, synthetic = board.spec.tasks, board.spec.tasks_of("synthetic")
+    found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
     if synthetic:
         levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
         found.append(("Synthetic tasks", f"{len(synthetic)} at {_counted(len(levels), 'level', 'levels')}"))

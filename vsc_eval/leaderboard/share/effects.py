@@ -37,7 +37,7 @@ class Effect:
 
 def effects(entry: Entry) -> list[Effect]:
     """Of all items, the headline conditions that have both figures."""
-    headline = {c.name: c for c in entry.conditions if c.is_headline and c.role != "baseline"}
+    headline = {c.name: c for c in entry.edits if c.is_headline}
     found = []
     for row in entry.rows:
         if row.scope != "all" or row.condition not in headline or row.drift is None or row.difference is None:

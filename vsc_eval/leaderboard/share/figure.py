@@ -14,7 +14,6 @@ from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.specs import BASELINE
 
 _NAME = 60
-_DAY = len("2026-01-31")
 
 
 def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
@@ -65,7 +64,7 @@ def _provenance(entry: Entry) -> str:
         f"{entry.provenance.backend}, {label(entry.model.dtype, 20)}",
         f"generator {label(entry.provenance.generator_version, 20)}" if entry.provenance.generator_version else None,
         f"weights {label(entry.model.fingerprint, 20)}",
-        label(entry.provenance.date[:_DAY], _DAY),
+        label(entry.provenance.day, 10),
         entry.id,
     ]
     return "  ·  ".join(part for part in given if part)

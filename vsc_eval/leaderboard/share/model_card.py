@@ -22,7 +22,6 @@ TASK_TYPE = "visual-question-answering"
 _WIDTH = 1_000_000
 """No folded lines: a value is on the line of its key."""
 _DIGITS = 6
-_DAY = len("2026-01-31")
 _OPTIONS = (
     "revision", "suite", "tasks", "conditions", "n", "limit", "readout", "max_new_tokens", "dtype", "backend", "seed",
 )  # fmt: skip
@@ -129,11 +128,10 @@ def _body(entry: Entry, board: Board) -> str:
         f"The entry `{entry.id}` of the board (sha256 `{entry.sha256}`) holds every answer and all settings; a run "
         f"that asks the same of the same weights gets the same id. Weights: `{escape_code(entry.model.fingerprint)}`. "
         f"Versions: {versions or 'not known'}. Machine: {escape(plain(provenance.machine, LONG))}. "
-        f"Date: {escape(plain(provenance.date[:_DAY], SHORT))}.",
+        f"Date: {escape(plain(provenance.day, SHORT))}.",
     ]
-    n_edits = sum(condition.role != "baseline" for condition in entry.conditions)
-    if n_edits:
-        parts.insert(4, f"The entry also holds {n_edits} conditions with edits of the model's activations.")
+    if entry.edits:
+        parts.insert(4, f"The entry also holds {len(entry.edits)} conditions with edits of the model's activations.")
     return "\n\n".join(parts) + "\n"
 
 

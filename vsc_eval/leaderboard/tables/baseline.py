@@ -9,6 +9,7 @@ from vsc_eval.leaderboard.records import BoardRow, BoardScope, Entry
 from vsc_eval.leaderboard.tables import ranks
 from vsc_eval.leaderboard.tables.cells import (
     count_cell,
+    methods_note,
     missing_cell,
     percent_cell,
     reason_notes,
@@ -19,12 +20,11 @@ from vsc_eval.leaderboard.tables.groups import BoardView
 from vsc_eval.leaderboard.tables.models import BoardedModel, backend_words, right_answers
 from vsc_eval.leaderboard.tables.plain_text import SHORT, plain
 from vsc_eval.leaderboard.tables.ranks import Answered, Place
-from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
+from vsc_eval.leaderboard.tables.table import MODEL, N_ITEMS, Cell, Column, Row, Table
 
 NOT_ASKED = "not asked"
 
 PLACE = Column("place", "place", "place", about="1 + number of models that were shown to be better")
-MODEL = Column("model", "model", "text")
 BACKEND = Column("backend", "run with", "text", about="Backend and dtype")
 
 
@@ -85,8 +85,9 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
         for found in ranking
     )
     left = len(view.models) - len(ranking)
+    methods = methods_note(found.all for found in ranking)
     notes = [
-        f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. {_methods(view, ranking)} "
+        f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. {methods} "
         "invalid: share of answers that name no option, in percent; they count as wrong.",
         place_note((ranking,), "all synthetic items"),
         *([f"{left} more {_models(left)} without these tasks: see the external data sets."] if left else []),
@@ -102,7 +103,7 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
             Column("all", "all", "percent", about="Accuracy on all synthetic items"),
             *(Column(f"level_{level}", level, "percent") for level in view.levels),
             Column("invalid", "invalid", "percent", about="Share of answers that name no option"),
-            Column("n", "n", "count", about="Items"),
+            N_ITEMS,
         ),
         rows=rows,
         notes=(*notes, *reason_notes(rows)),
@@ -237,11 +238,6 @@ def _sizes(view: BoardView, ranking: Sequence[Ranked], scope: BoardScope) -> str
     }
     listed = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
     return f", n = {listed} items a {scope}" if sizes else ""
-
-
-def _methods(view: BoardView, ranking: Sequence[Ranked]) -> str:
-    methods = dict.fromkeys(plain(found.all.method, 200) for found in ranking)
-    return f"Intervals: {'; or '.join(list(methods)[:3])}."
 
 
 def _models(n: int) -> str:

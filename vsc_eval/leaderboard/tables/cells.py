@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from vsc_eval.leaderboard.records import Interval
+from vsc_eval.leaderboard.records import BoardRow, Interval
 from vsc_eval.leaderboard.tables.numbers import p_value, percent, points, with_interval
 from vsc_eval.leaderboard.tables.plain_text import plain
 from vsc_eval.leaderboard.tables.table import NONE, Cell, Row
@@ -66,6 +66,12 @@ def reason_notes(rows: Iterable[Row]) -> tuple[str, ...]:
             more = [f"{left} other {'reason' if left == 1 else 'reasons'}"] if left > 0 else []
             notes.append(f"{words}: {'; '.join([*common[:_MOST_REASONS], *more])}.")
     return tuple(notes)
+
+
+def methods_note(rows: Iterable[BoardRow]) -> str:
+    """How the intervals of these rows came to be."""
+    methods = dict.fromkeys(plain(row.method, 200) for row in rows)
+    return f"Intervals: {'; or '.join(list(methods)[:3])}."
 
 
 def _about(figure: Interval) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from vsc_eval.leaderboard.records import BoardCondition, BoardRow, BoardScope, Entry, Interval, UnionFigure
 from vsc_eval.leaderboard.tables.baseline import Ranked
 from vsc_eval.leaderboard.tables.groups import BoardView
-from vsc_eval.leaderboard.tables.interventions import adjusted_p, edited_conditions, worst_floor
+from vsc_eval.leaderboard.tables.interventions import adjusted_p, worst_floor
 from vsc_eval.leaderboard.tables.models import BoardedModel
 from vsc_eval.leaderboard.tables.table import Data, Plain
 from vsc_eval.leaderboard.tables.unions import OUTCOMES, Effect, WorstControl, controlled_condition, worst_controls
@@ -109,7 +109,7 @@ def interventions_data(view: BoardView) -> Data:
     for entry in view.edited():
         adjusted, controls = adjusted_p(view, entry), _controls_by_condition(entry)
         unions = {union.union: union for union in entry.unions}
-        for condition in edited_conditions(entry):
+        for condition in entry.edits:
             row = view.row(entry, condition.name, "all")
             if row is not None:
                 records.append(

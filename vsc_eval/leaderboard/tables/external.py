@@ -5,7 +5,6 @@ from __future__ import annotations
 from vsc_eval.leaderboard.records import Entry, OfficialFigure
 from vsc_eval.leaderboard.tables.baseline import (
     BACKEND,
-    MODEL,
     PLACE,
     Ranked,
     accuracy_cell,
@@ -19,7 +18,7 @@ from vsc_eval.leaderboard.tables.cells import count_cell, missing_cell, percent_
 from vsc_eval.leaderboard.tables.groups import BoardView
 from vsc_eval.leaderboard.tables.models import backend_words, right_answers
 from vsc_eval.leaderboard.tables.ranks import Answered
-from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
+from vsc_eval.leaderboard.tables.table import MODEL, N_ITEMS, Cell, Column, Row, Table
 from vsc_eval.specs import BASELINE
 
 NO_METRIC = "the data set has no metric of its own here"
@@ -58,7 +57,7 @@ def external_table(rankings: dict[str, tuple[Ranked, ...]]) -> Table | None:
             Column("figure", "which", "text", about="Its name in the data set's own metric"),
             Column("accuracy", "items right", "percent", about="Share of right items"),
             Column("invalid", "invalid", "percent", about="Share of answers that could not be read"),
-            Column("n", "n", "count", about="Items"),
+            N_ITEMS,
         ),
         rows=rows,
         notes=(

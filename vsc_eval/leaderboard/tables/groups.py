@@ -38,11 +38,11 @@ class BoardView:
 
     @property
     def synthetic(self) -> tuple[str, ...]:
-        return tuple(name for name, task in self.board.spec.tasks.items() if task.kind == "synthetic")
+        return self.board.spec.tasks_of("synthetic")
 
     @property
     def external(self) -> tuple[str, ...]:
-        return tuple(name for name, task in self.board.spec.tasks.items() if task.kind == "external")
+        return self.board.spec.tasks_of("external")
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class BoardView:
     def edited(self) -> Iterator[Entry]:
         """Entries with interventions, those of one model together."""
         for model in self.models:
-            yield from (entry for entry in model.entries if len(entry.conditions) > 1)
+            yield from (entry for entry in model.entries if entry.edits)
 
 
 def baseline_of(entry: Entry, tasks: Sequence[str], scope: BoardScope, level: str | None = None) -> BoardRow | None:

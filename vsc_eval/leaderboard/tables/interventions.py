@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from vsc_eval.leaderboard.records import BoardCondition, BoardRow, BoardScope, Entry, FloorFigure
 from vsc_eval.leaderboard.tables.cells import (
     count_cell,
+    methods_note,
     missing_cell,
     p_cell,
     percent_cell,
@@ -17,7 +18,7 @@ from vsc_eval.leaderboard.tables.cells import (
 from vsc_eval.leaderboard.tables.groups import BoardView
 from vsc_eval.leaderboard.tables.plain_text import CONDITION as CONDITION_LENGTH
 from vsc_eval.leaderboard.tables.plain_text import plain
-from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
+from vsc_eval.leaderboard.tables.table import MODEL, N_ITEMS, Cell, Column, Row, Table
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
 
@@ -38,10 +39,6 @@ NO_FLOOR = "no drift floor was measured"
 NO_CONDITION = "not asked"
 
 
-def edited_conditions(entry: Entry) -> tuple[BoardCondition, ...]:
-    return tuple(condition for condition in entry.conditions if condition.role != "baseline")
-
-
 def worst_floor(entry: Entry) -> FloorFigure | None:
     """The null condition that changed most answers."""
     known = [floor for floor in entry.floor if floor.drift.value is not None]
@@ -50,7 +47,7 @@ def worst_floor(entry: Entry) -> FloorFigure | None:
 
 def adjusted_p(view: BoardView, entry: Entry) -> dict[str, float | None]:
     """Condition -> p of its difference on all items, by Holm over all conditions of the entry."""
-    names = [condition.name for condition in edited_conditions(entry)]
+    names = [condition.name for condition in entry.edits]
     rows = [view.row(entry, name, "all") for name in names]
     return dict(zip(names, holm([row.p_difference if row else None for row in rows]), strict=True))
 
@@ -60,7 +57,7 @@ def effects_table(view: BoardView) -> Table | None:
     rows = []
     for entry in view.edited():
         adjusted, floor = adjusted_p(view, entry), worst_floor(entry)
-        for condition in edited_conditions(entry):
+        for condition in entry.edits:
             row = view.row(entry, condition.name, "all")
             if row is not None:
                 rows.append(_effect(view, entry, condition, row, adjusted[condition.name], floor))
@@ -70,9 +67,9 @@ def effects_table(view: BoardView) -> Table | None:
         key="effects",
         title="Interventions",
         columns=(
-            Column("model", "model", "text"),
+            MODEL,
             CONDITION,
-            Column("n", "n", "count", about="Items"),
+            N_ITEMS,
             Column("difference", "difference", "points", "accuracy", "Against the baseline, percentage points"),
             Column("p", "p, unadjusted", "p", "accuracy"),
             Column("p_holm", "p, Holm", "p", "accuracy", "Adjusted over all conditions of the entry"),
@@ -128,19 +125,14 @@ def _effect_notes(view: BoardView) -> Sequence[str]:
         "run": "exact McNemar, items taken as independent (runs)",
         "study": "sign-flip of whole clusters (studies)",
     }
-    methods = dict.fromkeys(
-        plain(row.method, 200)
-        for entry in view.edited()
-        for condition in edited_conditions(entry)[:1]
-        if (row := view.row(entry, condition.name, "all")) is not None
-    )
-    hidden = sum(not c.is_headline for entry in view.edited() for c in edited_conditions(entry))
+    firsts = (view.row(entry, condition.name, "all") for entry in view.edited() for condition in entry.edits[:1])
+    hidden = sum(not c.is_headline for entry in view.edited() for c in entry.edits)
     return (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by "
         f"{' or '.join(tests[source] for source in sorted(sources))}, two-sided, unadjusted and by Holm over all "
         "conditions of the entry. drift: share of answers that differ from the baseline's, in percent [interval]; "
         "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done.",
-        f"Intervals: {'; or '.join(list(methods)[:3])}.",
+        methods_note(row for row in firsts if row is not None),
         *(
             [
                 "Printed tables have the headline conditions only; the page and interventions.csv have all "
@@ -156,7 +148,7 @@ def parts_table(view: BoardView) -> Table | None:
     """`parts`: in items; None where all entries are of baselines alone."""
     rows = []
     for entry in view.edited():
-        for condition in edited_conditions(entry):
+        for condition in entry.edits:
             row = view.row(entry, condition.name, "all")
             if row is None or row.drift_counts is None:
                 continue
@@ -181,9 +173,9 @@ def parts_table(view: BoardView) -> Table | None:
         key="parts",
         title="Parts of the drift",
         columns=(
-            Column("model", "model", "text"),
+            MODEL,
             CONDITION,
-            Column("n", "n", "count", about="Items"),
+            N_ITEMS,
             Column("n_changed", "changed", "count", about="Answers that differ from the baseline's"),
             *(Column(part, heading, "count") for part, heading in _PARTS.items()),
         ),

@@ -67,7 +67,7 @@ def boarded_models(board: Board) -> tuple[BoardedModel, ...]:
 
 
 def _model(board: Board, label: str, entries: Sequence[Entry]) -> BoardedModel:
-    synthetic = {name for name, task in board.spec.tasks.items() if task.kind == "synthetic"}
+    synthetic = set(board.spec.tasks_of("synthetic"))
     # Of the same date, the first id, whichever way the files were read.
     newest = sorted(sorted(entries, key=lambda entry: entry.id), key=moment, reverse=True)
     asked = {entry.id: set(entry.items.task) for entry in entries}
@@ -109,7 +109,7 @@ def entry_labels(models: Sequence[BoardedModel]) -> dict[str, str]:
     """Entry id -> what tells it from all other entries with interventions: the model, then the suite, the id's last
     digits where needed."""
     label_of = {entry.id: model.label for model in models for entry in model.entries}
-    entries = [entry for model in models for entry in model.entries if len(entry.conditions) > 1]
+    entries = [entry for model in models for entry in model.entries if entry.edits]
     labels = _told_apart(
         entries,
         lambda entry: label_of[entry.id],

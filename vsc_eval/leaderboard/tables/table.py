@@ -39,6 +39,10 @@ class Column:
         return self.kind != "text"
 
 
+MODEL = Column("model", "model", "text")
+N_ITEMS = Column("n", "n", "count", about="Items")
+
+
 @dataclass(frozen=True)
 class Cell:
     text: str

@@ -15,10 +15,9 @@ from vsc_eval.leaderboard.tables.cells import (
     text_cell,
 )
 from vsc_eval.leaderboard.tables.groups import BoardView
-from vsc_eval.leaderboard.tables.interventions import edited_conditions
 from vsc_eval.leaderboard.tables.numbers import points
 from vsc_eval.leaderboard.tables.plain_text import CONDITION, plain
-from vsc_eval.leaderboard.tables.table import Cell, Column, Row, Table
+from vsc_eval.leaderboard.tables.table import MODEL, Cell, Column, Row, Table
 
 OUTCOMES = ("drift", "accuracy")
 NO_TEST = "no test was made"
@@ -41,7 +40,7 @@ def unions_table(view: BoardView) -> Table | None:
         key="unions",
         title="Unions beyond their parts",
         columns=(
-            Column("model", "model", "text"),
+            MODEL,
             Column("union", "union", "text", about="Two feature sets and the edit", limit=CONDITION),
             Column(
                 "drift_excess", "excess", "points", "drift", "Percentage points beyond what the parts lead to expect"
@@ -154,7 +153,7 @@ def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
     edits = {union.edit for union in entry.unions if union.verdict is not None}
     found = [
         condition
-        for condition in edited_conditions(entry)
+        for condition in entry.edits
         if condition.role == role and condition.sets == sets and (not edits or condition.edit in edits)
     ]
     return found[0] if len(found) == 1 else None
@@ -186,7 +185,7 @@ def controls_table(view: BoardView) -> Table | None:
         key="controls",
         title="Effects beside those of controls",
         columns=(
-            Column("model", "model", "text"),
+            MODEL,
             Column("condition", "condition", "text", limit=CONDITION),
             Column("of", "of", "text", about="Its effect, or what a union does beyond its parts"),
             *(column for outcome in OUTCOMES for column in _columns(outcome)),
