@@ -220,7 +220,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model is not None), None)
 
 
-def _place(path: Iterable[str | int]) -> str:
+def place_words(path: Iterable[str | int]) -> str:
     """`sets[0].indices` from ("sets", 0, "indices")."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "top level"
@@ -235,7 +235,7 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Spec
     misspelt = next((e for e in errors if e["type"] == "extra_forbidden"), None)
     if misspelt is not None:
         *parents, key = misspelt["loc"]
-        inside = f" in '{_place(parents)}'" if parents else ""
+        inside = f" in '{place_words(parents)}'" if parents else ""
         return SpecError(
             f"{source}: unknown key '{key}'{inside}.",
             mend=known_names("keys", str(key), keys_at(model, parents)),
@@ -243,10 +243,10 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Spec
     first = errors[0]
     if first["type"] == "missing":
         *parents, key = first["loc"]
-        inside = f" in '{_place(parents)}'" if parents else ""
+        inside = f" in '{place_words(parents)}'" if parents else ""
         return SpecError(f"{source}: the key '{key}' is missing{inside}.", mend="Add it.")
     message = first["msg"].removeprefix("Value error, ")
-    return SpecError(f"{source}: at '{_place(first['loc'])}': {message}.", mend="Mend that entry.")
+    return SpecError(f"{source}: at '{place_words(first['loc'])}': {message}.", mend="Mend that entry.")
 
 
 def load_yaml_spec(path: Path, model: type[S]) -> S:

@@ -28,14 +28,13 @@ MEND = "Ask the publisher; another version of numpy draws other bounds, as `prov
 
 def interval_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
     """Rows whose bounds are not those that the answers give; of categories and groups an entry lacks the items."""
-    kinds = " or ".join(dict.fromkeys(entry.items.cluster_kind))
     for place, row in enumerate(entry.rows):
         condition = recount.conditions.get(row.condition)
         mask = recount.mask(row.scope, row.task, row.level, condition.targets if condition else None)
         if condition is None or mask is None or not mask.any():
             continue
         if entry.provenance.source == "run":
-            found = _of_run(row, mask, entry, recount, kinds)
+            found = _of_run(row, mask, entry, recount)
         else:
             found = _of_study(row, mask, entry, recount, condition.sets)
             p = _sign_flip(row, mask, entry, recount, condition.sets)
@@ -65,11 +64,11 @@ def bounds_fault(interval: Interval, estimate: Estimate | Figure) -> str | None:
     return None
 
 
-def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, kinds: str) -> list[Estimate]:
+def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount) -> list[Estimate]:
     """As `vsc_eval.harness.run.results` does it: one stream for a group, used for one figure after the other."""
     rng = stream(entry.provenance.seed, "bootstrap", row.scope, row.task or "", row.level or "")
-    clusters, gold = recount.cluster_names[mask], recount.gold[mask]
-    base, cond = (recount.answers[name][mask] for name in (BASELINE, row.condition))
+    clusters, kinds = recount.cluster_names[mask], recount.cluster_kind
+    base, cond, gold = recount.answered(row.condition, mask)
     found = [accuracy(cond == gold, clusters, rng, cluster_name=kinds)]
     if row.condition != BASELINE:
         found.append(paired_difference(base == gold, cond == gold, clusters, rng, cluster_name=kinds).difference)
@@ -80,7 +79,7 @@ def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, kinds: st
 def _of_study(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> list[Estimate]:
     """As `vsc_eval.study.condition_rows` does it: all figures of a group under the same draws."""
     rng = _stream("bootstrap", row, entry, sets)
-    base, cond, gold = (a[mask] for a in (recount.answers[BASELINE], recount.answers[row.condition], recount.gold))
+    base, cond, gold = recount.answered(row.condition, mask)
     right, before, changed = (np.asarray(a, dtype=np.float64) for a in (cond == gold, base == gold, base != cond))
     found = bootstrap_many(
         np.stack([right, right - before, changed]),
@@ -95,7 +94,7 @@ def _of_study(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: t
 def _sign_flip(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> float | None:
     if row.condition == BASELINE:
         return None
-    base, cond, gold = (a[mask] for a in (recount.answers[BASELINE], recount.answers[row.condition], recount.gold))
+    base, cond, gold = recount.answered(row.condition, mask)
     gain = (cond == gold).astype(np.float64) - (base == gold)
     rng = _stream("sign flips", row, entry, sets)
     return sign_flip(gain[None], recount.cluster_names[mask], rng, draws=_draws(entry, "permutations")).p_values[0]

@@ -14,6 +14,7 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.stats.drift import PARTS, change_parts
 
 Mask = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,13 @@ class Recount:
                 found = ~on
         return found
 
+    def answered(self, condition: str, mask: Mask) -> tuple[Strings, Strings, Strings]:
+        """Of the masked items the baseline's answers, the condition's, and the right ones."""
+        return self.answers[BASELINE][mask], self.answers[condition][mask], self.gold[mask]
+
     def counts(self, condition: str, mask: Mask) -> Counts:
         """Of the masked items."""
-        base, found, gold = self.answers[BASELINE][mask], self.answers[condition][mask], self.gold[mask]
+        base, found, gold = self.answered(condition, mask)
         was, is_ = base == gold, found == gold
         parts = {name: int(part.sum()) for name, part in change_parts(base, found, gold, INVALID).items()}
         return Counts(
@@ -88,6 +93,11 @@ class Recount:
         )
 
     @cached_property
+    def cluster_kind(self) -> str:
+        """What a cluster is, as the methods of intervals name it."""
+        return " or ".join(dict.fromkeys(self.entry.items.cluster_kind))
+
+    @cached_property
     def cluster_names(self) -> npt.NDArray[np.str_]:
         """Clusters [items] as strings of one length, in the order of their real names."""
         return np.array([f"{code:09d}" for code in self.clusters], dtype=np.str_)
@@ -98,16 +108,15 @@ class Recount:
 
     def share_changed(self, condition: str, mask: Mask | None = None) -> float:
         """D(condition)."""
-        mask = self.all if mask is None else mask
-        return float((self.answers[condition] != self.answers[BASELINE])[mask].mean())
+        base, found, _ = self.answered(condition, self.all if mask is None else mask)
+        return float((found != base).mean())
 
     def gain(self, condition: str, mask: Mask | None = None) -> float:
         """d(condition): accuracy less the baseline's."""
-        mask = self.all if mask is None else mask
-        right, before = (self.answers[name] == self.gold for name in (condition, BASELINE))
-        return float(right[mask].mean() - before[mask].mean())
+        base, found, gold = self.answered(condition, self.all if mask is None else mask)
+        return float((found == gold).mean() - (base == gold).mean())
 
 
-def _strings(values: tuple[str, ...]) -> npt.NDArray[np.object_]:
+def _strings(values: tuple[str, ...]) -> Strings:
     """As objects: numpy's own strings end at their last NUL character, and pad all to the longest."""
     return np.array(values, dtype=object)

@@ -25,7 +25,6 @@ def union_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
 
 def _of_run(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
     """As `vsc_eval.harness.run.results` does it."""
-    kinds = " or ".join(dict.fromkeys(entry.items.cluster_kind))
     base = recount.answers[BASELINE]
     for place, union in enumerate(entry.unions):
         names = (*union.parts, union.union)
@@ -34,7 +33,7 @@ def _of_run(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
         answers = np.stack([recount.answers[name] for name in names])
         gain = (answers == recount.gold).astype(np.float64) - (base == recount.gold)
         rng = stream(entry.provenance.seed, "interaction")
-        found = interaction(answers != base, gain, recount.cluster_names, rng, cluster_name=kinds)
+        found = interaction(answers != base, gain, recount.cluster_names, rng, cluster_name=recount.cluster_kind)
         yield from _first(
             place,
             ("drift_excess", union.drift_excess, found.drift),

@@ -13,13 +13,12 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
+from vsc_eval.leaderboard.check.problem import TOLERANCE
 from vsc_eval.leaderboard.check.recount import Recount
 from vsc_eval.leaderboard.records import Entry, UnionFigure
 from vsc_eval.stats import zero_count_limit
 
 _VERDICTS = ("interference", "none", "not enough evidence")
-_ERROR = 2e-6
-"""Of figures with six significant digits."""
 
 
 class Rule(BaseModel):
@@ -64,7 +63,7 @@ def verdict_faults(union: UnionFigure, rule: Rule | None, recount: Recount) -> I
         if found.outcome in rule.outcomes
     ]
     met = [
-        found.harm >= rule.min_effect - _ERROR and found.p is not None and found.p <= rule.alpha * (1 + _ERROR)
+        found.harm >= rule.min_effect - TOLERANCE and found.p is not None and found.p <= rule.alpha * (1 + TOLERANCE)
         for found in judged
     ]
     may_interfere = all(met) if rule.require == "all" else any(met)
@@ -74,9 +73,9 @@ def verdict_faults(union: UnionFigure, rule: Rule | None, recount: Recount) -> I
             yield "verdict", "it says interference, and its excesses and p do not meet the rule of the settings"
     elif union.verdict == "none":
         for found in judged:
-            if found.most_harm is None or found.most_harm >= rule.margin + _ERROR:
+            if found.most_harm is None or found.most_harm >= rule.margin + TOLERANCE:
                 yield "verdict", f"it says none, and the interval of {found.outcome} reaches beyond the margin"
-    elif not may_interfere and all(limit is not None and limit < rule.margin - _ERROR for limit in limits):
+    elif not may_interfere and all(limit is not None and limit < rule.margin - TOLERANCE for limit in limits):
         yield "verdict", "it says not enough evidence, and no interval reaches the margin"
 
 

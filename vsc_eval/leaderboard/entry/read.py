@@ -13,6 +13,7 @@ from vsc_eval.errors import DataError
 from vsc_eval.leaderboard.entry.canonical import content_sha256
 from vsc_eval.leaderboard.entry.migrate import migrated
 from vsc_eval.leaderboard.records import Entry
+from vsc_eval.specs import place_words
 
 MAX_BYTES = 64 * 2**20
 
@@ -116,10 +117,4 @@ def _fault(error: ValidationError) -> str:
         # What Python reads and pydantic does not; the line and column are not of the file.
         is_half = "escape" in message or "surrogate" in message
         return "a text in it holds half a character (a lone surrogate)" if is_half else message.split(" at line ")[0]
-    return f"at '{_place(first['loc'])}': {message}"
-
-
-def _place(path: tuple[str | int, ...]) -> str:
-    """`rows[0].n` from ("rows", 0, "n")."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "top level"
+    return f"at '{place_words(first['loc'])}': {message}"

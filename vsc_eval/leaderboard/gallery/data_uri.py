@@ -76,15 +76,7 @@ def picture_problem(uri: str) -> str | None:
             warnings.simplefilter("error")
             with Image.open(io.BytesIO(base64.b64decode(payload, validate=True)), formats=["PNG", "JPEG"]) as image:
                 return _image_problem(image, kind)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
+    except _UNREADABLE as error:
         return f"cannot be opened ({type(error).__name__})"
     except Warning as warning:
         return f"cannot be opened safely ({type(warning).__name__})"
