@@ -91,7 +91,7 @@ def generated_texts(board: Board) -> dict[str, str]:
     from vsc_eval.leaderboard.tables import board_tables, table_files
 
     tables = board_tables(board)
-    texts = {"README.md": front_page(board, tables), "index.html": render_page(board)}
+    texts = {"README.md": front_page(board, tables), "index.html": render_page(board, tables)}
     texts |= {f"{TABLES}/{name}": text for name, text in table_files(tables, board.spec.title).items()}
     return texts | {f"{CARDS}/{entry.id}.md": model_card(entry, board) for entry in board.entries}
 

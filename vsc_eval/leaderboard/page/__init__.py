@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vsc_eval.leaderboard.board import Board
+    from vsc_eval.leaderboard.tables import BoardTables
 
 __all__ = ["render_page"]
 
 
-def render_page(board: Board) -> str:
-    """The page of a board that was checked. The same board gives the same text.
+def render_page(board: Board, tables: BoardTables | None = None) -> str:
+    """The page of a board that was checked, with its `board_tables` if they are there already. The same board gives the
+    same text.
 
     Raises DataError where a picture drawn anew is not the one that the entry's model saw.
     """
     from vsc_eval.leaderboard.page.render import page_html  # jinja2 and the tables load only here
 
-    return page_html(board)
+    return page_html(board, tables)

@@ -19,16 +19,16 @@ from vsc_eval.leaderboard.page.gallery_view import gallery_views
 from vsc_eval.leaderboard.page.summary import entry_names, facts, in_a_sentence, leaders
 from vsc_eval.leaderboard.page.table_view import ROWS_AT_LOAD, table_view
 from vsc_eval.leaderboard.page.text import json_block, name, plain
-from vsc_eval.leaderboard.tables import Table, board_tables
+from vsc_eval.leaderboard.tables import BoardTables, Table, board_tables
 
 SCRIPTS = ("dom", "tables", "heat", "plot", "frontier", "probes", "matrices", "entry", "gallery", "main")
 """In the order in which the page runs them; each may use what stands before it."""
 
 
-def page_html(board: Board) -> str:
+def page_html(board: Board, tables: BoardTables | None = None) -> str:
     """The whole page as text without lone surrogates, ready for UTF-8."""
     style, script = page_style(), page_script()
-    tables = board_tables(board)
+    tables = board_tables(board) if tables is None else tables
     places = {entry.id: place for place, entry in enumerate(board.entries)}
     baseline = [_for_template(table, places) for table in tables.baseline]
     interventions = [_for_template(table, places) for table in tables.interventions]
