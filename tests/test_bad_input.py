@@ -16,12 +16,12 @@ import pytest
 import torch
 import yaml
 
-from vsc_eval import cli
+from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
+from vsc_eval.cli.main import main as cli
 from vsc_eval.interventions.suite import save_suite
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
@@ -298,7 +298,7 @@ def test_two_conditions_of_one_name(run: Run, tmp_path: Path) -> None:
 
 def test_the_installed_command_gives_the_exit_code_and_the_message(model: Path, tmp_path: Path) -> None:
     """The same through a real process, without pytest's capture around it."""
-    command = [sys.executable, "-m", "vsc_eval.cli", "run", "--model", str(model), "--conditions", "counting"]
+    command = [sys.executable, "-m", "vsc_eval.cli.main", "run", "--model", str(model), "--conditions", "counting"]
     ended = subprocess.run(
         [*command, "--suite", "nowhere", "--out", str(tmp_path / "run")], capture_output=True, text=True
     )

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from vsc_eval import cli
 from vsc_eval.bench_cli import bench_conditions, bench_items
+from vsc_eval.cli.main import main as cli
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
 

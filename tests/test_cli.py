@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from vsc_eval import __version__, cli
+from vsc_eval import __version__
+from vsc_eval.cli.main import main as cli
 from vsc_eval.errors import BackendError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "vsc_eval.cli", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "vsc_eval.cli.main", *arguments], capture_output=True, text=True, check=False
     )
 
 
@@ -55,7 +56,7 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], int | None]:
 
 def test_help_names_every_command_and_loads_no_part() -> None:
     code = (
-        "import sys; from vsc_eval.cli import main\n"
+        "import sys; from vsc_eval.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'lm_eval', 'numpy', 'pydantic', 'rich')])"

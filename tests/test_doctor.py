@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vsc_eval import cli, doctor, resources
+from vsc_eval import resources
+from vsc_eval.cli import doctor
+from vsc_eval.cli.main import main as cli
 from vsc_eval.errors import BackendError
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsc_eval.extract import INVALID, extract_choice
-from vsc_eval.synth import LEVELS, TASKS, make_items
+from vsc_eval.synthetic import LEVELS, TASKS, make_items
 
 COLOURS = ("red", "blue", "green", "yellow")
 COUNTS = ("1", "2", "3", "13")

@@ -119,7 +119,7 @@ def test_entry_points_exist(wheel: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
         declared = configparser.ConfigParser()
         declared.read_string(archive.read(name).decode())
-    assert dict(declared["console_scripts"]) == {"vsc-eval": "vsc_eval.cli:main"}
+    assert dict(declared["console_scripts"]) == {"vsc-eval": "vsc_eval.cli.main:main"}
     assert "vsc-hf" in declared["lm_eval.models"]
     for group in declared.sections():
         for target in declared[group].values():

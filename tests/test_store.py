@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vsc_eval.answers.store import AnswerStore, answer_key
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.records import Reading
-from vsc_eval.store import AnswerStore, answer_key
 
 KEY = {"model_fingerprint": "m", "condition_hash": "c", "prompt_hash": "p", "image_hash": "i", "settings_hash": "s"}
 
@@ -84,7 +84,7 @@ def test_kill_9_loses_no_committed_batch(tmp_path: Path) -> None:
     writer = """
 import sys
 from vsc_eval.records import Reading
-from vsc_eval.store import AnswerStore
+from vsc_eval.answers.store import AnswerStore
 store = AnswerStore(sys.argv[1])
 batch = 0
 while True:

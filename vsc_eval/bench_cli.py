@@ -11,7 +11,7 @@ from vsc_eval.errors import SpecError
 
 if TYPE_CHECKING:
     from vsc_eval.specs import ConditionSpec, InterventionSuite
-    from vsc_eval.synth import Item
+    from vsc_eval.synthetic import Item
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,7 +54,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def bench_items(n: int) -> list[Item]:
     """The first `n` test items of every cell. Raises SpecError unless `n` is a positive multiple of 4."""
-    from vsc_eval.synth import LEVELS, TASKS, make_items
+    from vsc_eval.synthetic import LEVELS, TASKS, make_items
 
     return [item for task in TASKS for level in LEVELS for item in make_items("test", task, level, n)]
 
@@ -73,11 +73,11 @@ def bench_conditions(suite: InterventionSuite, n_edits: int) -> tuple[ConditionS
 def _engine(options: argparse.Namespace) -> int:
     if options.conditions < 2:
         raise SpecError("--conditions must be at least 2.", mend="Give the baseline and at least one edit.")
+    from vsc_eval.backends.hf.bench import bench_engine
+    from vsc_eval.backends.hf.load import load_vlm
+    from vsc_eval.backends.hf.prompts import Prompt
     from vsc_eval.interventions.edits import compile_condition
     from vsc_eval.interventions.suite import load_suite
-    from vsc_eval.vlm.bench import bench_engine
-    from vsc_eval.vlm.load import load_vlm
-    from vsc_eval.vlm.prompts import Prompt
 
     items = bench_items(options.n)
     suite = load_suite(options.suite or Path(options.model).name)
@@ -93,8 +93,8 @@ def _engine(options: argparse.Namespace) -> int:
 
 
 def _harness(options: argparse.Namespace) -> int:
-    from vsc_eval.harness.bench import bench_harness
-    from vsc_eval.harness.run.tasks import quiet_harness
+    from vsc_eval.lmeval.bench import bench_harness
+    from vsc_eval.lmeval.tasks import quiet_harness
 
     with quiet_harness():
         result = bench_harness(
@@ -112,17 +112,17 @@ def _harness(options: argparse.Namespace) -> int:
 def _vllm(options: argparse.Namespace) -> int:
     if options.conditions < 2:
         raise SpecError("--conditions must be at least 2.", mend="Give the baseline and at least one edit.")
+    from vsc_eval.backends.hf.load import load_vlm
+    from vsc_eval.backends.hf.prompts import Prompt
+    from vsc_eval.backends.vllm.arguments import parse_options
+    from vsc_eval.backends.vllm.available import require_vllm
+    from vsc_eval.backends.vllm.bench import bench_vllm
     from vsc_eval.interventions.edits import compile_condition
     from vsc_eval.interventions.suite import load_suite
-    from vsc_eval.serving.arguments import parse_options
-    from vsc_eval.serving.available import require_vllm
-    from vsc_eval.serving.bench import bench_vllm
-    from vsc_eval.vlm.load import load_vlm
-    from vsc_eval.vlm.prompts import Prompt
 
     installed = require_vllm()
     if options.with_vllm_vlm:
-        from vsc_eval.harness.bench_vllm import require_vllm_vlm
+        from vsc_eval.lmeval.bench_vllm import require_vllm_vlm
 
         require_vllm_vlm()
     items = bench_items(options.n)
@@ -149,9 +149,9 @@ def _vllm(options: argparse.Namespace) -> int:
 
 
 def _vllm_vlm(options: argparse.Namespace) -> None:
-    from vsc_eval.harness.bench_vllm import bench_vllm_vlm
-    from vsc_eval.harness.run.tasks import quiet_harness
-    from vsc_eval.serving.arguments import parse_options
+    from vsc_eval.backends.vllm.arguments import parse_options
+    from vsc_eval.lmeval.bench_vllm import bench_vllm_vlm
+    from vsc_eval.lmeval.tasks import quiet_harness
 
     with quiet_harness():
         result = bench_vllm_vlm(
@@ -161,19 +161,19 @@ def _vllm_vlm(options: argparse.Namespace) -> None:
 
 
 def _picture(item: Item) -> Any:
-    from vsc_eval.synth.render import render
+    from vsc_eval.synthetic.render import render
 
     return render(item.scene)
 
 
 def _letters() -> tuple[str, ...]:
-    from vsc_eval.synth import LETTERS
+    from vsc_eval.synthetic import LETTERS
 
     return LETTERS
 
 
 def _machine() -> str:
-    from vsc_eval.harness.run.machine import machine_words
+    from vsc_eval.sweeps.machine import machine_words
 
     return f"on {machine_words()}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from vsc_eval.harness.external.index import find_task_files
+from vsc_eval.lmeval.task_index import find_task_files
 
 TEXT, INT = datasets.Value("string"), datasets.Value("int64")
 

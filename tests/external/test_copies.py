@@ -13,12 +13,12 @@ from fixtures import COPIES, Copy, decoded, save_copy, write_copy
 from vsc_eval import metrics
 from vsc_eval.errors import DataError
 from vsc_eval.extract import extract
-from vsc_eval.harness.external.documents import images, load_data
-from vsc_eval.harness.external.rows import ExternalData
+from vsc_eval.lmeval.documents import images, load_data
 from vsc_eval.metrics import Metric, ScoredItem
 from vsc_eval.resources import tasks_dir
-from vsc_eval.taskfile.read import read_task_file
-from vsc_eval.taskfile.schema import TaskFile
+from vsc_eval.taskfiles.items import ExternalData
+from vsc_eval.taskfiles.read import read_task_file
+from vsc_eval.taskfiles.schema import TaskFile
 
 NAMES = sorted(COPIES)
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from fixtures import COPIES, FIVE, Expected, write_copy
 
-from vsc_eval.cli import main
+from vsc_eval.backends.hf.engine import EngineWarning
+from vsc_eval.cli.main import main
 from vsc_eval.extract import INVALID, extract
-from vsc_eval.vlm.engine import EngineWarning
 
 CONDITIONS = ("baseline", "counting")
 CHOICE_FILTER = "cvbench.filters={task: [Relation, Depth, Distance]}"

@@ -128,7 +128,7 @@ def other_library() -> str | None:
     """None if dictionary_learning can be used, else why not."""
     try:
         # transformers, which it imports, fails beside a CPU torch with another build of torchvision.
-        from vsc_eval.vlm.torchvision_mend import mend_torchvision
+        from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 
         mend_torchvision()
         import dictionary_learning.trainers.jumprelu  # noqa: F401

@@ -18,8 +18,8 @@ import torch
 from foreign import inputs, rand
 from torch import Tensor
 
+from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.sae import SAE, SAEConfig, load_any_sae, save_sae
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 
 D, F, K = 24, 96, 5
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsc_eval.synth import Scene, SceneObject, make_orbit
-from vsc_eval.synth.program import count, filter_, move, query_colour, relate, unique
+from vsc_eval.synthetic import Scene, SceneObject, make_orbit
+from vsc_eval.synthetic.program import count, filter_, move, query_colour, relate, unique
 from vsc_eval.zoo import gaze
 from vsc_eval.zoo.batches import IGNORE, image_token
 from vsc_eval.zoo.config import TinyConfig

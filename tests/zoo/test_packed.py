@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from vsc_eval.errors import DataError
-from vsc_eval.synth import LEVELS, TASKS, answer_index, find_item, format_prompt, make_orbit, vocabulary
-from vsc_eval.synth.phrasing import words
-from vsc_eval.synth.streams import Stream
+from vsc_eval.synthetic import LEVELS, TASKS, answer_index, find_item, format_prompt, make_orbit, vocabulary
+from vsc_eval.synthetic.phrasing import words
+from vsc_eval.synthetic.streams import Stream
 from vsc_eval.zoo.batches import object_targets, pixels_of, random_scene
 from vsc_eval.zoo.build import build_model, build_processor
 from vsc_eval.zoo.config import StageSpec, TinyConfig, TinyShape

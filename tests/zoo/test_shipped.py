@@ -7,12 +7,12 @@ import json
 import pytest
 from safetensors import safe_open
 
+from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.load import load_vlm
+from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.resources import zoo_dir
 from vsc_eval.specs import load_yaml_spec
-from vsc_eval.synth import LEVELS, TASKS, make_items
-from vsc_eval.vlm.engine import Engine, GenSettings
-from vsc_eval.vlm.load import load_vlm
-from vsc_eval.vlm.prompts import Prompt
+from vsc_eval.synthetic import LEVELS, TASKS, make_items
 from vsc_eval.zoo.config import TinyConfig
 from vsc_eval.zoo.install import MAX_WEIGHT_BYTES
 

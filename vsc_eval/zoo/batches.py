@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsc_eval.synth.layout import CrowdedError, place
-from vsc_eval.synth.render import render_array
-from vsc_eval.synth.scene import COLOURS, SHAPES, Scene, SceneObject
-from vsc_eval.synth.streams import Stream
+from vsc_eval.synthetic.layout import CrowdedError, place
+from vsc_eval.synthetic.render import render_array
+from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene, SceneObject
+from vsc_eval.synthetic.streams import Stream
 from vsc_eval.zoo.config import TinyShape
 
 COLOUR_WORDS = tuple(COLOURS)

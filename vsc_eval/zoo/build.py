@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from vsc_eval.synth import SHAPES, vocabulary
-from vsc_eval.synth.phrasing import plural
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
+from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
+from vsc_eval.synthetic import SHAPES, vocabulary
+from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 from vsc_eval.zoo.tokenizer import CHAT_TEMPLATE, build_tokenizer
 

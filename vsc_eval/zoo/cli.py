@@ -70,8 +70,8 @@ def run_eval(args: argparse.Namespace) -> int:
     from rich.progress import Progress
     from rich.table import Table
 
-    from vsc_eval.synth import LEVELS, TASKS
-    from vsc_eval.vlm.load import load_vlm
+    from vsc_eval.backends.hf.load import load_vlm
+    from vsc_eval.synthetic import LEVELS, TASKS
     from vsc_eval.zoo.config import TinyConfig
     from vsc_eval.zoo.evaluate import cell_accuracies
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from vsc_eval.synth import LETTERS, LEVELS, TASKS, Item, make_items
+from vsc_eval.synthetic import LETTERS, LEVELS, TASKS, Item, make_items
 from vsc_eval.zoo.batches import pixels_of
 from vsc_eval.zoo.config import TinyShape
 from vsc_eval.zoo.packed import PackedForward

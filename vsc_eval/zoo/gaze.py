@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
-from vsc_eval.synth import Scene, SceneObject
-from vsc_eval.synth.phrasing import plural
-from vsc_eval.synth.program import Program, referent
-from vsc_eval.synth.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
+from vsc_eval.synthetic import Scene, SceneObject
+from vsc_eval.synthetic.phrasing import plural
+from vsc_eval.synthetic.program import Program, referent
+from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
 from vsc_eval.zoo.questions import Question, hops
 
 WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD, COUNT = range(9)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vsc_eval.synth import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
-from vsc_eval.synth.streams import Stream
+from vsc_eval.synthetic import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
+from vsc_eval.synthetic.streams import Stream
 from vsc_eval.zoo.batches import IGNORE, Batch, image_token, object_targets, pixels_of
 from vsc_eval.zoo.config import Bucket, StageSpec, TinyConfig
 from vsc_eval.zoo.gaze import COUNT, Gaze, Where, gazes, places_known

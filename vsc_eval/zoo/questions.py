@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
-from vsc_eval.synth import phrasing, program
-from vsc_eval.synth.items import Item
-from vsc_eval.synth.program import Program, execute
-from vsc_eval.synth.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX, Scene, SceneObject
-from vsc_eval.synth.streams import Stream
+from vsc_eval.synthetic import phrasing, program
+from vsc_eval.synthetic.items import Item
+from vsc_eval.synthetic.program import Program, execute
+from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX, Scene, SceneObject
+from vsc_eval.synthetic.streams import Stream
 
 TRUE_WORD, FALSE_WORD = "true", "not"
 """Words of the vocabulary that stand for the truth of a statement's part."""

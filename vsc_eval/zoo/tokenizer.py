@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from vsc_eval.synth import LETTERS, format_prompt
+from vsc_eval.synthetic import LETTERS, format_prompt
 from vsc_eval.zoo.config import TinyShape
 
 SPECIAL_TOKENS = (

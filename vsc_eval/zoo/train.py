@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.specs import save_yaml_spec
-from vsc_eval.synth import vocabulary
+from vsc_eval.synthetic import vocabulary
 from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
 from vsc_eval.zoo.build import build_model, build_processor
 from vsc_eval.zoo.config import StageSpec, TinyConfig

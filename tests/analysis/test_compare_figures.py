@@ -1,0 +1,331 @@
+"""The figures of a comparison against scipy, scikit-learn, a run's own results and cases worked by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+from sklearn.metrics import cohen_kappa_score
+
+from vsc_eval.analysis.compare.blocks import MOST_LABELS, AnswerBlock, OptionBlock, figures
+from vsc_eval.analysis.compare.compare import compare_runs
+from vsc_eval.analysis.compare.records import CompareRow, Comparison
+from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.analysis.results import Figure
+from vsc_eval.answers.items import ItemLine, asked
+from vsc_eval.stats import accuracy, cluster_bootstrap, holm, paired_difference, sign_flip, stream
+from vsc_eval.stats.drift import PARTS
+
+Lines = Callable[..., list[ItemLine]]
+MakeRun = Callable[..., Path]
+ALL = ("all", None, None)
+
+
+@pytest.fixture
+def found(make_run: MakeRun) -> Comparison:
+    return compare_runs(read_run(make_run("a", 0)), read_run(make_run("b", 1)))
+
+
+def row_of(found: Comparison, condition: str, group: tuple[str, str | None, str | None] = ALL) -> CompareRow:
+    (row,) = (row for row in found.rows if (row.condition_a, (row.scope, row.task, row.level)) == (condition, group))
+    return row
+
+
+def run_of(answers_a: list[str], answers_b: list[str], gold: list[str], size: int = 2) -> tuple[FinishedRun, ...]:
+    """Two runs of the baseline with these answers, in clusters of `size`."""
+    runs = []
+    for name, answers in (("a", answers_a), ("b", answers_b)):
+        lines = tuple(
+            ItemLine(
+                id=f"i{place:03}",
+                task="t",
+                cluster=f"c{place // size}",
+                gold=right,
+                asked=asked("q", "none", (), "generate", 8),
+                answers={"baseline": answer},
+            )
+            for place, (answer, right) in enumerate(zip(answers, gold, strict=True))
+        )
+        runs.append(FinishedRun(Path(name), {}, {}, (), lines))
+    return tuple(runs)
+
+
+def columns(lines: list[ItemLine], condition: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    right = np.array([line.answers[condition] == line.gold for line in lines])
+    return right, np.array([line.answers[condition] for line in lines]), np.array([line.cluster for line in lines])
+
+
+def test_a_row_for_every_group_and_pair(found: Comparison) -> None:
+    assert [pair.condition_a for pair in found.pairs] == ["baseline", "counting", "logic:ablate"]
+    for pair in found.pairs:
+        assert [row.scope for row in found.rows_of(pair)] == ["cell"] * 4 + ["task"] * 2 + ["level"] * 2 + ["all"]
+        assert sum(row.n for row in found.rows_of(pair, "cell")) == found.whole(pair).n == 80
+    assert (found.n_items, found.n_clusters) == (80, 20)
+
+
+@pytest.mark.parametrize("group", [ALL, ("task", "logic", None), ("cell", "counting", "hard")])
+def test_accuracy_and_difference_are_those_of_the_statistics(
+    found: Comparison, lines_of: Lines, group: tuple[str, str | None, str | None]
+) -> None:
+    """Drawn with the stream that a run's own results use, so that an accuracy has the same interval in both."""
+    scope, task, level = group
+    kept = [
+        place
+        for place, line in enumerate(lines_of(0))
+        if task in (None, line.task) and level in (None, line.level)
+    ]  # fmt: skip
+    (right_a, _, clusters), (right_b, _, _) = (
+        columns([lines_of(seed)[place] for place in kept], "counting") for seed in (0, 1)
+    )
+
+    def rng(what: str) -> np.random.Generator:
+        return stream(0, what, scope, task or "", level or "")
+
+    row = row_of(found, "counting", group)
+    for ours, right in ((row.accuracy_a, right_a), (row.accuracy_b, right_b)):
+        theirs = accuracy(right, clusters, rng("bootstrap"))
+        assert ours.value == pytest.approx(theirs.value)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    paired = paired_difference(right_a, right_b, clusters, rng("bootstrap"))
+    assert row.difference.value == pytest.approx(paired.difference.value)
+    assert (row.difference.low, row.difference.high) == pytest.approx((paired.difference.low, paired.difference.high))
+    assert row.detectable_difference == pytest.approx(paired.detectable)
+    assert row.mcnemar.p_value == paired.test.p_value
+    gain = right_b.astype(float) - right_a
+    assert row.p_difference == sign_flip(gain[None], clusters, rng("sign_flip")).p_values[0]
+
+
+def test_mcnemar_against_scipy_and_by_hand() -> None:
+    gold = ["A"] * 20
+    first = ["A"] * 10 + ["B"] * 10
+    second = ["A"] * 7 + ["C"] * 3 + ["A"] * 8 + ["B"] * 2
+    row = compare_runs(*run_of(first, second, gold)).rows[-1]
+    test = row.mcnemar
+    assert (test.both_right, test.only_a_right, test.only_b_right, test.both_wrong) == (7, 3, 8, 2)
+    assert test.p_value == pytest.approx(scipy_stats.binomtest(8, 11).pvalue)
+    assert row.difference.value == pytest.approx(0.25)
+    assert (row.agreement.value, row.change.n_changed) == (pytest.approx(9 / 20), 11)
+    assert (row.change.right_to_wrong, row.change.wrong_to_right, row.change.wrong_to_other) == (3, 8, 0)
+
+
+def test_cells_are_adjusted_by_holm_and_sums_are_not(found: Comparison) -> None:
+    for pair in found.pairs:
+        cells = found.rows_of(pair, "cell")
+        assert tuple(row.p_holm for row in cells) == holm([row.p_difference for row in cells])
+        assert all(row.p_holm is None for row in found.rows_of(pair) if row.scope != "cell")
+
+
+def test_parts_and_agreement_add_up(found: Comparison) -> None:
+    assert any(row.change.n_changed for row in found.rows)
+    for row in found.rows:
+        change = row.change
+        assert sum(getattr(change, part) for part in PARTS) == change.n_changed
+        assert change.share.value == pytest.approx(change.n_changed / row.n)
+        assert row.agreement.value == pytest.approx(1 - change.n_changed / row.n)
+        assert (change.upper_if_none is None) == (change.n_changed > 0)
+        test = row.mcnemar
+        assert row.difference.value == pytest.approx((test.only_b_right - test.only_a_right) / row.n)
+
+
+def kappa(answers_a: list[str], answers_b: list[str]) -> Figure:
+    block = AnswerBlock.of(np.array(answers_a), np.array(answers_b), np.array(answers_a))
+    clusters = np.array([f"c{place // 2}" for place in range(len(answers_a))])
+    mask = np.ones(len(clusters), dtype=bool)
+    ((*_, figure),) = figures([block], mask, clusters, stream(0), "orbit")
+    return figure
+
+
+def test_kappa_by_hand() -> None:
+    # 25 yes-yes, 10 yes-no, 15 no-yes, 50 no-no: p_o = 0.75, p_e = 0.35 * 0.40 + 0.65 * 0.60 = 0.53.
+    first = ["y"] * 35 + ["n"] * 65
+    second = ["y"] * 25 + ["n"] * 10 + ["y"] * 15 + ["n"] * 50
+    figure = kappa(first, second)
+    assert figure.value == pytest.approx((0.75 - 0.53) / (1 - 0.53))
+    assert figure.low is not None
+    assert figure.high is not None
+    assert figure.low < figure.value < figure.high
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from("ABCDx"), st.sampled_from("ABCDx")), min_size=4, max_size=40))
+def test_kappa_agrees_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    first, second = map(list, zip(*pairs, strict=True))
+    figure = kappa(first, second)
+    if len({*first, *second}) == 1:
+        assert figure.value is None
+        assert figure.reason == "undefined"
+    else:
+        assert figure.value == pytest.approx(cohen_kappa_score(first, second))
+
+
+def test_kappa_says_why_it_is_undefined() -> None:
+    row = compare_runs(*run_of(["A"] * 4, ["A"] * 4, ["A"] * 4)).rows[-1]
+    assert (row.kappa.value, row.kappa.reason) == (None, "both give one and the same answer")
+    words = [f"w{i}" for i in range(MOST_LABELS + 1)]
+    row = compare_runs(*run_of(words, words, words)).rows[-1]
+    assert (row.kappa.value, row.kappa.reason) == (None, f"more than {MOST_LABELS} different answers")
+    assert row.agreement.value == 1
+
+
+def test_an_interval_that_some_draws_leave_undefined_is_none() -> None:
+    """Two clusters: a draw of the first alone has one and the same answer throughout."""
+    figure = kappa(["A", "A", "B", "C"], ["A", "A", "B", "D"])
+    assert figure.value is not None
+    assert (figure.low, figure.high, figure.reason) == (None, None, "undefined in some draws")
+
+
+def test_distances_of_option_distributions(found: Comparison, lines_of: Lines) -> None:
+    a, b = (
+        np.array([line.option_logprobs["counting"] for line in lines_of(seed)], dtype=float) for seed in (0, 1)
+    )  # fmt: skip
+    options = row_of(found, "counting").options
+    assert options is not None
+    assert (options.n_items, options.n_one_sided) == (80, 0)
+    assert options.mean_abs_difference.value == pytest.approx(np.abs(a - b).mean())
+    assert options.max_abs_difference == pytest.approx(np.abs(a - b).max())
+    assert options.max_item == lines_of(0)[int(np.abs(a - b).max(axis=1).argmax())].id
+    shares = [np.exp(values) / np.exp(values).sum(axis=1, keepdims=True) for values in (a, b)]
+    kl = scipy_stats.entropy(*shares, axis=1)
+    assert options.kl.value == pytest.approx(kl.mean())
+    estimate = cluster_bootstrap(kl, [line.cluster for line in lines_of(0)], stream(0, "bootstrap", "all", "", ""))
+    assert (options.kl.low, options.kl.high) == pytest.approx((estimate.low, estimate.high))
+
+
+def test_probability_zero_has_no_finite_difference() -> None:
+    none = -math.inf
+    block = OptionBlock.of(
+        [(-1.0, -2.0, none), (-1.0, none), (-1.0, -1.0), None, (-0.5, -0.5)],
+        [(-1.5, -2.0, none), (-1.0, -3.0), (-1.0, -1.25), (-1.0, -1.0), None],
+    )
+    assert block is not None
+    assert block.present.tolist() == [True, True, True, False, False]
+    assert block.finite.tolist() == [True, False, True, False, False]
+    assert (block.values[0] * block.scale[0])[[0, 2]] == pytest.approx([0.5 / 3, 0.125])
+    assert block.largest[[0, 2]] == pytest.approx([0.5, 0.25])
+    assert OptionBlock.of([None], [(-1.0, -1.0)]) is None
+
+
+def test_items_with_an_infinite_difference_are_counted(make_run: MakeRun, lines_of: Lines) -> None:
+    lines = lines_of(1)
+    zero = {"baseline": (None, *(lines[0].option_logprobs["baseline"] or ())[1:])}
+    b = make_run("b", lines=[lines[0].model_copy(update={"option_logprobs": zero}), *lines[1:]])
+    options = row_of(compare_runs(read_run(make_run("a")), read_run(b)), "baseline").options
+    assert options is not None
+    assert (options.n_items, options.n_one_sided, options.kl.n_items) == (80, 1, 79)
+    # With nothing finite left there is no figure, and a reason.
+    every = [
+        line.model_copy(update={"option_logprobs": {"baseline": (None, *(line.option_logprobs["baseline"] or ())[1:])}})
+        for line in lines
+    ]
+    found = compare_runs(read_run(make_run("c")), read_run(make_run("d", lines=every)))
+    options = row_of(found, "baseline").options
+    assert options is not None
+    assert (options.max_abs_difference, options.kl.value, options.n_one_sided) == (None, None, 80)
+    assert options.kl.reason == "no item has a finite difference"
+
+
+def test_tiny_distances_keep_their_interval() -> None:
+    rng = np.random.default_rng(0)
+    first = [tuple(values) for values in rng.normal(size=(40, 4)) * 1e-7]
+    block = OptionBlock.of(first, [(0.0,) * 4] * 40)
+    assert block is not None
+    clusters = np.array([f"c{place // 4}" for place in range(40)])
+    (raw,) = figures([block], block.finite, clusters, stream(0), "orbit")
+    kl = block.in_nats(raw)[1]
+    assert kl.low is not None
+    assert kl.value is not None
+    assert 0 < kl.low < kl.value < 1e-13
+
+
+def test_effects_are_differences_in_differences(found: Comparison, lines_of: Lines) -> None:
+    (row,) = (row for row in found.effects if (row.condition_a, row.scope) == ("counting", "all"))
+    gains, drifts = [], []
+    for seed in (0, 1):
+        (base, before, clusters), (cond, after, _) = (
+            columns(lines_of(seed), name) for name in ("baseline", "counting")
+        )
+        gains.append(cond.astype(float) - base)
+        drifts.append((before != after).astype(float))
+    assert row.effect_a.value == pytest.approx(gains[0].mean())
+    assert row.effect_b.value == pytest.approx(gains[1].mean())
+    assert row.effect_difference.value == pytest.approx((gains[1] - gains[0]).mean())
+    assert (row.drift_a.value, row.drift_b.value) == pytest.approx((drifts[0].mean(), drifts[1].mean()))
+    assert row.drift_difference.value == pytest.approx((drifts[1] - drifts[0]).mean())
+    theirs = cluster_bootstrap(gains[1] - gains[0], clusters, stream(0, "bootstrap", "all", "", ""))
+    assert (row.effect_difference.low, row.effect_difference.high) == pytest.approx((theirs.low, theirs.high))
+    assert {row.condition_a for row in found.effects} == {"counting", "logic:ablate"}
+    assert {row.scope for row in found.effects} == {"all", "task", "level"}
+
+
+answer = st.sampled_from(["A", "B", "invalid"])
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(answer, answer, st.sampled_from(["A", "B"])), min_size=2, max_size=30))
+def test_swapping_the_runs_flips_signs_and_directions(triples: list[tuple[str, str, str]]) -> None:
+    first, second, gold = map(list, zip(*triples, strict=True))
+    a, b = run_of(first, second, gold)
+    forth, back = compare_runs(a, b), compare_runs(b, a)
+    for x, y in zip(forth.rows, back.rows, strict=True):
+        assert x.difference.value == pytest.approx(-(y.difference.value or 0))
+        if x.difference.low is not None and y.difference.high is not None:
+            assert x.difference.low == pytest.approx(-y.difference.high, abs=1e-12)
+        assert x.p_difference == y.p_difference
+        assert (x.accuracy_a, x.invalid_a, x.accuracy_b) == (y.accuracy_b, y.invalid_b, y.accuracy_a)
+        assert x.agreement == y.agreement
+        assert x.kappa.value == pytest.approx(y.kappa.value)
+        assert (x.mcnemar.only_a_right, x.mcnemar.p_value) == (y.mcnemar.only_b_right, y.mcnemar.p_value)
+        assert x.change.right_to_wrong == y.change.wrong_to_right
+        assert x.change.to_invalid == y.change.from_invalid
+        assert x.change.wrong_to_other == y.change.wrong_to_other
+
+
+def test_swapping_flips_effects_too(make_run: MakeRun) -> None:
+    a, b = read_run(make_run("a", 0)), read_run(make_run("b", 1))
+    for x, y in zip(compare_runs(a, b).effects, compare_runs(b, a).effects, strict=True):
+        assert (x.effect_a, x.drift_a) == (y.effect_b, y.drift_b)
+        assert x.effect_difference.value == pytest.approx(-(y.effect_difference.value or 0))
+        assert x.drift_difference.value == pytest.approx(-(y.drift_difference.value or 0))
+
+
+def test_a_run_beside_itself_differs_in_nothing(make_run: MakeRun) -> None:
+    run = make_run("a")
+    found = compare_runs(read_run(run), read_run(run))
+    assert found.settings == ()
+    for row in found.rows:
+        assert (row.difference.value, row.agreement.value, row.change.n_changed) == (0, 1, 0)
+        assert (row.mcnemar.only_a_right, row.mcnemar.only_b_right, row.mcnemar.p_value) == (0, 0, None)
+        assert row.options is not None
+        assert (row.options.max_abs_difference, row.options.kl.value) == (0, 0)
+        # (1 - p)^clusters = 0.05
+        assert row.change.upper_if_none is not None
+        assert (1 - row.change.upper_if_none) ** row.n_clusters == pytest.approx(0.05)
+    for effect in found.effects:
+        assert (effect.effect_difference.value, effect.drift_difference.value) == (0, 0)
+
+
+def test_the_order_of_the_items_does_not_matter(make_run: MakeRun, lines_of: Lines, found: Comparison) -> None:
+    again = compare_runs(read_run(make_run("c", 0)), read_run(make_run("d", lines=lines_of(1)[::-1])))
+    for x, y in zip(found.rows, again.rows, strict=True):
+        assert x == y
+
+
+def test_independent_items_have_wilsons_interval() -> None:
+    row = compare_runs(*run_of(["A"] * 9 + ["B"], ["A"] * 10, ["A"] * 10, size=1)).rows[-1]
+    theirs = scipy_stats.binomtest(9, 10).proportion_ci(method="wilson")
+    assert (row.accuracy_a.low, row.accuracy_a.high) == pytest.approx((theirs.low, theirs.high))
+    assert "Wilson" in row.accuracy_b.method
+    assert "bootstrap" in row.difference.method
+
+
+def test_a_comparison_round_trips_through_json(found: Comparison) -> None:
+    text = found.model_dump_json()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert Comparison.model_validate_json(text) == found

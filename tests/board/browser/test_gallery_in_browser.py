@@ -1,0 +1,94 @@
+"""The gallery of changed answers: what a card says, filters, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from visits import Visit
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.gallery import KINDS, flips
+from vsc_eval.board.page.gallery_view import KIND_WORDS
+from vsc_eval.synthetic import CANVAS, find_item
+
+pytestmark = pytest.mark.xdist_group("browser")
+CONDITION = "counting+logic"
+
+
+def test_a_card_says_what_the_entry_holds(visit: Visit, page_path: Path, board: Board) -> None:
+    visited = visit(page_path)
+    page = visited.page
+    flip = next(flip for flip in flips(board.entries[0]) if flip.condition == "counting")
+    item = find_item(flip.item)
+    card = page.locator(".card", has=page.get_by_text(flip.item, exact=True))
+    text = card.inner_text()
+    assert item.question in text
+    assert f"Answered {flip.before} → {flip.after}; gold: {flip.gold}" in text
+    assert flip.p_before is not None
+    assert flip.p_after is not None
+    rows = card.locator("tbody tr")
+    for place, option in enumerate(item.options):
+        cells = rows.nth(place).locator("th, td")
+        assert cells.nth(0).inner_text().startswith(f"{'ABCD'[place]}. {option}")
+        assert float(cells.nth(1).inner_text().split()[0]) == pytest.approx(100 * flip.p_before[place], abs=0.11)
+        assert float(cells.nth(2).inner_text().split()[0]) == pytest.approx(100 * flip.p_after[place], abs=0.11)
+        width = cells.nth(2).locator(".meter i").evaluate("(bar) => bar.offsetWidth / bar.parentElement.clientWidth")
+        assert width == pytest.approx(flip.p_after[place], abs=0.03)
+    picture = card.locator("img")
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == CANVAS
+    assert "shape" in (picture.get_attribute("alt") or "")
+    visited.is_quiet()
+
+
+def test_filters_narrow_the_cards_and_say_how_many(visit: Visit, page_path: Path, board: Board) -> None:
+    visited = visit(page_path)
+    page = visited.page
+    status = page.locator("#flips-body [role=status]")
+    found = [flip for flip in flips(board.entries[0]) if flip.condition == CONDITION]
+    page.locator("#flips-body").get_by_label("Condition").select_option(index=3)
+    assert status.inner_text().startswith(f"{len(found)} changed answers")
+
+    page.locator("#flips-body").get_by_label("Kind of change").select_option(label="right to wrong")
+    worse = [flip for flip in found if flip.kind == "right_to_wrong"]
+    assert 0 < len(worse) < len(found)
+    assert status.inner_text().startswith(f"{len(worse)} changed answer")
+    assert set(page.locator(".card .tag").filter(has_text="right").all_inner_texts()) == {"right to wrong"}
+
+    level = worse[0].level
+    page.locator("#flips-body").get_by_label("Level").select_option(label=level)
+    page.locator("#flips-body").get_by_label("Task").select_option(label=worse[0].task)
+    here = [flip for flip in worse if (flip.task, flip.level) == (worse[0].task, level)]
+    assert page.locator(".card .id").all_inner_texts() == [flip.item for flip in here]
+
+    there = {flip.kind for flip in found if (flip.task, flip.level) == (worse[0].task, level)}
+    absent = next(kind for kind in KINDS if kind not in there)
+    page.locator("#flips-body").get_by_label("Kind of change").select_option(label=KIND_WORDS[absent])
+    assert status.inner_text() == "No changed answer matches these filters."
+    assert page.locator(".card").count() == 0
+    visited.is_quiet()
+
+
+def test_cards_come_by_pages_and_the_focus_goes_to_the_first_new_one(
+    visit: Visit, page_path: Path, board: Board
+) -> None:
+    page = visit(page_path).page
+    counts = {
+        name: sum(flip.condition == name for flip in flips(board.entries[0])) for name in board.entries[0].items.answers
+    }
+    condition = max(counts, key=lambda name: counts[name])
+    n = counts[condition]
+    assert n > 24, "the sample has too few flips for two pages"
+    options = page.locator("#flips-body").get_by_label("Condition").locator("option").all_inner_texts()
+    page.locator("#flips-body").get_by_label("Condition").select_option(label=f"{condition} ({n})")
+    assert f"{condition} ({n})" in options
+    assert page.locator(".card").count() == 24
+    more = page.locator("#flips-body .more button")
+    assert more.inner_text() == f"Show {min(24, n - 24)} more"
+    more.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".card").count() == min(48, n)
+    at = page.evaluate("[...document.querySelectorAll('.card')].indexOf(document.activeElement)")
+    assert at == 24
+    if n <= 48:
+        assert not more.is_visible()

@@ -1,0 +1,84 @@
+"""A small board that has every table, with every kind of cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hostile_entries import hostile_entry
+from samples import sample_entry
+
+from vsc_eval.board.board import Board, BoardSpec, spec_of
+from vsc_eval.board.records import ControlFigure, Entry
+
+_VERDICTS = ("interference", "none", "not enough evidence")
+
+
+def judged(entry: Entry) -> Entry:
+    """A study with verdicts on its unions, controls of their excess, and a condition that is no headline."""
+    unions = tuple(
+        union.model_copy(
+            update={
+                "p_drift_adjusted": 0.00002 * 10**place,
+                "p_accuracy_adjusted": 0.25,
+                "verdict": _VERDICTS[place % 3],
+                "decided_by": "drift excess +3.6 points",
+            }
+        )
+        for place, union in enumerate(entry.unions)
+    )
+    conditions = tuple(
+        condition.model_copy(update={"is_headline": condition.name != "logic"}) for condition in entry.conditions
+    )
+    settings = entry.provenance.settings | {"verdict": {"correction": "holm"}}
+    return entry.model_copy(
+        update={
+            "unions": unions,
+            "conditions": conditions,
+            "controls": (*entry.controls, *_excess_controls()),
+            "provenance": entry.provenance.model_copy(update={"settings": settings}),
+        }
+    )
+
+
+def _excess_controls() -> tuple[ControlFigure, ...]:
+    def one(kind: str, outcome: str, percentile: float, p: float) -> ControlFigure:
+        return ControlFigure(
+            kind=kind,
+            outcome=outcome,
+            effect="excess",
+            sets=("counting", "logic"),
+            value=-0.05,
+            draws=(0.0,) * 20,
+            percentile=percentile,
+            p=p,
+        )
+
+    return (
+        one("random_sets", "drift", 97.5, 0.05),
+        one("random_directions", "drift", 60.0, 0.43),
+        one("permuted_labels", "drift", 55.0, 0.43),
+        one("random_sets", "accuracy", 100.0, 1 / 21),
+    )
+
+
+def board_of(*entries: Entry, title: str = "Sample board") -> Board:
+    """A board of these entries, which were asked the same synthetic items; their external tasks are all of its."""
+    specs = [spec_of(e.items, name=e.board, title=title, readout=e.readout, generator_version="1") for e in entries]
+    spec = BoardSpec(
+        name=specs[0].name,
+        title=title,
+        readout=specs[0].readout,
+        generator_version="1",
+        tasks={task: asked for each in specs for task, asked in each.tasks.items()},
+    )
+    return Board(path=Path("board"), spec=spec, entries=tuple(sorted(entries, key=lambda entry: entry.id)))
+
+
+def golden_board() -> Board:
+    """A run, a study, a baseline alone under an awkward name, and a run with an external data set."""
+    return board_of(
+        sample_entry("model-a"),
+        judged(sample_entry("model-b", source="study")),
+        sample_entry("org/model_c | 70% & more", conditions=()),
+        hostile_entry("made-up"),
+    )

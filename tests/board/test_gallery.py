@@ -1,0 +1,210 @@
+"""The gallery's data: every flip is in it or counted, items and pictures are there once, and it stays small."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_entries import PIXEL, hostile_board
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import sample_board, sample_entry, write_board
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.gallery import Limits, flips, gallery_data
+from vsc_eval.board.gallery.choose import choose, evenly, shares
+from vsc_eval.board.gallery.data import LEFT_OUT
+from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
+from vsc_eval.board.records import Entry, Shown
+from vsc_eval.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    return sample_board(tmp_path_factory.mktemp("board"), 3)
+
+
+def told(data: dict[str, Any], place: int) -> list[tuple[Any, ...]]:
+    """The flips of an entry, read from the data as the page reads them."""
+    entry, items = data["entries"][place], data["items"]
+    found = []
+    for condition, row, after, kind, p_after in zip(
+        *(entry["flips"][name] for name in ("condition", "row", "after", "kind", "p_after")), strict=True
+    ):
+        item = entry["items"]["item"][row]
+        found.append(
+            (
+                entry["conditions"][condition]["name"],
+                items["id"][item],
+                data["tasks"][items["task"][item]],
+                data["levels"][items["level"][item]],
+                entry["items"]["before"][row],
+                after,
+                items["gold"][item],
+                data["kinds"][kind],
+                data["letters"][entry["items"]["letters"][row]],
+                entry["items"]["p_before"][row],
+                p_after,
+            )
+        )
+    return found
+
+
+def rounded(values: tuple[float, ...] | None) -> list[float] | None:
+    return None if values is None else [round(value, 3) for value in values]
+
+
+def test_the_page_reads_every_flip_as_the_entry_has_it(board: Board) -> None:
+    data = json.loads(json.dumps(gallery_data(board), allow_nan=False))
+    for place, entry in enumerate(board.entries):
+        assert data["entries"][place]["id"] == entry.id
+        assert told(data, place) == [
+            (f.condition, f.item, f.task, f.level, f.before, f.after, f.gold, f.kind, list(f.letters),
+             rounded(f.p_before), rounded(f.p_after))
+            for f in flips(entry)
+        ]  # fmt: skip
+        counts = Counter(f.condition for f in flips(entry))
+        for condition in data["entries"][place]["conditions"]:
+            assert condition["n_shown"] == condition["n_flips"] == counts[condition["name"]]
+
+
+def test_items_and_pictures_of_several_entries_are_there_once(board: Board) -> None:
+    data = gallery_data(board)
+    ids = data["items"]["id"]
+    assert len(ids) == len(set(ids)) == len({flip.item for entry in board.entries for flip in flips(entry)})
+    sources = [picture["src"] for picture in data["pictures"]]
+    assert len(sources) == len(set(sources))
+    assert sorted(data["items"]["picture"]) == list(range(len(sources)))
+    assert {len(column) for column in data["items"].values()} == {len(ids)}
+    assert data["reasons"] == []
+    assert all(picture["alt"].endswith(".") for picture in data["pictures"])
+
+
+def test_the_same_board_gives_the_same_data(board: Board) -> None:
+    assert json.dumps(gallery_data(board)) == json.dumps(gallery_data(board))
+
+
+def test_an_entry_without_edits_is_there_with_nothing(tmp_path: Path) -> None:
+    data = gallery_data(write_board(tmp_path, [sample_entry(conditions=())]))
+    (entry,) = data["entries"]
+    assert entry["conditions"] == []
+    assert {len(column) for part in ("items", "flips") for column in entry[part].values()} == {0}
+    assert data["pictures"] == []
+
+
+def test_of_too_many_flips_each_headline_condition_has_the_same_share(board: Board) -> None:
+    entry = board.entries[0]
+    conditions = [
+        condition.model_copy(update={"is_headline": condition.name != "counting"}) for condition in entry.conditions
+    ]
+    changed = entry.model_copy(update={"conditions": tuple(conditions)})
+    one = Board(board.path, board.spec, (changed,))
+    everything = Counter(flip.condition for flip in flips(entry))
+    data = gallery_data(one, Limits(flips=20))
+    shown = data["entries"][0]["conditions"]
+    assert [condition["name"] for condition in shown][-1] == "counting"
+    assert {c["name"]: c["n_flips"] for c in shown} == everything
+    assert sum(c["n_shown"] for c in shown) == len(told(data, 0)) <= 20
+    headline = [c for c in shown if c["is_headline"]]
+    cut = [c["n_shown"] for c in headline if c["n_shown"] < c["n_flips"]]
+    assert cut
+    assert max(cut) - min(cut) <= 1
+    assert all(c["n_shown"] <= max(cut) for c in headline)
+    assert [c["n_shown"] for c in shown if not c["is_headline"]] == [0]
+
+
+def test_the_flips_that_are_shown_are_spread_over_the_items(board: Board) -> None:
+    entry = board.entries[0]
+    chosen = choose(entry, 12)
+    for condition, n_flips, shown in zip(chosen.conditions, chosen.n_flips, chosen.flips, strict=True):
+        rows = [flip.row for flip in flips(entry) if flip.condition == condition.name]
+        assert [flip.row for flip in shown] == sorted(flip.row for flip in shown)
+        assert {flip.row for flip in shown} <= set(rows)
+        assert n_flips == len(rows)
+        if len(shown) > 1:
+            assert shown[-1].row > rows[len(rows) // 3]
+
+
+@given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 300))
+def test_shares_are_fair(sizes: list[int], allowance: int) -> None:
+    found = shares(sizes, allowance)
+    assert sum(found) == min(sum(sizes), allowance) or sum(sizes) > allowance >= sum(found)
+    assert all(0 <= share <= size for share, size in zip(found, sizes, strict=True))
+    cut = [share for share, size in zip(found, sizes, strict=True) if share < size]
+    if cut:
+        assert max(found) - min(cut) <= 1
+        assert allowance - sum(found) < len(sizes)
+
+
+@given(st.lists(st.integers(), unique=True, max_size=30), st.data())
+def test_evenly_keeps_the_order(values: list[int], data: st.DataObject) -> None:
+    n = data.draw(st.integers(0, len(values)))
+    found = evenly(values, n)
+    places = [values.index(value) for value in found]
+    assert len(found) == n
+    assert places == sorted(set(places))
+    if n:
+        assert all(b - a <= math.ceil(len(values) / n) for a, b in pairwise(places))
+
+
+def test_pictures_that_do_not_fit_are_left_out_with_words_and_the_most_wanted_stay(board: Board) -> None:
+    full = gallery_data(board)
+    chars = sum(len(picture["src"]) for picture in full["pictures"])
+    data = gallery_data(board, Limits(picture_chars=chars // 4))
+    assert 0 < sum(len(picture["src"]) for picture in data["pictures"]) <= chars // 4
+    assert data["reasons"] == [LEFT_OUT]
+    wanted = Counter(flip.item for entry in board.entries for flip in flips(entry))
+    shown = {
+        item for item, place in zip(data["items"]["id"], data["items"]["picture"], strict=True) if place is not None
+    }
+    left_out = set(data["items"]["id"]) - shown
+    assert max(wanted[item] for item in left_out) <= max(wanted[item] for item in shown)
+    for place, reason in zip(data["items"]["picture"], data["items"]["reason"], strict=True):
+        assert (place is None) == (reason is not None)
+
+
+def _external(entry: Entry, shown: dict[str, Shown]) -> Entry:
+    return entry.model_copy(update={"shown": shown})
+
+
+def test_entries_do_not_lend_each_other_what_they_show(tmp_path: Path) -> None:
+    board = hostile_board(tmp_path, ["data set"], n_per_cell=4, tasks=("counting",))
+    first = board.entries[0]
+    other = _external(first, {"data set": Shown(question="another question", picture=PIXEL)})
+    bare = _external(first, {})
+    data = gallery_data(Board(board.path, board.spec, (first, other, bare)))
+    rows = [place for place, item in enumerate(data["items"]["id"]) if item == "data set"]
+    assert {data["items"]["question"][row] for row in rows} == {"data set", "another question", ""}
+    assert len(rows) == 3
+    assert [data["items"]["picture"][row] for row in rows].count(None) == 1
+    assert len({picture["src"] for picture in data["pictures"] if picture["src"] == PIXEL}) == 1
+    assert set(data["reasons"]) <= {NOT_PUBLISHED, ASKED_BLIND}
+    for place, question in enumerate(("data set", "another question", "")):
+        used = {data["items"]["question"][row] for row in data["entries"][place]["items"]["item"] if row in rows}
+        assert used == {question}
+
+
+def test_an_item_that_is_not_the_benchmarks_is_refused(board: Board) -> None:
+    entry = board.entries[0]
+    flip = flips(entry)[0]
+    hashes = ["0" * 16 if row == flip.row else h for row, h in enumerate(entry.items.image_hash)]
+    items = entry.items.model_copy(update={"image_hash": tuple(hashes)})
+    wrong = entry.model_copy(update={"items": items})
+    with pytest.raises(DataError, match=flip.item):
+        gallery_data(Board(board.path, board.spec, (*board.entries[1:], wrong)))
+
+
+def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:
+    code = (
+        "import sys, vsc_eval.board.gallery, vsc_eval.board.share;"
+        "print([m for m in ('torch', 'transformers', 'lm_eval', 'matplotlib', 'vllm') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

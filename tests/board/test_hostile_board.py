@@ -1,0 +1,108 @@
+"""Every hostile string in every field, through everything that a board is made of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_entry
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.build import build_board, checked_board
+from vsc_eval.board.entry.canonical import content_sha256, entry_text
+from vsc_eval.board.entry.read import read_entry
+from vsc_eval.board.gallery import flips, gallery_data
+from vsc_eval.board.tables import board_tables
+from vsc_eval.board.tables.csv_table import to_csv
+from vsc_eval.board.tables.latex import to_latex
+from vsc_eval.board.tables.markdown import to_markdown
+from vsc_eval.board.tables.table import Table
+from vsc_eval.errors import DataError
+
+TASKS = ("counting",)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    return hostile_board(tmp_path_factory.mktemp("hostile"), HOSTILE, tasks=TASKS)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
+def test_a_file_with_it_reads_as_it_was_written(text: str, tmp_path: Path) -> None:
+    entry = hostile_entry(text, tasks=TASKS)
+    path = tmp_path / f"{entry.id}.json"
+    path.write_text(entry_text(entry), encoding="utf-8")
+    assert read_entry(path) == entry
+
+
+@pytest.mark.parametrize("name", NO_JSON_TEXT)
+def test_a_file_with_what_is_no_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    mark = '"\\u2601mark"'
+    written = entry_text(hostile_entry("\N{CLOUD}mark", tasks=TASKS)).encode()
+    damaged = written.replace(mark.encode(), NO_JSON_TEXT[name])
+    assert damaged != written
+    try:  # with the hash that such a file would be given
+        document = json.loads(damaged)
+        damaged = damaged.replace(document["sha256"].encode(), content_sha256(document).encode())
+    except UnicodeDecodeError:
+        assert "surrogate" not in name.split()[0]
+    path = tmp_path / "broken.json"
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        read_entry(path)
+
+
+def test_the_board_with_all_of_them_is_right(board: Board) -> None:
+    assert checked_board(board.path).entries == board.entries
+
+
+def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:
+    data = gallery_data(board)
+    assert json.loads(json.dumps(data)) == data
+    for entry, shown in zip(board.entries, data["entries"], strict=True):
+        assert shown["name"] == entry.model.name
+        assert [c["name"] for c in shown["conditions"]] == [c.name for c in entry.conditions if c.role != "baseline"]
+        assert len(shown["flips"]["after"]) == len(flips(entry))
+    questions = set(data["items"]["question"])
+    assert set(HOSTILE) <= questions
+    assert {task for task in data["tasks"] if task not in TASKS} == set(HOSTILE)
+
+
+@pytest.mark.parametrize("write", [to_markdown, to_latex], ids=["markdown", "latex"])
+def test_tables_have_a_line_for_every_row(write: Callable[[Table], str], board: Board) -> None:
+    tables = board_tables(board)
+    for table in (*tables.baseline, *tables.interventions):
+        text = write(table)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b]", text)
+        n_rows = sum(row.is_headline for row in table.rows)
+        assert sum(line.startswith("| ") or line.endswith(r"\\") for line in text.splitlines()) >= n_rows
+
+
+def test_csv_reads_back_and_no_cell_is_a_formula(board: Board) -> None:
+    tables = board_tables(board)
+    for data in (tables.baseline_data, tables.interventions_data):
+        header, *rows = csv.reader(io.StringIO(to_csv(data), newline=""))
+        assert tuple(header) == data.columns
+        assert len(rows) == len(data.rows)
+        for row, given in zip(rows, data.rows, strict=True):
+            for cell, value in zip(row, given, strict=True):
+                if isinstance(value, str):
+                    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_a_board_of_them_is_built_and_built_again_to_the_same(tmp_path: Path) -> None:
+    few = [
+        text for name, text in zip(HOSTILE_IDS, HOSTILE, strict=True) if name in ("script_end", "yaml_document", "nul")
+    ]
+    hostile_board(tmp_path, few, tasks=TASKS)
+    built = build_board(tmp_path)
+    assert built.n_entries == 3
+    files = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    assert sum(path.suffix == ".png" for path in files) == 3
+    assert build_board(tmp_path).written == ()
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == files

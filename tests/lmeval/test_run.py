@@ -1,0 +1,335 @@
+"""`vsc-eval run` from end to end on a small untrained model, killed and resumed too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from vsc_eval.analysis.results import Results
+from vsc_eval.answers.items import ItemLine, logprobs_of
+from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.errors import SpecError
+from vsc_eval.interventions.edits import CompiledCondition
+from vsc_eval.records import Reading
+from vsc_eval.sweeps import sweep as run_module
+from vsc_eval.sweeps.run_spec import RunSpec
+from vsc_eval.sweeps.sweep import run_sweep
+
+# One process for the file: its runs share a finished folder.
+pytestmark = pytest.mark.xdist_group("run")
+
+CONDITIONS = ("counting", "logic", "counting+logic", "counting:scale=1")
+TASKS = ("vsc_counting", "vsc_existence_easy")
+N_ITEMS, N_READINGS = 4 * 8, 4 * 8 * 5
+QUIET = Console(quiet=True)
+
+
+def spec_of(model: Path, suite: Path, **changes: object) -> RunSpec:
+    values = {
+        "model": str(model),
+        "suite": str(suite),
+        "tasks": TASKS,
+        "conditions": CONDITIONS,
+        "n": 8,
+        "batch_size": 4,
+        "dtype": "float32",
+        "device": "cpu",
+    }
+    return RunSpec.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_folder: Path, suite_folder: Path) -> RunSpec:
+    return spec_of(tiny_folder, suite_folder)
+
+
+@pytest.fixture(scope="module")
+def finished(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    run_sweep(spec, out, console=QUIET)
+    return out
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Readings that the engine computes, one entry for each call."""
+    counts: list[int] = []
+    original = Engine.read
+
+    def counted(
+        self: Engine,
+        prompts: Sequence[Prompt],
+        conditions: Sequence[CompiledCondition | None],
+        settings: GenSettings,
+        progress: None = None,
+    ) -> list[list[Reading]]:
+        counts.append(len(prompts) * len(conditions))
+        return original(self, prompts, conditions, settings, progress)
+
+    monkeypatch.setattr(Engine, "read", counted)
+    return counts
+
+
+def test_the_folder_holds_everything(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"run.yaml", "answers.sqlite", "items.jsonl", "results.json", "results.md", "lm_eval", ".lock"}
+    folders = {path.name.split("-")[0] for path in (finished / "lm_eval").iterdir()}
+    assert folders == {"baseline", "counting", "logic", "counting+logic", "counting_scale=1"}
+    for folder in (finished / "lm_eval").iterdir():
+        assert len(list(folder.glob("results_*.json"))) == 1
+        assert len(list(folder.glob("samples_*.jsonl"))) == 4
+    with AnswerStore(finished / "answers.sqlite") as store:
+        assert len(store) == N_READINGS
+
+
+def test_results_are_what_lm_eval_scored(finished: Path) -> None:
+    results = Results.model_validate_json((finished / "results.json").read_text())
+    assert [condition.name for condition in results.conditions] == ["baseline", *CONDITIONS]
+    (file,) = (finished / "lm_eval" / "logic").glob("results_*.json")
+    theirs = json.loads(file.read_text())
+    assert theirs["config"]["model_args"]["intervention"] == "logic"
+    for level in ("easy", "medium", "hard"):
+        row = results.find("logic", "cell", "counting", level)
+        assert row is not None
+        assert row.accuracy.value == pytest.approx(theirs["results"][f"vsc_counting_{level}_choice"]["acc,none"])
+        assert (row.n, row.n_clusters) == (8, 2)
+
+
+def test_items_are_written_with_what_was_asked_and_answered(finished: Path) -> None:
+    content = (finished / "items.jsonl").read_bytes()
+    lines = [ItemLine.model_validate_json(line) for line in content.splitlines()]
+    stamp = yaml.safe_load((finished / "run.yaml").read_text())["items"]
+    assert stamp == {"schema_version": 1, "n_items": N_ITEMS, "sha256": hashlib.sha256(content).hexdigest()}
+    assert len({line.id for line in lines}) == len(lines) == N_ITEMS
+    assert len({line.asked.image_hash for line in lines}) == N_ITEMS
+    assert len({line.asked.prompt_hash for line in lines}) == len({line.cluster for line in lines}) == N_ITEMS // 4
+    first = lines[0]
+    assert (first.asked.readout, first.asked.max_new_tokens, first.asked.stops) == ("choice", None, ())
+    for line in lines:
+        assert list(line.answers) == list(line.option_logprobs) == ["baseline", *CONDITIONS]
+        for condition, answer in line.answers.items():
+            logprobs = logprobs_of(line, condition)
+            assert logprobs is not None
+            assert line.asked.options[logprobs.index(max(logprobs))] == answer
+    results = Results.model_validate_json((finished / "results.json").read_text())
+    row = results.find("logic", "all")
+    assert row is not None
+    assert row.accuracy.value == sum(line.answers["logic"] == line.gold for line in lines) / N_ITEMS
+
+
+def test_edits_show_and_a_null_edit_does_not(finished: Path) -> None:
+    results = Results.model_validate_json((finished / "results.json").read_text())
+    strong, null = results.find("counting", "all"), results.find("counting:scale=1", "all")
+    assert strong is not None
+    assert strong.drift is not None
+    assert strong.mean_kl_vocab is not None
+    assert strong.mean_kl_vocab > 1e-3
+    assert strong.mean_shift_edited is not None
+    assert strong.mean_shift_edited > 0.1
+    assert null is not None
+    assert null.drift is not None
+    assert null.drift.n_changed == 0
+    assert null.mean_kl_vocab == 0
+    assert null.mean_shift_last == 0
+    assert null.difference is not None
+    assert null.difference.value == 0
+
+
+def test_on_and_off_target_follow_the_sets_tasks(finished: Path) -> None:
+    results = Results.model_validate_json((finished / "results.json").read_text())
+    assert results.targets["counting+logic"] == ("counting", "logic")
+    on, off = results.find("counting", "on_target"), results.find("counting", "off_target")
+    assert on is not None
+    assert off is not None
+    assert (on.n, off.n) == (24, 8)
+    assert results.find("logic", "on_target") is None  # the run asks no logic items
+
+
+def test_samples_name_pictures_by_their_pixels(finished: Path) -> None:
+    file = next((finished / "lm_eval" / "baseline").glob("samples_vsc_existence_easy_choice_*.jsonl"))
+    samples = [json.loads(line) for line in file.read_text().splitlines()]
+    visuals = {sample["arguments"]["gen_args_0"]["arg_2"]["visual"][0] for sample in samples}
+    assert len(visuals) == 8
+    assert all(visual.startswith("pixels:") for visual in visuals)
+
+
+def test_run_yaml_says_what_was_run(finished: Path) -> None:
+    document = yaml.safe_load((finished / "run.yaml").read_text())
+    assert document["settings"]["n"] == 8
+    assert document["settings"]["conditions"][3]["sets"] == ["counting", "logic"]
+    assert document["hashes"]["conditions"]["baseline"] == "baseline"
+    assert set(document["hashes"]["tasks"]) == {
+        "vsc_counting_easy_choice",
+        "vsc_counting_medium_choice",
+        "vsc_counting_hard_choice",
+        "vsc_existence_easy_choice",
+    }
+    (attempt,) = document["attempts"]
+    assert attempt["versions"]["lm_eval"]
+    assert attempt["ended"] >= attempt["started"]
+
+
+def test_a_finished_run_computes_nothing_again(spec: RunSpec, finished: Path, work: list[int]) -> None:
+    before = (finished / "results.json").read_bytes()
+    run_sweep(spec, finished, console=QUIET)
+    assert work == []
+    assert (finished / "results.json").read_bytes() == before
+    assert len(list((finished / "lm_eval" / "logic").glob("results_*.json"))) == 1
+    assert len(yaml.safe_load((finished / "run.yaml").read_text())["attempts"]) == 2
+
+
+def test_kill_9_and_again_gives_the_same_and_computes_the_rest_only(
+    spec: RunSpec, finished: Path, tmp_path: Path, work: list[int]
+) -> None:
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "vsc_eval.cli.main", "run", "--model", spec.model, "--suite", str(spec.suite)]
+    command += ["--tasks", ",".join(TASKS), "--conditions", ",".join(CONDITIONS), "--n", "8", "--batch-size", "4"]
+    command += ["--dtype", "float32", "--device", "cpu", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while _stored(out / "answers.sqlite") == 0 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    stored = _stored(out / "answers.sqlite")
+    assert 0 < stored < N_READINGS
+    run_sweep(spec, out, console=QUIET)
+    assert sum(work) == N_READINGS - stored
+    for name in ("items.jsonl", "results.json", "results.md"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
+
+
+def _stored(path: Path) -> int:
+    """Rows of a store that another process may be writing; 0 while it is not there."""
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("moment", ["store", "scoring", "results"])
+def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
+    spec: RunSpec, finished: Path, tmp_path: Path, work: list[int], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    out, calls = tmp_path / "stopped", 0
+    target, name = {
+        "store": (AnswerStore, "put_many"),
+        "scoring": (run_module, "evaluate_condition"),
+        "results": (run_module, "result_rows"),
+    }[moment]
+    original = getattr(target, name)
+
+    def stopping(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == (1 if moment == "results" else 3):
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(spec, out, console=QUIET)
+    first = sum(work)
+    run_sweep(spec, out, console=QUIET)
+    lost = 8 * 5 if moment == "store" else 0  # the chunk that was computed and not yet committed
+    assert sum(work) == N_READINGS + lost
+    assert sum(work[:]) - first == N_READINGS - (first - lost)
+    for name in ("items.jsonl", "results.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_another_spec_is_refused_and_named(spec: RunSpec, finished: Path) -> None:
+    before = (finished / "run.yaml").read_bytes()
+    changed = spec.model_copy(update={"n": 12, "readout": "generate"})
+    with pytest.raises(SpecError, match=r"n: there 8, now 12\n  readout: there 'choice', now 'generate'"):
+        run_sweep(changed, finished, console=QUIET)
+    assert (finished / "run.yaml").read_bytes() == before
+
+
+def test_changed_weights_are_another_run(spec: RunSpec, finished: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load((finished / "run.yaml").read_text())
+    document["hashes"]["model_fingerprint"] = "0" * 16
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(SpecError, match="model_fingerprint: there '0000"):
+        run_sweep(spec, tmp_path, console=QUIET)
+
+
+def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path) -> None:
+    spec = spec_of(
+        tiny_folder,
+        suite_folder,
+        readout="generate",
+        tasks=("vsc_logic_easy",),
+        conditions=("logic",),
+        max_new_tokens=2,
+    )
+    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    row = results.find("logic", "on_target")
+    assert row is not None
+    assert row.n == 8
+    assert row.mean_kl_vocab is not None
+    assert row.mean_kl_options is not None
+    assert row.mean_kl_options > 0
+    assert row.mean_margin_change is not None
+    assert row.invalid_rate > 0  # an untrained model names no option
+    item = ItemLine.model_validate_json((tmp_path / "run" / "items.jsonl").read_text().splitlines()[0])
+    assert (item.asked.readout, item.asked.max_new_tokens) == ("generate", 2)
+    (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
+    first = json.loads(file.read_text().splitlines()[0])
+    arguments = first["arguments"]["gen_args_0"]["arg_1"]
+    assert arguments["max_gen_toks"] == 2
+    assert list(item.asked.stops) == [stop for stop in arguments["until"] if stop]
+
+
+def test_the_baseline_alone_needs_no_suite(tiny_folder: Path, tmp_path: Path) -> None:
+    spec = RunSpec(model=str(tiny_folder), tasks=("vsc_counting_easy",), n=4, device="cpu")
+    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    assert results.suite is None
+    assert {row.scope for row in results.rows} == {"cell", "task", "level", "all"}
+    assert results.interactions == ()
+
+
+def test_limit_takes_the_first_items(tiny_folder: Path, tmp_path: Path) -> None:
+    spec = RunSpec(model=str(tiny_folder), tasks=("vsc_counting_easy",), limit=2, device="cpu")
+    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    assert [row.n for row in results.rows] == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": ("vsc_countin",)}, r"Unknown task 'vsc_countin'.*vsc_counting"),
+        ({"tasks": ("vsc_counting_paired",), "readout": "generate"}, r"asks each question 2 times"),
+        ({"tasks": ("vsc_counting_choice",), "readout": "generate"}, r"multiple_choice.*--readout choice"),
+        ({"tasks": ("vsc_counting_easy_blind_none",)}, r"generate_until.*--readout generate"),
+        ({"tasks": ("vsc_counting_easy",), "n": 6}, r"multiple of 4"),
+    ],
+)
+def test_tasks_that_do_not_fit_are_refused(
+    tiny_folder: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    spec = RunSpec.model_validate({"model": str(tiny_folder), **changes})
+    with pytest.raises(SpecError, match=message):
+        run_sweep(spec, tmp_path / "run", console=QUIET)
+    assert not (tmp_path / "run").exists()

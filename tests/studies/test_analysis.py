@@ -1,0 +1,251 @@
+"""Pairs and controls of small simulated studies, beside the same figures computed plainly."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats import adjust, cluster_bootstrap, cluster_standard_error, detectable_difference, sign_flip, stream
+from vsc_eval.studies import names
+from vsc_eval.studies.analysis import analyse, pair_rows
+from vsc_eval.studies.analysis_controls import control_tests
+from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.studies.arrays import AnswerArrays
+from vsc_eval.studies.records import ControlTest, PairRow
+from vsc_eval.studies.simulate import Planted, Simulated, simulate
+from vsc_eval.studies.spec import (
+    ControlOptions,
+    StatisticsOptions,
+    StudySpec,
+    SweepOptions,
+    VerdictRule,
+)
+
+TASKS = ("counting", "logic", "existence")
+A, B, C = TASKS
+EDIT = "scale=4"
+
+
+def study(norm_match: str | None = "mean", **changes: object) -> StudySpec:
+    return StudySpec.model_validate(
+        {
+            "tasks": TASKS,
+            "sweep": SweepOptions(items_per_cell=16, edits=(EDIT,), norm_match=norm_match),
+            "controls": ControlOptions(items_per_cell=8, draws=4),
+            "statistics": StatisticsOptions(draws=300, permutations=500),
+            "verdict": VerdictRule(control_alpha=0.2),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Simulated:
+    return simulate(study(), stream(0, "test"), planted=[Planted((A, C), 0.4)])
+
+
+def find(rows: tuple[PairRow, ...], pair: tuple[str, str], form: str = "raw") -> PairRow:
+    (row,) = [row for row in rows if row.parts == pair and row.form == form]
+    return row
+
+
+def columns(table: AnswerArrays, *conditions: str) -> tuple[np.ndarray, np.ndarray]:
+    """Changed and gained, [conditions, items] each, written out."""
+    base = table.answers[BASELINE]
+    changed = [(table.answers[name] != base).astype(float) for name in conditions]
+    gain = [(table.answers[name] == table.gold).astype(float) - (base == table.gold) for name in conditions]
+    return np.array(changed), np.array(gain)
+
+
+def test_raw_rows_against_plain_figures(simulated: Simulated) -> None:
+    spec, table = study(), simulated.table
+    rows = pair_rows(table, spec)
+    assert [(row.parts, row.form) for row in rows] == [
+        (pair, form) for form in ("raw", "norm_matched") for pair in ((A, B), (A, C), (B, C))
+    ]
+    row, parts = find(rows, (A, B)), (f"{A}:{EDIT}", f"{B}:{EDIT}", f"{A}+{B}:{EDIT}")
+    assert row.union == parts[2]
+    changed, gain = columns(table, *parts)
+    excess, gained = changed[2] - changed[0] - changed[1], gain[2] - gain[0] - gain[1]
+    rng = stream(spec.seed, "study", "pairs", "bootstrap")
+    expected = cluster_bootstrap(excess, table.clusters, rng, draws=300)
+    assert row.drift_excess.value == pytest.approx(expected.value)
+    assert row.drift_excess.low == pytest.approx(expected.low)
+    assert row.drift_excess.high == pytest.approx(expected.high)
+    assert row.accuracy_excess.value == pytest.approx(gained.mean())
+    a, b, union = changed.mean(axis=1)
+    assert row.drift_bliss is not None
+    assert row.drift_bliss.value == pytest.approx(union - (a + b - a * b))
+    assert (row.drift.value, row.difference.value) == pytest.approx((union, gain[2].mean()))
+    flips = stream(spec.seed, "study", "pairs", "sign flips")
+    p = sign_flip([excess, gained], table.clusters, flips, draws=500).p_values
+    assert (row.p_drift, row.p_accuracy) == p
+    error = cluster_standard_error(excess, table.clusters)
+    assert row.detectable_drift == pytest.approx(detectable_difference(error))
+    assert (row.n, row.n_clusters) == (144, 36)
+
+
+def test_p_are_adjusted_over_pairs_and_outcomes_of_a_form(simulated: Simulated) -> None:
+    rows = [row for row in pair_rows(simulated.table, study()) if row.form == "raw"]
+    expected = adjust([row.p_drift for row in rows] + [row.p_accuracy for row in rows], "holm")
+    assert tuple(row.p_drift_adjusted for row in rows) == expected[:3]
+    assert tuple(row.p_accuracy_adjusted for row in rows) == expected[3:]
+
+
+def test_norm_matched_to_the_mean(simulated: Simulated) -> None:
+    row = find(pair_rows(simulated.table, study()), (A, B), "norm_matched")
+    changed, gain = columns(simulated.table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "mean"))
+    assert row.drift_excess.value == pytest.approx((changed[2] - changed[:2].mean(axis=0)).mean())
+    assert row.accuracy_excess.value == pytest.approx((gain[2] - gain[:2].mean(axis=0)).mean())
+    assert row.drift_bliss is None
+
+
+def test_norm_matched_to_the_larger() -> None:
+    spec = study("max")
+    table = simulate(spec, stream(1, "test"), planted=[Planted((A, B), 0.5)]).table
+    row = find(pair_rows(table, spec), (A, B), "norm_matched")
+    changed, gain = columns(table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "max"))
+    means, gains = changed.mean(axis=1), gain.mean(axis=1)
+    assert row.drift_excess.value == pytest.approx(means[2] - means[:2].max())
+    assert row.accuracy_excess.value == pytest.approx(gains[2] - gains[:2].min())
+    flips = stream(spec.seed, "study", "pairs", "sign flips")
+    over = sign_flip(changed[2] - changed[:2], table.clusters, flips, draws=500).p_values
+    assert row.drift_excess.value > 0
+    assert row.p_drift == max(p for p in over if p is not None)
+    larger = int(means[1] > means[0])
+    error = cluster_standard_error(changed[2] - changed[larger], table.clusters)
+    assert row.detectable_drift == pytest.approx(detectable_difference(error))
+
+
+def test_rows_do_not_depend_on_what_else_was_swept(simulated: Simulated) -> None:
+    few = study(
+        sweep=SweepOptions(items_per_cell=16, edits=(EDIT,), norm_match=None, pairs=((A, C),)),
+        controls=ControlOptions(items_per_cell=8, draws=4, pairs=((A, C),)),
+    )
+    alone, among = pair_rows(simulated.table, few)[0], find(pair_rows(simulated.table, study()), (A, C))
+    assert alone.drift_excess == among.drift_excess
+    assert (alone.p_drift, alone.p_accuracy) == (among.p_drift, among.p_accuracy)
+
+
+def test_other_edits_have_rows_but_no_verdict(simulated: Simulated) -> None:
+    spec = study(sweep=SweepOptions(items_per_cell=16, edits=("ablate", EDIT), norm_match=None))
+    again = {name.replace(EDIT, "ablate"): codes for name, codes in simulated.table.answers.items()}
+    table = dataclasses.replace(simulated.table, answers={**simulated.table.answers, **again})
+    rows = pair_rows(table, spec)
+    assert [row.edit for row in rows] == ["ablate"] * 3 + [EDIT] * 3
+    assert [row.verdict is None for row in rows] == [True] * 3 + [False] * 3
+    assert rows[0].drift_excess == rows[3].drift_excess
+
+
+def test_controls_against_plain_figures(simulated: Simulated) -> None:
+    spec, table = study(), simulated.control_table
+    assert table is not None
+    tests = control_tests(table, spec)
+    assert len(tests) == 3 * 2 * (3 + 3 + 3)
+
+    def excess(single_a: str, single_b: str, union: str) -> tuple[float, float]:
+        changed, gain = columns(table, single_a, single_b, union)
+        return tuple((x[2] - x[0] - x[1]).mean() for x in (changed, gain))
+
+    kind = "permuted_labels"
+    real = excess(f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}")
+    draws = [
+        excess(
+            *(names.control_single(task, kind, d, EDIT) for task in (A, C)), names.control_union(A, C, kind, d, EDIT)
+        )
+        for d in range(4)
+    ]
+    for place, outcome in enumerate(("drift", "accuracy")):
+        sign = 1 if outcome == "drift" else -1
+        (test,) = [t for t in tests if (t.kind, t.outcome, t.effect, t.sets) == (kind, outcome, "excess", (A, C))]
+        drawn = np.array([draw[place] for draw in draws])
+        assert test.value == pytest.approx(real[place])
+        assert test.draws == pytest.approx(drawn)
+        assert test.p == (1 + np.sum(sign * drawn >= sign * real[place] - 1e-9)) / 5
+        assert test.p_family is not None
+        assert test.p_family >= test.p
+        assert test.reason is None
+    single = next(t for t in tests if t.effect == "single" and t.outcome == "accuracy" and t.sets == (B,))
+    assert single.value == pytest.approx(columns(table, f"{B}:{EDIT}")[1].mean())
+    assert single.p_family is None
+
+
+def test_planted_interference_is_said_and_nothing_else(simulated: Simulated) -> None:
+    rows, controls = analyse(simulated.table, simulated.control_table, study())
+    assert find(rows, (A, C)).verdict == "interference"
+    assert {find(rows, pair).verdict for pair in ((A, B), (B, C))} <= {"none", "not enough evidence"}
+    assert find(rows, (A, C), "norm_matched").verdict == "interference"
+    extreme = [test for test in controls if test.effect == "excess" and test.sets == (A, C)]
+    assert {test.p_family for test in extreme} == {1 / 5}
+
+
+def test_a_study_without_controls_finds_no_interference(simulated: Simulated) -> None:
+    rows, controls = analyse(simulated.table, None, study())
+    assert controls == ()
+    row = find(rows, (A, C))
+    assert row.verdict == "not enough evidence"
+    assert row.decided_by is not None
+    assert "no permuted_labels were run for it" in row.decided_by
+    free = study(verdict=VerdictRule(control_kinds=()))
+    assert find(analyse(simulated.table, None, free)[0], (A, C)).verdict == "interference"
+
+
+def lacking(table: AnswerArrays, *gone: str) -> AnswerArrays:
+    kept = {name: codes for name, codes in table.answers.items() if not any(text in name for text in gone)}
+    return dataclasses.replace(table, answers=kept)
+
+
+def excess_test(tests: tuple[ControlTest, ...], pair: tuple[str, str], kind: str = "random_sets") -> ControlTest:
+    return next(t for t in tests if t.effect == "excess" and t.sets == pair and t.kind == kind)
+
+
+def test_excluded_draws_do_not_count(simulated: Simulated) -> None:
+    table = simulated.control_table
+    assert table is not None
+    whole = control_tests(table, study())
+    tests = control_tests(lacking(table, f"{A}.random.02:"), study())
+    test, untouched = excess_test(tests, (A, B)), excess_test(tests, (B, C))
+    assert test.draws == tuple(x for d, x in enumerate(excess_test(whole, (A, B)).draws) if d != 2)
+    assert test.reason == "1 of 4 draws were excluded"
+    assert untouched.draws == excess_test(whole, (B, C)).draws
+    # The family of (B, C) has all pairs of a draw, so one that lacks (A, B) is out of it too.
+    assert untouched.p_family is not None
+    assert round(untouched.p_family * 4, 9) in (1, 2, 3, 4)
+    assert excess_test(tests, (A, B), "permuted_labels") == excess_test(whole, (A, B), "permuted_labels")
+
+
+def test_too_few_draws_have_no_family(simulated: Simulated) -> None:
+    table = simulated.control_table
+    assert table is not None
+    tests = control_tests(lacking(table, f"{A}.random.01", f"{A}.random.02", f"{A}.random.03"), study())
+    test = excess_test(tests, (A, B))
+    assert (len(test.draws), test.p_family) == (1, None)
+    assert (
+        test.reason == "3 of 4 draws were excluded; fewer than two draws have all pairs, so there is no family-wise p"
+    )
+    gone = excess_test(control_tests(lacking(table, ".random."), study()), (A, B))
+    assert (gone.draws, gone.percentile, gone.p) == ((), None, None)
+    assert (
+        control_tests(
+            table, study(controls=ControlOptions(items_per_cell=8, draws=0), verdict=VerdictRule(control_kinds=()))
+        )
+        == ()
+    )
+
+
+def test_floor_rows(simulated: Simulated) -> None:
+    table = simulated.table
+    base = table.answers[BASELINE]
+    other = base.copy()
+    other[::36] = (other[::36] + 1) % 4
+    rows = floor_rows(table, {"same": base, "other": other}, {"same": 0.0, "other": 0.5}, study())
+    assert [(row.name, row.n_changed, row.max_logprob_difference) for row in rows] == [
+        ("same", 0, 0),
+        ("other", 4, 0.5),
+    ]
+    assert rows[0].drift.reason == "every orbit gives the same value"
+    assert rows[1].drift.value == pytest.approx(4 / 144)
+    assert floor_rows(table, {}, {}, study()) == ()

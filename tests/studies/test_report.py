@@ -1,0 +1,395 @@
+"""The report of a study: every number is the results', and every kind of study has one."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from vsc_eval.probing.result import CONTROLS, LocalizeResult, ProbeRow
+from vsc_eval.probing.rule import choose, explain_choice
+from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, LocalizeSpec
+from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
+from vsc_eval.specs import BASELINE
+from vsc_eval.studies import names, report
+from vsc_eval.studies.analysis import analyse
+from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.studies.arrays import AnswerArrays, ReadingArrays
+from vsc_eval.studies.condition_rows import condition_rows
+from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
+from vsc_eval.studies.report import FIGURES_FOLDER, REPORT_FILE, write_report
+from vsc_eval.studies.report.answer import verdict_counts
+from vsc_eval.studies.report.interference import figure_name
+from vsc_eval.studies.report.write import report_figures, report_text
+from vsc_eval.studies.simulate import Planted, World, simulate
+from vsc_eval.studies.spec import StudySpec
+from vsc_eval.synthetic import LEVELS
+
+N_LAYERS = 4
+STATISTICS = {"draws": 300, "permutations": 300}
+SMALL: dict[str, Any] = {
+    "tasks": ["counting", "existence", "logic"],
+    "sweep": {"items_per_cell": 8, "edits": ["scale=4", "ablate"]},
+    "controls": {"items_per_cell": 4, "draws": 20},
+    "statistics": STATISTICS,
+    "verdict": {"edit": "scale=4"},
+}
+
+
+def localized(spec: StudySpec, rng: np.random.Generator) -> LocalizeResult:
+    rule = LayerRule(kind=spec.localize.rule, pooling=spec.localize.pooling)
+    rows = [
+        ProbeRow(
+            target=target,
+            pooling=pooling,
+            layer=layer,
+            control=control,
+            n_train=84,
+            n_test=84,
+            n_train_orbits=21,
+            n_test_orbits=21,
+            train_accuracy=None if lacks else 1.0,
+            cv_accuracy=None,
+            test_accuracy=None if lacks else accuracy,
+            low=None if lacks else accuracy - 0.05,
+            high=None if lacks else accuracy + 0.04,
+            reason="these prompts have no image tokens" if lacks else None,
+        )
+        for target in TARGETS
+        for pooling in POOLINGS
+        for layer in range(EMBEDDINGS, N_LAYERS)
+        for control in CONTROLS
+        for lacks in [control == "text_only" and pooling == "image"]
+        for accuracy in [float(rng.uniform(0.2, 0.9))]
+    ]
+    choices = [choice for pooling in POOLINGS if (choice := choose(rows, rule, pooling, N_LAYERS))]
+    chosen = next(choice for choice in choices if choice.pooling == rule.pooling)
+    return LocalizeResult(
+        spec=LocalizeSpec(model=spec.model, tasks=spec.tasks, rule=rule),
+        model_fingerprint="0123456789abcdef",
+        generator_version="1",
+        n_layers=N_LAYERS,
+        d_model=8,
+        layer=chosen.layer,
+        chosen_by=explain_choice(rows, rule, chosen, N_LAYERS),
+        choices=tuple(choices),
+        chance={"task": 1 / len(spec.tasks), "level": 1 / 3},
+        interval="95% percentile bootstrap of the test items, 2000 draws, clustered by orbit",
+        rows=tuple(rows),
+    )
+
+
+def selected(spec: StudySpec, rng: np.random.Generator) -> Selection:
+    n = len(spec.tasks)
+    cosine = np.eye(n) + np.triu(rng.uniform(0.02, 0.4, (n, n)), 1)
+    return Selection(
+        sets=tuple(
+            SetRow(
+                name=task,
+                task=task,
+                indices=tuple(range(4 * i, 4 * i + 4)),
+                scores=tuple(sorted(rng.uniform(0.6, 1, 4).tolist(), reverse=True)),
+                stability_mean=0.7 + 0.01 * i,
+                stability_low=0.5,
+                stability_high=0.9,
+            )
+            for i, task in enumerate(spec.tasks)
+        ),
+        jaccard=tuple(tuple(row) for row in np.eye(n).tolist()),
+        decoder_cosine=tuple(tuple(row) for row in np.maximum(cosine, cosine.T).tolist()),
+        stability_draws=50,
+    )
+
+
+def readings(table: AnswerArrays, rng: np.random.Generator) -> dict[str, ReadingArrays]:
+    """Figures in proportion to the share of answers that changed."""
+    found = {}
+    for name in table.answers:
+        size = float(table.changed([name]).mean())
+        drawn = [np.full(len(table.gold), np.nan)] * 5 if name == BASELINE else rng.gamma(2, size, (5, len(table.gold)))
+        margin = rng.normal(3 - size, 1, len(table.gold))
+        found[name] = ReadingArrays(drawn[0], drawn[1], margin, drawn[3], drawn[4])
+    return found
+
+
+def swept(spec: StudySpec, planted: tuple[Planted, ...]) -> tuple[AnswerArrays, AnswerArrays | None]:
+    """Simulated under every edit; the baseline is the same, as all draw it first and from the same stream."""
+    answers: dict[str, Any] = {}
+    tables = {}
+    for place, edit in enumerate(spec.sweep.edits):
+        at_edit = spec.model_copy(update={"verdict": spec.verdict.model_copy(update={"edit": edit})})
+        world = World(margin=2.6, strength=0.5 + 0.25 * place)
+        tables[edit] = simulate(at_edit, np.random.default_rng(7), world=world, planted=planted)
+        answers |= tables[edit].table.answers
+    verdict = tables[spec.verdict.edit]
+    table = verdict.table
+    whole = AnswerArrays(table.item_ids, table.clusters, table.tasks, table.levels, table.gold, answers)
+    return whole, verdict.control_table
+
+
+def study(
+    settings: dict[str, Any], planted: tuple[Planted, ...] = (), excluded: tuple[Exclusion, ...] = (), skip: int = 0
+) -> StudyResults:
+    """A study that went through the statistics of a real one; of the first kind of control `skip` draws are missing."""
+    spec, rng = StudySpec.model_validate(settings), np.random.default_rng(3)
+    table, control_table = swept(spec, planted)
+    if control_table is not None and skip:
+        gone = [names.control_set(task, spec.controls.kinds[0], draw) for task in spec.tasks for draw in range(skip)]
+        kept = {name: a for name, a in control_table.answers.items() if not any(part in name for part in gone)}
+        columns = (control_table.item_ids, control_table.clusters, control_table.tasks, control_table.levels)
+        control_table = AnswerArrays(*columns, control_table.gold, kept)
+    pairs, tests = analyse(table, control_table, spec)
+    null = dict.fromkeys(("other batches", *map(names.zero, spec.tasks)), table.answers[BASELINE])
+    rows = condition_rows(table, readings(table, rng), spec, null_answers=null)
+    localize = localized(spec, rng)
+    return StudyResults(
+        spec=spec,
+        model_fingerprint="0123456789abcdef",
+        sae_fingerprint="fedcba9876543210",
+        generator_version="1",
+        versions={"numpy": np.__version__},
+        n_items=len(table.item_ids),
+        n_control_items=len((control_table or table).item_ids),
+        localize=localize,
+        layer=localize.layer,
+        reconstruction=ReconstructionQuality(n_tokens=1000, fvu=0.0712, n_dead=3, d_sae=64, mean_l0=8.0),
+        splice=SpliceQuality(n_items=84, loss_plain=0.2, loss_spliced=0.3, accuracy_plain=0.9, accuracy_spliced=0.85),
+        selection=selected(spec, rng),
+        floor=floor_rows(table, null, dict.fromkeys(null, 1.2e-5), spec),
+        rows=rows,
+        pairs=pairs,
+        controls=tests,
+        excluded=excluded,
+    )
+
+
+@lru_cache(maxsize=1)
+def interfering() -> StudyResults:
+    planted = (Planted(("counting", "logic"), 0.6),)
+    return study(SMALL, planted)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report that was written from results which have been a file."""
+    folder = tmp_path_factory.mktemp("report")
+    results = StudyResults.model_validate_json(interfering().model_dump_json())
+    write_report(results, folder)
+    return folder
+
+
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """Cells of every table, heads included."""
+    for found in re.finditer(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
+        rows = [re.split(r"(?<!\\) \| ", line[2:-2]) for line in found[0].splitlines()]
+        yield [rows[0], *rows[2:]]
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """Every number in a JSON document, those inside of strings too."""
+    if isinstance(value, bool) or value is None:
+        return
+    if isinstance(value, int | float):
+        yield float(value)
+    elif isinstance(value, str):
+        yield from map(float, re.findall(r"\d+(?:\.\d+)?", value))
+    else:
+        children = list(value.values() if isinstance(value, dict) else value)
+        yield float(len(children))
+        for child in children:
+            yield from numbers(child)
+
+
+def spellings(value: float) -> set[str]:
+    """How a number of the results may be written."""
+    size = abs(value)
+    return {
+        f"{100 * size:.1f}",
+        *(f"{size:.{digits}f}" for digits in (0, 2, 3, 4)),
+        f"{size:.2g}",
+        f"{size:g}",
+    }
+
+
+def test_every_number_of_every_table_is_in_the_results(written: Path) -> None:
+    known = {text for value in numbers(json.loads(interfering().model_dump_json())) for text in spellings(value)}
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    found = [
+        (number, row)
+        for table in tables(text)
+        for row in table[1:]
+        for cell in row
+        for number in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", re.sub(r"`[^`]*`", "", cell))
+    ]
+    assert len(found) > 500
+    assert [entry for entry in found if entry[0] not in known] == []
+
+
+def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
+    results = interfering()
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    pair = next(p for p in results.pairs if p.parts == ("counting", "logic") and p.form == "raw" and p.verdict)
+    drift, accuracy = pair.drift_excess, pair.accuracy_excess
+    assert drift.value is not None
+    assert drift.low is not None
+    assert drift.high is not None
+    assert accuracy.value is not None
+    assert (
+        f"| `counting+logic` | {100 * drift.value:+.1f} [{100 * drift.low:+.1f}, {100 * drift.high:+.1f}] | "
+        f"{pair.p_drift_adjusted:.2g} | {100 * accuracy.value:+.1f} ["
+    ) in text
+    row = results.row("counting:scale=4")
+    assert row is not None
+    assert row.drift is not None
+    assert f"| `counting` | {100 * (row.accuracy.value or 0):.1f} |" in text
+    parts = row.drift
+    counts = (parts.right_to_wrong, parts.wrong_to_right, parts.wrong_to_other, parts.to_invalid, parts.from_invalid)
+    assert f"| {' | '.join(map(str, counts))} |" in text
+
+
+def test_the_answer_counts_the_verdicts_and_claims_no_more(written: Path) -> None:
+    results = interfering()
+    found, denied, unclear = verdict_counts(results, "raw")
+    assert found == 1, "the planted pair"
+    assert found + denied + unclear == 3
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    assert f"**1 interferes**, {denied} do" in text
+    assert "it holds in part: 1 of 3 pairs interfere" in text
+    assert "it holds for every pair" not in text
+
+
+def test_where_nothing_is_found_the_claim_is_not_shown_or_does_not_hold() -> None:
+    settings = {**SMALL, "verdict": {"edit": "scale=4", "margin": 0.001}}
+    nothing = study(settings)
+    assert verdict_counts(nothing, "raw") == (0, 0, 3)
+    assert "it is not shown: no pair meets the rule, which does not mean that none interferes" in report_text(nothing)
+    denied = study({**settings, "verdict": {"edit": "scale=4", "margin": 1.0}})
+    assert verdict_counts(denied, "raw") == (0, 3, 0)
+    assert "it does not hold: no pair does more harm than its parts by 100 points" in report_text(denied)
+
+
+def test_every_figure_is_shown_once_drawn_and_described(written: Path) -> None:
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text)
+    assert len({path for _, path in shown}) == len(shown)
+    assert {path for _, path in shown} == {f"{FIGURES_FOLDER}/{name}" for name in report_figures(interfering())}
+    for alt, path in shown:
+        assert len(alt) > 20
+        with Image.open(written / path) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 400
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20, f"{path} is empty"
+
+
+def test_the_same_results_give_the_same_bytes_and_leave_no_trace(written: Path, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink", "savefig.bbox": "tight"}):
+        set_by_user = dict(matplotlib.rcParams)
+        files = write_report(interfering(), tmp_path)
+        assert dict(matplotlib.rcParams) == set_by_user
+    assert dict(matplotlib.rcParams) == before
+    assert sorted(files) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    for file in files:
+        assert file.read_bytes() == (written / file.relative_to(tmp_path)).read_bytes(), file.name
+        assert b"Software" not in file.read_bytes() or file.name == "probes.png"
+
+
+def test_the_spec_in_the_report_is_the_study_s_own(written: Path) -> None:
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    spec = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert spec is not None
+    assert StudySpec.model_validate(yaml.safe_load(spec[1])) == interfering().spec
+
+
+def test_two_tasks_one_edit_and_neither_norm_matching_nor_controls(tmp_path: Path) -> None:
+    results = study(
+        {
+            "tasks": ["counting", "logic"],
+            "sweep": {"items_per_cell": 4, "edits": ["ablate"], "norm_match": None},
+            "controls": {"items_per_cell": 4, "draws": 0},
+            "statistics": STATISTICS,
+            "verdict": {"edit": "ablate", "control_kinds": []},
+        }
+    )
+    write_report(results, tmp_path)
+    text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
+    assert "Of 1 pair under `ablate`" in text
+    assert "norm-matched" not in text.lower()
+    assert "The study ran no controls" in text
+    assert "–: every task is on target." in text
+    assert not (tmp_path / FIGURES_FOLDER / "controls.png").exists()
+
+
+def test_excluded_draws_and_undefined_figures_are_shown_with_their_reasons() -> None:
+    why = "Only 3 features fire as often as `counting` <wants> | it."
+    results = study(SMALL, excluded=(Exclusion(what="random_sets, draws 0, 1 (2 in all)", why=why),), skip=2)
+    quality = results.reconstruction.model_copy(update={"fvu": None})
+    row = results.selection.sets[0].model_copy(
+        update={"stability_mean": None, "stability_low": None, "stability_high": None}
+    )
+    selection = results.selection.model_copy(update={"sets": (row, *results.selection.sets[1:])})
+    undefined = {"mean_kl_vocab": None, "amplification": None, "p_difference_adjusted": None}
+    rows = tuple(r if r.role == "baseline" else r.model_copy(update=undefined) for r in results.rows)
+    text = report_text(results.model_copy(update={"reconstruction": quality, "selection": selection, "rows": rows}))
+    assert "Only 3 features fire as often as \\`counting\\` &lt;wants> \\| it." in text
+    assert "2 of 20 draws were excluded" in text
+    assert "| fraction of variance unexplained | – |" in text
+    assert "–: the activations are constant." in text
+    assert "–: no item has this figure" in text
+
+
+def test_norm_matched_to_the_larger_and_some_pairs_only(tmp_path: Path) -> None:
+    pairs = [["counting", "logic"]]
+    settings = {
+        **SMALL,
+        "sweep": {"items_per_cell": 4, "edits": ["scale=4:image"], "pairs": pairs, "norm_match": "max"},
+        "verdict": {"edit": "scale=4:image", "outcomes": ["drift"], "correction": "bh"},
+    }
+    results = study(settings)
+    write_report(results, tmp_path)
+    assert (tmp_path / FIGURES_FOLDER / figure_name("scale=4:image")).is_file()
+    text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
+    assert "less the larger drift and the smaller accuracy difference" in text
+    assert "Benjamini-Hochberg" in text
+
+
+HOSTILE = "evil|model`` $x_{$ <script>alert(1)</script> ![x](http://x) \n# head"
+
+
+def test_a_hostile_model_name_stays_a_name(tmp_path: Path) -> None:
+    spec = {**SMALL, "model": HOSTILE, "revision": "a`b|c"}
+    results = study(spec)
+    write_report(results, tmp_path)
+    text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
+    body, _, appendix = text.partition("<summary>The spec</summary>")
+    outside = re.sub(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", body)
+    assert "<script>" not in outside
+    assert "http://x" not in outside
+    assert not re.search(r"^# head", body, re.MULTILINE)
+    widths = {len(table[0]) for table in tables(body)}
+    assert all(len(row) == len(table[0]) for table in tables(body) for row in table), widths
+    assert yaml.safe_load(appendix.split("```yaml\n")[1].split("\n```")[0])["model"] == HOSTILE
+
+
+def test_matplotlib_is_loaded_only_to_draw() -> None:
+    for file in Path(report.__file__).parent.glob("*.py"):
+        top = ast.parse(file.read_text(encoding="utf-8")).body
+        loaded = [ast.unparse(line) for line in top if isinstance(line, ast.Import | ast.ImportFrom)]
+        assert not [line for line in loaded if "matplotlib" in line], file.name
+
+
+def test_levels_of_the_baseline_are_all_in_the_table_of_cells(written: Path) -> None:
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    table = next(found for found in tables(text) if found[0][0] == "task" and "all levels" in found[0])
+    assert table[0][1:-1] == list(LEVELS)
+    assert [row[0] for row in table[1:]] == ["`counting`", "`existence`", "`logic`", "all"]

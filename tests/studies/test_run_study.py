@@ -1,0 +1,144 @@
+"""A whole study on an untrained model, from the spec to results.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.interventions.suite import load_suite
+from vsc_eval.specs import load_yaml_spec
+from vsc_eval.studies import names
+from vsc_eval.studies.answered import AnsweredItems
+from vsc_eval.studies.conclude import read_results
+from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
+from vsc_eval.studies.floor import OTHER_BATCHES
+from vsc_eval.studies.run import run_study
+from vsc_eval.studies.spec import StudySpec
+from vsc_eval.sweeps.run_spec import RunSpec
+from vsc_eval.sweeps.sweep import run_sweep
+
+
+@pytest.fixture(scope="module")
+def swept(finished: Path) -> FinishedRun:
+    return read_run(finished)
+
+
+def test_results_hold_every_stage(finished: Path, spec: StudySpec) -> None:
+    results = read_results(finished)
+    assert results.spec == spec
+    assert (results.n_items, results.n_control_items) == (48, 24)
+    assert results.layer == results.localize.layer == load_suite(finished / "suite").spec.layer
+    assert [s.task for s in results.selection.sets] == list(spec.tasks)
+    assert {row.name for row in results.floor} == {OTHER_BATCHES, "counting:scale=1", "existence:scale=1"}
+    assert {(pair.edit, pair.form) for pair in results.pairs} == {
+        (edit, form) for edit in spec.sweep.edits for form in ("raw", "norm_matched")
+    }
+    assert [pair.verdict for pair in results.pairs if pair.edit == "ablate"] == [None, None]
+    assert all(pair.verdict for pair in results.pairs if pair.edit == "scale=40")
+    assert {test.kind for test in results.controls} == set(spec.controls.kinds)
+    assert all(len(test.draws) == 2 for test in results.controls)
+    assert results.excluded == ()
+
+
+def test_figures_are_those_of_the_answers(finished: Path, swept: FinishedRun) -> None:
+    results = read_results(finished)
+    lines = swept.lines
+    condition = "counting+existence:scale=40"
+    row = results.row(condition)
+    assert row is not None
+    assert row.drift is not None
+    assert row.drift.n_changed == sum(line.answers[condition] != line.answers["baseline"] for line in lines) > 0
+    assert row.accuracy.value == pytest.approx(np.mean([line.answers[condition] == line.gold for line in lines]))
+    pair = next(pair for pair in results.pairs if pair.union == condition)
+
+    def drift(name: str) -> float:
+        return float(np.mean([line.answers[name] != line.answers["baseline"] for line in lines]))
+
+    expected = drift(condition) - drift("counting:scale=40") - drift("existence:scale=40")
+    assert pair.drift_excess.value == pytest.approx(expected)
+
+
+def test_nothing_changes_where_nothing_is_done(finished: Path) -> None:
+    for row in read_results(finished).floor:
+        assert row.n_changed == 0
+        # Other batches have other padding, so sums run in another order; an edit of strength zero is exactly nothing.
+        assert row.max_logprob_difference == 0 or (row.name == OTHER_BATCHES and row.max_logprob_difference < 1e-4)
+
+
+def test_sweep_answers_as_a_run_does(
+    finished: Path, swept: FinishedRun, spec: StudySpec, tmp_path: Path, console: Console
+) -> None:
+    conditions = tuple(swept.conditions)
+    assert len(conditions) == 1 + 2 + 2 * (2 + 1 + 1)
+    run_spec = RunSpec(
+        model=spec.model,
+        suite=str(finished / "suite"),
+        tasks=("vsc_counting", "vsc_existence"),
+        conditions=conditions,
+        n=spec.sweep.items_per_cell,
+        batch_size=spec.batch_size,
+    )
+    run_sweep(run_spec, tmp_path / "run", console=console)
+    ran = read_run(tmp_path / "run").by_id
+    assert ran.keys() == swept.by_id.keys()
+    assert Counter(len(set(line.answers.values())) for line in swept.lines).keys() != {1}
+    for item, line in swept.by_id.items():
+        assert ran[item].answers == line.answers
+        assert ran[item].asked == line.asked
+        assert (ran[item].gold, ran[item].cluster) == (line.gold, line.cluster)
+        for name in conditions:
+            assert ran[item].option_logprobs[name] == pytest.approx(line.option_logprobs[name], abs=1e-5)
+
+
+def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpec) -> None:
+    drawn = load_yaml_spec(finished / CONTROLS_FILE, ControlSets)
+    assert drawn.failed == ()
+    expected = {"baseline"}
+    for kind in spec.controls.kinds:
+        for draw in range(spec.controls.draws):
+            expected |= {names.control_single(task, kind, draw, "scale=40") for task in spec.tasks}
+            expected |= {names.control_union(a, b, kind, draw, "scale=40") for a, b in spec.pairs}
+    answered = AnsweredItems.load(finished, "controls")
+    assert set(answered.conditions) == expected
+    # Directions turn the edit and keep its size: the same norm at the edited layer, another answer distribution.
+    real, shift = AnsweredItems.load(finished, "sweep"), answered.readings["shift_edited"]
+    columns = [real.items.index(item) for item in answered.items]
+    turned = answered.row("counting.direction.00:scale=40")
+    np.testing.assert_allclose(
+        shift[turned], real.readings["shift_edited"][real.row("counting:scale=40"), columns], rtol=1e-4
+    )
+    assert not np.allclose(answered.logprobs[turned], real.logprobs[real.row("counting:scale=40"), columns])
+
+
+def test_control_sets_replace_every_feature(finished: Path) -> None:
+    suite = load_suite(finished / "suite")
+    real = {index for chosen in suite.spec.sets for index in chosen.indices}
+    for draw in load_yaml_spec(finished / CONTROLS_FILE, ControlSets).draws:
+        assert (draw.direction_seed is not None) == (draw.kind == "random_directions") == (not draw.sets)
+        if draw.kind == "random_sets":
+            assert not real & {index for chosen in draw.sets for index in chosen.indices}
+            assert [len(chosen.indices) for chosen in draw.sets] == [4, 4]
+
+
+def test_results_name_no_time_and_no_machine(finished: Path) -> None:
+    text = (finished / "results.json").read_text()
+    document = (finished / "study.yaml").read_text()
+    assert "seconds" in document
+    assert "machine" in document
+    assert not {"started", "machine", "seconds", "attempts"} & set(json.loads(text))
+    assert str(finished) not in text
+
+
+def test_a_finished_study_is_only_read(finished: Path, spec: StudySpec, console: Console) -> None:
+    before = {file: file.stat().st_mtime_ns for file in finished.rglob("*") if file.is_file() and file.name != ".lock"}
+    heard: list[str] = []
+    results = run_study(spec, finished, console=console, watch=lambda what, done, total: heard.append(what))
+    assert results == read_results(finished)
+    assert heard == []
+    assert before == {file: file.stat().st_mtime_ns for file in before}

@@ -1,0 +1,1 @@
+"""What runs a model: the protocol of a backend, and one folder for each."""

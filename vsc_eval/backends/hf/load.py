@@ -1,0 +1,309 @@
+"""Load any VLM that transformers' image-text-to-text classes know, and refuse everything else with a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from vsc_eval import resources
+from vsc_eval.backends.hf.decoder import TextDecoder, find_decoder, text_config
+from vsc_eval.backends.hf.patch_embedding import embed_patches_by_products
+from vsc_eval.backends.hf.specials import special_strings
+from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
+from vsc_eval.backends.hf.weights import check_model_folder, folder_fingerprint
+from vsc_eval.errors import BackendError, DataError, SpecError
+
+EMBEDDED = ("vsc-tiny",)
+DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
+_HUB_ID = re.compile(r"^\w[\w.\-]*/\w[\w.\-]*$")
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedVLM:
+    """A model ready to answer, in eval mode, with its processor and tokenizer."""
+
+    model: nn.Module
+    processor: Any
+    tokenizer: Any
+    """The processor's tokenizer; pads on the left."""
+    name: str
+    """As the user wrote it."""
+    device: torch.device
+    dtype: torch.dtype
+    fingerprint: str
+    """Equal for equal config, tokenizer, processor, weights, pixel limits and dtype."""
+    revision: str | None
+    """Commit of a hub model; None for a folder."""
+    pixels_limited: bool = False
+    """Whether the processor's limits on the area of a picture are not its own."""
+
+    @cached_property
+    def decoder(self) -> TextDecoder:
+        return find_decoder(self.model)
+
+    @cached_property
+    def image_token_ids(self) -> list[int]:
+        """Ids that stand for one patch of a picture in input_ids."""
+        config: Any = self.model.config
+        found = {getattr(config, name, None) for name in ("image_token_id", "image_token_index")}
+        ids = sorted(entry for entry in found if isinstance(entry, int))
+        if not ids:
+            raise BackendError(
+                f"The config of '{self.name}' names no image token.",
+                mend="Use a VLM with `image_token_id` in its config.",
+            )
+        return ids
+
+    @cached_property
+    def special_strings(self) -> tuple[str, ...]:
+        return special_strings(self.processor, self.tokenizer)
+
+    @cached_property
+    def context_length(self) -> int | None:
+        """Tokens that a prompt may have; None if the config does not say."""
+        value = getattr(text_config(self.model), "max_position_embeddings", None)
+        return value if isinstance(value, int) and value > 0 else None
+
+    @cached_property
+    def end_token_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        configured = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
+        ids = configured if isinstance(configured, list) else [configured]
+        return frozenset(int(i) for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
+
+
+def load_vlm(
+    pretrained: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: DTypeName | torch.dtype = "auto",
+    device: str | torch.device = "auto",
+    trust_remote_code: bool = False,
+    max_pixels: int | None = None,
+    min_pixels: int | None = None,
+    attn_implementation: str | None = None,
+    weights: bool = True,
+) -> LoadedVLM:
+    """Load `vsc-tiny`, a model folder, or a hub id.
+
+    dtype `auto` is the checkpoint's own, device `auto` CUDA where there is one. max_pixels and min_pixels limit the
+    area to which pictures are resized, on processors that have such limits (Qwen-VL). Without `weights` the model is
+    an empty one on the meta device, for a backend that runs it elsewhere: prompts, tokens and the fingerprint are the
+    same.
+
+    Raises SpecError for an unknown model or option, DataError for a damaged folder, BackendError for a model that is
+    no VLM, for pickled weights and for an unreachable hub.
+    """
+    mend_torchvision()
+    name = str(pretrained)
+    folder = _local_folder(name)
+    files = check_model_folder(folder) if folder is not None else []
+    source = str(folder) if folder is not None else name
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = _load_config(name, source, options)
+    _check_is_vlm(name, config, trust_remote_code)
+    if weights:
+        placed = _device(device)
+        model = _load_model(name, source, options, _dtype(dtype), attn_implementation).to(placed).eval()
+        if placed.type == "cpu":
+            embed_patches_by_products(model)
+    else:
+        placed = torch.device("cpu")
+        model = _empty_model(name, source, options, config, _dtype(dtype))
+    processor = _load_processor(name, source, options)
+    _limit_pixels(name, processor, min_pixels, max_pixels)
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    commit = getattr(config, "_commit_hash", None) if folder is None else None
+    content = folder_fingerprint(folder, files) if folder is not None else f"{name}@{commit or revision}"
+    return LoadedVLM(
+        model=model,
+        processor=processor,
+        tokenizer=tokenizer,
+        name=name,
+        device=placed,
+        dtype=model.dtype,
+        fingerprint=_fingerprint(content, model.dtype, min_pixels, max_pixels),
+        revision=commit,
+        pixels_limited=min_pixels is not None or max_pixels is not None,
+    )
+
+
+def _fingerprint(content: str, dtype: torch.dtype, min_pixels: int | None, max_pixels: int | None) -> str:
+    payload = f"{content}|{dtype}|{min_pixels}|{max_pixels}"
+    return hashlib.sha256(payload.encode()).hexdigest()[:16]
+
+
+def _local_folder(name: str) -> Path | None:
+    """The folder that `name` means; None for a hub id."""
+    if name in EMBEDDED:
+        folder = resources.zoo_dir(name)
+        if not folder.is_dir():
+            raise BackendError(f"The embedded model '{name}' is not installed.", mend="Reinstall vsc-eval.")
+        return folder
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists() or not _HUB_ID.match(name):
+        close = difflib.get_close_matches(name, EMBEDDED, n=1)
+        raise SpecError(
+            f"Unknown model '{name}': it is no embedded model, no folder and no hub id (owner/name).",
+            mend=f"Did you mean '{close[0]}'?" if close else f"Embedded models: {', '.join(EMBEDDED)}.",
+        )
+    return None
+
+
+def _load_config(name: str, source: str, options: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise _load_error(name, error) from error
+
+
+def _load_error(name: str, error: Exception) -> SpecError | BackendError | DataError:
+    """What went wrong while transformers read `name`, in the user's terms."""
+    text = str(error)
+    if Path(name).is_dir() or name in EMBEDDED:
+        return DataError(f"The model folder '{name}' cannot be read: {text}", mend="Mend or copy the folder again.")
+    if "couldn't connect" in text.lower() or "offline" in text.lower():
+        return BackendError(
+            f"The model hub cannot be reached, and '{name}' is not in the local cache.",
+            mend="Download the model on a machine with a connection and give its folder: --model /path/to/folder.",
+        )
+    return SpecError(
+        f"The hub has no usable model '{name}': {text.splitlines()[0]}", mend="Check its name and revision."
+    )
+
+
+def _check_is_vlm(name: str, config: Any, trust_remote_code: bool) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    remote = trust_remote_code and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote:
+        raise BackendError(
+            f"'{name}' is no vision-language model: transformers has no image-text-to-text class for its type "
+            f"'{config.model_type}'.",
+            mend="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
+        )
+
+
+def _load_model(
+    name: str, source: str, options: dict[str, Any], dtype: str | torch.dtype, attn_implementation: str | None
+) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+
+    if attn_implementation is not None:
+        options = {**options, "attn_implementation": attn_implementation}
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+        )
+    except SafetensorError as error:
+        raise DataError(f"The weights of '{name}' are damaged: {error}", mend="Copy or download them again.") from error
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise _load_error(name, error) from error
+    # transformers fills a missing weight with random numbers and only logs it.
+    absent = sorted(str(key) for key in report["missing_keys"])
+    if absent:
+        raise DataError(
+            f"'{name}' lacks {len(absent)} of its weights, for example {', '.join(absent[:3])}.",
+            mend="Copy the whole model folder; a part of the weights is missing.",
+        )
+    return model
+
+
+def _empty_model(name: str, source: str, options: dict[str, Any], config: Any, dtype: str | torch.dtype) -> Any:
+    """The model's structure and generation settings, without memory for its weights."""
+    from transformers import AutoModelForImageTextToText, GenerationConfig
+
+    if isinstance(dtype, str):
+        found = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
+        if not isinstance(found, torch.dtype):
+            raise SpecError(f"The config of '{name}' names no dtype.", mend="Give one: --dtype bfloat16.")
+        dtype = found
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(
+            config, dtype=dtype, trust_remote_code=options["trust_remote_code"]
+        )
+    # A model may do without this file; its config then names the end token.
+    with contextlib.suppress(OSError):
+        model.generation_config = GenerationConfig.from_pretrained(source, revision=options["revision"])
+    return model.eval()
+
+
+def _load_processor(name: str, source: str, options: dict[str, Any]) -> Any:
+    from transformers import AutoProcessor
+
+    try:
+        processor = AutoProcessor.from_pretrained(source, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise _load_error(name, error) from error
+    if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
+        raise BackendError(
+            f"'{name}' has no processor for both text and pictures.",
+            mend="Add its processor files (preprocessor_config.json, tokenizer.json) to the folder.",
+        )
+    return processor
+
+
+def _limit_pixels(name: str, processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
+    if min_pixels is None and max_pixels is None:
+        return
+    if min(limit for limit in (min_pixels, max_pixels) if limit is not None) < 1:
+        raise SpecError(
+            "`min_pixels` and `max_pixels` are areas in pixels.", mend="Give at least 1, or leave them out."
+        )
+    size = dict(getattr(processor.image_processor, "size", None) or {})
+    size = {edge: value for edge, value in size.items() if value is not None}
+    # Elsewhere the two edges are lengths in pixels; only the Qwen-VL family reads them as areas.
+    if "max_pixels" not in getattr(processor.image_processor.valid_kwargs, "__annotations__", {}) or set(size) != {
+        "shortest_edge",
+        "longest_edge",
+    }:
+        raise SpecError(
+            f"The image processor of '{name}' has no limits on the number of pixels.",
+            mend="Leave out `min_pixels` and `max_pixels`.",
+        )
+    size["shortest_edge"] = min_pixels if min_pixels is not None else min(size["shortest_edge"], max_pixels or 0)
+    size["longest_edge"] = max_pixels if max_pixels is not None else max(size["longest_edge"], min_pixels or 0)
+    if size["shortest_edge"] > size["longest_edge"]:
+        raise SpecError(
+            f"min_pixels={size['shortest_edge']} is above max_pixels={size['longest_edge']}.", mend="Swap or drop one."
+        )
+    processor.image_processor.size = type(processor.image_processor.size)(**size)
+
+
+def _dtype(dtype: DTypeName | torch.dtype) -> str | torch.dtype:
+    if isinstance(dtype, torch.dtype) or dtype == "auto":
+        return dtype
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype not in known:
+        raise SpecError(f"Unknown dtype '{dtype}'.", mend=f"Use auto, {', '.join(known)}.")
+    return known[dtype]
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        placed = torch.device(device)
+        torch.empty(1, device=placed)
+    except (RuntimeError, AssertionError) as error:
+        raise BackendError(
+            f"The device '{device}' cannot be used: {str(error).splitlines()[0]}", mend="Use `auto` or `cpu`."
+        ) from error
+    return placed

@@ -1,0 +1,157 @@
+"""From prompts to vLLM's requests, and through its scheduler: a bounded number in flight, aborted if we are stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.hf.load import LoadedVLM
+from vsc_eval.backends.hf.prompts import Prompt, prompt_head, render_chat
+from vsc_eval.backends.vllm.worker import ARGUMENT
+from vsc_eval.errors import BackendError, DataError
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+_IN_FLIGHT = 512
+"""Requests that vLLM has at a time; more would only fill its queue."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One prompt under one condition."""
+
+    ticket: int
+    prompt: int
+    """Index of the prompt."""
+    condition: str | None
+    """Content hash; None for the baseline."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What vLLM gave for one request."""
+
+    token_ids: tuple[int, ...]
+    """Of the answer, the end token included."""
+    first: dict[int, float]
+    """Log-probabilities of the first answer token, over the whole vocabulary: of the options and of the chosen one."""
+
+
+class Rendered:
+    """Prompts as vLLM takes them; each is rendered once, whatever the number of its conditions."""
+
+    def __init__(self, llm: LLM, vlm: LoadedVLM, prompts: Sequence[Prompt]) -> None:
+        self.llm = llm
+        self.vlm = vlm
+        self.prompts = prompts
+        self._last: tuple[int, Any] | None = None
+
+    def __getitem__(self, index: int) -> Any:
+        if self._last is None or self._last[0] != index:
+            self._last = (index, self._render(self.prompts[index]))
+        return self._last[1]
+
+    def _render(self, prompt: Prompt) -> Any:
+        from vllm.exceptions import VLLMValidationError
+        from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+        text = render_chat(self.vlm, prompt)
+        asked: dict[str, Any] = {"prompt": text}
+        if prompt.images:
+            asked["multi_modal_data"] = {"image": [image.convert("RGB") for image in prompt.images]}
+        bos = getattr(self.vlm.tokenizer, "bos_token", None)
+        renderer = self.llm.llm_engine.renderer
+        how = renderer.default_cmpl_tok_params.with_kwargs(add_special_tokens=not (bos and text.startswith(bos)))
+        try:
+            (found,) = renderer.render_cmpl([parse_model_prompt(self.llm.llm_engine.model_config, asked)], how)
+        except VLLMValidationError as error:
+            raise DataError(
+                f"vLLM does not take the prompt '{prompt_head(prompt)}': {error}",
+                mend="Shorten it or use smaller pictures; for several pictures a prompt give"
+                " --vllm 'limit_mm_per_prompt={image: 8, video: 0}'.",
+            ) from error
+        self._check(prompt, found["prompt_token_ids"])
+        return found
+
+    def _check(self, prompt: Prompt, token_ids: Sequence[int]) -> None:
+        longest = self.llm.llm_engine.model_config.max_model_len
+        if len(token_ids) >= longest:
+            raise DataError(
+                f"The prompt '{prompt_head(prompt)}' has {len(token_ids)} tokens; vLLM takes {longest - 1} of"
+                f" '{self.vlm.name}'.",
+                mend="Shorten it, use smaller pictures (`max_pixels`), or give --vllm max_model_len=N.",
+            )
+        if bool(prompt.images) != any(token in self.vlm.image_token_ids for token in token_ids):
+            raise DataError(
+                f"The prompt '{prompt_head(prompt)}' has {len(prompt.images)} pictures, but not their image tokens.",
+                mend=f"The chat template of '{self.vlm.name}' does not place pictures; check it.",
+            )
+
+
+def answers(
+    llm: LLM,
+    rendered: Rendered,
+    requests: Iterator[Asked],
+    settings: GenSettings,
+    option_ids: Callable[[int], tuple[int, ...]],
+    end_ids: Sequence[int],
+) -> Iterator[tuple[Asked, Answered, list[int]]]:
+    """(request, answer, prompt tokens), in the order in which they finish; `option_ids` are of a prompt's letters.
+
+    If the caller stops early, what is in flight is aborted. Raises BackendError for a request that vLLM gave up.
+    """
+    engine = llm.llm_engine
+    flying: dict[str, Asked] = {}
+    waiting = True
+    try:
+        while waiting or flying:
+            while waiting and len(flying) < _IN_FLIGHT:
+                asked = next(requests, None)
+                if asked is None:
+                    waiting = False
+                    break
+                params = sampling(asked, settings, option_ids(asked.prompt), end_ids)
+                engine.add_request(str(asked.ticket), rendered[asked.prompt], params)
+                flying[str(asked.ticket)] = asked
+            if flying and not engine.has_unfinished_requests():
+                raise BackendError(
+                    f"vLLM lost {len(flying)} requests.", mend="Use --backend hf, and report this with vLLM's version."
+                )
+            for output in engine.step() if flying else ():
+                if output.finished:
+                    yield flying.pop(output.request_id), _answered(output), list(output.prompt_token_ids)
+    finally:
+        if flying:
+            engine.abort_request(list(flying))
+            while engine.has_unfinished_requests():
+                engine.step()
+
+
+def sampling(asked: Asked, settings: GenSettings, options: tuple[int, ...], end_ids: Sequence[int]) -> Any:
+    """vLLM's parameters of one request: greedy, with the log-probabilities of `options`, under its condition."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=settings.new_tokens or 1,
+        # Without options some token must be named: vLLM then reports the chosen one too.
+        logprob_token_ids=list(options) or [end_ids[0]],
+        stop_token_ids=list(end_ids),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        extra_args={ARGUMENT: {"ticket": asked.ticket, "condition": asked.condition}},
+    )
+
+
+def _answered(output: Any) -> Answered:
+    (answer,) = output.outputs
+    if answer.finish_reason not in ("stop", "length") or not answer.token_ids:
+        raise BackendError(
+            f"vLLM gave a request up ({answer.finish_reason}).", mend="Give it more memory, or fewer max_num_seqs."
+        )
+    first = {int(token): float(entry.logprob) for token, entry in answer.logprobs[0].items()}
+    return Answered(tuple(answer.token_ids), first)

@@ -1,0 +1,147 @@
+"""vLLM's worker, extended: it edits the residual stream after one layer and reports what it edited.
+
+vLLM mixes this class into its own worker class (`worker_extension_cls`), in every process that runs a model; the
+methods are called by name (`collective_rpc`). They return plain data and refuse in words, as an exception in a worker
+would end the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from vsc_eval.backends.vllm.hook import BatchEdit
+from vsc_eval.backends.vllm.ledger import Account, Entry, Ledger
+from vsc_eval.backends.vllm.payload import unpack_conditions
+from vsc_eval.backends.vllm.positions import Slice, edited_prompt
+from vsc_eval.sae.io import load_sae
+from vsc_eval.sae.model import SAE
+
+ARGUMENT = "vsc_eval"
+"""Key of SamplingParams.extra_args; the value is {"ticket": int, "condition": content hash or None}."""
+
+ATTACH, CONDITIONS, REPORT, DETACH = "vsc_attach", "vsc_conditions", "vsc_report", "vsc_detach"
+
+
+class EditExtension:
+    """Mixed into vLLM's worker; the attributes that are declared here are the worker's."""
+
+    model_runner: Any
+    vllm_config: Any
+
+    def vsc_attach(self, layer: int, sae_folder: str, image_token_ids: list[int]) -> str | None:
+        """Hook the edit onto a decoder layer (0-based). Returns why it cannot be done; None if it is done."""
+        reason = why_not_edited(self.vllm_config, self.model_runner)
+        if reason is not None:
+            return reason
+        layers = decoder_layers(self.model_runner.get_model())
+        if layers is None:
+            return "its decoder layers are in no place that is known"
+        if not 0 <= layer < len(layers):
+            return f"it has no layer {layer}; they are 0 to {len(layers) - 1}"
+        self.vsc_detach()
+        sae = load_sae(Path(sae_folder)).to(next(layers[layer].parameters()).device)
+        self._vsc = _Attached(self.model_runner, layers[layer], sae, frozenset(image_token_ids))
+        return None
+
+    def vsc_conditions(self, packed: str) -> int:
+        """Add conditions; see payload.py. Returns how many are known."""
+        attached = self._vsc
+        attached.edit.conditions.update(unpack_conditions(packed, attached.edit.sae))
+        return len(attached.edit.conditions)
+
+    def vsc_report(self) -> list[tuple[int, Account]]:
+        """What was edited of every request since the last report."""
+        return list(self._vsc.edit.ledger.take().items())
+
+    def vsc_detach(self) -> None:
+        """Take the hook off."""
+        attached = self.__dict__.pop("_vsc", None)
+        if attached is not None:
+            attached.handle.remove()
+
+
+class _Attached:
+    """The hook and what it reads of vLLM's runner."""
+
+    def __init__(self, runner: Any, layer: nn.Module, sae: SAE, image_token_ids: frozenset[int]) -> None:
+        self.runner = runner
+        self.image_token_ids = np.array(sorted(image_token_ids))
+        self.edit = BatchEdit(sae=sae, conditions={}, ledger=Ledger(), slices=self.slices)
+        self.handle = layer.register_forward_hook(self.edit)
+
+    def slices(self) -> Sequence[Slice] | None:
+        """The requests of the batch that is running, in its order; None in vLLM's own trial runs.
+
+        Raises RuntimeError for a request that did not come from us: nobody said how it is to be edited.
+        """
+        from vllm.forward_context import get_forward_context
+
+        if get_forward_context().attn_metadata is None:
+            return None
+        batch = self.runner.input_batch
+        starts = self.runner.query_start_loc.np
+        found = []
+        for index, name in enumerate(batch.req_ids):
+            request = self.runner.requests[name]
+            ticket = self._ticket(name, request)
+            first, after = int(starts[index]), int(starts[index + 1])
+            found.append(Slice(ticket, first, int(batch.num_computed_tokens_cpu[index]), after - first))
+        return found
+
+    def _ticket(self, name: str, request: Any) -> int:
+        said = (request.sampling_params.extra_args or {}).get(ARGUMENT) if request.sampling_params else None
+        if said is None:
+            raise RuntimeError(f"request {name} names no condition (SamplingParams.extra_args['{ARGUMENT}'])")
+        ticket = int(said["ticket"])
+        if ticket not in self.edit.ledger.entries:
+            tokens = np.asarray(request.prompt_token_ids)
+            edited = None
+            if said["condition"] is not None:
+                spec = self.edit.conditions[said["condition"]].spec.edit
+                assert spec is not None
+                edited = edited_prompt(spec.positions, np.isin(tokens, self.image_token_ids))
+            self.edit.ledger.entries[ticket] = Entry(said["condition"] or "", edited, len(tokens))
+        return ticket
+
+
+def decoder_layers(model: Any) -> nn.ModuleList | None:
+    """The text decoder's layers of a vLLM model; None if they are not where they are known to be."""
+    text = model.get_language_model() if hasattr(model, "get_language_model") else model
+    for holder in (getattr(text, "model", None), text):
+        layers = getattr(holder, "layers", None)
+        if isinstance(layers, nn.ModuleList):
+            return layers
+    return None
+
+
+def why_not_edited(config: Any, runner: Any) -> str | None:
+    """Why a hook would miss tokens, or mix up requests, under this configuration of vLLM; None if it does not.
+
+    The reasons are what was found in vLLM 0.32.
+    """
+    parallel, compilation = config.parallel_config, config.compilation_config
+    # The enum's 0 is NONE.
+    if int(compilation.mode or 0) != 0:
+        return "its forward is compiled, and a hook in a compiled forward never fires (enforce_eager=False)"
+    if compilation.cudagraph_mode is not None and compilation.cudagraph_mode.name != "NONE":
+        return "its forward is replayed from a CUDA graph, in which a hook never fires (enforce_eager=False)"
+    if config.use_v2_model_runner or not hasattr(runner, "query_start_loc") or not hasattr(runner, "requests"):
+        return "its model runner V2 keeps the requests of a batch elsewhere (set VLLM_USE_V2_MODEL_RUNNER=0)"
+    if config.cache_config.enable_prefix_caching:
+        return "its prefix cache would hand one condition's keys and values to another (enable_prefix_caching=True)"
+    if parallel.pipeline_parallel_size > 1:
+        return "with pipeline parallelism the edited layer is in one process only (pipeline_parallel_size)"
+    if getattr(parallel, "prefill_context_parallel_size", 1) > 1 or parallel.decode_context_parallel_size > 1:
+        return "with context parallelism a process sees a part of the tokens only"
+    if parallel.use_sequence_parallel_moe or getattr(compilation.pass_config, "enable_sp", False):
+        return "with sequence parallelism a process sees a part of the residual stream only"
+    if parallel.use_ubatching:
+        return "it runs a batch in two halves at a time (enable_dbo), and rows are counted from the whole"
+    if config.speculative_config is not None:
+        return "tokens that speculative decoding guesses would be edited, and rejected ones counted"
+    return None

@@ -1,0 +1,64 @@
+"""Which flips a page holds, where a board has more than a page should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vsc_eval.board.gallery.flips import Flip, changed_rows, edited_conditions, flip_of
+from vsc_eval.board.records import BoardCondition, Entry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The flips of an entry that are shown."""
+
+    entry: Entry
+    conditions: tuple[BoardCondition, ...]
+    """Those that were answered, headline ones first."""
+    n_flips: tuple[int, ...]
+    """[conditions]: how many there are."""
+    flips: tuple[tuple[Flip, ...], ...]
+    """[conditions]: those that are shown, in the order of the items."""
+
+    def all_flips(self) -> Iterator[Flip]:
+        for of_one in self.flips:
+            yield from of_one
+
+
+def choose(entry: Entry, allowance: int) -> Chosen:
+    """At most `allowance` flips of an entry: headline conditions first, the same share for each that has as many."""
+    answered = set(edited_conditions(entry))
+    conditions = sorted((c for c in entry.conditions if c.name in answered), key=lambda c: not c.is_headline)
+    changed = [changed_rows(entry, condition.name) for condition in conditions]
+    n_headline = sum(condition.is_headline for condition in conditions)
+    counts = shares([len(rows) for rows in changed[:n_headline]], allowance)
+    counts += shares([len(rows) for rows in changed[n_headline:]], allowance - sum(counts))
+    return Chosen(
+        entry=entry,
+        conditions=tuple(conditions),
+        n_flips=tuple(map(len, changed)),
+        flips=tuple(
+            tuple(flip_of(entry, condition.name, row) for row in evenly(rows, count))
+            for condition, rows, count in zip(conditions, changed, counts, strict=True)
+        ),
+    )
+
+
+def shares(sizes: Sequence[int], allowance: int) -> list[int]:
+    """How much each gets of an allowance: all it has, or else as much as any other gets."""
+    found = [0] * len(sizes)
+    left = allowance
+    for done, place in enumerate(sorted(range(len(sizes)), key=lambda place: sizes[place])):
+        found[place] = min(sizes[place], left // (len(sizes) - done))
+        left -= found[place]
+    return found
+
+
+def evenly(values: Sequence[T], n: int) -> tuple[T, ...]:
+    """`n` of the values at equal steps, in their order; all of them if there are no more."""
+    assert 0 <= n <= len(values)
+    return tuple(values[place * len(values) // n] for place in range(n))

@@ -1,0 +1,134 @@
+"""What an item asked and showed: drawn anew from its id where the benchmark made it, else what the publisher gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from vsc_eval.answers.hashes import NO_PICTURE, picture_hash, prompt_hash
+from vsc_eval.board.gallery.data_uri import picture_problem, png_data_uri
+from vsc_eval.board.gallery.words import scene_words
+from vsc_eval.board.records import Entry
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.synthetic import GENERATOR_VERSION, blind_image, find_item
+
+ASKED_BLIND = "The question was asked without a picture."
+NOT_PUBLISHED = "No picture was published for this item."
+GIVEN_ALT = "The item's picture; its publisher did not describe it."
+
+
+@dataclass(frozen=True)
+class Picture:
+    src: str
+    """A data URI of a PNG or JPEG."""
+    alt: str
+    """What is to be seen, in words."""
+
+
+@dataclass(frozen=True)
+class ItemView:
+    question: str
+    """Empty where the board does not know it."""
+    options: tuple[str, ...]
+    """Texts of the options in the order of their letters; empty where they are part of the question or unknown."""
+    picture: Picture | None
+    absent: str = ""
+    """Why there is no picture, as a sentence; empty if there is one."""
+
+
+def item_view(entry: Entry, row: int, *, is_synthetic: bool) -> ItemView:
+    """What the item in that row of the entry's table asked and showed.
+
+    Raises DataError if an item of the benchmark is not the one that its hashes tell of, or if a picture that came with
+    the entry is not fit to be shown.
+    """
+    return _drawn(entry, row) if is_synthetic else _given(entry, row)
+
+
+def _drawn(entry: Entry, row: int) -> ItemView:
+    items = entry.items
+    try:
+        drawn = _draw(items.id[row])
+    except SpecError as error:
+        raise _other(entry, row, error.message) from error
+    if (drawn.task, drawn.level, drawn.gold) != (items.task[row], items.level[row], items.gold[row]):
+        raise _other(
+            entry,
+            row,
+            f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.gold}; the entry's is "
+            f"{items.task[row]}, {items.level[row]}, gold {items.gold[row]}.",
+        )
+    if drawn.prompt_hash != items.prompt_hash[row]:
+        raise _other(entry, row, "Its question is another one than the entry's prompt_hash tells of.")
+    if items.image_hash[row] == NO_PICTURE:
+        return ItemView(drawn.question, drawn.options, None, ASKED_BLIND)
+    if items.image_hash[row] == drawn.picture_hash:
+        return ItemView(drawn.question, drawn.options, drawn.picture)
+    grey_hash, grey = _grey()
+    if items.image_hash[row] == grey_hash:
+        return ItemView(drawn.question, drawn.options, grey)
+    raise _other(entry, row, "Its picture is another one than the entry's image_hash tells of.")
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    task: str
+    level: str
+    gold: str
+    question: str
+    options: tuple[str, ...]
+    prompt_hash: str
+    picture_hash: str
+    picture: Picture
+
+
+# All entries of a board ask the same items.
+@lru_cache(maxsize=4096)
+def _draw(item_id: str) -> _Drawn:
+    item = find_item(item_id)
+    image = item.image()
+    return _Drawn(
+        task=item.task,
+        level=item.level,
+        gold=item.answer,
+        question=item.question,
+        options=item.options,
+        prompt_hash=prompt_hash(item.prompt),
+        picture_hash=picture_hash(image),
+        picture=Picture(png_data_uri(np.asarray(image)), scene_words(item.scene)),
+    )
+
+
+@lru_cache(maxsize=1)
+def _grey() -> tuple[str, Picture]:
+    image = blind_image("grey")
+    assert image is not None
+    return picture_hash(image), Picture(png_data_uri(np.asarray(image)), "A plain grey canvas in place of the picture.")
+
+
+def _other(entry: Entry, row: int, what: str) -> DataError:
+    version = entry.provenance.generator_version
+    mend = "Take the entry off the board, or publish its run again: it was asked something else."
+    if version != GENERATOR_VERSION:
+        mend = (
+            f"The entry is of generator version {version}, this vsc-eval has {GENERATOR_VERSION}: build the board with "
+            "the version that made the entry."
+        )
+    return DataError(f"Entry '{entry.id}', item '{entry.items.id[row]}': {what}", mend=mend)
+
+
+def _given(entry: Entry, row: int) -> ItemView:
+    item_id = entry.items.id[row]
+    shown = entry.shown.get(item_id)
+    if shown is None or shown.picture is None:
+        blind = entry.items.image_hash[row] == NO_PICTURE
+        return ItemView(shown.question if shown else "", (), None, ASKED_BLIND if blind else NOT_PUBLISHED)
+    problem = picture_problem(shown.picture)
+    if problem is not None:
+        raise DataError(
+            f"Entry '{entry.id}', item '{item_id}': the picture in `shown` {problem}.",
+            mend="Publish the run again with --with-pictures, or without pictures.",
+        )
+    return ItemView(shown.question, (), Picture(shown.picture, GIVEN_ALT))

@@ -1,0 +1,252 @@
+"""What the page shows of one entry: figures as numbers for the script's charts, everything else as words.
+
+Conditions are referred to by their place in `conditions`, so that no name has to be matched in the browser.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vsc_eval.board.board import NO_LEVEL, Board
+from vsc_eval.board.page.entry_tables import control_table, external_table, floor_table, official_table
+from vsc_eval.board.page.numbers import Triple, triple
+from vsc_eval.board.page.table_view import table_view
+from vsc_eval.board.page.text import name, plain
+from vsc_eval.board.records import BoardRow, Entry, Interval, Probes, UnionFigure
+from vsc_eval.board.tables.groups import baseline_of
+
+View = dict[str, Any]
+
+ROLES = {
+    "baseline": "baseline",
+    "single": "single set",
+    "union": "union",
+    "norm_matched_union": "norm-matched union",
+}
+CONTROL_WORDS = {
+    "real": "picture and text",
+    "blank_image": "grey picture",
+    "text_only": "text alone",
+    "random_labels": "random labels",
+}
+POOLING_WORDS = {"last": "last token", "image": "image tokens, mean", "text": "text tokens, mean"}
+
+
+def entry_view(entry: Entry, board: Board, label: str) -> View:
+    """The whole of one entry, ready to become JSON. `label` is what the board calls it."""
+    places = {condition.name: i for i, condition in enumerate(entry.conditions)}
+    return {
+        "id": entry.id,
+        "name": label,
+        "note": plain(entry.note, lines=True),
+        "about": _about(entry),
+        "provenance": _provenance(entry),
+        "conditions": [
+            {
+                "name": name(condition.name),
+                "role": ROLES[condition.role],
+                "edit": None if condition.edit is None else name(condition.edit),
+                "headline": condition.is_headline,
+            }
+            for condition in entry.conditions
+        ],
+        "grid": _grid(entry, board, places),
+        "frontier": _frontier(entry, places),
+        "matrices": _matrices(entry),
+        "probes": None if entry.probes is None else _probes(entry.probes),
+        "tables": [
+            table_view(table, {})
+            for table in (external_table(entry, board), official_table(entry), control_table(entry), floor_table(entry))
+            if table is not None
+        ],
+    }
+
+
+def _about(entry: Entry) -> list[tuple[str, str]]:
+    suite = entry.suite
+    lines = [
+        ("Items", f"{len(entry.items.id):,} in {len(set(entry.items.cluster)):,} clusters"),
+        ("Answers read by", READOUTS[entry.readout]),
+        ("Conditions", f"{len(entry.conditions):,}"),
+    ]
+    if suite is not None:
+        sets = ", ".join(f"{key} ({len(features)})" for key, features in suite.sets.items())
+        lines += [
+            ("Suite", suite.name),
+            ("Edited layer", f"{suite.layer}, counted from 0"),
+            ("Feature sets (features)", sets),
+        ]
+    return [(label, plain(text, limit=600)) for label, text in lines]
+
+
+READOUTS = {
+    "choice": "the most probable option letter",
+    "generate": "the text that the model wrote",
+}
+
+
+def _provenance(entry: Entry) -> list[tuple[str, str]]:
+    made = entry.provenance
+    lines = [
+        ("Model", entry.model.name),
+        ("Revision", entry.model.revision or "not from a hub"),
+        ("Fingerprint of the model", f"{entry.model.fingerprint}, {entry.model.dtype}"),
+        ("Fingerprint of the SAE", "no SAE" if entry.suite is None else entry.suite.sae_fingerprint),
+        ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
+        ("Date", made.date),
+        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[made.backend]),
+        ("Device", made.device),
+        ("Machine", made.machine),
+        ("Seed", str(made.seed)),
+        ("Generator of the synthetic items", made.generator_version or "not asked"),
+        ("Packages", "\n".join(f"{key} {version}" for key, version in sorted(made.packages.items())) or "none named"),
+        ("Task files", "\n".join(f"{key}: {value}" for key, value in sorted(made.task_hashes.items())) or "none named"),
+        ("SHA-256 of the entry", entry.sha256),
+        ("Settings", json.dumps(made.settings, indent=1, sort_keys=True, ensure_ascii=False)),
+    ]
+    return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
+
+
+def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
+    """The heat map's figures: synthetic tasks down, levels across, and the margins; None without such tasks."""
+    tasks = board.spec.tasks_of("synthetic")
+    levels = list(
+        dict.fromkeys(level for task in tasks for level in board.spec.tasks[task].levels if level != NO_LEVEL)
+    )
+    rows = [row for row in entry.rows if row.by is None and row.scope in ("cell", "task", "level", "all")]
+    if not any(row.scope == "cell" and row.task in tasks for row in rows):
+        return None
+    if not set(entry.items.task) <= set(tasks):
+        # The entry's own totals hold external data sets too.
+        totals = [*(baseline_of(entry, tasks, "level", level) for level in levels), baseline_of(entry, tasks, "all")]
+        rows = [*(row for row in rows if row.task is not None), *(row for row in totals if row is not None)]
+    values: dict[int, list[list[float | int | None]]] = {}
+    for row in rows:
+        down = len(tasks) if row.task is None else (tasks.index(row.task) if row.task in tasks else None)
+        across = len(levels) if row.level is None else (levels.index(row.level) if row.level in levels else None)
+        if down is not None and across is not None:
+            values.setdefault(places[row.condition], []).append([down, across, *_figures(row)])
+    return {
+        "rows": [name(task) for task in tasks],
+        "columns": [name(level) for level in levels],
+        "values": values,
+        "methods": plain("; ".join(dict.fromkeys(row.method for row in rows)), limit=300),
+    }
+
+
+def _figures(row: BoardRow) -> list[float | int | None]:
+    """n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends."""
+    undefined = Interval(value=None)
+    return [
+        row.n,
+        row.n_invalid,
+        *triple(row.accuracy),
+        *triple(row.difference or undefined),
+        *triple(row.drift or undefined),
+    ]
+
+
+def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | None]]:
+    """[condition, drift, low, high, difference, low, high] of every edit over all items, in percent and points."""
+    points: list[list[float | int | None]] = []
+    for row in entry.rows:
+        if row.scope != "all" or row.by is not None or row.drift is None or row.difference is None:
+            continue
+        if row.drift.value is not None and row.difference.value is not None:
+            points.append([places[row.condition], *triple(row.drift), *triple(row.difference)])
+    return points
+
+
+def _matrices(entry: Entry) -> View | None:
+    """Excess of every union by edit, with the single sets' own effects for the diagonal; None without unions."""
+    if not entry.unions:
+        return None
+    sets = list(entry.suite.sets) if entry.suite is not None else []
+    for union in entry.unions:
+        sets += [label for part in union.parts if (label := _set_of(entry, part)) not in sets]
+    edits = list(dict.fromkeys(union.edit for union in entry.unions))
+    headline = {condition.name for condition in entry.conditions if condition.is_headline}
+    chosen = next((union.edit for union in entry.unions if union.union in headline), edits[0])
+    return {
+        "sets": [name(key) for key in sets],
+        "chosen": edits.index(chosen),
+        "edits": [
+            {
+                "edit": name(edit),
+                "diagonal": _diagonal(entry, sets, edit),
+                "pairs": [_pair(entry, sets, union) for union in entry.unions if union.edit == edit],
+            }
+            for edit in edits
+        ],
+    }
+
+
+def _set_of(entry: Entry, part: str) -> str:
+    """What a union's part, a condition, edits."""
+    condition = entry.condition(part)
+    return "+".join(condition.sets) if condition is not None and condition.sets else part
+
+
+def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Triple] | None]:
+    """(drift, difference) of each set alone under that edit; None where it was not asked alone."""
+    alone = {"+".join(c.sets): c.name for c in entry.conditions if c.edit == edit and c.role == "single"}
+    own: list[tuple[Triple, Triple] | None] = []
+    for key in sets:
+        row = entry.row(alone[key], "all") if key in alone else None
+        if row is None or row.drift is None or row.difference is None:
+            own.append(None)
+        else:
+            own.append((triple(row.drift), triple(row.difference)))
+    return own
+
+
+def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
+    """Places of the two sets, form, drift and accuracy excess, their adjusted p, verdict and its reasons."""
+    first, second = (sets.index(_set_of(entry, part)) for part in union.parts)
+    return [
+        first,
+        second,
+        0 if union.form == "raw" else 1,
+        triple(union.drift_excess),
+        triple(union.accuracy_excess),
+        union.p_drift_adjusted,
+        union.p_accuracy_adjusted,
+        union.verdict and plain(union.verdict),
+        union.decided_by and plain(union.decided_by, limit=400),
+    ]
+
+
+def _probes(probes: Probes) -> View:
+    """Panels of target x pooling, each with one line a control."""
+    panels: list[View] = []
+    points = probes.points
+    for target in dict.fromkeys(point.target for point in points):
+        for pooling in dict.fromkeys(point.pooling for point in points if point.target == target):
+            here = [point for point in points if (point.target, point.pooling) == (target, pooling)]
+            lines = [
+                {
+                    "name": CONTROL_WORDS.get(control) or name(control),
+                    "control": control != "real",
+                    "points": [
+                        [point.layer, *triple(Interval(value=point.accuracy, low=point.low, high=point.high))]
+                        for point in sorted(here, key=lambda point: point.layer)
+                        if point.control == control
+                    ],
+                }
+                for control in dict.fromkeys(point.control for point in here)
+            ]
+            chance = probes.chance.get(target)
+            panels.append(
+                {
+                    "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
+                    "chance": None if chance is None else 100 * chance,
+                    "lines": lines,
+                }
+            )
+    return {
+        "layer": probes.chosen_layer,
+        "by": plain(probes.chosen_by),
+        "interval": plain(probes.interval),
+        "panels": panels,
+    }

@@ -1,0 +1,123 @@
+"""The page's text: the template filled, with style and script inside and a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.page.entry_view import entry_view
+from vsc_eval.board.page.gallery_view import gallery_views
+from vsc_eval.board.page.summary import entry_names, facts, in_a_sentence, leaders
+from vsc_eval.board.page.table_view import ROWS_AT_LOAD, table_view
+from vsc_eval.board.page.text import json_block, name, plain
+from vsc_eval.board.tables import BoardTables, Table, board_tables
+
+SCRIPTS = ("dom", "tables", "heat", "plot", "frontier", "probes", "matrices", "entry", "gallery", "main")
+"""In the order in which the page runs them; each may use what stands before it."""
+
+
+def page_html(board: Board, tables: BoardTables | None = None) -> str:
+    """The whole page as text without lone surrogates, ready for UTF-8."""
+    style, script = page_style(), page_script()
+    tables = board_tables(board) if tables is None else tables
+    places = {entry.id: place for place, entry in enumerate(board.entries)}
+    baseline = [_for_template(table, places) for table in tables.baseline]
+    interventions = [_for_template(table, places) for table in tables.interventions]
+    shared, galleries = gallery_views(board)
+    labels = entry_names(board)
+    blocks = [
+        ("items", shared),
+        *((f"entry-{place}", entry_view(entry, board, labels[place])) for place, entry in enumerate(board.entries)),
+        *((f"flips-{place}", gallery) for place, gallery in enumerate(galleries)),
+        *((f"rows-{table['key']}", table["rest"]) for table in (*baseline, *interventions) if table["rest"]),
+    ]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=name(board.spec.title),
+            description=plain(board.spec.description, lines=True).strip() or in_a_sentence(board),
+            **leaders(baseline, [entry.id for entry in board.entries]),
+            facts=facts(board),
+            asked=[
+                (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
+                for task, one in board.spec.tasks.items()
+                for level, group in one.levels.items()
+            ],
+            baseline=baseline,
+            interventions=interventions,
+            has_others=any(not row.is_headline for table in tables.interventions for row in table.rows),
+            entries=[{"id": entry.id, "label": label} for entry, label in zip(board.entries, labels, strict=True)],
+            rows_at_load=ROWS_AT_LOAD,
+            blocks=[{"id": key, "json": Markup(json_block(value))} for key, value in blocks],
+            style=Markup(style),
+            style_hash=_policy_hash(style),
+            script=Markup(script),
+            script_hash=_policy_hash(script),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def page_style() -> str:
+    """The page's only style sheet."""
+    return (_folder() / "static" / "page.css").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def page_script() -> str:
+    """The page's only script: the files of `static/` in order, in one function's scope."""
+    parts = [(_folder() / "static" / f"{part}.js").read_text(encoding="utf-8") for part in SCRIPTS]
+    script = '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+    assert "</script" not in script.lower()
+    assert "<!--" not in script
+    return script
+
+
+def _policy_hash(text: str) -> str:
+    """As the policy's source expressions want it: of the element's text, byte by byte."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _folder() -> Traversable:
+    return files("vsc_eval.board.page")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    templates = _folder() / "templates"
+    environment = Environment(
+        loader=FunctionLoader(lambda key: (templates / key).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["broken"] = _broken
+    return environment
+
+
+def _broken(text: str) -> Markup:
+    """A name that may break after its joints, as `broken` of the script has it."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_+:=/])(?=[^\W\d_])", text))
+
+
+def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:
+    """A table's view with its first headline rows apart from those that are shown on demand."""
+    view = table_view(table, places)
+    first = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
+    orders = {row[3] for row in first}
+    view["first"] = first
+    view["rest"] = [row for row in view["rows"] if row[3] not in orders]
+    view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
+    return view

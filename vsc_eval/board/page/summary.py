@@ -1,0 +1,79 @@
+"""What a reader sees first: what the board asks, who is ahead, and what its entries are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.page.entry_view import READOUTS
+from vsc_eval.board.page.text import name, plain
+from vsc_eval.board.tables.models import boarded_models, entry_labels
+
+_MOST_LEADERS = 3
+
+
+def entry_names(board: Board) -> list[str]:
+    """What each entry is called, as in the tables; the end of its id where two would read the same."""
+    models = boarded_models(board)
+    labels = {entry.id: model.label for model in models for entry in model.entries} | entry_labels(models)
+    shown = [name(labels[entry.id]) for entry in board.entries]
+    counts = Counter(shown)
+    return [
+        label if counts[label] == 1 else f"{label} · {entry.asked}"
+        for entry, label in zip(board.entries, shown, strict=True)
+    ]
+
+
+def in_a_sentence(board: Board) -> str:
+    """What the board is, for one whose board.yaml does not say."""
+    spec = board.spec
+    parts = [
+        _counted(len(spec.tasks_of("synthetic")), "synthetic task", "synthetic tasks"),
+        _counted(len(spec.tasks_of("external")), "external data set", "external data sets"),
+    ]
+    n = _counted(spec.n_items, "item", "items")
+    edits = any(entry.edits for entry in board.entries)
+    return (
+        f"Vision-language models answer the same {n} of {' and '.join(filter(None, parts))}"
+        f"{', as they are and while features inside them are edited' if edits else ''}."
+    )
+
+
+def leaders(baseline: Sequence[dict[str, Any]], ids: Sequence[str]) -> dict[str, Any]:
+    """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first place."""
+    found: list[tuple[str, str, str]] = []
+    for table in baseline:
+        if table["key"] == "ranking":
+            at = {key: table["keys"].index(key) for key in ("place", "model", "all")}
+            for cells, entries, *_ in table["rows"]:
+                if cells[at["place"]][1] == 1 and entries:
+                    found.append((cells[at["model"]][0], ids[entries[0]], cells[at["all"]][0]))
+    left_out = len(found) - _MOST_LEADERS
+    return {
+        "leaders": found[:_MOST_LEADERS],
+        "leaders_words": "Most accurate without edits:"
+        if len(found) == 1
+        else "Most accurate without edits, not told apart by their intervals:",
+        "leaders_more": f"; and {left_out:,} more" if left_out > 0 else "",
+    }
+
+
+def facts(board: Board) -> list[tuple[str, str]]:
+    """Labels and values of what is asked."""
+    tasks, synthetic = board.spec.tasks, board.spec.tasks_of("synthetic")
+    found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
+    if synthetic:
+        levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
+        found.append(("Synthetic tasks", f"{len(synthetic)} at {_counted(len(levels), 'level', 'levels')}"))
+    if len(synthetic) < len(tasks):
+        found.append(("External data sets", str(len(tasks) - len(synthetic))))
+    found.append(("Answers read by", READOUTS[board.spec.readout]))
+    if board.spec.generator_version is not None:
+        found.append(("Generator version", board.spec.generator_version))
+    return [(label, plain(text, limit=200)) for label, text in found]
+
+
+def _counted(n: int, one: str, more: str) -> str:
+    return f"{n:,} {one if n == 1 else more}" if n else ""

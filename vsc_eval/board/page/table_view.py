@@ -1,0 +1,76 @@
+"""A board's or an entry's table as the template and the script read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote
+
+from vsc_eval.board.page.text import name, plain
+from vsc_eval.board.tables import Cell, Row, Table
+
+ROWS_AT_LOAD = 50
+"""Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
+
+_FROM_THE_LEAST = ("text", "place", "p")
+"""Kinds of column whose first sorting is upwards: A, the first place and the smallest p stand on top."""
+
+CellView = tuple[str, float | str | None, str]
+
+
+def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    """Columns, rows and notes with their texts made plain. `places` gives the place on the board of an entry's id.
+
+    A row is [cells, places of its entries, whether it is a headline, order, address of its condition's changed answers
+    below the entry's own or None].
+    """
+    rows = [
+        [
+            [_cell(cell) for cell in row.cells],
+            [places[entry] for entry in row.entries if entry in places],
+            row.is_headline,
+            order,
+            _address(row),
+        ]
+        for order, row in enumerate(table.rows)
+    ]
+    return {
+        "key": table.key,
+        "title": plain(table.title, limit=200),
+        "columns": [
+            {
+                "heading": name(column.heading),
+                "number": column.is_number,
+                "about": plain(column.about),
+                "rising": column.kind in _FROM_THE_LEAST,
+            }
+            for column in table.columns
+        ],
+        "keys": [column.key for column in table.columns],
+        "groups": _groups(table),
+        "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
+        "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),
+        "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
+        "rows": rows,
+        "notes": [plain(note) for note in table.notes],
+    }
+
+
+def _address(row: Row) -> str | None:
+    """As the script's encodeURIComponent writes the name that the page shows."""
+    if row.condition is None:
+        return None
+    return "flips/" + quote(name(row.condition), safe="!'()*")
+
+
+def _groups(table: Table) -> list[tuple[str, int]]:
+    """[(heading over columns, how many)] from left to right; empty where no column has one."""
+    if not any(column.group for column in table.columns):
+        return []
+    return [(plain(group, limit=60), len(list(columns))) for group, columns in groupby(c.group for c in table.columns)]
+
+
+def _cell(cell: Cell) -> CellView:
+    value = cell.sort_value
+    return name(cell.text), plain(value, limit=60) if isinstance(value, str) else value, plain(cell.about, limit=300)

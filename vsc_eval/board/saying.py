@@ -1,0 +1,64 @@
+"""What the commands of boards print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vsc_eval.board.build import Built
+
+Say = Callable[[str], None]
+
+_COLUMNS = 160
+
+
+def say_built(built: Built, say: Say) -> None:
+    """Which files a build wrote and deleted."""
+    written, removed = built.written, built.removed
+    if not written and not removed:
+        say("All files were up to date.")
+        return
+    shown = ", ".join(written[:6]) + (", ..." if len(written) > 6 else "")
+    say(f"{len(written)} files written{': ' if written else ''}{shown}" + (f"; {len(removed)} removed" * bool(removed)))
+
+
+def visible(text: str) -> str:
+    """Text of an entry cannot move the cursor or colour the terminal, and a long one is cut."""
+    from vsc_eval.board.tables.plain_text import plain
+
+    return plain(text, 600)
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """A console that does not fold tables in a pipe or a log file."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    # rich takes 80 columns where there is no terminal.
+    return console if console.is_terminal else Console(stderr=stderr, width=_COLUMNS)
+
+
+@contextmanager
+def counted(stage: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
+    from vsc_eval.progress import progress_shown
+
+    with progress_shown(console_for(stderr=True), {}) as advance:
+
+        def told(done: int, total: int) -> None:
+            advance(stage, done, total)
+
+        yield told
+
+
+def say_on(console: Console) -> Say:
+    """A function that prints a line of words as they are."""
+
+    def say(words: str) -> None:
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    return say

@@ -1,0 +1,173 @@
+"""A section for a model's card on the Hugging Face hub: `model-index` for its widgets, a table and a recipe for people.
+
+The front matter is what the hub reads (https://github.com/huggingface/hub-docs/blob/main/modelcard.md): one result for
+each task and one for all items, of the model without edits.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.records import BoardRow, Entry, OfficialFigure
+from vsc_eval.board.tables.markdown import escape
+from vsc_eval.board.tables.numbers import percent, with_interval
+from vsc_eval.board.tables.plain_text import LONG, SHORT, plain
+from vsc_eval.specs import BASELINE
+
+TASK_TYPE = "visual-question-answering"
+_WIDTH = 1_000_000
+"""No folded lines: a value is on the line of its key."""
+_DIGITS = 6
+_OPTIONS = (
+    "revision", "suite", "tasks", "conditions", "n", "limit", "readout", "max_new_tokens", "dtype", "backend", "seed",
+)  # fmt: skip
+"""Of `vsc-eval run`, that change what is asked."""
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:=+\-]{0,120}")
+
+
+def model_card(entry: Entry, board: Board) -> str:
+    """The card as Markdown with its YAML front matter; ends with a newline."""
+    index = {"model-index": [{"name": plain(entry.model.name, LONG), "results": _results(entry, board)}]}
+    front = yaml.safe_dump(index, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return f"---\n{front}---\n\n{_body(entry, board)}"
+
+
+def _scored(entry: Entry) -> list[BoardRow]:
+    """The baseline's rows by task, then of all items."""
+    rows = [row for row in entry.rows if row.condition == BASELINE and row.by is None]
+    return [row for scope in ("task", "all") for row in rows if row.scope == scope and row.accuracy.value is not None]
+
+
+def _results(entry: Entry, board: Board) -> list[dict[str, Any]]:
+    found = []
+    for row in _scored(entry):
+        official = [] if row.task is None else [f for f in entry.official if _is_main(f, row.task)]
+        result: dict[str, Any] = {
+            "task": {"type": TASK_TYPE, "name": "Visual Question Answering"},
+            "dataset": _dataset(entry, board, row),
+            "metrics": [_accuracy(row), *map(_official, official)],
+        }
+        if board.spec.url:
+            result["source"] = {"name": plain(board.spec.title, LONG), "url": board.spec.url}
+        found.append(result)
+    return found
+
+
+def _is_main(figure: OfficialFigure, task: str) -> bool:
+    """Whether it is a task's own figure, and another one than accuracy."""
+    of_task = figure.condition == BASELINE and figure.task == task and figure.is_main
+    return of_task and figure.figure != "accuracy" and figure.value.value is not None
+
+
+def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
+    task = None if row.task is None else board.spec.tasks.get(row.task)
+    is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
+    name = "all items" if row.task is None else plain(row.task, LONG)
+    asked: dict[str, Any] = {"readout": entry.readout}
+    if is_synthetic:
+        asked["generator_version"] = entry.provenance.generator_version
+    if task is not None:
+        asked["items_sha256"] = {plain(level, LONG): group.sha256 for level, group in task.levels.items()}
+    return {
+        "type": board.spec.name,
+        "name": f"{plain(board.spec.title, LONG)}: {name}",
+        "config": "all" if row.task is None else name,
+        **({"split": "test"} if is_synthetic else {}),
+        "args": asked,
+    }
+
+
+def _accuracy(row: BoardRow) -> dict[str, Any]:
+    return _metric(
+        "accuracy",
+        "Accuracy",
+        row.accuracy.value,
+        {"n": row.n, "invalid": row.n_invalid, "low": row.accuracy.low, "high": row.accuracy.high,
+         "interval": plain(row.method, LONG)},
+    )  # fmt: skip
+
+
+def _official(figure: OfficialFigure) -> dict[str, Any]:
+    name = plain(figure.figure, LONG)
+    return _metric(name, name, figure.value.value, {"low": figure.value.low, "high": figure.value.high})
+
+
+def _metric(kind: str, name: str, value: float | None, about: dict[str, Any]) -> dict[str, Any]:
+    assert value is not None
+    kept = {key: round(each, _DIGITS) if isinstance(each, float) else each for key, each in about.items()}
+    return {
+        "type": kind,
+        "name": name,
+        "value": round(value, _DIGITS),
+        "args": {key: each for key, each in kept.items() if each is not None},
+    }
+
+
+def _body(entry: Entry, board: Board) -> str:
+    provenance = entry.provenance
+    title = escape(plain(board.spec.title, LONG))
+    where = f"[{title}]({board.spec.url})" if board.spec.url else title
+    versions = ", ".join(
+        f"{name} {escape(plain(provenance.packages[name], SHORT))}"
+        for name in ("vsc-eval", "torch", "transformers", "vllm")
+        if name in provenance.packages
+    )
+    parts = [
+        f"## Evaluation on {where}",
+        f"Model {escape(plain(entry.model.name, LONG))} without edits, {provenance.backend} in "
+        f"{escape(plain(entry.model.dtype, SHORT))}, answers read "
+        f"{'from the option letters' if entry.readout == 'choice' else 'from generated text'}.",
+        _table(entry),
+        f"Intervals: {escape(_methods(entry))}.",
+        "### How to reproduce",
+        f"```sh\n{_command(entry)}\nvsc-eval publish OUT --to BOARD\n```",
+        f"The entry `{entry.id}` of the board (sha256 `{entry.sha256}`) holds every answer and all settings; a run "
+        f"that asks the same of the same weights gets the same id. Weights: `{escape_code(entry.model.fingerprint)}`. "
+        f"Versions: {versions or 'not known'}. Machine: {escape(plain(provenance.machine, LONG))}. "
+        f"Date: {escape(plain(provenance.day, SHORT))}.",
+    ]
+    if entry.edits:
+        parts.insert(4, f"The entry also holds {len(entry.edits)} conditions with edits of the model's activations.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(entry: Entry) -> str:
+    lines = ["| task | items | accuracy, % | unreadable answers |", "|:--|--:|--:|--:|"]
+    for row in _scored(entry):
+        name = "all items" if row.task is None else escape(plain(row.task, SHORT))
+        lines.append(f"| {name} | {row.n} | {with_interval(row.accuracy, percent)} | {row.n_invalid} |")
+    return "\n".join(lines)
+
+
+def _methods(entry: Entry) -> str:
+    return "; ".join(dict.fromkeys(plain(row.method, LONG) for row in _scored(entry)))
+
+
+def escape_code(text: str) -> str:
+    """One line that stays inside a code span."""
+    return plain(text, SHORT).replace("`", "'")
+
+
+def _command(entry: Entry) -> str:
+    """What made the entry. Only plain words go into a line that people paste into a shell; anything else is a
+    placeholder."""
+    if entry.provenance.source == "study":
+        return "vsc-eval study study.yaml --out OUT    # study.yaml: `provenance.settings` of the entry"
+    settings, words = entry.provenance.settings, ["vsc-eval", "run"]
+    words += ["--model", _word(settings.get("model", entry.model.name), "MODEL")]
+    for option in _OPTIONS:
+        value = settings.get(option)
+        if value is None or value == []:
+            continue
+        joined = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        words += [f"--{option.replace('_', '-')}", _word(joined, option.upper(), commas=True)]
+    return " ".join([*words, "--out", "OUT"])
+
+
+def _word(value: object, placeholder: str, *, commas: bool = False) -> str:
+    parts = str(value).split(",") if commas else [str(value)]
+    return ",".join(parts) if all(_PLAIN_WORD.fullmatch(part) for part in parts) else placeholder

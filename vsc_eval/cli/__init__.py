@@ -1,0 +1,1 @@
+"""The command line: a file a command. Options and printing only; the work is done by the rooms below."""

@@ -1,0 +1,123 @@
+"""`vsc-eval board`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.board.saying import console_for, counted, say_built, say_on, visible
+
+_BOARD = """\
+A board is a folder: board.yaml says what every model is asked, entries/ holds one JSON file for each run, and all else
+is made from those.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `board`."""
+    parser = subparsers.add_parser(
+        "board",
+        help="make, check, build or show a board of published results",
+        description=_BOARD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="start a board that asks what a run asked")
+    new.add_argument("board", type=Path, metavar="DIR", help="folder of the board; its name is the board's")
+    new.add_argument(
+        "--from", dest="runs", type=Path, metavar="RUN", action="append", required=True,
+        help="folder of a finished run or study; several, if each asked other tasks",
+    )  # fmt: skip
+    new.add_argument("--title", metavar="TEXT", help="heading of the page (default: the folder's name)")
+    new.add_argument("--description", metavar="TEXT", default="", help="below the heading")
+    new.set_defaults(handler=_new)
+    check = actions.add_parser("check", help="check all entries: schema, hashes, arithmetic, items, duplicates")
+    check.add_argument(
+        "--intervals", action="store_true",
+        help="also draw the intervals of all rows anew; slow, and other versions of numpy draw others",
+    )  # fmt: skip
+    check.set_defaults(handler=_check)
+    build = actions.add_parser("build", help="check the entries, then make tables, page, cards and figures anew")
+    build.add_argument("--check", action="store_true", help="only say which of these files are not up to date")
+    build.set_defaults(handler=_build)
+    show = actions.add_parser("show", help="print the board's tables")
+    show.add_argument("--all", action="store_true", help="with the rows that printed tables leave out")
+    show.set_defaults(handler=_show)
+    for action in (check, build, show):
+        action.add_argument("board", type=Path, metavar="DIR", help="folder of the board")
+
+
+def _new(options: argparse.Namespace) -> int:
+    from vsc_eval.board.publish import new_board
+
+    spec = new_board(options.board, options.runs, title=options.title, description=options.description)
+    say = say_on(console_for(stderr=True))
+    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.readout}`.")
+    say(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from rich.table import Table
+    from rich.text import Text
+
+    from vsc_eval.board.check.board_check import check_entries
+
+    with counted("entries") as advance:
+        entries, problems = check_entries(options.board, intervals=options.intervals, advance=advance)
+    console = console_for()
+    if not problems:
+        words = "entry is" if len(entries) == 1 else "entries are"
+        console.print(f"{len(entries)} {words} right.", highlight=False, markup=False)
+        return 0
+    table = Table(title=f"{len(problems)} problem{'s' * (len(problems) > 1)}", title_justify="left", show_lines=True)
+    for heading in ("file", "place", "what is wrong", "mend"):
+        table.add_column(heading, overflow="fold")
+    for found in problems:
+        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.mend)))
+    console.print(table)
+    return 1
+
+
+def _build(options: argparse.Namespace) -> int:
+    from vsc_eval.board.build import build_board, checked_board, stale_files
+
+    say = say_on(console_for(stderr=True))
+    if options.check:
+        stale = stale_files(checked_board(options.board))
+        for name, what in stale.items():
+            say_on(console_for())(f"{name}: {what}")
+        say(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
+        return 1 if stale else 0
+    with counted("figures") as advance:
+        built = build_board(options.board, say=say, advance=advance)
+    say_built(built, say)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from rich.table import Table
+    from rich.text import Text
+
+    from vsc_eval.board.build import checked_board
+    from vsc_eval.board.tables import board_tables
+
+    board, console = checked_board(options.board), console_for()
+    if not board.entries:
+        console.print("The board has no entries yet.", highlight=False, markup=False)
+        return 0
+    tables = board_tables(board)
+    for found in (*tables.baseline, *tables.interventions):
+        table = Table(title=found.title, title_justify="left")
+        for column in found.columns:
+            heading = f"{column.group}: {column.heading}" if column.group else column.heading
+            table.add_column(Text(visible(heading)), justify="right" if column.is_number else "left", overflow="fold")
+        for row in found.rows:
+            if row.is_headline or options.all:
+                table.add_row(*(Text(visible(cell.text)) for cell in row.cells))
+        console.print(table)
+        for note in found.notes:
+            console.print(Text(visible(note), style="dim"))
+        console.print()
+    return 0

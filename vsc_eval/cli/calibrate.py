@@ -1,0 +1,210 @@
+"""`vsc-eval calibrate`: how often the verdict rule is wrong, and how large an interference it finds."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsc_eval.errors import SpecError
+
+if TYPE_CHECKING:
+    from vsc_eval.analysis.run_tables import TextTable
+    from vsc_eval.studies.calibrate import Calibration, Rate
+    from vsc_eval.studies.spec import StudySpec
+
+_FEWEST = 20
+_ENOUGH = 200
+
+_EPILOG = """\
+Without a spec: the default sizes and the default rule of a study. Exit code 1 if a bar is missed.
+example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --out calibration.json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `calibrate`."""
+    parser = subparsers.add_parser(
+        "calibrate",
+        help="false verdicts and power of a study's rule, on simulated studies",
+        description="Put simulated studies through the statistics of a real one: with edits that do nothing, with sets "
+        "drawn as those of permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of "
+        "studies, planted interference found in at least 90 %.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
+    parser.add_argument("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
+    parser.add_argument(
+        "--sizes", type=float, nargs="+", metavar="SHARE", help="planted: shares of items that the union puts wrong"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all figures there")
+    parser.add_argument(
+        "--study",
+        type=Path,
+        metavar="DIR",
+        help="a finished study: take its own permuted-label draws for the real sets",
+    )
+    parser.set_defaults(handler=_handle)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    if options.study is not None:
+        if options.spec is not None:
+            raise SpecError("--study has a spec of its own.", mend="Leave SPEC.yaml out.")
+        return _of_study(options.study)
+    if options.repetitions < _FEWEST:
+        raise SpecError(
+            f"--repetitions is {options.repetitions}: a rate of so few studies says nothing.",
+            mend=f"Give at least {_FEWEST}; the bars are meant for {_ENOUGH}.",
+        )
+    for size in options.sizes or ():
+        if not 0 < size < 1:
+            raise SpecError(f"--sizes: {size:g} is no share of items.", mend="Give numbers between 0 and 1.")
+    return _simulated(options)
+
+
+def _simulated(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from vsc_eval.analysis.run_tables import draw
+    from vsc_eval.files import replacing
+    from vsc_eval.progress import progress_shown
+    from vsc_eval.specs import load_yaml_spec
+    from vsc_eval.studies.calibrate import SIZES, calibrate
+    from vsc_eval.studies.spec import StudySpec
+
+    spec = load_yaml_spec(options.spec, StudySpec) if options.spec else StudySpec()
+    with progress_shown(Console(stderr=True), {}) as advance:
+        found = calibrate(
+            spec,
+            repetitions=options.repetitions,
+            sizes=tuple(sorted(options.sizes or SIZES)),
+            seed=options.seed,
+            progress=advance,
+        )
+    console = Console()
+    for table in (false_table(found, spec), power_table(found)):
+        draw(table, console)
+    for line in bar_lines(found):
+        console.print(line, highlight=False)
+    if options.out:
+        with replacing(options.out) as partial:
+            partial.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return 0 if found.calibrated and found.powerful_from is not None else 1
+
+
+def _of_study(folder: Path) -> int:
+    from vsc_eval.studies.answered import AnsweredItems
+    from vsc_eval.studies.calibrate import rate
+    from vsc_eval.studies.calibrate_study import left_out_draws
+    from vsc_eval.studies.conclude import RESULTS_FILE, control_table, read_results
+    from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
+    from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
+
+    if not (folder / RESULTS_FILE).is_file():
+        raise SpecError(
+            f"{folder} is no finished study: it has no {RESULTS_FILE}.", mend="Finish it with `vsc-eval study`."
+        )
+    spec = read_results(folder).spec
+    if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
+        raise SpecError(f"{folder} has no draws of permuted labels to leave out.", mend="Run a study that has them.")
+    swept, controls = (AnsweredItems.load(folder, stem).arrays() for stem in (SWEEP_STEM, CONTROLS_STEM))
+    studies = list(left_out_draws(control_table(swept, controls), spec))
+    if not studies:
+        raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", mend="Run a study with more draws.")
+    print(
+        f"{len(studies)} draws of permuted labels in place of the real sets, {controls.gold.size} items: "
+        f"interference found in {_rate(rate([study.n_false > 0 for study in studies]))} of them, "
+        f"{sum(study.n_false for study in studies)} of {sum(study.n_innocent for study in studies)} pairs. "
+        f"Without controls: {_rate(rate([study.false_by_sign_flip for study in studies]))}. "
+        "The draws share items and controls, so the interval is a rough one."
+    )
+    return 0
+
+
+def false_table(found: Calibration, spec: StudySpec) -> TextTable:
+    """Verdicts where nothing interferes."""
+    from vsc_eval.analysis.run_tables import TextTable
+
+    return TextTable(
+        title=f"False verdicts in {found.repetitions} simulated studies of each kind",
+        columns=("studies", "a study % [95% CI]", "a pair %", "no controls %", "permuted only %"),
+        rows=tuple(
+            (
+                f"{s.scenario}, {s.world}",
+                _rate(s.false_per_study),
+                f"{100 * s.false_per_pair:.2f}",
+                f"{100 * s.by_sign_flip.value:.1f}",
+                f"{100 * s.by_permuted.value:.1f}",
+            )
+            for s in found.scenarios
+            if s.scenario != "planted"
+        ),
+        notes=(
+            f"n = {found.n_items} items, {found.n_control_items} of them with controls; {found.n_pairs} pairs; "
+            f"{found.control_draws} draws of {', '.join(spec.controls.kinds)}; {found.bootstrap_draws} bootstraps, "
+            f"{found.permutations} sign flips; seed {found.seed}. Intervals: Wilson, studies independent.",
+            "no controls: studies with a false verdict if effect and sign-flip test alone decided; permuted only: if "
+            "the comparison with permuted labels did.",
+        ),
+    )
+
+
+def power_table(found: Calibration) -> TextTable:
+    """Verdicts of the planted pair."""
+    from vsc_eval.analysis.run_tables import NONE, TextTable
+
+    return TextTable(
+        title="Planted interference of one pair",
+        columns=("items hit %", "found % [95% CI]", "denied %", "drift excess", "accuracy excess"),
+        rows=tuple(
+            (
+                f"{100 * s.planted:g}",
+                _rate(s.found) if s.found else NONE,
+                f"{100 * s.denied.value:.1f}" if s.denied else NONE,
+                _points(s.drift_excess),
+                _points(s.accuracy_excess),
+            )
+            for s in found.scenarios
+            if s.planted is not None
+        ),
+        notes=(
+            "On the items hit the union puts the right option last. found: the rule says interference; denied: it says "
+            "none. Excesses: of the planted pair in points, mean over studies.",
+        ),
+    )
+
+
+def bar_lines(found: Calibration) -> Iterator[str]:
+    """Whether the bars are met."""
+    from vsc_eval.studies.calibrate import LEAST_POWER, MOST_FALSE
+
+    null = [s.false_per_study.value for s in found.scenarios if s.scenario != "planted"]
+    yield (
+        f"False verdicts: at most {100 * max(null):.1f}% of studies without interference; bar {100 * MOST_FALSE:g}%: "
+        f"{'met' if found.calibrated else 'MISSED'}."
+    )
+    size, bar = found.powerful_from, f"bar {100 * LEAST_POWER:g}%"
+    if size is None:
+        yield f"Power: no planted size is found as often as it should be; {bar}: MISSED."
+        return
+    first = next(s for s in found.scenarios if s.planted == size)
+    assert first.found is not None
+    assert first.accuracy_excess is not None
+    yield (
+        f"Power: interference on {100 * size:g}% of items (accuracy excess {100 * first.accuracy_excess:+.1f} points) "
+        f"is found in {_rate(first.found)} of studies; {bar}: met from that size on."
+    )
+
+
+def _points(share: float | None) -> str:
+    from vsc_eval.analysis.run_tables import NONE
+
+    return NONE if share is None else f"{100 * share:+.1f}"
+
+
+def _rate(rate: Rate) -> str:
+    return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"

@@ -1,0 +1,82 @@
+"""`vsc-eval compare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_COLUMNS = 132
+_DESCRIPTION = """\
+Put two finished runs side by side, paired by item: two models, backends or conditions. Accuracies and their paired
+difference, agreement and drift, distances of the options' log-probabilities, and what each condition does to either
+run. Runs with other prompts, pictures, right answers or generation settings are refused.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `compare`."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="put two finished runs side by side, item by item",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("run_a", type=Path, metavar="RUN_A", help="folder of a finished run or study")
+    add("run_b", type=Path, metavar="RUN_B", help="another; or the same one, to compare two of its conditions")
+    add("--condition", metavar="X", help="only this condition (default: each that both runs have)")
+    add("--condition-a", metavar="X", help="condition of RUN_A, with --condition-b")
+    add("--condition-b", metavar="Y", help="condition of RUN_B, with --condition-a")
+    add("--common", action="store_true", help="compare the items of both runs, leave out the others")
+    add("--out", type=Path, metavar="DIR", help="write compare.md and compare.json there")
+    add("--json", action="store_true", help="print compare.json instead of tables")
+    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.set_defaults(handler=_handle)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    condition_a, condition_b = _conditions(options)
+    from rich.console import Console
+
+    from vsc_eval.analysis.compare.compare import compare_runs
+    from vsc_eval.analysis.compare.run_files import read_run
+    from vsc_eval.analysis.compare.tables import markdown, print_comparison
+    from vsc_eval.files import replacing
+
+    a = read_run(options.run_a)
+    b = a if options.run_b == options.run_a else read_run(options.run_b)
+    found = compare_runs(
+        a, b, condition_a=condition_a, condition_b=condition_b, common=options.common, seed=options.seed
+    )
+    text = found.model_dump_json(indent=1) + "\n"
+    if options.out is not None:
+        for name, content in (("compare.json", text), ("compare.md", markdown(found))):
+            with replacing(options.out / name) as partial:
+                partial.write_text(content, encoding="utf-8")
+    if options.json:
+        print(text, end="")
+        return 0
+    console = Console()
+    # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
+    console = console if console.is_terminal else Console(width=_COLUMNS)
+    print_comparison(found, console)
+    if options.out is not None:
+        console.print(f"Written to {options.out}: compare.md, compare.json", highlight=False, markup=False)
+    return 0
+
+
+def _conditions(options: argparse.Namespace) -> tuple[str | None, str | None]:
+    from vsc_eval.errors import SpecError
+
+    if options.seed < 0:
+        raise SpecError(f"--seed: {options.seed} is below 0.", mend="Give 0 or a positive number.")
+    if options.condition is None:
+        if (options.condition_a is None) != (options.condition_b is None):
+            raise SpecError("--condition-a and --condition-b go together.", mend="Give both, or --condition.")
+        return options.condition_a, options.condition_b
+    if options.condition_a is not None or options.condition_b is not None:
+        raise SpecError(
+            "--condition goes without --condition-a and --condition-b.", mend="Give --condition, or the other two."
+        )
+    return options.condition, options.condition

@@ -1,0 +1,203 @@
+"""`vsc-eval doctor`: what this machine can run, each point OK or with its mend."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vsc_eval import __version__, resources
+from vsc_eval.errors import VscError
+
+State = Literal["OK", "missing", "optional"]
+_STYLE = {"OK": "green", "missing": "bold red", "optional": "yellow"}
+_MIN_MEMORY_GIB = 4
+_MIN_DISK_GIB = 1
+_SHARE_FOR_WEIGHTS = 0.6
+"""Of the memory; activations, caches and the system take the rest."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `missing` stops the main job, `optional` does not."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `doctor`."""
+    parser = subparsers.add_parser("doctor", help="say what this machine can run")
+    parser.add_argument("--no-smoke", action="store_true", help="leave the one-item run out")
+    parser.set_defaults(handler=_handle)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    checks = examine(smoke=not options.no_smoke)
+    table = Table(title=f"vsc-eval {__version__}", title_justify="left", title_style="bold")
+    for column in ("", "state", "found", "mend"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        table.add_row(check.name, f"[{_STYLE[check.state]}]{check.state}[/]", escape(check.found), escape(check.mend))
+    Console().print(table)
+    return 1 if any(check.state == "missing" for check in checks) else 0
+
+
+def examine(*, smoke: bool = True) -> list[Check]:
+    """All checks, in the order of the report; the smoke run only where all it needs is there."""
+    checks = [
+        Check("Python", "OK", platform.python_version()),
+        *_packages(),
+        *_machine(),
+        _torchvision(),
+        _vllm(),
+        _model(),
+        _suite(),
+        _tasks(),
+    ]
+    if smoke and not any(check.state == "missing" for check in checks):
+        checks.append(_guarded("one-item run", _smoke))
+    return checks
+
+
+def _packages() -> list[Check]:
+    from vsc_eval.sweeps.machine import package_versions
+
+    checks = []
+    for name in ("torch", "transformers", "lm_eval", "torchvision"):
+        version = package_versions().get(name)
+        found: Check = (
+            Check(name, "OK", version)
+            if version
+            else Check(name, "missing", "not installed", f"`pip install {name.replace('_', '-')}`")
+        )
+        checks.append(found)
+    return checks
+
+
+def _machine() -> list[Check]:
+    from vsc_eval.sweeps.machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
+
+    memory = memory_bytes()
+    gib = memory / 2**30 if memory else None
+    enough = gib is None or gib >= _MIN_MEMORY_GIB
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    checks = [
+        Check("cores", "OK", str(usable_cores())),
+        Check(
+            "memory",
+            "OK" if enough else "optional",
+            f"{gib:.1f} GiB" if gib else "unknown",
+            "" if enough else "Lower --batch-size if a run is killed.",
+        ),
+        Check(
+            "disk",
+            "OK" if free >= _MIN_DISK_GIB else "missing",
+            f"{free:.1f} GiB free here",
+            "" if free >= _MIN_DISK_GIB else "Free some space, or run in a folder on another disk.",
+        ),
+    ]
+    if importlib.util.find_spec("torch") is None:
+        return checks
+    words = cuda_words()
+    mend = "" if words else "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
+    checks.append(Check("CUDA", "OK" if words else "optional", words or "no device", mend))
+    room = cuda_bytes() or memory
+    return [*checks, Check("model size", "OK", _largest(room))] if room else checks
+
+
+def _largest(memory_bytes: int) -> str:
+    """The largest model whose weights leave enough memory for a run."""
+    billions = _SHARE_FOR_WEIGHTS * memory_bytes / 1e9
+    return f"up to about {billions / 2:.1f} billion parameters in 16 bits, {billions / 4:.1f} in float32"
+
+
+def _torchvision() -> Check:
+    if importlib.util.find_spec("torchvision") is None or importlib.util.find_spec("torch") is None:
+        return Check("torchvision ops", "missing", "not installed", "`pip install torchvision`")
+    from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
+
+    if mend_torchvision():
+        return Check("torchvision ops", "OK", "compiled ops do not load here; mended (only transforms are used)")
+    return Check("torchvision ops", "OK", "compiled ops load")
+
+
+def _vllm() -> Check:
+    from vsc_eval.backends.vllm.available import MEND, TESTED, installed_vllm
+
+    found = installed_vllm()
+    if found is None:
+        return Check("vLLM", "optional", "not installed", f"Not needed; for --backend vllm: {MEND}")
+    if not found.tested:
+        return Check("vLLM", "optional", f"{found}, which --backend vllm refuses; it works with {TESTED}", MEND)
+    if found.distribution == "vllm" and not _has_gpu():
+        return Check("vLLM", "optional", f"{found}, but there is no GPU", MEND)
+    return Check("vLLM", "OK", str(found))
+
+
+def _has_gpu() -> bool:
+    from vsc_eval.sweeps.machine import cuda_words
+
+    return bool(cuda_words())
+
+
+def _model() -> Check:
+    folder = resources.zoo_dir()
+    weights = sorted(folder.glob("*.safetensors"))
+    if (folder / "config.json").is_file() and weights:
+        size = sum(file.stat().st_size for file in weights) / 2**20
+        return Check("vsc-tiny", "OK", f"{size:.1f} MiB of weights")
+    return Check("vsc-tiny", "missing", "no weights", "Reinstall vsc-eval, or train it: `vsc-eval zoo train`.")
+
+
+def _suite() -> Check:
+    def found() -> str:
+        from vsc_eval.interventions.suite import load_suite
+
+        suite = load_suite("vsc-tiny")
+        return f"layer {suite.spec.layer}, sets {', '.join(suite.sets)}"
+
+    return _guarded("suite vsc-tiny", found)
+
+
+def _tasks() -> Check:
+    def found() -> str:
+        return f"{len(list(resources.tasks_dir().rglob('*.yaml')))} task files"
+
+    return _guarded("tasks", found)
+
+
+def _smoke() -> str:
+    from vsc_eval.interventions.suite import load_suite
+    from vsc_eval.sweeps.run_spec import RunSpec
+    from vsc_eval.sweeps.sweep import run_sweep
+
+    first = next(iter(load_suite("vsc-tiny").sets))
+    spec = RunSpec(tasks=("vsc_counting_easy",), conditions=(first,), n=4)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        results = run_sweep(spec, Path(folder) / "run", console=Console(quiet=True))
+    return f"{len(results.conditions)} conditions x 4 items in {time.monotonic() - started:.1f} s"
+
+
+def _guarded(name: str, probe: Callable[[], str]) -> Check:
+    """A probe's finding; a user's error or a broken installation becomes the line's mend, our own bugs go on up."""
+    try:
+        return Check(name, "OK", probe())
+    except VscError as error:
+        return Check(name, "missing", error.message, error.mend)
+    except (ImportError, OSError) as error:
+        return Check(name, "missing", str(error), "Install vsc-eval anew, in a fresh environment.")

@@ -1,0 +1,136 @@
+"""`vsc-eval harness ...`: lm-evaluation-harness's own command line, knowing our models and tasks.
+
+lm-eval 0.4.13 has no entry points, so this registers the models, adds our task folder and hands over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.errors import SpecError
+from vsc_eval.resources import tasks_dir
+
+_COMMANDS = ("run", "ls", "validate")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `harness`; everything after it is lm-eval's."""
+    parser = subparsers.add_parser(
+        "harness",
+        help="lm-evaluation-harness's own command line, with our models and tasks",
+        description="Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available.",
+        epilog="example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,intervention=counting "
+        "--tasks vsc_counting_easy_paired",
+    )
+    parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's options (`run --help` shows them)")
+    parser.set_defaults(handler=lambda options: run_harness([options.harness_command, *options.arguments]))
+
+
+def run_harness(arguments: Sequence[str]) -> int:
+    """Run lm-eval's command line on `arguments`.
+
+    Raises SpecError for its caches, which would give wrong answers, and for unknown models and tasks.
+    """
+    # Imported here: lm-eval takes seconds, and `vsc-eval --help` must not.
+    from lm_eval._cli import HarnessCLI
+    from lm_eval.utils import setup_logging
+
+    from vsc_eval.lmeval.registry import register_models
+    from vsc_eval.lmeval.task_index import compiled_includes
+
+    setup_logging()
+    register_models()
+    logging.getLogger("lm_eval.api.task").addFilter(_is_news)
+    with _program_arguments(["vsc-eval harness", *arguments]):
+        cli = HarnessCLI()
+        options = cli.parse_args()
+    _refuse_caches(options)
+    # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
+    names = getattr(options, "tasks", None)
+    own = compiled_includes(_own_folders(options), names if isinstance(names, list) else ())
+    with own as (folders, known), _clear_errors(getattr(options, "model", None)):
+        options.include_path = [str(tasks_dir()), *folders]
+        if known:
+            options.tasks = known
+        cli.execute(options)
+    return 0
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the hint that lm-eval prints once for each task that has a loader of its own."""
+    return "Custom kwargs can be passed" not in record.getMessage()
+
+
+@contextlib.contextmanager
+def _program_arguments(arguments: list[str]) -> Iterator[None]:
+    """lm-eval's parser reads sys.argv."""
+    before, sys.argv = sys.argv, arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _config(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys of lm-eval's --config file, if there is one."""
+    if not getattr(options, "config", None):
+        return {}
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    try:
+        loaded: dict[str, Any] = EvaluatorConfig.load_yaml_config(options.config)
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise SpecError(f"{error}.", mend="Check the path and the syntax of the --config file.") from error
+    return loaded
+
+
+def _refuse_caches(options: argparse.Namespace) -> None:
+    asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
+    if asked.get("use_cache"):
+        raise SpecError(
+            "--use_cache keeps answers under a key without model, edit and picture.",
+            mend="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
+        )
+    if asked.get("cache_requests"):
+        raise SpecError(
+            "--cache_requests keeps requests under a key without the task's settings.",
+            mend="Leave it out; building our requests takes no time.",
+        )
+
+
+def _own_folders(options: argparse.Namespace) -> list[Path]:
+    """The task folders that the user gave."""
+    folders = [getattr(options, "include_path", None) or _config(options).get("include_path")]
+    for folder in folders:
+        if folder and not Path(folder).is_dir():
+            raise SpecError(f"--include_path {folder} is no folder.", mend="Give one folder of task files.")
+    return [Path(folder) for folder in folders if folder]
+
+
+@contextlib.contextmanager
+def _clear_errors(model: str | None) -> Iterator[None]:
+    """Say lm-eval's most common complaints in a line, with a mend."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if "Duplicate task" in text:
+            raise SpecError(
+                f"{text}.",
+                mend="Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such"
+                " as `vsc_counting` and `vsc_easy`, which go together.",
+            ) from error
+        if "Tasks not found" in text:
+            raise SpecError(f"{text}.", mend="`vsc-eval tasks list` shows ours.") from error
+        if "no model for this name" in text:
+            raise SpecError(
+                f"lm-eval has no model '{model}'.", mend="Use --model vsc-hf, or one of its own, such as hf-multimodal."
+            ) from error
+        raise

@@ -1,0 +1,114 @@
+"""The command line. Only the module of the command that was asked for is imported, so that help and errors are fast.
+
+A part offers `add_parser(subparsers)` in its own module; it adds its command and sets `handler`, a function of the
+parsed arguments that returns the exit code (None counts as 0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from vsc_eval import __version__
+from vsc_eval.errors import VscError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("vsc_eval.cli.run", "run one model under many conditions and compare them"),
+    "study": ("vsc_eval.cli.study", "localize, train, select, sweep, control, conclude: the whole pipeline"),
+    "calibrate": ("vsc_eval.cli.calibrate", "false verdicts and power of a study's rule, on simulated studies"),
+    "compare": ("vsc_eval.cli.compare", "put two finished runs side by side, item by item"),
+    "publish": ("vsc_eval.cli.publish", "add a finished run or study to a board"),
+    "board": ("vsc_eval.cli.board", "make, check, build or show a board of published results"),
+    "tasks": ("vsc_eval.cli.tasks", "list tasks, look at their items, export them"),
+    "harness": ("vsc_eval.cli.harness", "lm-evaluation-harness's own command line, with our models and tasks"),
+    "localize": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
+    "sae": ("vsc_eval.cli.sae", "train a sparse autoencoder, select feature sets"),
+    "zoo": ("vsc_eval.zoo.cli", "build, train and test the embedded model"),
+    "bench": ("vsc_eval.bench_cli", "time the engine against plain runs, and the statistics"),
+    "doctor": ("vsc_eval.cli.doctor", "say what this machine can run"),
+}
+"""Command -> its module and its line of help."""
+
+_USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error says what was probably meant and leaves the long usage out."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        known = list(self._option_string_actions)
+        words = [word for word in message.split() if word.startswith("--")]
+        close = [found for word in words for found in difflib.get_close_matches(word.split("=")[0], known, n=1)]
+        hint = f" Did you mean {', '.join(dict.fromkeys(close))}?" if close and "unrecognized" in message else ""
+        self.exit(2, f"{self.prog}: {message}.{hint}\n  Try `{self.prog} --help`.\n")
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser; only `command`'s own part is loaded, the others are there by name and help line."""
+    parser = Parser(prog="vsc-eval", description="Evaluate vision-language models with and without SAE interventions.")
+    parser.add_argument("--version", action="version", version=f"vsc-eval {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
+    if command in COMMANDS:
+        importlib.import_module(COMMANDS[command][0]).add_parser(subparsers)
+    for name, (_, line) in COMMANDS.items():
+        if name not in subparsers.choices:
+            subparsers.add_parser(name, help=line)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 (checks that failed), 2 (the user's error), 130 (interrupted)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        parser = build_parser(command)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return int(options.handler(options) or 0)
+    except VscError as error:
+        print(f"vsc-eval: error: {error.message}\n  {error.mend}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""
+        print(f"\nvsc-eval: interrupted.{hint}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _USER_ERRNOS:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(
+            f"vsc-eval: error: cannot write or read{where}: {error.strerror}.\n"
+            "  Check the disk's free space and the folder's permissions, then give the same command again.",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _parser_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the innermost command among `words`, whose options a misspelt one is compared with."""
+    for word in words:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                parser = action.choices[word]
+                break
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""`vsc-eval publish`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.board.saying import console_for, counted, say_built, say_on
+
+_DESCRIPTION = """\
+Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one JSON file in
+entries/. Then the board's tables, page, cards and figures are made anew. Publishing the same run twice changes nothing.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `publish`."""
+    parser = subparsers.add_parser(
+        "publish",
+        help="add a finished run or study to a board",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder of a finished run or study")
+    add("--to", dest="board", type=Path, metavar="DIR", required=True, help="folder of the board")
+    add("--name", metavar="NAME", help="what to call the model (default: its hub id, or the last part of its folder)")
+    add("--note", metavar="TEXT", default="", help="your own words beside the entry, up to 2,000 characters")
+    add("--replace", action="store_true", help="put this run in the place of one of the same model and items")
+    add("--suite", type=Path, metavar="DIR", help="where the run's intervention suite is, if it was moved")
+    add(
+        "--with-pictures", action="store_true",
+        help="put questions and small pictures of external data sets into the entry, for the gallery; only where the "
+        "data's licence lets you",
+    )  # fmt: skip
+    add("--include-path", type=Path, metavar="DIR", action="append", default=[], help="with more task files, for these")
+    add("--data-dir", type=Path, metavar="DIR", help="with local copies of the data, for these")
+    parser.set_defaults(handler=_publish)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from vsc_eval.board.publish import publish
+
+    say, shown = say_on(console_for(stderr=True)), None
+    if options.with_pictures:
+        from vsc_eval.board.entry.shown import shown_items
+
+        shown = shown_items(options.run, include=options.include_path, data_dir=options.data_dir)
+    elif options.include_path or options.data_dir:
+        from vsc_eval.errors import SpecError
+
+        raise SpecError("--include-path and --data-dir go with --with-pictures.", mend="Leave them out, or add it.")
+    with counted("figures") as advance:
+        found = publish(
+            options.run,
+            options.board,
+            name=options.name,
+            note=options.note,
+            replace=options.replace,
+            suite=options.suite,
+            shown=shown,
+            say=say,
+            advance=advance,
+        )
+    say(f"{found.file}: {found.done}.")
+    say_built(found.built, say)
+    return 0

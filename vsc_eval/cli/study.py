@@ -1,0 +1,87 @@
+"""`vsc-eval study`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.resources import interventions_dir
+
+STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude", "report")
+
+_EPILOG = f"""\
+stages: {", ".join(STAGE_NAMES)}.
+A finished stage is not run again; a study that was cut off goes on when the same command is given again.
+example: vsc-eval study vsc-tiny --out studies/first
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `study`."""
+    parser = subparsers.add_parser(
+        "study",
+        help="localize, train, select, sweep, control, conclude",
+        description="Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature "
+        "sets, edit them and their unions, compare with controls, and say for every pair whether it interferes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--until", choices=STAGE_NAMES, metavar="STAGE", help="stop after that stage")
+    which.add_argument(
+        "--only", choices=STAGE_NAMES, metavar="STAGE", help="run that stage, whose inputs must be there"
+    )
+    parser.add_argument("--batch-size", type=int, help="prompts a batch, in place of the spec's")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, in place of the spec's")
+    parser.add_argument("--backend", choices=("hf", "vllm"), help="what answers in the sweep, in place of the spec's")
+    parser.add_argument(
+        "--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2"
+    )
+    parser.set_defaults(handler=_handle)
+
+
+def spec_file(text: str) -> Path:
+    """The file that was named, or the shipped spec of a model."""
+    shipped = interventions_dir() / text / "study.yaml"
+    return shipped if shipped.is_file() and not Path(text).is_file() else Path(text)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+    from rich.console import Console
+
+    from vsc_eval.backends.vllm.arguments import parse_options
+    from vsc_eval.specs import explain, load_yaml_spec
+    from vsc_eval.studies.run import run_study
+    from vsc_eval.studies.spec import StudySpec
+    from vsc_eval.studies.summary import print_summary
+
+    spec = load_yaml_spec(spec_file(options.spec), StudySpec)
+    named = ("batch_size", "device", "backend")
+    changes: dict[str, Any] = {key: value for key in named if (value := getattr(options, key)) is not None}
+    if options.vllm:
+        changes["vllm"] = parse_options(options.vllm)
+    try:
+        spec = StudySpec.model_validate({**spec.model_dump(), **changes})
+    except ValidationError as error:
+        raise explain(error, StudySpec, "vsc-eval study") from error
+    try:
+        results = run_study(spec, options.out, until=options.until, only=options.only)
+    except KeyboardInterrupt:
+        print(
+            "\nvsc-eval: interrupted. Finished stages and the answers so far are kept: give the same command again to"
+            " go on.",
+            file=sys.stderr,
+        )
+        return 130
+    if results is None:
+        print(f"{options.out} is not concluded yet; give the command without --until and --only to go on.")
+    else:
+        print_summary(results, options.out, Console())
+    return 0

@@ -1,0 +1,109 @@
+"""Train an SAE on one decoder layer of a VLM, over the benchmark's `sae` split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.errors import SpecError
+from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts
+from vsc_eval.features.harvest import Positions, collect, decoder_at
+from vsc_eval.files import ensure_writable
+from vsc_eval.sae.io import CONFIG_FILE, read_sae_metadata, save_sae
+from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, train_sae
+from vsc_eval.specs import Spec
+from vsc_eval.synthetic import GENERATOR_VERSION, TASKS
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+SPLIT = "sae"
+
+
+class SAETrainSpec(Spec):
+    """`vsc-eval sae train`."""
+
+    model: str
+    """Embedded model, path or hub id."""
+    revision: str | None = None
+    layer: int = Field(ge=0)
+    """0-based decoder layer whose output is learnt."""
+    positions: Positions = "all"
+    """Prompt tokens whose activations are learnt."""
+    tasks: tuple[str, ...] = TASKS
+    items_per_cell: int | None = None
+    """Items of each (task, level); None: the split's default size. Items repeat, reshuffled, up to n_tokens."""
+    batch_size: int = Field(default=16, gt=0)
+    """Prompts a model forward."""
+    train: TrainConfig = TrainConfig()
+
+
+def train_sae_for(
+    spec: SAETrainSpec,
+    out: Path,
+    *,
+    vlm: LoadedVLM | None = None,
+    checkpoint_every: int = 100,
+    callback: Callable[[TrainProgress], None] | None = None,
+) -> TrainResult | None:
+    """Train the SAE of `spec` and write it to `out`, in SAELens layout with its provenance as metadata.
+
+    The state is saved in `out` every `checkpoint_every` steps; a killed run goes on from there when called again. None
+    if `out` holds this very SAE already. Raises SpecError for an unknown layer or task, and if `out` holds another SAE;
+    BackendError if it cannot be written.
+    """
+    vlm = vlm or load_vlm(spec.model, revision=spec.revision)
+    decoder_at(vlm, spec.layer)
+    provenance = _provenance(spec, vlm)
+    if (out / CONFIG_FILE).exists():
+        _check_same(provenance, out)
+        return None
+    ensure_writable(out)
+    items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
+    checkpoint = out / CHECKPOINT_FILE
+
+    def stream(skip: int) -> Iterator[Tensor]:
+        prompts = endless_shuffled_prompts(items, spec.train.seed)
+        return collect(vlm, spec.layer, prompts, spec.positions, spec.batch_size, skip_tokens=skip)
+
+    result = train_sae(
+        stream,
+        spec.train,
+        stream_id=str(sorted(provenance.items())),
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        callback=callback,
+    )
+    counts = {"n_tokens_trained": result.n_tokens, "final_fvu": result.final_fvu, "n_dead": result.n_dead}
+    save_sae(result.sae, out, {**provenance, **counts})
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _provenance(spec: SAETrainSpec, vlm: LoadedVLM) -> dict[str, Any]:
+    return {
+        "model_name": spec.model,
+        "model_fingerprint": vlm.fingerprint,
+        "hook_name": f"language_model.layers.{spec.layer}.output",
+        "layer": spec.layer,
+        "positions": spec.positions,
+        "split": SPLIT,
+        "tasks": list(spec.tasks),
+        "items_per_cell": spec.items_per_cell,
+        "batch_size": spec.batch_size,
+        "generator_version": GENERATOR_VERSION,
+        "train": spec.train.settings(),
+    }
+
+
+def _check_same(provenance: dict[str, Any], out: Path) -> None:
+    metadata = read_sae_metadata(out)
+    different = [key for key, value in provenance.items() if metadata.get(key) != value]
+    if different:
+        raise SpecError(
+            f"{out} holds an SAE trained with other settings ({', '.join(different)}).",
+            mend="Choose another folder, or delete that one.",
+        )

@@ -1,1 +1,0 @@
-"""Task files as lm-eval's tasks, and `vsc-eval tasks`."""

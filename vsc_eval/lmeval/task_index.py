@@ -1,0 +1,194 @@
+"""Which task files there are: those that are shipped, those in folders that the user names, and single files.
+
+lm-eval's own index leaves a file out that it cannot read, without a word; here a broken file stops with its name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval.tasks._index import TaskIndex
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from vsc_eval import metrics
+from vsc_eval.errors import SpecError
+from vsc_eval.lmeval.documents import at_local_copy, limited, with_overrides
+from vsc_eval.lmeval.task_files import VARIANTS
+from vsc_eval.resources import tasks_dir
+from vsc_eval.synthetic import LEVELS, TASKS
+from vsc_eval.taskfiles.data_files import COMPILED, TAG, variants, write_compiled
+from vsc_eval.taskfiles.read import is_task_file, mistake, read_task_file
+from vsc_eval.taskfiles.schema import TaskFile
+
+_LOG = logging.getLogger("vsc_eval")
+
+
+@dataclass(frozen=True)
+class ExternalChoice:
+    """What the command line says of task files."""
+
+    include: tuple[Path, ...] = ()
+    """Folders with more task files."""
+    overrides: tuple[str, ...] = ()
+    """`NAME.KEY=VALUE`."""
+    data_dir: Path | None = None
+
+
+def benchmark_dir() -> Path:
+    """lm-eval's task files of the synthetic benchmark."""
+    return tasks_dir() / "vsc"
+
+
+def shipped_dir() -> Path:
+    """The shipped task files."""
+    return tasks_dir() / "external"
+
+
+def task_file_paths(folder: Path) -> list[Path]:
+    """The task files in a folder and below it; YAML files of lm-eval's own kind are checked and left to it.
+
+    Raises SpecError, naming the file, for one that lm-eval would leave out silently.
+    """
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if _is_path(path.name)):
+        if COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
+            continue
+        if is_task_file(path):
+            found.append(path)
+        elif path.suffix == ".yaml":
+            _check_lm_eval_file(path)
+    return found
+
+
+def read_checked(path: Path) -> TaskFile:
+    """A task file whose name is free and whose metric there is. Raises SpecError naming file, line and key."""
+    file = read_task_file(path)
+    if _is_taken(file.name):
+        raise mistake(path, "name", f"'{file.task_name}' is taken by the benchmark's own tasks", "Choose another.")
+    if file.score is not None:
+        try:
+            metrics.get(file.score)
+        except SpecError as error:
+            raise mistake(path, "score", error.message.rstrip("."), error.mend) from error
+    return file
+
+
+def _is_taken(name: str) -> bool:
+    """Whether lm-eval has a tag, group or task of the benchmark by that name, or a tag of all task files."""
+    bare = next((name.removesuffix(f"_{v.name}") for v in VARIANTS if v.name and name.endswith(f"_{v.name}")), name)
+    cells = {f"{task}_{level}" for task in TASKS for level in LEVELS}
+    return bare in {*TASKS, *LEVELS, *cells, "by_level", "views", TAG.removeprefix("vsc_")}
+
+
+def _check_lm_eval_file(path: Path) -> None:
+    try:
+        TaskIndex.process_cfg(load_yaml(path, resolve_func=False), path, {})
+    # lm-eval's loader runs on foreign files and may raise anything; each of them would leave the file out.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SpecError(
+            f"{path} is neither a task file nor one of lm-eval's: {reason}.",
+            mend="Mend it, move it out of the folder, or rename it so that it does not end in .yaml.",
+        ) from error
+
+
+def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> dict[str, TaskFile]:
+    """Name -> task file: all shipped ones, all of the folders `include`, and those of `names` that are files.
+
+    Raises SpecError for a file that cannot be read, a folder that is none, or two files of one name.
+    """
+    paths = task_file_paths(shipped_dir()) if shipped_dir().is_dir() else []
+    for folder in include:
+        if not folder.is_dir():
+            raise SpecError(f"{folder} is no folder.", mend="Name a folder of task files.")
+        paths += task_file_paths(folder)
+    paths += [Path(name) for name in names if _is_path(name)]
+    found: dict[str, TaskFile] = {}
+    where: dict[str, Path] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        file = read_checked(path)
+        if file.name in found:
+            raise SpecError(
+                f"{path} and {where[file.name]} both declare the task '{file.name}'.", mend="Rename one of them."
+            )
+        found[file.name], where[file.name] = file, path
+    return found
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
+def chosen_files(
+    names: Sequence[str], choice: ExternalChoice, *, limit: int | None = None
+) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
+    """`names` with task files' names in lm-eval's form, and the task files among them, overridden and limited.
+
+    A task file is named as `cvbench`, `vsc_cvbench`, a path, with or without the suffix of a variant, or by the tag of
+    all, `vsc_external`. Raises SpecError, also for an override that names no task of the run.
+    """
+    files = find_task_files(names, choice.include)
+    variant_of = {name: file for file in files.values() for name, _, _ in variants(file)}
+    by_path = {str(Path(n)): read_task_file(Path(n)).task_name for n in names if _is_path(n)}
+    resolved, used = [], {}
+    for name in names:
+        full = by_path.get(str(Path(name)), name)
+        full = full if full in variant_of or full.startswith("vsc_") else f"vsc_{full}"
+        if full in variant_of:
+            used[variant_of[full].name] = variant_of[full]
+        if full.startswith(TAG):
+            used |= files
+        resolved.append(full if full in variant_of else name)
+    _check_overrides(choice.overrides, used)
+    final = {name: limited(with_overrides(file, choice.overrides), limit) for name, file in used.items()}
+    return tuple(resolved), {name: at_local_copy(file, choice.data_dir) for name, file in final.items()}
+
+
+def _check_overrides(overrides: Sequence[str], used: Mapping[str, TaskFile]) -> None:
+    for change in overrides:
+        name = change.partition(".")[0]
+        if name not in used:
+            close = difflib.get_close_matches(name, used, n=1)
+            raise SpecError(
+                f"The override '{change}' names no task of this run.",
+                mend=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
+                f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
+            )
+
+
+def compiled_folder(files: Iterable[TaskFile]) -> Path:
+    """A new temporary folder with the compiled files; who asked removes it."""
+    folder = Path(tempfile.mkdtemp(prefix="vsc-tasks-"))
+    for file in files:
+        write_compiled(file, folder)
+    return folder
+
+
+@contextmanager
+def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Iterator[tuple[list[str], list[str]]]:
+    """What lm-eval's own command line needs while the block runs.
+
+    First folders for its `include_path`: `folders`, and one with the task files among them compiled; then `names`, with
+    the paths of task files among them replaced by the tasks' names.
+
+    Raises SpecError for a broken file in one of the folders or among the names.
+    """
+    files = {path.resolve(): read_checked(path) for folder in folders for path in task_file_paths(folder)}
+    given = list(names)
+    for place, name in enumerate(given):
+        path = Path(name)
+        if _is_path(name) and path.is_file() and is_task_file(path):
+            file = files.setdefault(path.resolve(), read_checked(path))
+            given[place] = file.task_name
+    compiled = compiled_folder(files.values())
+    try:
+        yield [*map(str, folders), str(compiled)], given
+    finally:
+        shutil.rmtree(compiled, ignore_errors=True)

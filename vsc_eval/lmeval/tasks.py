@@ -1,0 +1,286 @@
+"""Which lm-eval tasks a sweep asks, and what is known of their items before a model has seen them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import shutil
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from datasets.exceptions import DatasetsError
+from lm_eval.tasks import TaskManager
+from PIL import Image
+
+from vsc_eval.answers.table import ItemInfo
+from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.lmeval.documents import loaded
+from vsc_eval.lmeval.external_scoring import is_external, read_answer, settled
+from vsc_eval.lmeval.scoring import option_letters, parse_answer
+from vsc_eval.lmeval.task_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
+from vsc_eval.taskfiles.data_report import DataReport
+from vsc_eval.taskfiles.schema import TaskFile
+
+Readout = Literal["choice", "generate"]
+DocKey = tuple[str, int]
+"""lm-eval's (task name, document number)."""
+
+_OUTPUT_TYPES = {"choice": "multiple_choice", "generate": "generate_until"}
+
+
+@dataclass(frozen=True)
+class SweepTasks:
+    """The tasks of a sweep, found and checked."""
+
+    manager: TaskManager
+    names: tuple[str, ...]
+    """As lm-eval is asked for them: cells, tags, groups."""
+    items: Mapping[DocKey, ItemInfo]
+    letters: Mapping[DocKey, tuple[str, ...]]
+    hashes: Mapping[str, str]
+    """Task -> hash of its documents."""
+    reports: Mapping[str, DataReport] = field(default_factory=dict)
+    """Task of a task file -> what became of its rows."""
+
+
+@contextmanager
+def quiet_harness() -> Iterator[None]:
+    """Hold back lm-eval's remarks below errors; one a task and condition would bury the tables."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def find_tasks(
+    names: Sequence[str],
+    readout: Readout,
+    *,
+    n: int | None,
+    limit: int | None,
+    external: ExternalChoice | None = None,
+) -> SweepTasks:
+    """Load the tasks' documents. A name without a readout stands for its variant of `readout`; `external` says more of
+    task files, which are named as `cvbench` or by their path.
+
+    Raises SpecError for an unknown task, one of another readout, or one without options, DataError for data that cannot
+    be loaded.
+    """
+    choice = external or ExternalChoice()
+    names, files = chosen_files(names, choice, limit=limit)
+    metadata = {} if n is None else {"vsc_n": n}
+    with quiet_harness():
+        manager = _manager(names, readout, choice, files, metadata)
+        _check_known(names, readout, manager)
+        chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
+        tasks = _load(manager, chosen)
+        items: dict[DocKey, ItemInfo] = {}
+        letters: dict[DocKey, tuple[str, ...]] = {}
+        hashes, reports = {}, {}
+        for name, task in tasks.items():
+            _check_readout(name, task, readout)
+            digest = hashlib.sha256()
+            for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
+                items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
+                digest.update(repr(_by_content(doc)).encode())
+                if is_external(doc):
+                    reports[name] = loaded(doc).report
+            hashes[name] = digest.hexdigest()[:16]
+    _check_items(items)
+    if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
+        raise SpecError(
+            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", mend="Use --limit instead."
+        )
+    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes, reports=reports)
+
+
+def _manager(
+    names: Sequence[str],
+    readout: Readout,
+    choice: ExternalChoice,
+    files: Mapping[str, TaskFile],
+    metadata: dict[str, Any],
+) -> TaskManager:
+    """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
+    compiled = compiled_folder(files.values())
+    folders = [str(folder) for folder in (benchmark_dir(), *choice.include, compiled)]
+    manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
+    unknown = [name for name in names if _variant(name, readout, manager) is None]
+    if unknown and not any(name.startswith("vsc") for name in unknown):
+        # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
+        manager = TaskManager(include_path=folders, metadata=metadata)
+    # lm-eval reads a file again whenever it loads its task.
+    weakref.finalize(manager, shutil.rmtree, compiled, True)
+    return manager
+
+
+class Answer(NamedTuple):
+    """One parsed answer, from the responses that lm-eval itself scored."""
+
+    read: str
+    """As the extractor read it, or the likeliest option."""
+    counted: str
+    """As it is compared: for a task file's data the gold, however a right answer is written."""
+
+
+def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> Answer:
+    """The answer in one of lm-eval's samples."""
+    responses, doc = sample["filtered_resps"], sample["doc"]
+    if readout == "choice":
+        scores = [score for score, _ in responses]
+        read = letters[scores.index(max(scores))]
+    else:
+        read = read_answer(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
+    return Answer(read, settled(doc, read) if is_external(doc) else read)
+
+
+def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
+    try:
+        tasks: dict[str, Any] = manager.load(list(names))["tasks"]
+    except ValueError as error:
+        # What lm-eval says of two groups, or a group and a task, that share a task.
+        if "Duplicate task" not in str(error):
+            raise
+        raise SpecError(
+            f"{error}.", mend="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
+        ) from error
+    except (OSError, DatasetsError) as error:
+        raise DataError(
+            f"The data of {', '.join(names)} cannot be loaded: {error}.",
+            mend="Check the connection to the hub, or fill its cache beforehand; the `vsc` tasks need neither.",
+        ) from error
+    return tasks
+
+
+def _by_content(value: Any) -> Any:
+    """`value` with pictures as hashes of their pixels: their own repr names a place in memory."""
+    if isinstance(value, Image.Image):
+        return f"pixels:{Prompt(text='', images=(value,)).image_hash}"
+    if isinstance(value, Mapping):
+        return sorted((key, _by_content(part)) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return [_by_content(part) for part in value]
+    return value
+
+
+def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
+    known = set(manager.all_tasks)
+    wanted = f"{name}_choice" if readout == "choice" else name
+    return wanted if wanted in known else name if name in known else None
+
+
+def _check_known(names: Sequence[str], readout: Readout, manager: TaskManager) -> None:
+    for name in names:
+        if _variant(name, readout, manager) is None:
+            close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
+            raise SpecError(
+                f"Unknown task '{name}'.",
+                mend=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all.",
+            )
+
+
+def _check_readout(name: str, task: Any, readout: Readout) -> None:
+    output_type = task.config.output_type
+    if task.config.repeats != 1:
+        raise SpecError(
+            f"Task '{name}' asks each question {task.config.repeats} times; a run compares conditions by itself.",
+            mend="Use the plain task here, or this one with `vsc-eval harness`.",
+        )
+    if output_type != _OUTPUT_TYPES[readout]:
+        fitting = next((known for known, kind in _OUTPUT_TYPES.items() if kind == output_type), None)
+        raise SpecError(
+            f"Task '{name}' is of lm-eval's type {output_type}, which is not what --readout {readout} reads.",
+            mend=f"Use --readout {fitting}." if fitting else "Use it with `vsc-eval harness`.",
+        )
+
+
+def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[ItemInfo, tuple[str, ...]]:
+    """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
+    if is_external(doc):
+        return _external_item(name, doc), tuple(doc["answers"])
+    letters = option_letters(doc)
+    if letters:
+        return (
+            ItemInfo(
+                item_id=doc["id"],
+                task=doc.get("task") or name,
+                level=doc.get("level"),
+                cluster=doc.get("orbit_id") or doc["id"],
+                gold=doc["answer"],
+                gold_index=letters.index(doc["answer"]),
+            ),
+            letters,
+        )
+    choices, gold = _choices(task, doc)
+    if gold is None:
+        raise SpecError(
+            f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
+            mend="Use it with `vsc-eval harness`.",
+        )
+    letters = tuple(chr(ord("A") + i) for i in range(len(choices)))
+    item_id = f"{name}/{doc_id}"
+    images = tuple(image for image in task.doc_to_image(doc) or () if isinstance(image, Image.Image))
+    return (
+        ItemInfo(
+            item_id=item_id,
+            task=name,
+            level=None,
+            cluster=Prompt(text="", images=images).image_hash if images else item_id,
+            gold=letters[gold],
+            gold_index=gold,
+            cluster_kind="image" if images else "item",
+        ),
+        letters,
+    )
+
+
+def _external_item(name: str, doc: Mapping[str, Any]) -> ItemInfo:
+    return ItemInfo(
+        item_id=doc["id"],
+        task=name.removesuffix("_choice"),
+        level=None,
+        cluster=doc["cluster"],
+        gold=doc["answer"],
+        gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
+        cluster_kind=doc["cluster_kind"],
+        categories=tuple((column, value) for column, value in doc["categories"]),
+        group=doc["group"] or None,
+        group_size=doc["group_size"],
+        score=doc["score"] or None,
+        accepted=tuple(doc["accepted"]),
+        fields=tuple((column, value) for column, value in doc["fields"]),
+    )
+
+
+def _choices(task: Any, doc: Mapping[str, Any]) -> tuple[list[str], int | None]:
+    """The options of another's multiple-choice document and the place of the right one; None where it has not one."""
+    if task.config.output_type != "multiple_choice":
+        return [], None
+    choices, gold = list(task.doc_to_choice(doc)), task.doc_to_target(doc)
+    if len(set(choices)) < len(choices):
+        return choices, None
+    # lm-eval takes the option itself as well as its place.
+    if isinstance(gold, str) and choices.count(gold) == 1:
+        gold = choices.index(gold)
+    return choices, gold if isinstance(gold, int) and 0 <= gold < len(choices) else None
+
+
+def _check_items(items: Mapping[DocKey, ItemInfo]) -> None:
+    seen: dict[str, DocKey] = {}
+    for key, item in items.items():
+        if item.item_id in seen:
+            raise SpecError(
+                f"Item '{item.item_id}' is in both '{seen[item.item_id][0]}' and '{key[0]}'.",
+                mend="Name tasks that do not overlap; each item counts once.",
+            )
+        seen[item.item_id] = key
+    if not items:
+        raise SpecError("The tasks have no items.", mend="Raise --limit or --n.")

@@ -1,0 +1,32 @@
+"""Which decoder layer carries the task: linear probes on every layer, their controls, and the rule that picks one.
+
+Names are looked up on first use: the spec and the records need neither torch nor scikit-learn nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vsc_eval.probing.figure import probe_figure
+    from vsc_eval.probing.result import LocalizeResult, ProbeRow
+    from vsc_eval.probing.run import run_localize
+    from vsc_eval.probing.spec import LayerRule, LocalizeSpec
+
+_HOMES = {
+    "LayerRule": "spec",
+    "LocalizeResult": "result",
+    "LocalizeSpec": "spec",
+    "ProbeRow": "result",
+    "probe_figure": "figure",
+    "run_localize": "run",
+}
+
+__all__ = ["LayerRule", "LocalizeResult", "LocalizeSpec", "ProbeRow", "probe_figure", "run_localize"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,108 @@
+"""`run_localize`: harvest, probe, pick the layer, write `localize.json`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.files import ensure_writable, replacing
+from vsc_eval.probing.harvest import Progress, harvest
+from vsc_eval.probing.probing import probe_all
+from vsc_eval.probing.result import RESULT_FILE, LocalizeResult, ProbeRow
+from vsc_eval.probing.rule import check_rule, choose, explain_choice
+from vsc_eval.probing.sample import draw_samples
+from vsc_eval.probing.spec import LocalizeSpec
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL
+from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS
+
+
+def run_localize(
+    spec: LocalizeSpec,
+    out: Path,
+    *,
+    vlm: LoadedVLM | None = None,
+    progress: Progress | None = None,
+) -> LocalizeResult:
+    """Probe every layer of the model and pick one by the spec's rule; the result is `out/localize.json`.
+
+    A finished result of the same inputs is read back. A killed run goes on with the activations in `out/activations`,
+    which stay there: deleting `localize.json` alone probes them anew. `progress` is told of (stage, how many were just
+    done, how many there are). Raises SpecError for a layer that cannot be chosen and if `out` holds something else's
+    result, DataError if it is damaged, BackendError if the model cannot be probed or `out` cannot be written.
+    """
+    vlm = vlm or load_vlm(spec.model, revision=spec.revision)
+    n_layers = vlm.decoder.n_layers
+    check_rule(spec.rule, n_layers)
+    path = out / RESULT_FILE
+    if path.exists():
+        return _read_back(path, spec, vlm)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    ensure_writable(out)
+    report = progress or (lambda stage, done, total: None)
+    activations = harvest(vlm, draw_samples(spec), out, seed=spec.seed, batch_size=spec.batch_size, progress=report)
+    layers_done = partial(report, "probes")
+    # A probe's products are too small to share: with several threads they wait for each other longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        rows = tuple(probe_all(activations, spec, n_layers, rounding_of(vlm.dtype), layers_done))
+    result = _result(spec, vlm, rows)
+    with replacing(path) as unfinished:
+        unfinished.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def rounding_of(dtype: torch.dtype) -> float:
+    """Relative spread below which a pooled feature of a model of this dtype counts as constant.
+
+    One rounding of a token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it.
+    """
+    return max(1e-5, torch.finfo(dtype).eps / 4)
+
+
+def _result(spec: LocalizeSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> LocalizeResult:
+    n_layers = vlm.decoder.n_layers
+    choices = {pooling: choose(rows, spec.rule, pooling, n_layers) for pooling in spec.poolings}
+    chosen = choices[spec.rule.pooling]
+    if chosen is None:
+        raise BackendError(
+            f"'{vlm.name}' has no {spec.rule.pooling} tokens to probe, so the rule has nothing to pick by.",
+            mend="Choose another pooling for the rule.",
+        )
+    fixed = spec.rule.kind == "fixed"
+    return LocalizeResult(
+        spec=spec,
+        model_fingerprint=vlm.fingerprint,
+        generator_version=GENERATOR_VERSION,
+        n_layers=n_layers,
+        d_model=vlm.decoder.d_model,
+        layer=chosen.layer,
+        chosen_by=explain_choice(rows, spec.rule, chosen, n_layers),
+        choices=() if fixed else tuple(choice for choice in choices.values() if choice is not None),
+        chance={"task": 1 / len(spec.tasks), "level": 1 / len(LEVELS)},
+        interval=f"{LEVEL:.0%} percentile bootstrap of the test items, {DRAWS} draws, clustered by orbit",
+        rows=rows,
+    )
+
+
+def _read_back(path: Path, spec: LocalizeSpec, vlm: LoadedVLM) -> LocalizeResult:
+    try:
+        result = LocalizeResult.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", mend="Delete it and give the command again.") from error
+    before, now = result.spec.model_dump(), spec.model_dump()
+    different = [name for name in now if now[name] != before[name]]
+    if result.model_fingerprint != vlm.fingerprint:
+        different.append("the model's weights")
+    if result.generator_version != GENERATOR_VERSION:
+        different.append("the benchmark's version")
+    if different:
+        raise SpecError(
+            f"{path} was made with other settings ({', '.join(different)}).",
+            mend="Choose another folder, or delete that file.",
+        )
+    return result

@@ -1,0 +1,102 @@
+"""Conclude: from answers to `results.json`, which holds every number of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from vsc_eval.interventions.suite import load_suite
+from vsc_eval.specs import BASELINE, load_yaml_spec
+from vsc_eval.studies import names
+from vsc_eval.studies.analysis import analyse
+from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.studies.answered import AnsweredItems
+from vsc_eval.studies.arrays import AnswerArrays
+from vsc_eval.studies.condition_rows import condition_rows
+from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
+from vsc_eval.studies.floor import FLOOR_FILE, OTHER_BATCHES, Floor
+from vsc_eval.studies.floor import STEM as FLOOR_STEM
+from vsc_eval.studies.records import Exclusion, StudyResults
+from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
+from vsc_eval.studies.stage_localize import read_localize
+from vsc_eval.studies.stage_select import read_quality, read_selection
+from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
+from vsc_eval.studies.stages import SUITE, Stage, Study
+from vsc_eval.sweeps.machine import package_versions
+from vsc_eval.synthetic import GENERATOR_VERSION
+
+RESULTS_FILE = "results.json"
+
+
+def control_table(swept: AnswerArrays, controls: AnswerArrays) -> AnswerArrays:
+    """Real sets and control draws on the control items, which are among the sweep's."""
+    real = swept.only(np.isin(swept.item_ids, controls.item_ids))
+    assert real.item_ids == controls.item_ids, "the control items are not the sweep's first ones"
+    assert np.array_equal(real.answers[BASELINE], controls.answers[BASELINE]), "two baselines"
+    return dataclasses.replace(real, answers={**controls.answers, **real.answers})
+
+
+def read_results(path: Path) -> StudyResults:
+    """The results of a finished study's folder."""
+    return StudyResults.model_validate_json((path / RESULTS_FILE).read_bytes())
+
+
+def _run(study: Study) -> list[Path]:
+    spec, path = study.spec, study.path
+    suite = load_suite(path / SUITE)
+    swept, again = AnsweredItems.load(path, SWEEP_STEM), AnsweredItems.load(path, FLOOR_STEM)
+    controls = AnsweredItems.load(path, CONTROLS_STEM).arrays()
+    control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
+    floor = Floor.model_validate_json((path / FLOOR_FILE).read_bytes())
+    table = swept.arrays()
+    null = {OTHER_BATCHES: again.codes[again.row(BASELINE)]}
+    null |= {name: table.answers[name] for name in map(names.zero, spec.tasks)}
+    step = study.counts("conclude", "statistics")
+    step(0, 3)
+    pairs, tests = analyse(table, control_table(table, controls), spec)
+    step(1, 3)
+    rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
+    step(2, 3)
+    quality, localized = read_quality(study), read_localize(study)
+    results = StudyResults(
+        spec=spec,
+        model_fingerprint=study.fingerprint,
+        sae_fingerprint=suite.sae.fingerprint(),
+        generator_version=GENERATOR_VERSION,
+        versions={name: version for name, version in package_versions().items() if version is not None},
+        n_items=len(table.item_ids),
+        n_control_items=len(controls.item_ids),
+        localize=localized,
+        layer=suite.spec.layer,
+        reconstruction=quality.reconstruction,
+        splice=quality.splice,
+        selection=read_selection(study),
+        floor=floor_rows(table, null, {row.name: row.max_logprob_difference for row in floor.rows}, spec),
+        rows=rows,
+        pairs=pairs,
+        controls=tests,
+        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
+    )
+    study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
+    step(3, 3)
+    return [path / RESULTS_FILE]
+
+
+def exclusions(controls: ControlSets, wanted: int) -> Iterator[Exclusion]:
+    """Control draws that failed; `wanted` is the number of draws of each kind."""
+    for failed in controls.failed:
+        draws = ", ".join(map(str, failed.draws))
+        replaced = "; others took their place" if controls.n_made(failed.kind) == wanted else ""
+        yield Exclusion(what=f"{failed.kind}, draws {draws} ({len(failed.draws)} in all){replaced}", why=failed.why)
+
+
+CONCLUDE = Stage(
+    "conclude",
+    "statistics and verdicts",
+    ("localize", "sae", "select", "sweep", "controls"),
+    ("localize", "sae", "select", "sweep", "controls", "statistics", "verdict"),
+    _run,
+)

@@ -1,0 +1,100 @@
+"""The sets that stand for the real ones in the controls, `controls.yaml`: every draw, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from vsc_eval.errors import DataError
+from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
+from vsc_eval.interventions.harvest import Harvest
+from vsc_eval.interventions.select import TooFewFeaturesError
+from vsc_eval.seeding import derived_seed
+from vsc_eval.specs import FeatureSet, InterventionSuite, Spec
+from vsc_eval.studies import names
+from vsc_eval.studies.spec import ControlKind, StudySpec
+
+CONTROLS_FILE = "controls.yaml"
+
+SHUFFLES_A_DRAW = 5
+"""Shuffles of the labels that are tried at most, for each draw that is wanted."""
+
+
+class ControlDraw(Spec):
+    """One draw of one kind: sets for all tasks, or the seed of directions for the real sets."""
+
+    kind: ControlKind
+    draw: int
+    shuffle: int | None = None
+    """Of permuted labels: the number of the shuffle, another than `draw` where that one gave no sets."""
+    sets: tuple[FeatureSet, ...] = ()
+    """In the order of the study's tasks; none for random directions."""
+    direction_seed: int | None = None
+
+
+class FailedDraws(Spec):
+    """Draws of one kind that could not be made, for one reason."""
+
+    kind: ControlKind
+    draws: tuple[int, ...]
+    """Of permuted labels: the numbers of the shuffles; those from the number of wanted draws on are replacements."""
+    why: str
+
+
+class ControlSets(Spec):
+    """`controls.yaml`."""
+
+    draws: tuple[ControlDraw, ...]
+    failed: tuple[FailedDraws, ...]
+
+    def n_made(self, kind: ControlKind) -> int:
+        """Draws of that kind."""
+        return sum(draw.kind == kind for draw in self.draws)
+
+
+def draw_controls(
+    spec: StudySpec, suite: InterventionSuite, harvest: Harvest, progress: Callable[[int, int], None]
+) -> ControlSets:
+    """All draws of all kinds, each a stream of its own.
+
+    A shuffle of the labels in which a task has too few eligible features gives no sets, and the next shuffle that no
+    draw has used takes its place, up to `SHUFFLES_A_DRAW` times as many as there are draws. The real sets too are there
+    only because each task had enough: draws that do are what these are one of. What failed is named.
+    """
+    total = len(spec.controls.kinds) * spec.controls.draws
+    made: list[ControlDraw] = []
+    failures: dict[tuple[ControlKind, str], list[int]] = {}
+    spare = iter(range(spec.controls.draws, SHUFFLES_A_DRAW * spec.controls.draws))
+    for done, (kind, draw) in enumerate(_wanted(spec), start=1):
+        for number in chain([draw], spare):
+            try:
+                made.append(_draw(spec, suite, harvest, kind, draw, number))
+                break
+            except DataError as error:
+                failures.setdefault((kind, error.message), []).append(number)
+                # Where the features themselves are too few, any other draw would fail in the same way.
+                if not isinstance(error, TooFewFeaturesError):
+                    break
+        progress(done, total)
+    failed = tuple(FailedDraws(kind=kind, draws=tuple(which), why=why) for (kind, why), which in failures.items())
+    return ControlSets(draws=tuple(made), failed=failed)
+
+
+def _wanted(spec: StudySpec) -> Iterator[tuple[ControlKind, int]]:
+    return ((kind, draw) for kind in spec.controls.kinds for draw in range(spec.controls.draws))
+
+
+def _draw(
+    spec: StudySpec, suite: InterventionSuite, harvest: Harvest, kind: ControlKind, draw: int, shuffle: int
+) -> ControlDraw:
+    if kind == "random_directions":
+        return ControlDraw(kind=kind, draw=draw, direction_seed=derived_seed("study directions", spec.seed, draw))
+    if kind == "random_sets":
+        found = ControlDraw(
+            kind=kind, draw=draw, sets=matched_random_sets(suite.sets, harvest, seed=spec.seed, draw=draw)
+        )
+    else:
+        sets = permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle)
+        found = ControlDraw(kind=kind, draw=draw, shuffle=shuffle, sets=sets)
+    assert [s.name for s in found.sets] == [names.control_set(task, kind, draw) for task in spec.tasks]
+    return found

@@ -1,0 +1,191 @@
+"""Reasons for caution that can be read off the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vsc_eval.probing.spec import EMBEDDINGS
+from vsc_eval.studies.records import StudyResults
+from vsc_eval.studies.report.markdown import code
+from vsc_eval.studies.report.words import counted, decimal, in_points, p_words, ruled, share
+from vsc_eval.synthetic import LETTERS
+
+_CEILING = 0.95
+_ABOVE_CHANCE = 0.1
+_FEW_CLUSTERS = 30
+_UNSTABLE = 0.5
+_HIGH_FVU = 0.1
+_MANY_DEAD = 0.1
+_SPLICE_LOSS = 0.02
+
+
+def doubts(results: StudyResults) -> list[str]:
+    """One sentence each, the study's own limits first."""
+    sources = (_evidence, _controls, _baseline, _sets, _layer, _sae, _floor)
+    return [line for source in sources for line in source(results)]
+
+
+def _evidence(results: StudyResults) -> Iterator[str]:
+    rule, raw = results.spec.verdict, ruled(results, "raw")
+    if unclear := sum(pair.verdict == "not enough evidence" for pair in raw):
+        yield (
+            f"For {unclear} of {counted(len(raw), 'raw pair')} harm of {in_points(rule.margin)} or more in some "
+            "outcome lies within what the interval allows: a study of this size cannot rule interference out for them."
+        )
+    detectable = [v for pair in raw for v in (pair.detectable_drift, pair.detectable_accuracy) if v is not None]
+    if detectable and max(detectable) > rule.min_effect:
+        yield (
+            f"An excess of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one is up to "
+            f"{share(max(detectable))} points: smaller interference would mostly be missed."
+        )
+    yield from _too_few_permutations(results)
+    if raw and raw[0].n_clusters < _FEW_CLUSTERS:
+        yield (
+            f"Intervals rest on {raw[0].n_clusters} orbits; percentile bootstrap intervals of so few clusters are too "
+            "narrow."
+        )
+    if ruled(results, "norm_matched"):
+        yield (
+            "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the excess "
+            "compares a union with parts of the same size only on average."
+        )
+    if others := [edit for edit in results.spec.sweep.edits if edit != rule.edit]:
+        yield f"Under {', '.join(map(code, others))} there are no controls and no verdicts."
+
+
+def _too_few_permutations(results: StudyResults) -> Iterator[str]:
+    """Holm multiplies the least p by the number of tests; a random test cannot give less than 1 / (1 + draws)."""
+    spec = results.spec
+    if spec.verdict.correction != "holm":
+        return
+    n_conditions = sum(row.scope == "all" and row.role != "baseline" for row in results.rows)
+    for n, what in ((n_conditions, "conditions of the sweep"), (2 * len(spec.pairs), "tests of pairs")):
+        least = n / (1 + spec.statistics.permutations)
+        if least > spec.verdict.alpha:
+            yield (
+                f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
+                f"be below {p_words(least)}: none of them can reach {spec.verdict.alpha:g}. More "
+                "`statistics.permutations` would mend that."
+            )
+
+
+def _controls(results: StudyResults) -> Iterator[str]:
+    spec = results.spec
+    if not results.controls:
+        yield "There are no controls: a union of any two random sets might do the same."
+        return
+    draws = spec.controls.draws
+    yield (
+        f"With {draws} control draws of a kind p cannot be below {p_words(1 / (1 + draws))}; a percentile is no finer "
+        f"than {100 / draws:.2g} points."
+    )
+    if results.n_control_items < results.n_items:
+        yield (
+            f"Controls were run on {results.n_control_items} of the {results.n_items} items, so control p and "
+            "sign-flip p are not of the same items."
+        )
+    if missing := len(spec.pairs) - len(spec.control_pairs):
+        yield f"{counted(missing, 'pair')} of {len(spec.pairs)} have no controls."
+    if unasked := [kind for kind in spec.controls.kinds if kind not in spec.verdict.control_kinds]:
+        yield f"These controls were run but do not count for the verdict: {', '.join(map(code, unasked))}."
+    short = sum(test.reason is not None for test in results.controls)
+    if short:
+        yield f"{short} of {len(results.controls)} control comparisons lack draws (section 6 says which)."
+
+
+def _baseline(results: StudyResults) -> Iterator[str]:
+    high, low = [], []
+    chance = 1 / len(LETTERS)
+    for task in results.spec.tasks:
+        row = results.row("baseline", "task", task)
+        if row is None or row.accuracy.value is None:
+            continue
+        if row.accuracy.value >= _CEILING:
+            high.append(task)
+        elif row.accuracy.value <= chance + _ABOVE_CHANCE:
+            low.append(task)
+    if high:
+        yield (
+            f"The baseline is right on {100 * _CEILING:g} % or more of {', '.join(map(code, high))}: no edit can gain "
+            "much there."
+        )
+    if low:
+        yield f"The baseline is near guessing on {', '.join(map(code, low))}: no edit can lose much there."
+
+
+def _sets(results: StudyResults) -> Iterator[str]:
+    found = results.selection
+    n = len(found.sets)
+    overlaps = [found.jaccard[i][j] for i in range(n) for j in range(i)]
+    if overlaps and max(overlaps) == 0:
+        rule = ", as the rule asks" if results.spec.select.rule.exclusive else ""
+        yield (
+            f"The sets are disjoint{rule}: a union edits as many features as its parts together, and nothing is learnt "
+            "about sets that share features."
+        )
+    elif overlaps and max(overlaps) > 0:
+        yield (
+            f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once "
+            "in a union and once in each part, so the excess of those pairs is not that of separate features."
+        )
+    unstable = [row.name for row in found.sets if row.stability_mean is not None and row.stability_mean < _UNSTABLE]
+    if unstable:
+        yield (
+            f"Other items would have chosen mostly other features (stability below {_UNSTABLE:g}) for "
+            f"{', '.join(map(code, unstable))}."
+        )
+
+
+def _layer(results: StudyResults) -> Iterator[str]:
+    found = results.localize
+    pooling = found.spec.rule.pooling
+    real, text = (found.row("task", pooling, results.layer, control) for control in ("real", "text_only"))
+    embedded = found.row("task", pooling, EMBEDDINGS)
+    if _reach(text.test_accuracy, real.low, real.test_accuracy):
+        yield (
+            f"Without any picture the task probe reaches {share(text.test_accuracy)} % at layer {results.layer} (with "
+            f"it {share(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task types "
+            "apart, so sets chosen by task may be sets of wording."
+        )
+    if _reach(embedded.test_accuracy, real.low, real.test_accuracy):
+        yield (
+            f"The embeddings already reach {share(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen layer "
+            "is not where task types first become readable."
+        )
+    layers = {choice.layer for choice in found.choices}
+    if len(layers) > 1:
+        yield f"Other poolings would have chosen another layer ({', '.join(map(str, sorted(layers)))} in all)."
+    above = found.n_layers - 1 - results.layer
+    yield f"{counted(above, 'decoder layer')} above the edited one: what an edit can become in later layers is bounded."
+
+
+def _reach(value: float | None, low: float | None, real: float | None) -> bool:
+    """Whether a control's accuracy lies within or above the probe's interval."""
+    bound = real if low is None else low
+    return value is not None and bound is not None and value >= bound
+
+
+def _sae(results: StudyResults) -> Iterator[str]:
+    quality, splice = results.reconstruction, results.splice
+    if quality.fvu is not None and quality.fvu > _HIGH_FVU:
+        yield f"The SAE leaves {share(quality.fvu)} % of the variance unexplained: it may miss what the tasks use."
+    if quality.n_dead > _MANY_DEAD * quality.d_sae:
+        yield f"{quality.n_dead} of {quality.d_sae} features never fired."
+    if splice.accuracy_plain - splice.accuracy_spliced > _SPLICE_LOSS:
+        yield (
+            f"Reading the SAE's reconstruction costs accuracy: {share(splice.accuracy_plain)} % to "
+            f"{share(splice.accuracy_spliced)} % (n = {splice.n_items}). Edits keep the SAE's error, so they do not "
+            "pay this price, but its features are an imperfect account of the layer."
+        )
+
+
+def _floor(results: StudyResults) -> Iterator[str]:
+    changed = [row for row in results.floor if row.n_changed]
+    if changed:
+        worst = max(changed, key=lambda row: row.n_changed)
+        yield (
+            f"Answers change where nothing is done: {worst.n_changed} of {worst.drift.n_items} in {code(worst.name)}. "
+            "Drift of that size is no effect."
+        )
+    if not results.floor:
+        yield "The drift floor was not measured."

@@ -1,0 +1,39 @@
+"""The synthetic benchmark: 7 tasks x 3 levels, typed scenes, executable questions, answer orbits.
+
+>>> item = make_orbit("test", "counting", "hard", 0)[1]
+>>> item.prompt, item.answer, item.image()
+"""
+
+from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, find_item, make_items, make_orbit
+from vsc_eval.synthetic.knobs import KNOBS, LEVELS, SPLITS, TASKS
+from vsc_eval.synthetic.phrasing import LETTERS, format_prompt, vocabulary
+from vsc_eval.synthetic.program import answer_index, execute
+from vsc_eval.synthetic.render import blind_image, pixel_hash, render
+from vsc_eval.synthetic.scene import BACKGROUND, CANVAS, COLOURS, SHAPES, Scene, SceneObject
+
+__all__ = [
+    "BACKGROUND",
+    "CANVAS",
+    "COLOURS",
+    "DEFAULT_SIZES",
+    "GENERATOR_VERSION",
+    "KNOBS",
+    "LETTERS",
+    "LEVELS",
+    "SHAPES",
+    "SPLITS",
+    "TASKS",
+    "Item",
+    "Scene",
+    "SceneObject",
+    "answer_index",
+    "blind_image",
+    "execute",
+    "find_item",
+    "format_prompt",
+    "make_items",
+    "make_orbit",
+    "pixel_hash",
+    "render",
+    "vocabulary",
+]

@@ -1,0 +1,80 @@
+"""Which of these is (is not) in the image? The four options differ from each other in colour and in shape.
+
+In hard two objects exchange their shapes from scene to scene, so every colour and every shape occurs equally often in
+all four pictures: only the combination tells what is there.
+"""
+
+from __future__ import annotations
+
+from vsc_eval.synthetic import phrasing, program
+from vsc_eval.synthetic.builders.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, replaced, scene, sizes
+from vsc_eval.synthetic.knobs import ExistenceKnobs
+from vsc_eval.synthetic.layout import place
+from vsc_eval.synthetic.streams import Stream
+
+
+def _fillers(stream: Stream, colours: list[str], shapes: list[str], knobs: ExistenceKnobs, n: int) -> list[Kind]:
+    """Objects that no option names. The first four colours and shapes belong to the options, the others are free.
+
+    share_nothing: colours and shapes of no option. share_one: of each option either the colour or the shape occurs.
+    """
+    free = [(stream.pick(colours[4:]), stream.pick(shapes[4:])) for _ in range(n)]
+    if knobs.foils == "share_nothing":
+        return free
+    if n == 3:
+        return [(colours[0], shapes[1]), (colours[2], shapes[3]), free[0]]
+    return [
+        (colours[0], free[0][1]),
+        (colours[1], free[1][1]),
+        (free[2][0], shapes[2]),
+        (free[3][0], shapes[3]),
+        *free[4:],
+    ]
+
+
+def _simple(stream: Stream, knobs: ExistenceKnobs, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
+    """Options, and for each scene the kinds of all objects."""
+    colours, shapes = stream.shuffled(ALL_COLOURS), stream.shuffled(ALL_SHAPES)
+    options: list[Kind] = list(zip(colours[:4], shapes[:4], strict=True))
+    n_named = 3 if negative else 1
+    fillers = _fillers(stream, colours, shapes, knobs, knobs.n_objects - n_named)
+    if not negative:
+        return options, [[option, *fillers] for option in options]
+    present = [replaced(options[:3], {i: options[3]}) for i in range(3)]
+    return options, [[*kinds, *fillers] for kinds in (*present, options[:3])]
+
+
+def _recombined(stream: Stream, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
+    """Options (c_i, s_i), and scenes made of four pairs of objects and two more; exchanging a pair's shapes shows or
+    hides one option."""
+    colours, shapes = stream.sample(ALL_COLOURS, 4), stream.sample(ALL_SHAPES, 4)
+    options: list[Kind] = list(zip(colours, shapes, strict=True))
+    hidden: list[Kind] = []
+    shown: list[Kind] = []
+    for i in range(4):
+        hidden += [(colours[i], shapes[i - 3]), (colours[i - 2], shapes[i])]
+        shown += [(colours[i], shapes[i]), (colours[i - 2], shapes[i - 3])]
+    extra = [(colours[i], shapes[i - 1]) for i in stream.sample(range(4), 2)]
+    base, change = (shown, hidden) if negative else (hidden, shown)
+    scenes = [[*replaced(base, {2 * i: change[2 * i], 2 * i + 1: change[2 * i + 1]}), *extra] for i in range(4)]
+    return options, scenes
+
+
+def build(context: Context, knobs: ExistenceKnobs) -> Draft:
+    stream = context.stream
+    negative = bool(stream.below(2))
+    if knobs.foils == "recombine":
+        options, kinds = _recombined(stream, negative)
+    else:
+        options, kinds = _simple(stream, knobs, negative)
+    extents = sizes(context, knobs, knobs.n_objects)
+    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+    claims = [program.exists(program.filter_(colour=colour, shape=shape)) for colour, shape in options]
+    return Draft(
+        question=lambda template: phrasing.existence_question(negative, template),
+        options=[phrasing.object_phrase(*option) for option in options],
+        program=program.which([program.not_(claim) for claim in claims] if negative else claims),
+        scenes=[scene(k, extents, points) for k in kinds],
+        intermediates=[{"present": [option in k for option in options]} for k in kinds],
+        kinds=[knobs.foils] * 4,
+    )

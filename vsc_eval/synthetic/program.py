@@ -1,0 +1,200 @@
+"""Questions as programs over a scene, and the one executor that answers all of them.
+
+A program is JSON: a dict with an `op` and its arguments, nested. Sets of objects come from `filter`, single objects
+from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `exists`, `all`, `none`, `and`, `or`,
+`not` and `which`. The builders below are the only place that writes the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vsc_eval.errors import DataError
+from vsc_eval.synthetic.scene import CANVAS, LARGE_MIN_PX, SMALL_MAX_PX, Scene, SceneObject
+
+Program = dict[str, Any]
+
+STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+
+
+def filter_(colour: str | None = None, shape: str | None = None, size: str | None = None) -> Program:
+    """All objects with these attributes; `size` is `large` or `small`."""
+    wanted = {"colour": colour, "shape": shape, "size": size}
+    return {"op": "filter", **{k: v for k, v in wanted.items() if v is not None}}
+
+
+def unique(of: Program) -> Program:
+    """The only object of a set."""
+    return {"op": "unique", "of": of}
+
+
+def count(of: Program) -> Program:
+    return {"op": "count", "of": of}
+
+
+def query_colour(of: Program) -> Program:
+    return {"op": "query", "what": "colour", "of": of}
+
+
+def extreme(by: str, which: str, of: Program) -> Program:
+    """The object of a set with the `max` or `min` of `size`, `x` or `y`; it must be the only one."""
+    return {"op": "extreme", "by": by, "which": which, "of": of}
+
+
+def relate(a: Program, b: Program) -> Program:
+    """Where object a is, seen from object b: left, right, above or below."""
+    return {"op": "relate", "a": a, "b": b}
+
+
+def move(direction: str, of: Program) -> Program:
+    """The object in the next cell of the grid."""
+    return {"op": "move", "direction": direction, "of": of}
+
+
+def exists(of: Program) -> Program:
+    return {"op": "exists", "of": of}
+
+
+def all_(of: Program, colour: str) -> Program:
+    return {"op": "all", "colour": colour, "of": of}
+
+
+def none_(of: Program, colour: str) -> Program:
+    return {"op": "none", "colour": colour, "of": of}
+
+
+def not_(of: Program) -> Program:
+    return {"op": "not", "of": of}
+
+
+def and_(of: Sequence[Program]) -> Program:
+    return {"op": "and", "of": list(of)}
+
+
+def or_(of: Sequence[Program]) -> Program:
+    return {"op": "or", "of": list(of)}
+
+
+def which(of: Sequence[Program]) -> Program:
+    """The 0-based index of the only true one."""
+    return {"op": "which", "of": list(of)}
+
+
+def _size_class(o: SceneObject) -> str:
+    if o.size <= SMALL_MAX_PX:
+        return "small"
+    return "large" if o.size >= LARGE_MIN_PX else "medium"
+
+
+def _filter(program: Program, scene: Scene) -> list[SceneObject]:
+    colour, shape, size = program.get("colour"), program.get("shape"), program.get("size")
+    return [
+        o
+        for o in scene.objects
+        if (colour is None or o.colour == colour)
+        and (shape is None or o.shape == shape)
+        and (size is None or _size_class(o) == size)
+    ]
+
+
+def _extreme(program: Program, scene: Scene) -> SceneObject:
+    sign = 1 if program["which"] == "max" else -1
+    ranked = sorted(referents(program["of"], scene), key=lambda o: -sign * int(getattr(o, program["by"])))
+    if not ranked or (len(ranked) > 1 and getattr(ranked[0], program["by"]) == getattr(ranked[1], program["by"])):
+        raise _ambiguous(program)
+    return ranked[0]
+
+
+def _move(program: Program, scene: Scene) -> SceneObject:
+    if scene.grid is None:
+        raise DataError("A `move` needs a scene on a grid.", mend="Regenerate the item.")
+    n = scene.grid
+    cells = {(o.x * n // CANVAS, o.y * n // CANVAS): o for o in scene.objects}
+    start = referent(program["of"], scene)
+    dx, dy = STEPS[program["direction"]]
+    target = cells.get((start.x * n // CANVAS + dx, start.y * n // CANVAS + dy))
+    if target is None:
+        raise _ambiguous(program)
+    return target
+
+
+def _relate(program: Program, scene: Scene) -> str:
+    a, b = referent(program["a"], scene), referent(program["b"], scene)
+    dx, dy = a.x - b.x, a.y - b.y
+    if abs(dx) == abs(dy):
+        raise _ambiguous(program)
+    if abs(dx) > abs(dy):
+        return "left" if dx < 0 else "right"
+    return "above" if dy < 0 else "below"
+
+
+def _which(program: Program, scene: Scene) -> int:
+    truths = [execute(p, scene) for p in program["of"]]
+    if truths.count(True) != 1:
+        raise _ambiguous(program)
+    return truths.index(True)
+
+
+def _ambiguous(program: Program) -> DataError:
+    return DataError(f"`{program['op']}` has no single answer in this scene.", mend="Regenerate the item.")
+
+
+def referents(program: Program, scene: Scene) -> list[SceneObject]:
+    """The objects of a `filter`. Raises DataError for another op."""
+    if program["op"] != "filter":
+        raise DataError(f"`{program['op']}` does not give a set of objects.", mend="Regenerate the item.")
+    return _filter(program, scene)
+
+
+def referent(program: Program, scene: Scene) -> SceneObject:
+    """The one object that `unique`, `extreme` or `move` names. Raises DataError if there is not exactly one."""
+    match program["op"]:
+        case "unique":
+            found = referents(program["of"], scene)
+            if len(found) != 1:
+                raise _ambiguous(program)
+            return found[0]
+        case "extreme":
+            return _extreme(program, scene)
+        case "move":
+            return _move(program, scene)
+        case op:
+            raise DataError(f"`{op}` does not give one object.", mend="Regenerate the item.")
+
+
+def execute(program: Program, scene: Scene) -> int | str | bool:
+    """The value of `program` on `scene`. Raises DataError for an unknown op or a question without a single answer."""
+    match program["op"]:
+        case "count":
+            return len(referents(program["of"], scene))
+        case "query":
+            return str(getattr(referent(program["of"], scene), program["what"]))
+        case "relate":
+            return _relate(program, scene)
+        case "exists":
+            return bool(referents(program["of"], scene))
+        case "all":
+            return all(o.colour == program["colour"] for o in referents(program["of"], scene))
+        case "none":
+            return all(o.colour != program["colour"] for o in referents(program["of"], scene))
+        case "not":
+            return not execute(program["of"], scene)
+        case "and":
+            return all(execute(p, scene) for p in program["of"])
+        case "or":
+            return any(execute(p, scene) for p in program["of"])
+        case "which":
+            return _which(program, scene)
+        case op:
+            raise DataError(f"Unknown program op `{op}`.", mend="Regenerate the item.")
+
+
+def answer_index(program: Program, scene: Scene, options: Sequence[str]) -> int:
+    """The 0-based option that the program gives. Raises DataError if it is none of them."""
+    value = execute(program, scene)
+    if program["op"] == "which":
+        return int(value)
+    if str(value) not in options:
+        raise DataError(f"The answer '{value}' is none of the options {list(options)}.", mend="Regenerate the item.")
+    return list(options).index(str(value))

@@ -1,0 +1,83 @@
+"""Pictures for a person to look at: each item with its prompt and gold answer drawn beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.synthetic.items import Item, make_items
+from vsc_eval.synthetic.phrasing import LETTERS
+from vsc_eval.synthetic.scene import CANVAS
+
+_TEXT_WIDTH = 372
+_PAD = 16
+_INK = (20, 20, 20)
+_GOLD = (0, 110, 40)
+_PAPER = (255, 255, 255)
+
+
+def _wrap(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> list[str]:
+    """Lines of at most the text column's width."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and draw.textlength(longer, font=font) > _TEXT_WIDTH - 2 * _PAD:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def card(item: Item) -> Image.Image:
+    """The picture, and beside it id, question and options; the right option is green and marked."""
+    out = Image.new("RGB", (CANVAS + _TEXT_WIDTH, CANVAS), _PAPER)
+    out.paste(item.image(), (0, 0))
+    draw = ImageDraw.Draw(out)
+    y = _PAD
+    rows = [(item.id, 14, _INK), (item.question, 20, _INK)]
+    for i, (letter, option) in enumerate(zip(LETTERS, item.options, strict=True)):
+        gold = i == item.gold
+        rows.append((f"{letter}. {option}{'   <- gold' if gold else ''}", 18, _GOLD if gold else _INK))
+    for text, size, colour in rows:
+        font = ImageFont.load_default(size)
+        for line in _wrap(draw, text, font):
+            draw.text((CANVAS + _PAD, y), line, fill=colour, font=font)
+            y += size + 6
+        y += 8
+    return out
+
+
+def contact_sheet(items: Sequence[Item], *, columns: int = 2) -> Image.Image:
+    """All cards on one sheet, `columns` side by side."""
+    cards = [card(item) for item in items]
+    width, height = cards[0].size
+    rows = math.ceil(len(cards) / columns)
+    sheet = Image.new("RGB", (columns * (width + 8), rows * (height + 8)), (120, 120, 120))
+    for i, picture in enumerate(cards):
+        sheet.paste(picture, ((i % columns) * (width + 8), (i // columns) * (height + 8)))
+    return sheet
+
+
+def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str = "test") -> list[Path]:
+    """Write the first `n` items of a cell as PNG cards and one contact sheet; returns the paths, the sheet last.
+
+    Raises SpecError for an unknown cell or n < 1, BackendError if the folder cannot be written.
+    """
+    if n < 1:
+        raise SpecError(f"Cannot show {n} items.", mend="Ask for at least one.")
+    items = make_items(split, task, level, math.ceil(n / 4) * 4)[:n]
+    pictures = [(f"{item.id.replace('/', '_')}.png", card(item)) for item in items]
+    pictures.append((f"{split}_{task}_{level}_sheet.png", contact_sheet(items)))
+    paths = []
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures:
+            picture.save(out_dir / name)
+            paths.append(out_dir / name)
+    except OSError as error:
+        raise BackendError(f"Cannot write pictures to {out_dir}: {error}.", mend="Choose a writable folder.") from error
+    return paths

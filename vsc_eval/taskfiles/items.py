@@ -1,0 +1,305 @@
+"""From the rows of a data set to lm-eval's documents: filtered, limited, every picture decoded once, groups whole."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from vsc_eval.answers.hashes import picture_hash
+from vsc_eval.errors import DataError, SpecError, VscError
+from vsc_eval.taskfiles.columns import check_columns, kept_rows, needed_columns
+from vsc_eval.taskfiles.data_report import DataReport, LeftOut
+from vsc_eval.taskfiles.image import (
+    NotOnePictureError,
+    Pictures,
+    UndecodableError,
+    one_picture,
+    picture_columns,
+    undecoded,
+)
+from vsc_eval.taskfiles.rows import TaskRow, group_of, to_task_row
+from vsc_eval.taskfiles.schema import TaskFile
+
+Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
+Advance = Callable[[int, int], None]
+"""Called with (rows read, rows to read)."""
+
+_CHOICE_WORDS = {"yes_no": (("Yes", "No"), ("yes", "no"))}
+_ERRORS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ExternalData:
+    """The questions of one task file."""
+
+    file: TaskFile
+    rows: tuple[TaskRow, ...]
+    documents: tuple[dict[str, Any], ...]
+    """lm-eval's documents, in the order of `rows`; texts, numbers and lists only."""
+    pictures: Pictures
+    report: DataReport
+
+    @property
+    def key(self) -> str:
+        """What names the data in its documents."""
+        return str(self.documents[0]["vsc_source"])
+
+
+def read_rows(
+    file: TaskFile,
+    rows: datasets.Dataset,
+    *,
+    folder: Path | None,
+    score_columns: tuple[str, ...] = (),
+    advance: Advance | None = None,
+) -> ExternalData:
+    """Turn `rows` into questions.
+
+    `folder` is where relative picture paths begin, `score_columns` are the columns of the official metric.
+
+    Raises DataError for a missing column, rows with several pictures, rows that do not fit, or nothing left to ask.
+    """
+    hook = load_hook(file)
+    n_rows = len(rows)
+    rows = undecoded(rows)
+    if hook is None:
+        check_columns(file, rows, score_columns)
+        rows = rows.select_columns(needed_columns(file, rows, score_columns))
+    kept = kept_rows(file, rows)
+    keys = _group_keys(file, rows, kept, hook)
+    order = _in_group_order(kept, keys)
+    chosen = order[: file.limit] if file.limit else order
+    pictures = Pictures(rows, file.fields.image, folder, file.pixels)
+    others = [name for name in picture_columns(rows) if name not in (file.fields.image, *file.fields.other_images)]
+    found: dict[int, tuple[TaskRow, str]] = {}
+    undecodable: list[LeftOut] = []
+    wrong: list[VscError] = []
+    for done, index in enumerate(chosen, start=1):
+        raw = rows[index]
+        try:
+            row = to_task_row(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
+            _one_picture_only(file, raw, others, row.id)
+            found[index] = row, picture_hash(pictures.decode(index))
+        except UndecodableError as error:
+            undecodable.append(LeftOut(id=row.id, reason=str(error)))
+        except DataError as error:
+            wrong.append(error)
+        if advance:
+            advance(done, len(chosen))
+    if wrong:
+        raise _rows_error(file, wrong, len(chosen))
+    sizes = _group_sizes(file, order, keys)
+    incomplete = _incomplete(found, keys, sizes)
+    whole = {index: entry for index, entry in found.items() if index not in incomplete}
+    _check_left(file, whole, len(chosen), undecodable)
+    source_key = _content_key(file, whole)
+    documents = tuple(
+        _document(file, row, image, pictures.sizes[index], source_key, index, sizes.get(keys.get(index, ""), 0))
+        for index, (row, image) in whole.items()
+    )
+    return ExternalData(
+        file=file,
+        rows=tuple(row for row, _ in whole.values()),
+        documents=documents,
+        pictures=pictures,
+        report=DataReport(
+            task=file.task_name,
+            source=_source_words(file),
+            n_rows=n_rows,
+            n_items=len(documents),
+            n_filtered_out=n_rows - len(kept),
+            n_beyond_limit=len(order) - len(chosen),
+            undecodable=tuple(undecodable),
+            incomplete=tuple(LeftOut(id=found[index][0].id, reason=keys[index]) for index in incomplete),
+        ),
+    )
+
+
+def load_hook(file: TaskFile) -> Hook | None:
+    """The function that `hook` names. Raises SpecError if it cannot be imported."""
+    if file.hook is None:
+        return None
+    place, _, name = file.hook.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(f"vsc_hook_{Path(place).stem}", place)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+        function: Hook = getattr(module, name)
+    except (ImportError, OSError, SyntaxError, AttributeError) as error:
+        raise SpecError(
+            f"'{file.name}': hook: {file.hook} cannot be imported: {error}.",
+            mend="Write `module:function`, or `file.py:function` with a file beside the task file.",
+        ) from error
+    return function
+
+
+def _hooked(hook: Hook | None, raw: dict[str, Any], file: TaskFile, index: int) -> Mapping[str, Any]:
+    if hook is None:
+        return raw
+    try:
+        found = hook(dict(raw))
+    # Foreign code may raise anything; it is reported with the row that it met.
+    except Exception as error:
+        raise DataError(
+            f"Row {index} of '{file.name}': the hook {file.hook} raised {type(error).__name__}: {error}.",
+            mend="Mend the hook, or leave the row out with `filters`.",
+        ) from error
+    if not isinstance(found, Mapping):
+        raise DataError(
+            f"Row {index} of '{file.name}': the hook {file.hook} returned {type(found).__name__}.",
+            mend="It has to return a dict of columns.",
+        )
+    return found
+
+
+def _group_keys(file: TaskFile, rows: datasets.Dataset, kept: Sequence[int], hook: Hook | None) -> dict[int, str]:
+    """Row -> its group, read without the pictures; {} if none is declared."""
+    if not file.group.is_declared:
+        return {}
+    plain = rows.remove_columns(list(picture_columns(rows)))
+    keys = {}
+    for index in kept:
+        key = group_of(file, _hooked(hook, plain[index], file, index), index)
+        assert key is not None
+        keys[index] = key
+    return keys
+
+
+def _in_group_order(kept: Sequence[int], keys: Mapping[int, str]) -> list[int]:
+    """`kept` with the rows of each group together, groups as they first come: a limit then cuts one group at most."""
+    if not keys:
+        return list(kept)
+    places: dict[str, list[int]] = {}
+    for index in kept:
+        places.setdefault(keys[index], []).append(index)
+    return [index for members in places.values() for index in members]
+
+
+def _group_sizes(file: TaskFile, order: Sequence[int], keys: Mapping[int, str]) -> dict[str, int]:
+    """Group -> how many rows it has when it is whole."""
+    if file.group.every is not None:
+        return dict.fromkeys(keys.values(), file.group.every)
+    return dict(Counter(keys[index] for index in order)) if keys else {}
+
+
+def _incomplete(found: Mapping[int, Any], keys: Mapping[int, str], sizes: Mapping[str, int]) -> list[int]:
+    present = Counter(keys[index] for index in found) if keys else Counter[str]()
+    return [index for index in found if keys and present[keys[index]] < sizes[keys[index]]]
+
+
+def _one_picture_only(file: TaskFile, raw: Mapping[str, Any], others: Sequence[str], row_id: str) -> None:
+    try:
+        one_picture(raw[file.fields.image], file.fields.image)
+    except NotOnePictureError as error:
+        raise DataError(
+            f"Row '{row_id}' has {error}; a question here is about one picture.",
+            mend="Leave such rows out with `filters`, or name another column as `fields.image`.",
+        ) from error
+    for name in others:
+        value = raw[name]
+        if value is not None and value != []:
+            raise DataError(
+                f"Row '{row_id}' has pictures in columns '{file.fields.image}' and '{name}'.",
+                mend=f"If '{name}' is no part of the question, write `fields.other_images: [{name}]`; else leave such"
+                " rows out with `filters`.",
+            )
+
+
+def _rows_error(file: TaskFile, wrong: Sequence[VscError], n: int) -> DataError:
+    if len(wrong) == 1:
+        return DataError(wrong[0].message, mend=wrong[0].mend)
+    shown = "\n".join(f"  - {error.message}" for error in wrong[:_ERRORS_SHOWN])
+    more = f"\n  - and {len(wrong) - _ERRORS_SHOWN} more" if len(wrong) > _ERRORS_SHOWN else ""
+    return DataError(f"{len(wrong)} of {n} rows of '{file.name}' do not fit:\n{shown}{more}", mend=wrong[0].mend)
+
+
+def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: Sequence[LeftOut]) -> None:
+    ids = Counter(row.id for row, _ in whole.values())
+    twice = next((name for name, count in ids.items() if count > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"Two rows of '{file.name}' have the id '{twice}'.",
+            mend="Name a column with different values as `fields.id`, or leave it out: rows are then numbered.",
+        )
+    if whole:
+        return
+    if undecodable:
+        first = undecodable[0]
+        raise DataError(
+            f"None of {n} pictures of '{file.name}' can be decoded; the first, of row '{first.id}': {first.reason}.",
+            mend="Check `fields.image`; a path in a text column starts at the folder of the data file.",
+        )
+    raise DataError(
+        f"'{file.name}' has no rows left to ask.", mend="Loosen `filters`, or raise `limit` to hold a whole group."
+    )
+
+
+def _content_key(file: TaskFile, entries: Mapping[int, tuple[TaskRow, str]]) -> str:
+    """A hash of what is asked, wherever the data lie: it stands in every document, and lm-eval logs their hashes."""
+    digest = hashlib.sha256(file.model_dump_json(exclude={"dataset"}).encode())
+    for index, (row, image) in entries.items():
+        digest.update(f"{index}\0{row.id}\0{image}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _document(
+    file: TaskFile, row: TaskRow, image: str, size: tuple[int, int], source_key: str, index: int, group_size: int
+) -> dict[str, Any]:
+    words, answers = _CHOICE_WORDS.get(row.kind, (row.letters, row.letters))
+    cluster, cluster_kind = _cluster(file, row, image)
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "prompt": row.prompt,
+        "options": list(row.options),
+        "letters": list(row.letters),
+        "answer": row.gold,
+        "accepted": list(row.accepted),
+        "words": list(words),
+        "answers": list(answers),
+        "gold_index": answers.index(row.gold) if row.gold in answers else -1,
+        "categories": [[name, value] for name, value in row.categories.items()],
+        "cluster": cluster,
+        "cluster_kind": cluster_kind,
+        "group": row.group or "",
+        "group_size": group_size,
+        "fields": [[name, value] for name, value in row.fields.items()],
+        "image": image,
+        "image_size": list(size),
+        "score": file.score or "",
+        "vsc_source": source_key,
+        "vsc_row": index,
+    }
+
+
+def _cluster(file: TaskFile, row: TaskRow, image: str) -> tuple[str, str]:
+    """Name and kind of the row's cluster. A picture is the same cluster in every task; other names are the task's."""
+    if row.cluster is not None:
+        names = (file.cluster_by,) if isinstance(file.cluster_by, str) else file.cluster_by
+        return f"{file.name}/{row.cluster}", " and ".join(names)
+    if file.cluster_by == "group":
+        return f"{file.name}/group {row.group}", "group"
+    if file.cluster_by == "row":
+        return row.id, "item"
+    return image, "image"
+
+
+def _source_words(file: TaskFile) -> str:
+    source = file.dataset
+    parts = [source.path, source.config, source.split, f"at {source.revision}" if source.revision else None]
+    return " ".join(part for part in parts if part)

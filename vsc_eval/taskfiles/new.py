@@ -1,0 +1,207 @@
+"""`vsc-eval tasks new`: a first task file from the columns of a data set.
+
+What it writes is a guess that says so; `vsc-eval tasks check` tells whether it fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import datasets
+import yaml
+from pydantic import ValidationError
+
+from vsc_eval.errors import DataError, SpecError, VscError
+from vsc_eval.extract import INVALID, extract
+from vsc_eval.files import replacing
+from vsc_eval.taskfiles.image import picture_columns, undecoded
+from vsc_eval.taskfiles.inline import inline_options
+from vsc_eval.taskfiles.literals import text_list
+from vsc_eval.taskfiles.rows import to_task_row
+from vsc_eval.taskfiles.schema import INLINE, AnswerFormat, Kind, TaskFile
+from vsc_eval.taskfiles.source import load_rows
+
+_QUESTION = ("question", "query", "prompt", "instruction", "text", "problem")
+_ANSWER = ("answer", "gt_answer", "ground_truth", "label", "target", "correct_answer", "answers", "gold", "solution")
+_CHOICES = ("choices", "options", "candidates", "multiple_choices")
+_PICTURE = ("image", "image_1", "img", "picture", "decoded_image", "image_path", "file_name")
+_ID = ("id", "question_id", "idx", "index", "pid", "qid", "uid")
+_CATEGORY = ("category", "task", "type", "source", "split", "subject", "topic", "skill", "sub_task", "l2_category")
+_LOOKED_AT = 50
+_MOST_CATEGORIES = 30
+_SHARE = 0.9
+"""Of the rows that a guess has to fit."""
+
+
+def new_task_file(
+    name: str, dataset: Mapping[str, Any], path: Path, *, force: bool = False
+) -> tuple[TaskFile, list[str]]:
+    """Read the columns of `dataset` (keys of a task file's `dataset`) and write a first task file to `path`.
+
+    Returns it with remarks for the user. Raises SpecError for a bad name or an existing file, DataError for data that
+    cannot be read or without a picture, question or answer column.
+    """
+    if path.exists() and not force:
+        raise SpecError(f"{path} is there already.", mend="Choose another --out, or write --force.")
+    draft = _validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": _no_fields()})
+    rows = undecoded(load_rows(draft))
+    sample = [rows[index] for index in range(min(_LOOKED_AT, len(rows)))]
+    if not sample:
+        raise DataError(f"The data set {dataset['path']} has no rows.", mend="Choose another split.")
+    raw, remarks = guessed(rows, sample)
+    raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
+    file = _validated(raw)
+    with replacing(path) as partial:
+        partial.write_text(_text(raw, path, rows.column_names), encoding="utf-8")
+    return file, remarks
+
+
+def _no_fields() -> dict[str, str]:
+    return {"image": "-", "question": "-", "answer": "-"}
+
+
+def _validated(raw: Mapping[str, Any]) -> TaskFile:
+    try:
+        return TaskFile.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise SpecError(
+            f"{where}: {first['msg'].removeprefix('Value error, ')}.",
+            mend="Names have small letters, digits and _; they begin with a letter.",
+        ) from error
+
+
+def guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """The keys `kind`, `fields` and so on that fit most of `sample`, and remarks.
+
+    Raises DataError, listing the columns, if there is no picture, question or answer.
+    """
+    remarks: list[str] = []
+    pictures = list(picture_columns(rows))
+    image = _pick(_PICTURE, pictures) or (pictures[0] if pictures else _pick(_PICTURE, rows.column_names))
+    texts = [name for name in rows.column_names if isinstance(sample[0][name], str)]
+    question = _pick(_QUESTION, texts)
+    answer = _pick(_ANSWER, [name for name in rows.column_names if name not in (image, question)])
+    for what, found in (("picture", image), ("question", question), ("answer", answer)):
+        if found is None:
+            raise DataError(
+                f"No column looks like the {what}.",
+                mend=f"Write the file by hand, see docs/datasets.md; the columns are: {', '.join(rows.column_names)}.",
+            )
+    assert image is not None
+    assert question is not None
+    assert answer is not None
+    fields: dict[str, Any] = {"image": image, "question": question}
+    choices = _choices(rows, sample, question)
+    if choices is not None:
+        fields["choices"] = choices
+    fields["answer"] = answer
+    row_id = _pick(_ID, rows.column_names)
+    if row_id is not None and len({str(row[row_id]) for row in sample}) == len(sample):
+        fields["id"] = row_id
+    others = [name for name in pictures if name != image]
+    if others:
+        fields["other_images"] = others
+        remarks.append(
+            f"Left out: the pictures in {', '.join(others)}. If questions are about several, they cannot be asked."
+        )
+    raw = _kind(fields, sample, remarks)
+    categories = _categories(rows, sample, set(fields.values()) if choices is None else {image, question, answer})
+    if categories:
+        raw["report_by"] = categories
+    return raw, remarks
+
+
+def _pick(wanted: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first of `wanted` that is a column, whatever its capitals."""
+    folded = {name.casefold(): name for name in reversed(names)}
+    return next((folded[name] for name in wanted if name in folded), None)
+
+
+def _choices(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]], question: str) -> Any:
+    column = _pick(_CHOICES, rows.column_names)
+    if column is not None and _most(text_list(row[column]) is not None for row in sample):
+        return column
+    for pattern in (r"[A-J]", r"(?:option|choice)_?[a-jA-J0-9]"):
+        columns = [name for name in rows.column_names if re.fullmatch(pattern, name)]
+        if len(columns) > 1:
+            return columns
+    return INLINE if sum(len(inline_options(row[question])) > 1 for row in sample) > len(sample) / 2 else None
+
+
+def _kind(fields: dict[str, Any], sample: Sequence[Mapping[str, Any]], remarks: list[str]) -> dict[str, Any]:
+    """`kind`, `fields` and `answer_format`."""
+    answers = [row[fields["answer"]] for row in sample]
+    if "choices" in fields:
+        found: dict[str, Any] = {"kind": "multiple_choice", "fields": fields}
+        formats: tuple[AnswerFormat, ...] = get_args(AnswerFormat)
+        fits = {name: _fitting({**found, "answer_format": name}, sample) for name in formats}
+        best = max(fits, key=lambda name: fits[name])
+        if fits[best] < len(sample):
+            remarks.append(f"{len(sample) - fits[best]} of the first {len(sample)} rows do not fit; run the check.")
+        # 0 never occurs in answers that count from 1, and the last number never in those from 0.
+        if best == "index" and fits["index"] == fits["index1"]:
+            remarks.append("It is not clear whether the answers count from 0 (index) or from 1 (index1): look.")
+        return {**found, "answer_format": best}
+    kinds: tuple[Kind, ...] = ("yes_no", "number")
+    for kind in kinds:
+        if _most(extract(str(value), kind=kind) != INVALID for value in answers):
+            return {"kind": kind, "fields": fields}
+    return {"kind": "short_text", "fields": fields}
+
+
+def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int:
+    """How many rows a guess fits."""
+    file = _validated({"name": "guess", "dataset": {"path": "-"}, **raw})
+    n = 0
+    for index, row in enumerate(sample):
+        try:
+            to_task_row(file, row, index)
+            n += 1
+        except VscError:
+            continue
+    return n
+
+
+def _categories(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]], taken: set[Any]) -> list[str]:
+    found = []
+    for wanted in _CATEGORY:
+        name = _pick([wanted], rows.column_names)
+        if name is not None and name not in taken and isinstance(sample[0][name], str):
+            n_values = len(set(rows[name]))
+            if 1 < n_values <= min(_MOST_CATEGORIES, len(rows) - 1):
+                found.append(name)
+    return found
+
+
+def _most(flags: Iterable[bool]) -> bool:
+    values = list(flags)
+    return sum(values) >= _SHARE * len(values)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+def _flow(dumper: yaml.SafeDumper, value: Any) -> yaml.Node:
+    if isinstance(value, dict):
+        return dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+
+_Dumper.add_representer(dict, _flow)
+_Dumper.add_representer(list, _flow)
+
+
+def _text(raw: Mapping[str, Any], path: Path, columns: Sequence[str]) -> str:
+    lines = [f"# A first guess from the columns {', '.join(columns)}.", f"# Check it: vsc-eval tasks check {path}"]
+    for key, value in raw.items():
+        lines.append(
+            f"{key}: {yaml.dump(value, Dumper=_Dumper, width=1000, allow_unicode=True).strip()}".removesuffix("\n...")
+        )
+    lines.append("licence:  # of the data")
+    return "\n".join(lines) + "\n"

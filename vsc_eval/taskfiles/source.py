@@ -1,0 +1,277 @@
+"""The rows of an external data set, from the hub or from local files, with pictures left encoded."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.exceptions import DatasetNotFoundError, DatasetsError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from vsc_eval.audio_mend import mend_audio
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.taskfiles.schema import DatasetSource, TaskFile
+
+mend_audio()
+
+_BUILDERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
+_SUFFIXES = {
+    "parquet": (".parquet",),
+    "jsonl": (".jsonl", ".json", ".jsonl.gz", ".json.gz"),
+    "csv": (".csv", ".tsv"),
+    "arrow": (".arrow",),
+}
+_NOT_CSV = (".parquet", ".jsonl", ".json", ".arrow", ".gz", ".py")
+_EMPTY_CELLS = {"keep_default_na": False, "na_values": [""]}
+"""pandas would take an option "None" or "NA" for an empty cell."""
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+def load_rows(file: TaskFile) -> datasets.Dataset:
+    """All rows of the task's split.
+
+    Raises DataError where the data cannot be reached or read, SpecError for a wrong split, configuration or format.
+    """
+    source = file.dataset
+    local = Path(source.path).expanduser()
+    with _clear_errors(file, source):
+        if source.format == "hub" or (source.format == "auto" and not local.exists()):
+            return _from_hub(file, source)
+        return _from_disk(source, local)
+
+
+def local_copy(file: TaskFile, data_dir: Path) -> Path:
+    """The copy of a task's data below `data_dir`: named like the task, the hub id, or its last part.
+
+    Raises DataError, naming the places, if there is none.
+    """
+    path = file.dataset.path
+    names = [file.name, path, path.replace("/", "__"), f"datasets--{path.replace('/', '--')}", path.rsplit("/", 1)[-1]]
+    places = [data_dir / name.lstrip("/") for name in dict.fromkeys(names)]
+    for place in places:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place.relative_to(data_dir)) for place in places)
+    raise DataError(
+        f"There is no copy of '{file.name}' in {data_dir}.",
+        mend=f"Looked for: {looked}. {_how_to_copy(path, data_dir, task=file.name)}",
+    )
+
+
+def _how_to_copy(path: str, folder: Path | str = "DIR", *, task: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    return (
+        f"Where the hub can be reached: `hf download {path} --repo-type dataset --local-dir {folder}/{name}`; then"
+        f" `--data-dir {folder}`, or `--override {task}.dataset.path={folder}/{name}`."
+    )
+
+
+def _from_hub(file: TaskFile, source: DatasetSource) -> datasets.Dataset:
+    is_file_name = source.format == "auto" and source.path.lower().endswith(sum(_SUFFIXES.values(), ()))
+    if is_file_name or re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", source.path) is None:
+        raise DataError(
+            f"'{file.name}': dataset.path: there is no file or folder {source.path}.",
+            mend="Correct it: a relative path starts at the task file's folder; a hub id looks like `owner/name`.",
+        )
+    data_files = list(source.data_files) if source.data_files else None
+    return datasets.load_dataset(
+        source.path, source.config, split=source.split, revision=source.revision, data_files=data_files
+    )
+
+
+def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
+    kind = _kind_of(path) if source.format == "auto" else source.format
+    if not path.exists():
+        raise DataError(f"There is no file or folder {path}.", mend="Correct `dataset.path`.")
+    if kind == "saved":
+        return _split_of(datasets.load_from_disk(str(path)), source.split)
+    if kind == "arrow":
+        parts = [datasets.Dataset.from_file(str(found)) for found in _files(source, path, kind)]
+        return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+    if kind == "imagefolder":
+        return datasets.load_dataset("imagefolder", data_dir=str(path), split=source.split)
+    if kind == "folder":
+        # A hub repository's copy: its README names configurations and splits.
+        data_files = list(source.data_files) if source.data_files else None
+        is_csv = not any(found.name.lower().endswith(_NOT_CSV) for found in path.rglob("*"))
+        return datasets.load_dataset(
+            str(path),
+            source.config,
+            split=source.split,
+            data_files=data_files,
+            cache_dir=str(_cache_of(path)),
+            **(_EMPTY_CELLS if is_csv else {}),
+        )
+    files = {_bare(source.split): [str(found) for found in _files(source, path, kind)]}
+    more = _as_text(files[_bare(source.split)]) if kind == "csv" else {}
+    return datasets.load_dataset(_BUILDERS[kind], data_files=files, split=source.split, **more)
+
+
+def _as_text(files: list[str]) -> dict[str, Any]:
+    """How to read CSV files so that every cell is the text that stands there: pandas would make 1.5 of 1.50."""
+    delimiter = "\t" if files[0].lower().endswith(".tsv") else ","
+    with open(files[0], encoding="utf-8-sig", newline="") as lines:
+        columns = next(csv.reader(lines, delimiter=delimiter))
+    # pandas has its own names for columns without one, or of one name.
+    named = all(columns) and len(set(columns)) == len(columns)
+    features = datasets.Features({name: datasets.Value("string") for name in columns}) if named else None
+    return {"delimiter": delimiter, "features": features, **_EMPTY_CELLS}
+
+
+def _cache_of(folder: Path) -> Path:
+    """Where `datasets` may keep what it made of a folder as it is now.
+
+    Of a folder with a README its own cache knows only the name: another copy of that name, or the same one after its
+    files have changed, would silently give the old rows.
+    """
+    digest = hashlib.sha256(str(folder.resolve()).encode())
+    for found in sorted(folder.rglob("*")):
+        if found.is_file():
+            state = found.stat()
+            digest.update(f"{found.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return Path(datasets.config.HF_DATASETS_CACHE) / f"vsc-{digest.hexdigest()[:16]}"
+
+
+def _bare(split: str) -> str:
+    """`test` of `test[:100]`."""
+    return re.split(r"[\[+]", split, maxsplit=1)[0]
+
+
+def _kind_of(path: Path) -> str:
+    """The format of a local path, from its name or what it holds."""
+    if path.is_file():
+        for kind, suffixes in _SUFFIXES.items():
+            if path.name.lower().endswith(suffixes):
+                return kind
+        if path.suffix == ".py":
+            # `datasets` says itself what it thinks of it.
+            return "folder"
+        raise SpecError(
+            f"{path} is of no known format.", mend="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
+        )
+    if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
+        return "saved"
+    names = [found.name.lower() for found in path.rglob("*") if found.is_file()]
+    data = [name for name in names if name.endswith((".parquet", ".jsonl", ".json", ".csv", ".tsv", ".arrow"))]
+    if not data or all(name.startswith("metadata.") for name in data):
+        if any(name.endswith(_PICTURES) for name in names):
+            return "imagefolder"
+        if any(name.endswith(".py") for name in names):
+            return "folder"
+        raise DataError(f"{path} holds no data files.", mend="Give the folder with the parquet, jsonl or csv files.")
+    if (path / "README.md").exists() or not all(name.endswith(".arrow") for name in data):
+        return "folder"
+    return "arrow"
+
+
+def _files(source: DatasetSource, path: Path, kind: str) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if source.data_files:
+        found = [match for pattern in source.data_files for match in sorted(path.glob(pattern))]
+    else:
+        found = sorted(match for match in path.rglob("*") if match.name.lower().endswith(_SUFFIXES[kind]))
+        # Where names tell the splits apart, the others' files must not be read as this one's.
+        named = [match for match in found if _bare(source.split) in re.split(r"[^a-z0-9]+", match.stem.lower())]
+        found = named or found
+    if not found:
+        wanted = ", ".join(source.data_files or _SUFFIXES[kind])
+        raise DataError(f"{path} holds no {wanted}.", mend="Correct `dataset.path`, `format` or `data_files`.")
+    return found
+
+
+def _split_of(loaded: Any, split: str) -> datasets.Dataset:
+    if not isinstance(loaded, datasets.DatasetDict):
+        return loaded
+    if split not in loaded:
+        raise SpecError(
+            f"The saved data set has no split '{split}'.", mend=f"Its splits: {', '.join(loaded)}; see `dataset.split`."
+        )
+    return loaded[split]
+
+
+@contextmanager
+def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
+    """Say what `datasets` complains of, with a mend."""
+    try:
+        yield
+    except (ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, TimeoutError) as error:
+        raise _unreachable(file, source, error) from error
+    except DatasetNotFoundError as error:
+        raise DataError(
+            f"'{file.name}': the hub has no public data set '{source.path}'"
+            f"{f' at revision {source.revision}' if source.revision else ''}.",
+            mend=f"Write `--override {file.name}.dataset.path=OWNER/NAME`; for a gated one run `hf auth login`.",
+        ) from error
+    except StopIteration as error:
+        raise DataError(f"'{file.name}': {source.path} is empty.", mend="Give a file with rows.") from error
+    except (DatasetsError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        for pattern, explain in _KNOWN.items():
+            if re.search(pattern, str(error)):
+                raise explain(file, source, str(error)) from error
+        raise DataError(
+            f"'{file.name}': the data in {source.path} cannot be read: {_cause(error)}.",
+            mend="Check that the copy is complete and that `dataset.format` fits; `vsc-eval tasks check` looks at it.",
+        ) from error
+
+
+def _unreachable(file: TaskFile, source: DatasetSource, error: Exception) -> DataError:
+    return DataError(
+        f"'{file.name}': the hub's data set '{source.path}' cannot be reached ({type(error).__name__}).",
+        mend=f"Check the connection, or use a local copy. {_how_to_copy(source.path, task=file.name)}".replace(
+            "NAME.", f"{file.name}."
+        ),
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost message: `datasets` wraps what a reader said into "an error occurred"."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        inner = error.__cause__ or error.__context__
+        assert inner is not None
+        error = inner
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+
+
+def _script(file: TaskFile, source: DatasetSource, _: str) -> DataError:
+    return DataError(
+        f"'{file.name}': {source.path} holds a loading script, which `datasets` no longer runs.",
+        mend="Use a repository with data files, or the hub's conversion: `dataset.revision: refs/convert/parquet`.",
+    )
+
+
+def _config(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
+    known = re.findall(r"'([^']+)'", message.split("vailable", 1)[-1] if "vailable" in message else message)
+    close = difflib.get_close_matches(source.config or "", known, n=1)
+    given = f"no configuration '{source.config}'" if source.config else "several configurations"
+    return SpecError(
+        f"'{file.name}': {source.path} has {given}.",
+        mend=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
+    )
+
+
+def _split(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
+    known = re.findall(r"'([^']+)'", message.split("hould be", 1)[-1])
+    return SpecError(
+        f"'{file.name}': {source.path} has no split '{source.split}'.",
+        mend=f"Set `dataset.split`; it has: {', '.join(known) or message}.",
+    )
+
+
+def _no_rows(file: TaskFile, source: DatasetSource, _: str) -> DataError:
+    return DataError(f"'{file.name}': {source.path} holds no rows.", mend="Give a file with rows, or another split.")
+
+
+_KNOWN: dict[str, Callable[[TaskFile, DatasetSource, str], DataError | SpecError]] = {
+    r"[Dd]ataset scripts are no longer supported|trust_remote_code": _script,
+    r"BuilderConfig .* not found|Config name is missing": _config,
+    r"Unknown split|Bad split": _split,
+    r"corresponds to no data": _no_rows,
+}
