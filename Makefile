@@ -29,20 +29,20 @@ DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+mul
 
 BOARD := leaderboards/vsc-20
 
-# How the embedded suite is made: one command line for the SAE, one for the sets.
+# How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test check lint types format setup suite study board constraints clean
+.PHONY: help demo test check lint types format setup intervention study board constraints clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
-	@echo "make suite   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
+	@echo "make intervention   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
-	@echo "make format  mend lint and format; make clean removes the environment and caches"
+	@echo "make format  fix lint and format; make clean removes the environment and caches"
 
 demo: $(STAMP)
 	rm -rf runs/demo
@@ -53,7 +53,7 @@ test: $(STAMP) $(VLLM_STAMP)
 
 check: lint types test
 
-suite: $(STAMP)
+intervention: $(STAMP)
 	find interventions/vsc-tiny -mindepth 1 ! -name study.yaml -delete
 	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
 	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --edit scale=4 --out interventions/vsc-tiny

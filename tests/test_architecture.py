@@ -36,14 +36,14 @@ SIBLINGS: frozenset[tuple[str, str]] = frozenset()
 """(importer, imported) pairs within one layer that are meant."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "lm_eval": ("lmeval",),
+    "lm_eval": ("lmeval", "cli.harness"),
     "vllm": ("backends.vllm",),
     "sae_lens": ("sae",),
     "jinja2": ("board",),
     "markupsafe": ("board",),
     "datasets": ("lmeval", "taskfiles", "synthetic.export"),
     "transformers": ("backends", "features", "lmeval", "zoo"),
-    "torch": ("sae", "interventions", "backends", "probing", "features", "lmeval", "studies", "seeding", "zoo"),
+    "torch": ("sae", "interventions", "backends", "probing", "features", "lmeval", "sweeps", "studies", "seeding", "zoo"),
 }
 """Third-party package -> the parts (or single modules) that may import it."""
 

@@ -1,4 +1,4 @@
-"""Every mistake a user can make with `vsc-eval run`: a clear message that names the mend, and exit code 2."""
+"""Every mistake a user can make with `vsc-eval run`: a clear message that names the hint, and exit code 2."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import torch
 import yaml
 
 from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
-from vsc_eval.cli.main import main as cli
-from vsc_eval.interventions.suite import save_suite
+from vsc_eval.cli import main as cli
+from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE, stages=()))
 
 
-def write_suite(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:
+def write_intervention(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:
     sae = SAE(SAEConfig(d_in=width, d_sae=16, k=4))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -51,26 +51,26 @@ def write_suite(folder: Path, model: Path, *, width: int = SHAPE.d_model, **chan
         "default_edit": EditSpec(kind="scale", value=2.0),
         "sets": (FeatureSet(name="counting", indices=(0, 1, 2), task="counting"),),
     }
-    save_suite(InterventionSuite.model_validate({**values, **changes}), folder)
+    save_intervention(InterventionSpec.model_validate({**values, **changes}), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
-    return write_suite(tmp_path_factory.mktemp("suite"), model)
+def intervention(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    return write_intervention(tmp_path_factory.mktemp("intervention"), model)
 
 
 Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(model: Path, intervention: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command line with the given changes, expect exit code 2, return the message."""
 
     def go(**changes: object) -> str:
         options = {
             "model": model,
-            "suite": suite,
+            "intervention": intervention,
             "tasks": "vsc_counting_easy",
             "conditions": "counting",
             "n": 4,
@@ -97,49 +97,49 @@ def run(model: Path, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("changes", "message", "mend"),
+    ("changes", "message", "hint"),
     [
         ({"model": "vsc-tny"}, "vsc-tny", "vsc-tiny"),
         ({"model": "nobody/no-such-model"}, "nobody/no-such-model", "--model /path"),
         ({"model": "/no/such/folder"}, "/no/such/folder", "vsc-tiny"),
         ({"tasks": "vsc_countin_easy"}, "Unknown task 'vsc_countin_easy'", "vsc_counting_easy"),
-        ({"tasks": "vsc_counting_paired", "readout": "generate"}, "asks each question 2 times", "vsc-eval harness"),
+        ({"tasks": "vsc_counting_paired", "scoring": "generate"}, "asks each question 2 times", "vsc-eval harness"),
         ({"tasks": "vsc,vsc_counting"}, "Duplicate task 'vsc_counting_easy_choice'", "do not overlap"),
         ({"conditions": "colour"}, "Unknown feature set 'colour'", "Known sets: counting"),
         ({"conditions": "counting+logic"}, "Unknown feature set 'logic'", "Known sets: counting"),
-        ({"conditions": "counting+counting"}, "named twice", "Mend the condition"),
+        ({"conditions": "counting+counting"}, "named twice", "Fix the condition"),
         ({"conditions": "counting:scal=2"}, "Unknown modifier 'scal=2'", "scale=X"),
         ({"conditions": "counting:scale=two"}, "'two'", "scale=2"),
         ({"conditions": "baseline:ablate"}, "the baseline takes no edit", "`baseline` alone"),
-        ({"suite": "no-such-suite"}, "no intervention suite 'no-such-suite'", "suite.yaml"),
-        ({"suite": None}, "There is no intervention suite", "suite.yaml"),
+        ({"intervention": "no-such-intervention"}, "no intervention 'no-such-intervention'", "intervention.yaml"),
+        ({"intervention": None}, "There is no intervention", "intervention.yaml"),
         ({"n": 6}, "6", "multiple of 4"),
         ({"n": 0}, "--n", "it was 0"),
         ({"tasks": ","}, "no task is named", "options"),
-        ({"max_new_tokens": 4}, "max_new_tokens is of the `generate` readout", "options"),
+        ({"max_new_tokens": 4}, "max_new_tokens is of the `generate` scoring", "options"),
         ({"batch_size": 0}, "--batch-size", "it was 0"),
         ({"limit": "many"}, "--limit", "--help"),
-        ({"readout": "letters"}, "invalid choice: 'letters'", "--help"),
+        ({"scoring": "letters"}, "invalid choice: 'letters'", "--help"),
         ({"bath_size": 4}, "unrecognized arguments: --bath-size=4", "Did you mean --batch-size?"),
         ({"device": "gpu9"}, "gpu9", "`cpu`"),
         ({"spec": "/no/such/file.yaml"}, "no file /no/such/file.yaml", "path"),
     ],
 )
-def test_names_and_numbers(run: Run, tmp_path: Path, changes: dict[str, object], message: str, mend: str) -> None:
+def test_names_and_numbers(run: Run, tmp_path: Path, changes: dict[str, object], message: str, hint: str) -> None:
     shown = run(**changes)
     assert message in shown
-    assert mend in shown
-    assert not (tmp_path / "run").exists()  # nothing is left that would refuse the mended command
+    assert hint in shown
+    assert not (tmp_path / "run").exists()  # nothing is left that would refuse the fixed command
 
 
 def test_layer_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(suite=write_suite(tmp_path / "suite", model, layer=4))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, layer=4))
     assert "layer 4" in shown.lower()
     assert "0 to 3" in shown
 
 
 def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(suite=write_suite(tmp_path / "suite", model, width=48))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, width=48))
     assert "width 48" in shown
     assert "width 64" in shown
     assert "sae train" in shown
@@ -147,17 +147,17 @@ def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
 
 def test_feature_index_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
     bad = FeatureSet(name="counting", indices=(3, 16), task="counting")
-    shown = run(suite=write_suite(tmp_path / "suite", model, sets=(bad,)))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, sets=(bad,)))
     assert "Feature index 16 of set 'counting' is out of range: the SAE has 16 features" in shown
     assert "0 to 15" in shown
 
 
-def test_misspelt_key_in_a_suite(run: Run, model: Path, tmp_path: Path) -> None:
-    folder = write_suite(tmp_path / "suite", model)
-    text = (folder / "suite.yaml").read_text()
-    (folder / "suite.yaml").write_text(text.replace("layer:", "layr:"))
-    shown = run(suite=folder)
-    assert str(folder / "suite.yaml") in shown
+def test_misspelt_key_in_a_intervention(run: Run, model: Path, tmp_path: Path) -> None:
+    folder = write_intervention(tmp_path / "intervention", model)
+    text = (folder / "intervention.yaml").read_text()
+    (folder / "intervention.yaml").write_text(text.replace("layer:", "layr:"))
+    shown = run(intervention=folder)
+    assert str(folder / "intervention.yaml") in shown
     assert "'layr'" in shown
     assert "layer" in shown
 
@@ -191,11 +191,11 @@ def test_truncated_weights_of_the_model(run: Run, model: Path, tmp_path: Path, k
 
 
 @pytest.mark.parametrize("keep", [0, 5, 0.5])
-def test_truncated_weights_of_the_sae(run: Run, suite: Path, tmp_path: Path, keep: float) -> None:
+def test_truncated_weights_of_the_sae(run: Run, intervention: Path, tmp_path: Path, keep: float) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(suite, folder)
+    shutil.copytree(intervention, folder)
     truncate(folder / "sae" / "sae_weights.safetensors", keep)
-    shown = run(suite=folder)
+    shown = run(intervention=folder)
     assert "sae_weights.safetensors" in shown
     assert "again" in shown
 
@@ -227,8 +227,11 @@ def test_a_folder_that_is_no_model(run: Run, tmp_path: Path) -> None:
     assert "broken" in run(model=tmp_path / "broken")
 
 
-def test_a_run_folder_of_another_spec(run: Run, model: Path, suite: Path, tmp_path: Path) -> None:
-    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --n 4 --device cpu --out {tmp_path / 'run'}"
+def test_a_run_folder_of_another_spec(run: Run, model: Path, intervention: Path, tmp_path: Path) -> None:
+    words = (
+        f"run --model {model} --intervention {intervention} --tasks vsc_counting_easy --n 4 --device cpu "
+        f"--out {tmp_path / 'run'}"
+    )
     assert cli.main(words.split()) == 0
     before = (tmp_path / "run" / "results.json").read_bytes()
     shown = run(n=8, seed=3)
@@ -270,18 +273,26 @@ def largest_file(n_bytes: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("n_bytes", "stage"), [(300, "run.yaml"), (9_000, "answers"), (75_000, "lm_eval")])
-def test_a_full_disk_at_any_stage(run: Run, model: Path, suite: Path, tmp_path: Path, n_bytes: int, stage: str) -> None:
+def test_a_full_disk_at_any_stage(
+    run: Run, model: Path, intervention: Path, tmp_path: Path, n_bytes: int, stage: str
+) -> None:
     with largest_file(n_bytes):
         shown = run(n=40, batch_size=64)
     assert stage in shown
     assert "disk" in shown
-    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --conditions counting --n 40 --device cpu"
+    words = (
+        f"run --model {model} --intervention {intervention} --tasks vsc_counting_easy --conditions counting "
+        f"--n 40 --device cpu"
+    )
     assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 0  # with room again, it goes on
     assert json.loads((tmp_path / "run" / "results.json").read_text())["rows"]
 
 
-def test_a_damaged_answer_store(run: Run, model: Path, suite: Path, tmp_path: Path) -> None:
-    words = f"run --model {model} --suite {suite} --tasks vsc_counting_easy --conditions counting --n 4 --device cpu"
+def test_a_damaged_answer_store(run: Run, model: Path, intervention: Path, tmp_path: Path) -> None:
+    words = (
+        f"run --model {model} --intervention {intervention} --tasks vsc_counting_easy --conditions counting "
+        f"--n 4 --device cpu"
+    )
     assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 0
     (tmp_path / "run" / "answers.sqlite").write_bytes(b"not a database, " * 500)
     shown = run()
@@ -300,10 +311,10 @@ def test_the_installed_command_gives_the_exit_code_and_the_message(model: Path, 
     """The same through a real process, without pytest's capture around it."""
     command = [sys.executable, "-m", "vsc_eval.cli.main", "run", "--model", str(model), "--conditions", "counting"]
     ended = subprocess.run(
-        [*command, "--suite", "nowhere", "--out", str(tmp_path / "run")], capture_output=True, text=True
+        [*command, "--intervention", "nowhere", "--out", str(tmp_path / "run")], capture_output=True, text=True
     )
     assert ended.returncode == 2
     assert ended.stdout == ""
     first, second = ended.stderr.splitlines()
-    assert first == "vsc-eval: error: There is no intervention suite 'nowhere'."
-    assert second.startswith("  Give a folder with a suite.yaml")
+    assert first == "vsc-eval: error: There is no intervention 'nowhere'."
+    assert second.startswith("  Give a folder with an intervention.yaml")

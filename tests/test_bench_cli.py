@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from vsc_eval.bench_cli import bench_conditions, bench_items
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import SpecError
-from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
-SUITE = InterventionSuite(
+INTERVENTION = InterventionSpec(
     model="m",
     layer=1,
     sae="sae",
@@ -22,7 +22,7 @@ SUITE = InterventionSuite(
 
 @pytest.mark.parametrize("n_edits", [1, 3, 6, 19, 40])
 def test_edits_are_all_different(n_edits: int) -> None:
-    specs = bench_conditions(SUITE, n_edits)
+    specs = bench_conditions(INTERVENTION, n_edits)
     assert len(specs) == n_edits
     assert len({(spec.sets, spec.edit) for spec in specs}) == n_edits
     assert not any(spec.is_baseline for spec in specs)

@@ -1,4 +1,4 @@
-"""The command line's frame: fast help, lazy parts, errors with their mend and the right exit code."""
+"""The command line's frame: fast help, lazy parts, errors with their fix and the right exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vsc_eval import __version__
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import BackendError
 
 
@@ -103,7 +103,7 @@ def test_the_handler_gives_the_exit_code(part: Any, result: int | None, code: in
 
 
 def test_a_users_error_is_one_message_with_its_mend(part: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    part(raising(BackendError("No room.", mend="Make room.")))
+    part(raising(BackendError("No room.", hint="Make room.")))
     assert cli.main(["part"]) == 2
     assert capsys.readouterr().err == "vsc-eval: error: No room.\n  Make room.\n"
 
@@ -133,7 +133,7 @@ def test_a_full_disk_is_a_users_error_and_a_bug_keeps_its_traceback(
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     code = (
-        "import sys, types; from vsc_eval import cli\n"
+        "import sys, types; from vsc_eval.cli import main as cli\n"
         "module = types.ModuleType('part')\n"
         "def handler(options):\n"
         "    for _ in range(100000): print('x' * 80)\n"

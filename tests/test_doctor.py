@@ -8,7 +8,7 @@ import pytest
 
 from vsc_eval import resources
 from vsc_eval.cli import doctor
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import BackendError
 
 
@@ -16,7 +16,7 @@ def test_packages_and_machine_are_reported() -> None:
     checks = {check.name: check for check in doctor.examine(smoke=False)}
     for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "model size", "tasks"):
         assert checks[name].state == "OK", checks[name]
-    assert all(check.mend for check in checks.values() if check.state != "OK")
+    assert all(check.hint for check in checks.values() if check.state != "OK")
 
 
 def test_a_missing_model_is_named_with_its_mend(
@@ -31,19 +31,19 @@ def test_a_missing_model_is_named_with_its_mend(
 
 def test_a_failing_probe_becomes_its_line() -> None:
     def probe() -> str:
-        raise BackendError("No weights.", mend="Train it.")
+        raise BackendError("No weights.", hint="Train it.")
 
     check = doctor._guarded("model", probe)
-    assert (check.state, check.found, check.mend) == ("missing", "No weights.", "Train it.")
+    assert (check.state, check.found, check.hint) == ("missing", "No weights.", "Train it.")
 
 
 def test_a_broken_installation_becomes_its_line() -> None:
     def probe() -> str:
         raise ModuleNotFoundError("No module named 'torch'")
 
-    check = doctor._guarded("suite", probe)
+    check = doctor._guarded("intervention", probe)
     assert (check.state, check.found) == ("missing", "No module named 'torch'")
-    assert "fresh environment" in check.mend
+    assert "fresh environment" in check.hint
 
 
 def test_the_largest_model_by_hand() -> None:

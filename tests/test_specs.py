@@ -14,7 +14,7 @@ from vsc_eval.specs import (
     ConditionSpec,
     EditSpec,
     FeatureSet,
-    InterventionSuite,
+    InterventionSpec,
     NormMatch,
     SweepSpec,
     load_yaml_spec,
@@ -24,7 +24,7 @@ from vsc_eval.specs import (
 
 SCALE = EditSpec(kind="scale", value=2.0)
 
-GOOD_SUITE = """
+GOOD_INTERVENTION = """
 model: vsc-tiny
 layer: 3
 sae: sae
@@ -69,11 +69,11 @@ def test_yaml_round_trip(tmp_path_factory: pytest.TempPathFactory, sweep: list[C
     assert load_yaml_spec(path, SweepSpec) == spec
 
 
-def test_suite_round_trip(tmp_path: Path) -> None:
-    spec = _load(tmp_path, GOOD_SUITE)
+def test_intervention_round_trip(tmp_path: Path) -> None:
+    spec = _load(tmp_path, GOOD_INTERVENTION)
     assert spec.get("counting").indices == (3, 1)
     save_yaml_spec(tmp_path / "again.yaml", spec)
-    assert load_yaml_spec(tmp_path / "again.yaml", InterventionSuite) == spec
+    assert load_yaml_spec(tmp_path / "again.yaml", InterventionSpec) == spec
 
 
 def test_every_field_changes_the_hash() -> None:
@@ -94,10 +94,10 @@ def test_specs_are_frozen() -> None:
         SCALE.value = 3.0  # type: ignore[misc]
 
 
-def _load(folder: Path, text: str) -> InterventionSuite:
-    path = folder / "suite.yaml"
+def _load(folder: Path, text: str) -> InterventionSpec:
+    path = folder / "intervention.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_yaml_spec(path, InterventionSuite)
+    return load_yaml_spec(path, InterventionSpec)
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def _load(folder: Path, text: str) -> InterventionSuite:
         ("sae: [", "sae: sae", "cannot be read as YAML"),
     ],
 )
-def test_a_wrong_suite_is_told_where_and_what(tmp_path: Path, wrong: str, right: str, message: str) -> None:
-    assert right in GOOD_SUITE
+def test_a_wrong_intervention_is_told_where_and_what(tmp_path: Path, wrong: str, right: str, message: str) -> None:
+    assert right in GOOD_INTERVENTION
     with pytest.raises(SpecError) as caught:
-        _load(tmp_path, GOOD_SUITE.replace(right, wrong, 1))
-    assert "suite.yaml" in str(caught.value)
+        _load(tmp_path, GOOD_INTERVENTION.replace(right, wrong, 1))
+    assert "intervention.yaml" in str(caught.value)
     assert message in str(caught.value)
     assert "Value error" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("- a", "holds a list"), ("word", "holds a str")])
@@ -145,11 +145,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_unknown_set_names_the_closest() -> None:
-    suite = InterventionSuite(
+    intervention = InterventionSpec(
         model="m", layer=0, sae="sae", default_edit=SCALE, sets=(FeatureSet(name="counting", indices=(1,)),)
     )
     with pytest.raises(SpecError, match="Did you mean 'counting'"):
-        suite.get("countng")
+        intervention.get("countng")
 
 
 @pytest.mark.parametrize(

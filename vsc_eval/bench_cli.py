@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.errors import SpecError
 
 if TYPE_CHECKING:
-    from vsc_eval.specs import ConditionSpec, InterventionSuite
+    from vsc_eval.specs import ConditionSpec, InterventionSpec
     from vsc_eval.synthetic import Item
 
 
@@ -22,7 +22,9 @@ def add_parser(subparsers: Any) -> None:
     commands = parser.add_subparsers(dest="bench_command", metavar="COMMAND", required=True)
     engine = commands.add_parser("engine", help="many conditions in one pass against one hooked run for each")
     _add_common(engine)
-    engine.add_argument("--suite", help="name or folder of the suite (default: the one named like the model)")
+    engine.add_argument(
+        "--intervention", help="name or folder of the intervention (default: the one named like the model)"
+    )
     engine.add_argument("--conditions", type=int, default=20, help="conditions, the baseline included (default: 20)")
     engine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: auto)")
     engine.set_defaults(handler=_engine)
@@ -35,7 +37,9 @@ def add_parser(subparsers: Any) -> None:
     harness.set_defaults(handler=_harness)
     vllm = commands.add_parser("vllm", help="vLLM against transformers, baseline and mixed conditions")
     _add_common(vllm)
-    vllm.add_argument("--suite", help="name or folder of the suite (default: the one named like the model)")
+    vllm.add_argument(
+        "--intervention", help="name or folder of the intervention (default: the one named like the model)"
+    )
     vllm.add_argument("--conditions", type=int, default=7, help="conditions, the baseline included (default: 7)")
     vllm.add_argument("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
     vllm.add_argument("--with-vllm-vlm", action="store_true", help="also the baseline against lm-eval's own vllm-vlm")
@@ -59,35 +63,37 @@ def bench_items(n: int) -> list[Item]:
     return [item for task in TASKS for level in LEVELS for item in make_items("test", task, level, n)]
 
 
-def bench_conditions(suite: InterventionSuite, n_edits: int) -> tuple[ConditionSpec, ...]:
+def bench_conditions(intervention: InterventionSpec, n_edits: int) -> tuple[ConditionSpec, ...]:
     """`n_edits` different edits: the sets, their unions in pairs, then the sets again at other strengths."""
     from vsc_eval.specs import parse_condition
 
-    names = [feature_set.name for feature_set in suite.sets]
+    names = [feature_set.name for feature_set in intervention.sets]
     heads = [*names, *("+".join(pair) for pair in combinations(names, 2))]
     stronger = (f"{name}:scale={10 + step}" for step in count() for name in names)
     expressions = [*heads, *islice(stronger, max(0, n_edits - len(heads)))][:n_edits]
-    return tuple(parse_condition(expression, suite.default_edit) for expression in expressions)
+    return tuple(parse_condition(expression, intervention.default_edit) for expression in expressions)
 
 
 def _engine(options: argparse.Namespace) -> int:
     if options.conditions < 2:
-        raise SpecError("--conditions must be at least 2.", mend="Give the baseline and at least one edit.")
+        raise SpecError("--conditions must be at least 2.", hint="Give the baseline and at least one edit.")
     from vsc_eval.backends.hf.bench import bench_engine
     from vsc_eval.backends.hf.load import load_vlm
     from vsc_eval.backends.hf.prompts import Prompt
     from vsc_eval.interventions.edits import compile_condition
-    from vsc_eval.interventions.suite import load_suite
+    from vsc_eval.interventions.intervention import load_intervention
 
     items = bench_items(options.n)
-    suite = load_suite(options.suite or Path(options.model).name)
+    intervention = load_intervention(options.intervention or Path(options.model).name)
     vlm = load_vlm(options.model, device=options.device)
     edits = [
-        compile_condition(spec, suite.sets, suite.sae, suite.spec.layer)
-        for spec in bench_conditions(suite.spec, options.conditions - 1)
+        compile_condition(spec, intervention.sets, intervention.sae, intervention.spec.layer)
+        for spec in bench_conditions(intervention.spec, options.conditions - 1)
     ]
     prompts = [Prompt(text=item.prompt, images=(_picture(item),), options=_letters()) for item in items]
-    result = bench_engine(vlm, suite.sae, edits, prompts, options.repeats, batch_size=options.batch_size, progress=_say)
+    result = bench_engine(
+        vlm, intervention.sae, edits, prompts, options.repeats, batch_size=options.batch_size, progress=_say
+    )
     print("\n".join([_machine(), *result.lines()]))
     return 0
 
@@ -111,14 +117,14 @@ def _harness(options: argparse.Namespace) -> int:
 
 def _vllm(options: argparse.Namespace) -> int:
     if options.conditions < 2:
-        raise SpecError("--conditions must be at least 2.", mend="Give the baseline and at least one edit.")
+        raise SpecError("--conditions must be at least 2.", hint="Give the baseline and at least one edit.")
     from vsc_eval.backends.hf.load import load_vlm
     from vsc_eval.backends.hf.prompts import Prompt
     from vsc_eval.backends.vllm.arguments import parse_options
     from vsc_eval.backends.vllm.available import require_vllm
     from vsc_eval.backends.vllm.bench import bench_vllm
     from vsc_eval.interventions.edits import compile_condition
-    from vsc_eval.interventions.suite import load_suite
+    from vsc_eval.interventions.intervention import load_intervention
 
     installed = require_vllm()
     if options.with_vllm_vlm:
@@ -126,15 +132,15 @@ def _vllm(options: argparse.Namespace) -> int:
 
         require_vllm_vlm()
     items = bench_items(options.n)
-    suite = load_suite(options.suite or Path(options.model).name)
+    intervention = load_intervention(options.intervention or Path(options.model).name)
     vlm = load_vlm(options.model)
     edits = [
-        compile_condition(spec, suite.sets, suite.sae, suite.spec.layer)
-        for spec in bench_conditions(suite.spec, options.conditions - 1)
+        compile_condition(spec, intervention.sets, intervention.sae, intervention.spec.layer)
+        for spec in bench_conditions(intervention.spec, options.conditions - 1)
     ]
     result = bench_vllm(
         vlm,
-        suite.sae,
+        intervention.sae,
         edits,
         [Prompt(text=item.prompt, images=(_picture(item),), options=_letters()) for item in items],
         options.repeats,

@@ -1,4 +1,4 @@
-"""What a user did wrong, said so that they can mend it.
+"""What a user did wrong, said so that they can fix it.
 
 The command line turns each of these into one line on stderr and exit code 2; anything else is our own bug and keeps
 its traceback.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 
 class VscError(Exception):
-    """Base of every error that names an item and a mend.
+    """Base of every error that names an item and how to fix it.
 
-    `mend` is a full sentence that says what to do; it is shown after the message.
+    `hint` is a full sentence that says what to do; it is shown after the message.
     """
 
-    def __init__(self, message: str, *, mend: str) -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.mend}"
+        return f"{self.message} {self.hint}"
 
 
 class SpecError(VscError):

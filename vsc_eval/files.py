@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise BackendError(
             f"{path} cannot be written: {error.strerror or error}.",
-            mend="Choose a folder that you may write to, on a disk with space left.",
+            hint="Choose a folder that you may write to, on a disk with space left.",
         ) from error
 
 

@@ -15,7 +15,7 @@ class Reading(Record):
     """What one model under one condition gave for one prompt. One row of the answer store."""
 
     text: str | None = None
-    """Generated text without special tokens; None for the `choice` readout."""
+    """Generated text without special tokens; None for the `loglikelihood` scoring."""
     token_ids: tuple[int, ...] = ()
     top_token_id: int | None = None
     """The most likely token of the whole vocabulary at the first answer position."""

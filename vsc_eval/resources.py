@@ -19,7 +19,7 @@ def _data_dir(name: str) -> Path:
             return candidate
     raise BackendError(
         f"The data folder '{name}' of vsc-eval is missing.",
-        mend="Reinstall the package: `pip install --force-reinstall vsc-eval`.",
+        hint="Reinstall the package: `pip install --force-reinstall vsc-eval`.",
     )
 
 
@@ -29,7 +29,7 @@ def tasks_dir() -> Path:
 
 
 def interventions_dir() -> Path:
-    """Folder of intervention suites, one folder a model."""
+    """Folder of interventions, one folder a model."""
     return _data_dir("interventions")
 
 

@@ -138,8 +138,9 @@ class FeatureSet(Spec):
         return self
 
 
-class InterventionSuite(Spec):
-    """`suite.yaml` of a folder under `interventions/`: one SAE at one decoder layer, its sets and the default edit."""
+class InterventionSpec(Spec):
+    """`intervention.yaml` of a folder under `interventions/`: one SAE at one decoder layer, its sets and the default
+    edit."""
 
     schema_version: Literal[1] = 1
     model: str
@@ -147,7 +148,7 @@ class InterventionSuite(Spec):
     layer: int = Field(ge=0)
     """0-based decoder layer whose output is edited."""
     sae: str
-    """Folder of the SAE, relative to the suite's folder."""
+    """Folder of the SAE, relative to the intervention's folder."""
     default_edit: EditSpec
     sets: tuple[FeatureSet, ...]
 
@@ -163,7 +164,7 @@ class InterventionSuite(Spec):
         for feature_set in self.sets:
             if feature_set.name == name:
                 return feature_set
-        raise SpecError(f"Unknown feature set '{name}'.", mend=known_names("sets", name, [s.name for s in self.sets]))
+        raise SpecError(f"Unknown feature set '{name}'.", hint=known_names("sets", name, [s.name for s in self.sets]))
 
 
 class SweepSpec(Spec):
@@ -184,7 +185,7 @@ S = TypeVar("S", bound=Spec)
 
 
 def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The mend for an unknown name: the closest known one, if any is close, and all of them."""
+    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
     known = list(known)
     close = difflib.get_close_matches(wrong, known, n=1)
     guess = f"Did you mean '{close[0]}'? " if close else ""
@@ -227,7 +228,7 @@ def place_words(path: Iterable[str | int]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> SpecError:
-    """The first thing wrong with an input as a SpecError that names the place, the mistake and the mend.
+    """The first thing wrong with an input as a SpecError that names the place, the mistake and the fix.
 
     A misspelt key comes before the missing one that it causes.
     """
@@ -238,28 +239,28 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Spec
         inside = f" in '{place_words(parents)}'" if parents else ""
         return SpecError(
             f"{source}: unknown key '{key}'{inside}.",
-            mend=known_names("keys", str(key), keys_at(model, parents)),
+            hint=known_names("keys", str(key), keys_at(model, parents)),
         )
     first = errors[0]
     if first["type"] == "missing":
         *parents, key = first["loc"]
         inside = f" in '{place_words(parents)}'" if parents else ""
-        return SpecError(f"{source}: the key '{key}' is missing{inside}.", mend="Add it.")
+        return SpecError(f"{source}: the key '{key}' is missing{inside}.", hint="Add it.")
     message = first["msg"].removeprefix("Value error, ")
-    return SpecError(f"{source}: at '{place_words(first['loc'])}': {message}.", mend="Mend that entry.")
+    return SpecError(f"{source}: at '{place_words(first['loc'])}': {message}.", hint="Fix that entry.")
 
 
 def load_yaml_spec(path: Path, model: type[S]) -> S:
-    """Read a YAML file into `model`; raises SpecError naming file, key and mend."""
+    """Read a YAML file into `model`; raises SpecError naming file, key and fix."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # a SafeLoader
     except FileNotFoundError as error:
-        raise SpecError(f"There is no file {path}.", mend="Check the path.") from error
+        raise SpecError(f"There is no file {path}.", hint="Check the path.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}.", mend="Mend the file at that place.") from error
+        raise SpecError(f"{path} cannot be read as YAML: {error}.", hint="Fix the file at that place.") from error
     if not isinstance(raw, dict):
         found = "is empty" if raw is None else f"holds a {type(raw).__name__} where keys and values are expected"
-        raise SpecError(f"{path} {found}.", mend=f"Its keys are: {', '.join(model.model_fields)}.")
+        raise SpecError(f"{path} {found}.", hint=f"Its keys are: {', '.join(model.model_fields)}.")
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -280,7 +281,7 @@ def _number(text: str, expression: str) -> float:
         return float(text)
     except ValueError as error:
         raise SpecError(
-            f"'{text}' in condition '{expression}' is not a number.", mend="Write for example `counting:scale=2`."
+            f"'{text}' in condition '{expression}' is not a number.", hint="Write for example `counting:scale=2`."
         ) from error
 
 
@@ -301,7 +302,7 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
         return {"random_directions": int(value)}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        mend="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
+        hint="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
         "(a whole number).",
     )
 
@@ -317,12 +318,12 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:
         if modifiers:
-            raise SpecError(f"'{expression}': the baseline takes no edit.", mend=f"Write `{BASELINE}` alone.")
+            raise SpecError(f"'{expression}': the baseline takes no edit.", hint=f"Write `{BASELINE}` alone.")
         return ConditionSpec(name=BASELINE)
     sets = tuple(name.strip() for name in head.split("+"))
     if not all(sets):
         raise SpecError(
-            f"Condition '{expression}' names an empty feature set.", mend="Write for example `counting+logic:scale=2`."
+            f"Condition '{expression}' names an empty feature set.", hint="Write for example `counting+logic:scale=2`."
         )
     edit = default_edit.model_dump()
     if len(sets) < 2:
@@ -334,7 +335,7 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
             if key in written:
                 raise SpecError(
                     f"'{written[key]}' and '{modifier}' contradict or repeat each other in condition '{expression}'.",
-                    mend="Keep one of the two.",
+                    hint="Keep one of the two.",
                 )
             written[key] = modifier
         edit.update(changes)
@@ -342,4 +343,4 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
         return ConditionSpec(name=expression.strip(), sets=sets, edit=EditSpec.model_validate(edit))
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SpecError(f"Condition '{expression}': {message}.", mend="Mend the condition.") from error
+        raise SpecError(f"Condition '{expression}': {message}.", hint="Fix the condition.") from error

@@ -42,7 +42,11 @@ def some_lines(seed: int, conditions: Sequence[str] = CONDITIONS) -> list[ItemLi
                             cluster=f"{task}/{level}/{orbit}",
                             gold=letter,
                             asked=asked(
-                                f"Question {task} {level} {orbit}", f"pixels{len(lines)}", LETTERS, "choice", None
+                                f"Question {task} {level} {orbit}",
+                                f"pixels{len(lines)}",
+                                LETTERS,
+                                "loglikelihood",
+                                None,
                             ),
                             answers={name: LETTERS[int(values.argmax())] for name, values in logprobs.items()},
                             option_logprobs={name: tuple(values.tolist()) for name, values in logprobs.items()},
@@ -64,7 +68,7 @@ def write_run(
     folder.mkdir(parents=True)
     conditions = {name: "baseline" if name == "baseline" else f"hash-{name}" for name in CONDITIONS}
     document = {
-        "settings": {"model": "m", "readout": "choice", "seed": 0, **(settings or {})},
+        "settings": {"model": "m", "scoring": "loglikelihood", "seed": 0, **(settings or {})},
         "hashes": {"model_fingerprint": "f0", "generator_version": "1", "conditions": conditions, **(hashes or {})},
         "attempts": [{"device": "cpu", "dtype": "torch.float32", "batch_size": 16, **(attempt or {})}],
         "items": write_items(folder, lines),

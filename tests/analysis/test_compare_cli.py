@@ -17,7 +17,7 @@ from vsc_eval.analysis.compare.run_files import read_run
 from vsc_eval.analysis.compare.tables import all_tables
 from vsc_eval.analysis.results import Results
 from vsc_eval.answers.items import ItemLine
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
 
@@ -116,7 +116,7 @@ def test_nothing_heavy_is_loaded(make_run: MakeRun) -> None:
 
 
 def test_real_runs_of_the_embedded_model(tmp_path: Path) -> None:
-    """The engine's two ways of computing are the drift floor; an edit is not; every figure is the run's own."""
+    """The engine's two ways of computing are the noise floor; an edit is not; every figure is the run's own."""
     quiet = Console(quiet=True)
     runs = []
     for name, mode, batch_size in (("a", "shared", 16), ("b", "hooks", 5)):

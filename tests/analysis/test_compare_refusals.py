@@ -1,4 +1,4 @@
-"""What does not compare is refused by name, with a count, examples and the mend."""
+"""What does not compare is refused by name, with a count, examples and the fix."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def refusal(make_run: MakeRun, lines_of: Lines, change: Callable[[ItemLine], Ite
 
 
 FIRST_THREE = "(counting/easy/0/A, counting/easy/0/B, counting/easy/0/C, ...)"
-DATA, SETTINGS = "same task files, the same data", "--readout and --max-new-tokens"
+DATA, SETTINGS = "same task files, the same data", "--scoring and --max-new-tokens"
 
 
 @pytest.mark.parametrize(
-    ("change", "message", "mend"),
+    ("change", "message", "hint"),
     [
         (lambda line: with_asked(line, prompt_hash="x"), "another prompt: 5 of 80 " + FIRST_THREE, DATA),
         (lambda line: with_asked(line, image_hash="x"), "another picture: 5 of 80 " + FIRST_THREE, DATA),
@@ -50,28 +50,28 @@ DATA, SETTINGS = "same task files, the same data", "--readout and --max-new-toke
         (lambda line: line.model_copy(update={"cluster": "x"}), "another task, level or cluster: 5 of 80", DATA),
         (lambda line: line.model_copy(update={"level": None}), "another task, level or cluster: 5 of 80", DATA),
         (
-            lambda line: with_asked(line, readout="generate", max_new_tokens=8),
-            "'counting/easy/0/A': choice / none / none in A, generate / 8 / none in B",
+            lambda line: with_asked(line, scoring="generate", max_new_tokens=8),
+            "'counting/easy/0/A': loglikelihood / none / none in A, generate / 8 / none in B",
             SETTINGS,
         ),
         (lambda line: with_asked(line, options=("1", "2", "3", "4")), "other option letters: 5 of 80", DATA),
     ],
 )
 def test_items_that_were_asked_otherwise(
-    make_run: MakeRun, lines_of: Lines, change: Callable[[ItemLine], ItemLine], message: str, mend: str
+    make_run: MakeRun, lines_of: Lines, change: Callable[[ItemLine], ItemLine], message: str, hint: str
 ) -> None:
     error = refusal(make_run, lines_of, change)
     assert message in error.message
-    assert mend in error.mend
+    assert hint in error.hint
 
 
 @pytest.mark.parametrize("field", ["max_new_tokens", "stops"])
 def test_other_generation_settings(make_run: MakeRun, lines_of: Lines, field: str) -> None:
     changes = {"max_new_tokens": 9} if field == "max_new_tokens" else {"stops": ("\n",)}
-    text = {"readout": "generate", "max_new_tokens": 8}
+    text = {"scoring": "generate", "max_new_tokens": 8}
     a = make_run("a", lines=[with_asked(line, **text) for line in lines_of(0)])
     b = make_run("b", lines=[with_asked(line, **{**text, **changes}) for line in lines_of(1)])
-    with pytest.raises(SpecError, match="another readout or other generation settings: 80 of 80"):
+    with pytest.raises(SpecError, match="another scoring or other generation settings: 80 of 80"):
         compare(a, b)
 
 
@@ -96,7 +96,7 @@ def test_missing_and_extra_items_and_common(make_run: MakeRun, lines_of: Lines) 
         compare(a, b)
     assert f"items of A only: 4 {FIRST_THREE}" in caught.value.message
     assert "items of B only: 1 (extra)" in caught.value.message
-    assert "--common" in caught.value.mend
+    assert "--common" in caught.value.hint
     found = compare(a, b, common=True)
     assert found.n_items == 76
     assert found.dropped is not None
@@ -132,7 +132,7 @@ def test_conditions_of_one_run_only(make_run: MakeRun, lines_of: Lines) -> None:
         compare(a, b)
     with pytest.raises(SpecError, match=r"\(B\) has no condition 'counting'") as caught:
         compare(a, b, condition_a="counting", condition_b="counting")
-    assert "logic:ablate" in caught.value.mend
+    assert "logic:ablate" in caught.value.hint
     found = compare(a, b, condition_a="counting", condition_b="logic:ablate")
     assert [(pair.condition_a, pair.condition_b) for pair in found.pairs] == [("counting", "logic:ablate")]
     assert found.effects == ()  # B has no baseline
@@ -170,7 +170,7 @@ def test_folders_that_are_no_finished_run(make_run: MakeRun, tmp_path: Path) -> 
     (run / "run.yaml").write_text(yaml.safe_dump({k: v for k, v in document.items() if k != "items"}))
     with pytest.raises(SpecError, match="is not finished") as caught:
         read_run(run)
-    assert "same --out" in caught.value.mend
+    assert "same --out" in caught.value.hint
     (run / "run.yaml").write_text(yaml.safe_dump({**document, "items": {**document["items"], "schema_version": 2}}))
     with pytest.raises(SpecError, match=r"is of version 2; this vsc-eval reads 1"):
         read_run(run)
@@ -195,7 +195,7 @@ def test_damaged_files(make_run: MakeRun, damage: str) -> None:
         document.write_text(yaml.safe_dump({"items": {"n_items": "many", "schema_version": 1}}))
     with pytest.raises(DataError, match=r"(items\.jsonl|run\.yaml) is damaged") as caught:
         read_run(run)
-    assert "again" in caught.value.mend
+    assert "again" in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["line", "field", "twice", "count", "options"])

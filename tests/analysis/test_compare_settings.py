@@ -1,4 +1,4 @@
-"""What is shown to differ between two runs, and when changed answers are called a drift floor."""
+"""What is shown to differ between two runs, and when changed answers are called a noise floor."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def test_another_edit_of_the_same_name_shows_and_is_no_floor(make_run: MakeRun) 
         ({}, "computing the same thing again"),
     ],
 )
-def test_drift_floors_are_said_in_words(make_run: MakeRun, changes: dict[str, Any], words: str) -> None:
+def test_noise_floors_are_said_in_words(make_run: MakeRun, changes: dict[str, Any], words: str) -> None:
     found = compare(make_run, {}, changes)
     for pair in found.pairs:
         assert pair.floor is not None
-        assert pair.floor.startswith("Drift floor: ")
+        assert pair.floor.startswith("Noise floor: ")
         assert words in pair.floor
 
 

@@ -18,10 +18,10 @@ RUN_CONDITIONS = "counting:scale=8,logic:scale=8,counting+logic:scale=8,counting
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """vsc-tiny on two tasks, the model and the suite named by their folders."""
+    """vsc-tiny on two tasks, the model and the intervention named by their folders."""
     out = tmp_path_factory.mktemp("published") / "run"
-    model, suite = str(zoo_dir()), str(interventions_dir() / "vsc-tiny")
-    command = ["run", "--model", model, "--suite", suite, "--tasks", "vsc_counting,vsc_logic", "--n", "4"]
+    model, intervention = str(zoo_dir()), str(interventions_dir() / "vsc-tiny")
+    command = ["run", "--model", model, "--intervention", intervention, "--tasks", "vsc_counting,vsc_logic", "--n", "4"]
     assert main([*command, "--conditions", RUN_CONDITIONS, "--out", str(out)]) == 0
     return out
 
@@ -53,7 +53,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def external_folder(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     """vsc-tiny on a data set with groups and an official metric."""
     out = tmp_path_factory.mktemp("external") / "run"
-    command = ["run", "--tasks", "naturalbench", "--data-dir", str(data_dir), "--readout", "generate"]
+    command = ["run", "--tasks", "naturalbench", "--data-dir", str(data_dir), "--scoring", "generate"]
     more = ["--max-new-tokens", "3", "--conditions", "counting:scale=30", "--out", str(out)]
     assert main([*command, *more]) == 0
     return out

@@ -102,7 +102,7 @@ def _template(n_per_cell: int, tasks: tuple[str, ...]) -> dict[str, Any]:
     unions = run_unions(interaction_rows(table, "model", specs, 0), specs)
     document["unions"] = [union.model_dump(mode="json") for union in unions]
     # Only what names a condition or a set is renamed: tasks and items keep their names.
-    for part in ("conditions", "unions", "controls", "suite"):
+    for part in ("conditions", "unions", "controls", "intervention"):
         document[part] = _renamed(document[part], _NAMES)
     for condition, tasks_of in zip(document["conditions"], targets.values(), strict=True):
         condition["targets"] = list(tasks_of or ()) or None
@@ -141,7 +141,7 @@ def _words(document: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "model": {"name": TOKEN, "revision": TOKEN, "fingerprint": TOKEN, "dtype": TOKEN},
-        "suite": document["suite"] | {"name": TOKEN, "sae_fingerprint": TOKEN},
+        "intervention": document["intervention"] | {"name": TOKEN, "sae_fingerprint": TOKEN},
         "note": TOKEN,
         "provenance": provenance,
         "conditions": [
@@ -156,8 +156,8 @@ def _words(document: dict[str, Any]) -> dict[str, Any]:
             official | {"condition": TOKEN, "difference": interval | {"value": 0.0, "low": -0.25, "high": 0.25}},
         ],
         "unions": [
-            union | {"edit": TOKEN, "decided_by": TOKEN, "drift_excess": union["drift_excess"] | {"reason": TOKEN}}
-            for union in document["unions"]
+            union | {"edit": TOKEN, "decided_by": TOKEN, "drift_interaction": union["drift_interaction"] | {"reason":
+            TOKEN}} for union in document["unions"]
         ],
         "controls": [control | {"kind": TOKEN, "outcome": TOKEN} for control in document["controls"][:1]],
         "floor": [row | {"name": TOKEN, "drift": row["drift"] | {"reason": TOKEN}} for row in document["floor"]],
@@ -183,7 +183,7 @@ def hostile_entry(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
     document["provenance"]["settings"] = without_paths(document["provenance"]["settings"])
     document["note"] = text[:NOTE_LENGTH]
     entry = Entry.model_validate(document)
-    given = (entry.model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    given = (entry.model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
     return sealed(entry.model_copy(update={"id": entry_id(*given)}))
 
 
@@ -191,12 +191,12 @@ def hostile_board(path: Path, strings: Sequence[str], *, n_per_cell: int = 4, ta
     """Write a board below `path` with one hostile entry for each string, all asked the same synthetic items and each
     one external task of its own. All strings are in the board's title and description too; nothing is built."""
     entries = [hostile_entry(text, n_per_cell=n_per_cell, tasks=tasks) for text in strings]
-    specs = [spec_of(e.items, name=e.board, title="x", readout=e.readout, generator_version="1") for e in entries]
+    specs = [spec_of(e.items, name=e.board, title="x", scoring=e.scoring, generator_version="1") for e in entries]
     spec = BoardSpec(
         name=specs[0].name,
         title=" | ".join(text[:200] for text in strings),
         description="\n\n".join(strings),
-        readout=specs[0].readout,
+        scoring=specs[0].scoring,
         generator_version=specs[0].generator_version,
         tasks={task: asked for each in specs for task, asked in each.tasks.items()},
     )

@@ -20,9 +20,9 @@ from vsc_eval.board.entry.canonical import entry_text
 from vsc_eval.board.entry.rows import edit_words, run_rows, run_unions
 from vsc_eval.board.records import (
     BoardCondition,
+    BoardIntervention,
     BoardModel,
     BoardRow,
-    BoardSuite,
     ControlFigure,
     Entry,
     FloorFigure,
@@ -127,7 +127,7 @@ def sample_entry(
     board: str = BOARD_NAME,
 ) -> Entry:
     """A valid entry of one model. `conditions` are expressions, whose sets are named like tasks; with none there is no
-    suite. A `study` has controls, a drift floor and probes as well."""
+    intervention. A `study` has controls, a noise floor and probes as well."""
     rng = random.Random(f"{name}/{seed}")
     infos = sample_items(n_per_cell, tasks)
     specs = [ConditionSpec(name=BASELINE), *(parse_condition(c, EditSpec(value=4)) for c in conditions)]
@@ -140,15 +140,15 @@ def sample_entry(
         board=board,
         model=BoardModel(name=name, fingerprint=fingerprint, dtype="float32"),
         backend="hf",
-        suite=BoardSuite(
-            name=f"{name}-suite",
+        intervention=BoardIntervention(
+            name=f"{name}-intervention",
             layer=4,
             sae_fingerprint=fingerprint[::-1],
             sets={each: (place, place + 10) for place, each in enumerate(sets)},
         )
         if sets
         else None,
-        readout="choice",
+        scoring="loglikelihood",
         conditions=[_condition(spec) for spec in specs],
         items=_item_table(infos, table),
         note=note,
@@ -204,8 +204,8 @@ def _unions(
         else union.model_copy(
             update={
                 "drift_bliss": None,
-                "drift_excess": _moved(union.drift_excess, _beyond_mean(table, union, _changed)),
-                "accuracy_excess": _moved(union.accuracy_excess, _beyond_mean(table, union, _gained)),
+                "drift_interaction": _moved(union.drift_interaction, _beyond_mean(table, union, _changed)),
+                "accuracy_interaction": _moved(union.accuracy_interaction, _beyond_mean(table, union, _gained)),
             }
         )
         for union in found
@@ -232,7 +232,7 @@ def _moved(interval: Interval, value: float) -> Interval:
 
 
 def _provenance(source: Literal["run", "study"], seed: int, tasks: Sequence[str], n_per_cell: int) -> Provenance:
-    settings: dict[str, Any] = {"tasks": list(tasks), "readout": "choice", "seed": seed}
+    settings: dict[str, Any] = {"tasks": list(tasks), "scoring": "loglikelihood", "seed": seed}
     if source == "study":
         settings["sweep"] = {"norm_match": "mean"}
         settings["controls"] = {"items_per_cell": n_per_cell}
@@ -334,7 +334,7 @@ def write_board(path: Path, entries: Sequence[Entry]) -> Board:
         entries[0].items,
         name=entries[0].board,
         title="Sample board",
-        readout=entries[0].readout,
+        scoring=entries[0].scoring,
         generator_version=GENERATOR_VERSION,
     )
     (path / ENTRIES).mkdir(parents=True, exist_ok=True)

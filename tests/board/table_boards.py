@@ -14,14 +14,14 @@ _VERDICTS = ("interference", "none", "not enough evidence")
 
 
 def judged(entry: Entry) -> Entry:
-    """A study with verdicts on its unions, controls of their excess, and a condition that is no headline."""
+    """A study with verdicts on its unions, controls of their interaction, and a condition that is no headline."""
     unions = tuple(
         union.model_copy(
             update={
                 "p_drift_adjusted": 0.00002 * 10**place,
                 "p_accuracy_adjusted": 0.25,
                 "verdict": _VERDICTS[place % 3],
-                "decided_by": "drift excess +3.6 points",
+                "decided_by": "drift interaction +3.6 points",
             }
         )
         for place, union in enumerate(entry.unions)
@@ -34,18 +34,18 @@ def judged(entry: Entry) -> Entry:
         update={
             "unions": unions,
             "conditions": conditions,
-            "controls": (*entry.controls, *_excess_controls()),
+            "controls": (*entry.controls, *_interaction_controls()),
             "provenance": entry.provenance.model_copy(update={"settings": settings}),
         }
     )
 
 
-def _excess_controls() -> tuple[ControlFigure, ...]:
+def _interaction_controls() -> tuple[ControlFigure, ...]:
     def one(kind: str, outcome: str, percentile: float, p: float) -> ControlFigure:
         return ControlFigure(
             kind=kind,
             outcome=outcome,
-            effect="excess",
+            effect="interaction",
             sets=("counting", "logic"),
             value=-0.05,
             draws=(0.0,) * 20,
@@ -63,11 +63,11 @@ def _excess_controls() -> tuple[ControlFigure, ...]:
 
 def board_of(*entries: Entry, title: str = "Sample board") -> Board:
     """A board of these entries, which were asked the same synthetic items; their external tasks are all of its."""
-    specs = [spec_of(e.items, name=e.board, title=title, readout=e.readout, generator_version="1") for e in entries]
+    specs = [spec_of(e.items, name=e.board, title=title, scoring=e.scoring, generator_version="1") for e in entries]
     spec = BoardSpec(
         name=specs[0].name,
         title=title,
-        readout=specs[0].readout,
+        scoring=specs[0].scoring,
         generator_version="1",
         tasks={task: asked for each in specs for task, asked in each.tasks.items()},
     )

@@ -40,7 +40,7 @@ def test_a_board_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_spec_holds_every_cell() -> None:
-    spec = spec_of(items(), name="b", title="B", readout="choice", generator_version="1")
+    spec = spec_of(items(), name="b", title="B", scoring="loglikelihood", generator_version="1")
     assert list(spec.tasks) == list(TASKS)
     assert all(list(task.levels) == list(LEVELS) for task in spec.tasks.values())
     assert {group.n for task in spec.tasks.values() for group in task.levels.values()} == {4}
@@ -51,7 +51,7 @@ def test_external_tasks_have_no_levels_and_no_generator() -> None:
     table = items()
     n = len(table.id)
     outside = table.model_copy(update={"task": ("photos",) * n, "level": (None,) * n})
-    spec = spec_of(outside, name="b", title="B", readout="choice", generator_version="1")
+    spec = spec_of(outside, name="b", title="B", scoring="loglikelihood", generator_version="1")
     assert spec.generator_version is None
     assert spec.tasks["photos"].kind == "external"
     assert spec.tasks["photos"].levels[NO_LEVEL].n == n
@@ -60,7 +60,7 @@ def test_external_tasks_have_no_levels_and_no_generator() -> None:
 @pytest.mark.parametrize("name", ["", "Upper", "a b", "../x", "x" * 61])
 def test_names_that_a_board_cannot_have(name: str) -> None:
     with pytest.raises(SpecError, match="is no name of a board"):
-        spec_of(items(), name=name, title="B", readout="choice", generator_version="1")
+        spec_of(items(), name=name, title="B", scoring="loglikelihood", generator_version="1")
 
 
 @given(st.permutations(range(12)))
@@ -122,7 +122,7 @@ def test_the_front_page_leads_to_every_file(tmp_path: Path) -> None:
     figures = {f"figures/{entry.id}.{kind}" for entry in board.entries for kind in ("svg", "png")}
     assert links == set(texts) - {"README.md"} | figures | {f"{ENTRIES}/{entry.id}.json" for entry in board.entries}
     assert f"# {board.spec.title}" in texts["README.md"]
-    assert "84 items of 7 synthetic tasks (generator version 1), read by `choice`" in texts["README.md"]
+    assert "84 items of 7 synthetic tasks (generator version 1), read by `loglikelihood`" in texts["README.md"]
 
 
 def test_hostile_words_stay_words_on_the_front_page(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 
 def problems(entry: Entry) -> list[str]:
-    spec = spec_of(entry.items, name=entry.board, title="x", readout=entry.readout, generator_version=GENERATOR_VERSION)
+    spec = spec_of(entry.items, name=entry.board, title="x", scoring=entry.scoring, generator_version=GENERATOR_VERSION)
     return [f"{found.place}: {found.what}" for found in entry_findings(entry, spec)]
 
 
@@ -65,7 +65,9 @@ def test_tests_of_a_study_are_made_anew(study_folder: Path) -> None:
     rows = [r.model_copy(update={"p_difference": 0.012}) if i == row else r for i, r in enumerate(entry.rows)]
     unions = [u.model_copy(update={"p_drift_adjusted": 0.012}) for u in entry.unions]
     unions[1] = entry.unions[1].model_copy(
-        update={"accuracy_excess": entry.unions[1].accuracy_excess.model_copy(update={"low": -0.9, "high": 0.9})}
+        update={
+            "accuracy_interaction": entry.unions[1].accuracy_interaction.model_copy(update={"low": -0.9, "high": 0.9})
+        }
     )
     edited = entry.model_copy(update={"rows": tuple(rows), "unions": tuple(unions)})
     (found,) = interval_findings(edited, Recount(edited))
@@ -73,7 +75,7 @@ def test_tests_of_a_study_are_made_anew(study_folder: Path) -> None:
     assert "it is 0.012, and the test gives" in found.what
     assert [f.place for f in union_findings(edited, Recount(edited))] == [
         "unions[0].p_drift_adjusted",
-        "unions[1].accuracy_excess",
+        "unions[1].accuracy_interaction",
         *(f"unions[{place}].p_drift_adjusted" for place in range(2, len(unions))),
     ]
 
@@ -137,9 +139,9 @@ def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:
     assert entry.provenance.generator_version == GENERATOR_VERSION
     assert entry.provenance.packages["torch"] == document["attempts"][-1]["versions"]["torch"]
     assert {c.name: c.content_hash for c in entry.conditions} == document["hashes"]["conditions"]
-    assert entry.suite is not None
-    assert entry.suite.sae_fingerprint == document["hashes"]["sae_fingerprint"]
-    assert len(entry.suite.sets["counting"]) > 1
+    assert entry.intervention is not None
+    assert entry.intervention.sae_fingerprint == document["hashes"]["sae_fingerprint"]
+    assert len(entry.intervention.sets["counting"]) > 1
     assert [c.role for c in entry.conditions] == ["baseline", "single", "single", "union", "norm_matched_union"]
 
 
@@ -208,16 +210,16 @@ def test_pictures_of_synthetic_items_are_not_kept(run_folder: Path) -> None:
         shown_items(run_folder)
 
 
-def test_another_suite_than_the_run_s_is_refused(run_folder: Path, tmp_path: Path) -> None:
-    suite = Path(yaml.safe_load((run_folder / "run.yaml").read_text())["settings"]["suite"])
-    shutil.copytree(suite, tmp_path / "suite")
-    assert make_entry(run_folder, "b", suite=tmp_path / "suite") == make_entry(run_folder, "b")
-    file = tmp_path / "suite" / "suite.yaml"
+def test_another_intervention_than_the_run_s_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    intervention = Path(yaml.safe_load((run_folder / "run.yaml").read_text())["settings"]["intervention"])
+    shutil.copytree(intervention, tmp_path / "intervention")
+    assert make_entry(run_folder, "b", intervention=tmp_path / "intervention") == make_entry(run_folder, "b")
+    file = tmp_path / "intervention" / "intervention.yaml"
     document = yaml.safe_load(file.read_text())
     document["sets"][0]["indices"][0] = max(document["sets"][0]["indices"]) + 1
     file.write_text(yaml.safe_dump(document))
     with pytest.raises(DataError, match="features give another 'counting:scale=8'"):
-        make_entry(run_folder, "b", suite=tmp_path / "suite")
+        make_entry(run_folder, "b", intervention=tmp_path / "intervention")
 
 
 def without(folder: Path, copy: Path, change: Any) -> Path:

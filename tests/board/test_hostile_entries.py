@@ -20,7 +20,7 @@ from vsc_eval.board.records import Entry
 MARK = "\N{CLOUD}mark"
 
 PLAIN = {
-    "id", "board", "readout", "sha256", "provenance.backend", "provenance.date", "provenance.source",
+    "id", "board", "scoring", "sha256", "provenance.backend", "provenance.date", "provenance.source",
     "provenance.generator_version", "conditions.role", "rows.scope", "unions.form", "controls.effect",
     "items.prompt_hash", "items.image_hash", "shown.picture", "unions.verdict",
 }  # fmt: skip

@@ -34,7 +34,7 @@ def test_frozen_entries_are_read_and_right(file: Path) -> None:
     entry = read_entry(file)
     assert entry.schema_version == ENTRY_SCHEMA_VERSION
     assert entry.note.startswith("Published when the schema was ")
-    spec = spec_of(entry.items, name=entry.board, title="x", readout=entry.readout, generator_version="1")
+    spec = spec_of(entry.items, name=entry.board, title="x", scoring=entry.scoring, generator_version="1")
     assert entry_findings(entry, spec) == ()
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_version(version: object) -> None:
 def test_a_newer_version() -> None:
     with pytest.raises(DataError, match="reads up to 1") as found:
         migrated({"schema_version": 2}, "f")
-    assert found.value.mend == "Update vsc-eval."
+    assert found.value.hint == "Update vsc-eval."
 
 
 def resealed(change: Callable[[dict[str, Any]], None]) -> bytes:
@@ -140,7 +140,7 @@ def test_what_is_no_entry_is_refused_by_name_and_place(content: bytes, what: str
         read_entry(file)
     assert found.value.message.startswith(str(file))
     assert what in found.value.message
-    assert found.value.mend.endswith(".")
+    assert found.value.hint.endswith(".")
     assert len(found.value.message) < 1000
 
 

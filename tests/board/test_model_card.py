@@ -105,7 +105,7 @@ def test_the_body_says_how_to_reproduce_it(board: Board) -> None:
     entry = board.entries[0]
     text = ModelCard(model_card(entry, board)).text
     assert "vsc-eval run --model model-a --tasks counting," in text
-    assert "--readout choice --seed 0 --out OUT" in text
+    assert "--scoring loglikelihood --seed 0 --out OUT" in text
     assert entry.id in text
     assert entry.sha256 in text
     assert entry.model.fingerprint in text

@@ -122,7 +122,7 @@ def test_an_item_that_is_not_the_benchmarks_is_refused_by_name(column: str) -> N
         item_view(entry, 0, is_synthetic=True)
     assert entry.id in caught.value.message
     assert entry.items.id[0] in caught.value.message
-    assert "publish" in caught.value.mend
+    assert "publish" in caught.value.hint
 
 
 def test_an_item_of_another_generator_says_which_version_is_needed() -> None:
@@ -130,7 +130,7 @@ def test_an_item_of_another_generator_says_which_version_is_needed() -> None:
     old = entry.model_copy(update={"provenance": entry.provenance.model_copy(update={"generator_version": "0"})})
     with pytest.raises(DataError) as caught:
         item_view(old, 0, is_synthetic=True)
-    assert "generator version 0" in caught.value.mend
+    assert "generator version 0" in caught.value.hint
 
 
 def test_blind_items_show_what_was_shown() -> None:

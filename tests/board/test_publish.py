@@ -1,4 +1,4 @@
-"""Publishing: the same again is nothing, two at once lose nothing, and what is cut off is mended."""
+"""Publishing: the same again is nothing, two at once lose nothing, and what is cut off is fixed."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def test_a_second_time_nothing_is_written(board: Path) -> None:
 def test_a_model_has_one_name_on_a_board(board: Path) -> None:
     entry = sample_entry("first", tasks=TASKS, conditions=("logic",))
     model = entry.model.model_copy(update={"name": "best"})
-    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
     before = files(board)
     with pytest.raises(SpecError, match="entries of this model under the name 'first'") as error:
         publish_entry(sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)})), board)
-    assert "--name first" in error.value.mend
+    assert "--name first" in error.value.hint
     assert files(board) == before
     assert publish_entry(entry, board).done == "added"
 
@@ -115,7 +115,7 @@ def test_other_content_needs_replace(board: Path) -> None:
     before = files(board)
     with pytest.raises(SpecError, match="the same model, items and conditions with other content") as found:
         publish_entry(newer, board)
-    assert "--replace" in found.value.mend
+    assert "--replace" in found.value.hint
     assert files(board) == before
     assert publish_entry(newer, board, replace=True).done == "replaced"
     assert [known.note for known in load_board(board).entries] == ["", "new"]
@@ -125,7 +125,7 @@ def test_other_content_needs_replace(board: Path) -> None:
 def test_a_new_name_takes_the_old_one_s_place(board: Path) -> None:
     entry = entry_of("first")
     model = entry.model.model_copy(update={"name": "Renamed"})
-    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
     renamed = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
     with pytest.raises(SpecError, match=f"other content: {entry.id}"):
         publish_entry(renamed, board)
@@ -151,12 +151,12 @@ def test_a_bad_entry_is_refused_by_name_and_nothing_is_written(board: Path) -> N
         with pytest.raises(DataError, match=file.name) as found:
             action()
         assert "rows[0].n_right" in found.value.message
-        assert "vsc-eval publish RUN" in found.value.mend
+        assert "vsc-eval publish RUN" in found.value.hint
         assert files(board) == before
     (board / ENTRIES / "notes.txt").write_text("foreign")
     with pytest.raises(DataError, match=r"notes\.txt: this is no entry") as found:
         build_board(board)
-    assert "2 problems in 2 files: `vsc-eval board check" in found.value.mend
+    assert "2 problems in 2 files: `vsc-eval board check" in found.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", None])
@@ -180,7 +180,7 @@ def test_a_picture_that_cannot_be_drawn_anew_writes_nothing(board: Path) -> None
     entry = entry_of("first")
     lie = tuple("0" * 16 for _ in entry.items.prompt_hash)
     wrong = entry.model_copy(update={"items": entry.items.model_copy(update={"prompt_hash": lie})})
-    given = (wrong.model, wrong.provenance.backend, wrong.suite, wrong.readout, wrong.conditions, wrong.items)
+    given = (wrong.model, wrong.provenance.backend, wrong.intervention, wrong.scoring, wrong.conditions, wrong.items)
     wrong = sealed(wrong.model_copy(update={"id": entry_id(*given)}))
     other = board.parent / "other"
     write_board(other, [wrong])
@@ -333,7 +333,7 @@ def test_the_commands_from_a_run_to_a_board(
         main(["board", "new", str(board), "--from", str(run_folder), "--title", "Mine", "--description", "Ours"]) == 0
     )
     document = yaml.safe_load((board / BOARD_FILE).read_text())
-    assert (document["name"], document["title"], document["readout"]) == ("mine", "Mine", "choice")
+    assert (document["name"], document["title"], document["scoring"]) == ("mine", "Mine", "loglikelihood")
     assert {task: len(asked["levels"]) for task, asked in document["tasks"].items()} == {"counting": 3, "logic": 3}
     assert main(["board", "build", str(board)]) == 0
     assert "No entries yet." in (board / "README.md").read_text()
@@ -371,7 +371,7 @@ def test_pictures_by_the_command(external_folder: Path, data_dir: Path, tmp_path
 
 
 def test_a_board_of_several_runs(run_folder: Path, external_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="another readout"):
+    with pytest.raises(SpecError, match="another scoring"):
         new_board(tmp_path / "both", [run_folder, external_folder])
     spec = new_board(tmp_path / "two", [run_folder, run_folder])
     assert list(spec.tasks) == ["counting", "logic"]

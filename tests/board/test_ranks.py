@@ -19,10 +19,10 @@ def orbits(n_items: int, size: int = 4) -> tuple[str, ...]:
     return tuple(f"orbit-{item // size}" for item in range(n_items))
 
 
-def answered(right: npt.ArrayLike, size: int = 4, readout: str = "choice", start: int = 0) -> Answered:
+def answered(right: npt.ArrayLike, size: int = 4, scoring: str = "loglikelihood", start: int = 0) -> Answered:
     mask = np.asarray(right, dtype=bool)
     ids = tuple(f"item-{start + item}" for item in range(len(mask)))
-    return Answered((readout, ids), orbits(len(mask), size), mask)
+    return Answered((scoring, ids), orbits(len(mask), size), mask)
 
 
 def texts(found: Sequence[Place]) -> list[str]:
@@ -59,7 +59,7 @@ def test_whole_clusters_are_resampled() -> None:
 def test_models_that_were_asked_something_else_are_not_compared() -> None:
     right, wrong = np.ones(200, dtype=bool), np.arange(200) % 2 == 0
     found = places(
-        [answered(right), answered(wrong), answered(wrong, readout="generate"), answered(wrong, start=1_000)]
+        [answered(right), answered(wrong), answered(wrong, scoring="generate"), answered(wrong, start=1_000)]
     )
     assert texts(found) == ["1", "2", "1", "1"]
     assert [place.n_compared for place in found] == [2, 2, 1, 1]

@@ -231,11 +231,11 @@ def test_the_floor_is_the_largest_one() -> None:
 def test_the_worst_control_is_the_one_that_hides_the_effect_best() -> None:
     """By p first; of random directions and permuted labels, at p 0.43 each, the lower percentile."""
     entry = judged(sample_entry("model-b", source="study"))
-    worst = worst_controls(entry)["excess", ("counting", "logic")]
+    worst = worst_controls(entry)["interaction", ("counting", "logic")]
     assert (worst["drift"].figure.kind, worst["drift"].n_kinds) == ("permuted_labels", 3)
     assert worst["accuracy"].figure.kind == "random_sets"
     table = table_of("controls", entry)
-    row = next(row for row in table.rows if row.cells[table.index("of")].text == "excess")
+    row = next(row for row in table.rows if row.cells[table.index("of")].text == "interaction")
     assert [cell.text for cell in row.cells[3:]] == [
         *("−5.0", "55.0", "0.43", "permuted labels"),
         *("−5.0", "100.0", "0.048", "random sets"),

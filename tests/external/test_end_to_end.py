@@ -28,8 +28,8 @@ Answers = dict[str, str]
 class Run:
     """A finished run's folder."""
 
-    def __init__(self, folder: Path, tasks: Sequence[str], readout: str) -> None:
-        self.folder, self.tasks, self.readout = folder, tasks, readout
+    def __init__(self, folder: Path, tasks: Sequence[str], scoring: str) -> None:
+        self.folder, self.tasks, self.scoring = folder, tasks, scoring
         self.results: dict[str, Any] = json.loads((folder / "results.json").read_text())
         lines = (folder / "items.jsonl").read_text().splitlines()
         self.items: dict[str, dict[str, Any]] = {item["id"]: item for item in map(json.loads, lines)}
@@ -41,7 +41,7 @@ class Run:
     def expected(self, task: str) -> list[Expected]:
         """What the rows that were asked must be."""
         rows = zip(COPIES[task].expected, asked_rows(task), strict=True)
-        return [expected for expected, row in rows if self.readout == "generate" or row["task"] != "Count"]
+        return [expected for expected, row in rows if self.scoring == "generate" or row["task"] != "Count"]
 
     def lm_eval(self, task: str, condition: str) -> dict[str, float]:
         (file,) = (self.folder / "lm_eval" / condition).glob("results_*.json")
@@ -54,7 +54,7 @@ class Run:
         found = {}
         for sample in self.samples(task, condition):
             expected = EXPECTED[sample["doc"]["id"]]
-            if self.readout == "generate":
+            if self.scoring == "generate":
                 (text,) = sample["resps"][0]
                 letters = "ABCDEF"[: len(expected.options)]
                 found[expected.id] = extract(text, kind=kind_of(expected), options=expected.options, letters=letters)
@@ -165,11 +165,11 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(data_dir: Path, out: Path, tasks: Sequence[str], readout: str, *more: str) -> Run:
+def run(data_dir: Path, out: Path, tasks: Sequence[str], scoring: str, *more: str) -> Run:
     names = ",".join(f"vsc_{task}" for task in tasks)
-    command = ["run", "--tasks", names, "--data-dir", str(data_dir), "--readout", readout, "--out", str(out)]
+    command = ["run", "--tasks", names, "--data-dir", str(data_dir), "--scoring", scoring, "--out", str(out)]
     assert main([*command, "--conditions", "counting", "--dtype", "float32", "--device", "cpu", *more]) == 0
-    return Run(out, tasks, readout)
+    return Run(out, tasks, scoring)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def generated(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def chosen(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs") / "chosen"
-    return run(data_dir, out, ("cvbench",), "choice", "--override", CHOICE_FILTER)
+    return run(data_dir, out, ("cvbench",), "loglikelihood", "--override", CHOICE_FILTER)
 
 
 CASES = [*(("generated", task) for task in FIVE), ("chosen", "cvbench")]
@@ -204,7 +204,7 @@ def test_every_row_is_asked_once_with_its_gold_and_its_cluster(case: tuple[Run, 
     assert list(items) == [expected.id for expected in run.expected(task)]
     for name, item in items.items():
         assert item["gold"] == EXPECTED[name].gold
-        assert item["asked"]["readout"] == run.readout
+        assert item["asked"]["scoring"] == run.scoring
     for a in items:
         for b in items:
             together = items[a]["cluster"] == items[b]["cluster"]

@@ -18,7 +18,7 @@ from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompt
 from vsc_eval.features.harvest import Positions, collect, harvest_items, option_logprobs
 from vsc_eval.features.sae_select import QUALITY_FILE, SelectSpec, select_sets
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for
-from vsc_eval.interventions import compile_condition, load_suite
+from vsc_eval.interventions import compile_condition, load_intervention
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae import load_sae
 from vsc_eval.sae.train import TrainConfig, TrainProgress
@@ -122,7 +122,7 @@ def test_training_again_into_the_same_folder(vlm: LoadedVLM, trained: Path) -> N
         train_sae_for(other, trained, vlm=vlm)
 
 
-def test_selection_writes_a_suite_that_works(vlm: LoadedVLM, trained: Path, tmp_path: Path) -> None:
+def test_selection_writes_a_intervention_that_works(vlm: LoadedVLM, trained: Path, tmp_path: Path) -> None:
     stages: dict[str, int] = {}
 
     def count(stage: str, done: int, total: int) -> None:
@@ -131,16 +131,16 @@ def test_selection_writes_a_suite_that_works(vlm: LoadedVLM, trained: Path, tmp_
 
     selected = select_sets(SELECT_SPEC, trained, tmp_path, vlm=vlm, progress=count)
     assert stages == {"features": 24, "plain model": 24, "SAE spliced in": 24, "stability": 96}
-    suite = load_suite(tmp_path, d_model=find_decoder(vlm.model).d_model)
-    assert suite.spec == selected.suite
-    assert suite.spec.layer == LAYER
-    assert list(suite.sets) == list(TASKS)
-    chosen = suite.sets["counting"]
+    intervention = load_intervention(tmp_path, d_model=find_decoder(vlm.model).d_model)
+    assert intervention.spec == selected.intervention
+    assert intervention.spec.layer == LAYER
+    assert list(intervention.sets) == list(TASKS)
+    chosen = intervention.sets["counting"]
     assert chosen.provenance["model_fingerprint"] == vlm.fingerprint
-    assert chosen.provenance["sae_fingerprint"] == suite.sae.fingerprint() == load_sae(trained).fingerprint()
+    assert chosen.provenance["sae_fingerprint"] == intervention.sae.fingerprint() == load_sae(trained).fingerprint()
     assert chosen.provenance["split"] == "select"
-    condition = parse_condition("counting+existence", suite.spec.default_edit)
-    assert len(compile_condition(condition, suite.sets, suite.sae, LAYER).union) == 4
+    condition = parse_condition("counting+existence", intervention.spec.default_edit)
+    assert len(compile_condition(condition, intervention.sets, intervention.sae, LAYER).union) == 4
     quality = json.loads((tmp_path / QUALITY_FILE).read_text())
     assert quality == selected.quality.model_dump()
     assert 0 < quality["reconstruction"]["fvu"] < 1
@@ -183,12 +183,12 @@ def test_what_does_not_fit_is_refused(vlm: LoadedVLM, trained: Path, tmp_path: P
     (stranger / "cfg.json").write_text(json.dumps(config))
     (stranger / "sae_weights.safetensors").write_bytes((trained / "sae_weights.safetensors").read_bytes())
     with pytest.raises(DataError, match="was trained on other weights"):
-        select_sets(SELECT_SPEC, stranger, tmp_path / "suite", vlm=vlm)
+        select_sets(SELECT_SPEC, stranger, tmp_path / "intervention", vlm=vlm)
     del config["metadata"]["layer"], config["metadata"]["hook_name"]
     (stranger / "cfg.json").write_text(json.dumps(config))
     with pytest.raises(DataError, match="does not say its layer"):
-        select_sets(SELECT_SPEC, stranger, tmp_path / "suite", vlm=vlm)
-    assert not (tmp_path / "suite").exists()
+        select_sets(SELECT_SPEC, stranger, tmp_path / "intervention", vlm=vlm)
+    assert not (tmp_path / "intervention").exists()
     (tmp_path / "file").touch()
     with pytest.raises(BackendError, match="cannot be written"):
         train_sae_for(SAE_SPEC, tmp_path / "file" / "sae", vlm=vlm)
@@ -198,13 +198,25 @@ def test_what_does_not_fit_is_refused(vlm: LoadedVLM, trained: Path, tmp_path: P
 
 def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["--model", str(model_folder), "--tasks", *TASKS, "--items-per-cell", "4"]
-    sae = str(tmp_path / "suite" / "sae")
+    sae = str(tmp_path / "intervention" / "sae")
     train = ["sae", "train", *common, "--layer", "2", "--out", sae, "--d-sae", "64", "--k", "4", "--tokens", "3000"]
     assert main(train) == 0
     assert "2,048 tokens" in capsys.readouterr().out
     assert main(train) == 0
     assert "nothing to do" in capsys.readouterr().out
-    select = ["sae", "select", *common, "--sae", sae, "--out", str(tmp_path / "suite"), "--m", "2", "--min-freq", "0"]
+    select = [
+        "sae",
+        "select",
+        *common,
+        "--sae",
+        sae,
+        "--out",
+        str(tmp_path / "intervention"),
+        "--m",
+        "2",
+        "--min-freq",
+        "0",
+    ]
     assert main([*select, "--score", "diff", "--edit", "scale=3:image"]) == 0
     printed = capsys.readouterr().out
     for figure in (
@@ -219,12 +231,12 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
         "Mean directions: cosine",
     ):
         assert figure in printed
-    suite = load_suite(tmp_path / "suite").spec
-    assert suite.sae == "sae"
-    small = ["overlap.json", QUALITY_FILE, "sae", "select.json", "stability.json", "suite.yaml"]
-    assert sorted(p.name for p in (tmp_path / "suite").iterdir()) == small
-    assert (suite.default_edit.value, suite.default_edit.positions) == (3.0, "image")
-    assert suite.sets[0].provenance["rule_score"] == "diff_of_means"
+    intervention = load_intervention(tmp_path / "intervention").spec
+    assert intervention.sae == "sae"
+    small = ["intervention.yaml", "overlap.json", QUALITY_FILE, "sae", "select.json", "stability.json"]
+    assert sorted(p.name for p in (tmp_path / "intervention").iterdir()) == small
+    assert (intervention.default_edit.value, intervention.default_edit.positions) == (3.0, "image")
+    assert intervention.sets[0].provenance["rule_score"] == "diff_of_means"
     assert main([*select, "--score", "diff", "--edit", "scale=3:image"]) == 0
     assert "holds this selection already" in capsys.readouterr().out
     assert main([*train, "--lr", "-1"]) == 2

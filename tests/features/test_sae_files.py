@@ -1,4 +1,5 @@
-"""`vsc-eval sae show` and `convert`; suites with an SAE of another library; training options on the command line."""
+"""`vsc-eval sae show` and `convert`; interventions with an SAE of another library; training options on the command
+line."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from vsc_eval.cli.main import main
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions import load_suite
+from vsc_eval.interventions import load_intervention
 from vsc_eval.resources import interventions_dir
 from vsc_eval.sae import load_sae
 from vsc_eval.sae.io import read_sae_metadata
@@ -63,21 +64,21 @@ def test_the_shipped_sae_was_trained_with_what_are_still_its_settings() -> None:
     assert metadata["train"] == TrainConfig(n_tokens=1_000_000).settings()
 
 
-def write_suite(folder: Path, sae: Path, layer: int) -> None:
+def write_intervention(folder: Path, sae: Path, layer: int) -> None:
     text = f"model: m\nlayer: {layer}\nsae: {sae}\ndefault_edit: {{kind: ablate}}\nsets: [{{name: a, indices: [1]}}]\n"
     folder.mkdir(exist_ok=True)
-    (folder / "suite.yaml").write_text(text)
+    (folder / "intervention.yaml").write_text(text)
 
 
-def test_a_suite_may_hold_an_sae_of_another_library(foreign: Path, tmp_path: Path) -> None:
-    write_suite(tmp_path / "suite", foreign, 3)
-    suite = load_suite(tmp_path / "suite", d_model=D)
-    assert (suite.sae.cfg.k, suite.sae.cfg.d_sae) == (K, F)
-    write_suite(tmp_path / "suite", foreign.parent, 3)  # the layer picks it from the repository
-    assert load_suite(tmp_path / "suite").sae.fingerprint() == suite.sae.fingerprint()
-    write_suite(tmp_path / "suite", foreign, 4)
+def test_a_intervention_may_hold_an_sae_of_another_library(foreign: Path, tmp_path: Path) -> None:
+    write_intervention(tmp_path / "intervention", foreign, 3)
+    intervention = load_intervention(tmp_path / "intervention", d_model=D)
+    assert (intervention.sae.cfg.k, intervention.sae.cfg.d_sae) == (K, F)
+    write_intervention(tmp_path / "intervention", foreign.parent, 3)  # the layer picks it from the repository
+    assert load_intervention(tmp_path / "intervention").sae.fingerprint() == intervention.sae.fingerprint()
+    write_intervention(tmp_path / "intervention", foreign, 4)
     with pytest.raises(SpecError, match="an SAE with layer 3, not 4"):
-        load_suite(tmp_path / "suite")
+        load_intervention(tmp_path / "intervention")
 
 
 @pytest.mark.parametrize("activation", ["batchtopk", "jumprelu"])

@@ -22,7 +22,7 @@ from vsc_eval.features.harvest import harvest_items
 from vsc_eval.features.sae_select import SelectSpec, select_sets
 from vsc_eval.features.select_tables import select_tables
 from vsc_eval.features.site import SAESource
-from vsc_eval.interventions import load_suite
+from vsc_eval.interventions import load_intervention
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
@@ -40,7 +40,7 @@ SPEC = SelectSpec(
     stability_draws=5,
 )
 KEPT = {
-    "suite.yaml",
+    "intervention.yaml",
     "quality.json",
     "overlap.json",
     "stability.json",
@@ -74,8 +74,8 @@ def sae_folder(vlm: LoadedVLM, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def suite(vlm: LoadedVLM, sae_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("suite")
+def intervention(vlm: LoadedVLM, sae_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("intervention")
     select_sets(SPEC, sae_folder, folder, vlm=vlm)
     return folder
 
@@ -95,15 +95,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_the_harvest_is_kept_with_its_items(vlm: LoadedVLM, suite: Path) -> None:
-    assert {p.name for p in suite.iterdir()} == KEPT
+def test_the_harvest_is_kept_with_its_items(vlm: LoadedVLM, intervention: Path) -> None:
+    assert {p.name for p in intervention.iterdir()} == KEPT
     items = benchmark_items("select", TASKS, 4)
-    harvest = load_harvest(suite)
+    harvest = load_harvest(intervention)
     assert harvest.item_ids == tuple(item.id for item in items)
     assert harvest.tasks == tuple(item.task for item in items)
     assert harvest.orbits == tuple(item.orbit_id for item in items)
-    assert harvest.origin["sae_fingerprint"] == load_suite(suite).sae.fingerprint()
-    expected = harvest_items(vlm, LAYER, prompts_of(items), "text", 8, load_suite(suite).sae, "mean")
+    assert harvest.origin["sae_fingerprint"] == load_intervention(intervention).sae.fingerprint()
+    expected = harvest_items(vlm, LAYER, prompts_of(items), "text", 8, load_intervention(intervention).sae, "mean")
     assert torch.equal(harvest.pooled.values, expected.pooled.values)
     assert torch.equal(harvest.pooled.fired, expected.pooled.fired)
     assert harvest.pooled.fired.dtype == torch.bool
@@ -112,18 +112,18 @@ def test_the_harvest_is_kept_with_its_items(vlm: LoadedVLM, suite: Path) -> None
     assert 0 < float(harvest.firing.frequency.sum()) <= 6 + 1e-4
 
 
-def test_every_feature_has_its_score(suite: Path) -> None:
-    tasks, scores = load_scores(suite)
+def test_every_feature_has_its_score(intervention: Path) -> None:
+    tasks, scores = load_scores(intervention)
     assert tasks == TASKS
     assert scores.shape == (2, D_SAE)
-    for row, chosen in zip(scores, load_suite(suite).spec.sets, strict=True):
+    for row, chosen in zip(scores, load_intervention(intervention).spec.sets, strict=True):
         assert tuple(row[list(chosen.indices)].tolist()) == chosen.scores
     # With two tasks, what speaks for one speaks against the other.
     torch.testing.assert_close(scores.sum(0), torch.ones(D_SAE, dtype=torch.float64))
 
 
-def test_controls_are_made_from_what_is_kept(suite: Path) -> None:
-    loaded, harvest = load_suite(suite), load_harvest(suite)
+def test_controls_are_made_from_what_is_kept(intervention: Path) -> None:
+    loaded, harvest = load_intervention(intervention), load_harvest(intervention)
     random = matched_random_sets(loaded.spec.sets, harvest, seed=0, draw=1)
     permuted = permuted_label_sets(harvest, SPEC.rule, seed=0, draw=1)
     assert [s.name for s in (*random, *permuted)] == [f"{t}.{k}.01" for k in ("random", "permuted") for t in TASKS]
@@ -131,20 +131,20 @@ def test_controls_are_made_from_what_is_kept(suite: Path) -> None:
         assert control.provenance["sae_fingerprint"] == loaded.sae.fingerprint()
 
 
-def test_a_finished_selection_is_only_read(vlm: LoadedVLM, sae_folder: Path, suite: Path) -> None:
-    before = contents(suite)
+def test_a_finished_selection_is_only_read(vlm: LoadedVLM, sae_folder: Path, intervention: Path) -> None:
+    before = contents(intervention)
     with counted_forwards(vlm) as forwards:
-        again = select_sets(SPEC, sae_folder, suite, vlm=vlm)
-        without = select_sets(SPEC, sae_folder, suite, vlm=vlm, keep_features=False)
+        again = select_sets(SPEC, sae_folder, intervention, vlm=vlm)
+        without = select_sets(SPEC, sae_folder, intervention, vlm=vlm, keep_features=False)
     assert not forwards
     assert again.reused
     assert without.reused
-    assert again.suite == load_suite(suite).spec
-    assert contents(suite) == before
+    assert again.intervention == load_intervention(intervention).spec
+    assert contents(intervention) == before
 
 
-def test_sets_that_share_features_get_a_table_of_it(vlm: LoadedVLM, sae_folder: Path, suite: Path) -> None:
-    selected = select_sets(SPEC, sae_folder, suite, vlm=vlm)
+def test_sets_that_share_features_get_a_table_of_it(vlm: LoadedVLM, sae_folder: Path, intervention: Path) -> None:
+    selected = select_sets(SPEC, sae_folder, intervention, vlm=vlm)
     assert [table.title for table in select_tables(selected)][2:] == [
         "Decoder rows: mean max cosine",
         "Mean directions: cosine",
@@ -159,17 +159,19 @@ def test_sets_that_share_features_get_a_table_of_it(vlm: LoadedVLM, sae_folder: 
     ]
 
 
-def test_another_rule_uses_the_same_harvest(vlm: LoadedVLM, sae_folder: Path, suite: Path, tmp_path: Path) -> None:
+def test_another_rule_uses_the_same_harvest(
+    vlm: LoadedVLM, sae_folder: Path, intervention: Path, tmp_path: Path
+) -> None:
     select_sets(SPEC, sae_folder, tmp_path, vlm=vlm)
     other = SPEC.model_copy(update={"rule": SelectionRule(m=2, score="diff_of_means", min_frequency=0.0)})
     with counted_forwards(vlm) as forwards:
         selected = select_sets(other, sae_folder, tmp_path, vlm=vlm, keep_features=False)
     assert not forwards
     assert not selected.reused
-    assert [len(s.indices) for s in load_suite(tmp_path).spec.sets] == [2, 2]
+    assert [len(s.indices) for s in load_intervention(tmp_path).spec.sets] == [2, 2]
     # The scores beside the kept harvest are those of the new rule.
-    assert tuple(load_scores(tmp_path)[1][0, list(selected.suite.sets[0].indices)].tolist()) == (
-        selected.suite.sets[0].scores
+    assert tuple(load_scores(tmp_path)[1][0, list(selected.intervention.sets[0].indices)].tolist()) == (
+        selected.intervention.sets[0].scores
     )
     with counted_forwards(vlm) as forwards:
         pooled = SPEC.model_copy(update={"rule": SelectionRule(m=2, pooling="max", min_frequency=0.0)})
@@ -184,7 +186,7 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize(("stage", "forwards_left"), [("features", 9), ("SAE spliced in", 6), ("stability", 0)])
 def test_a_killed_selection_ends_in_the_same_files(
-    vlm: LoadedVLM, sae_folder: Path, suite: Path, tmp_path: Path, stage: str, forwards_left: int
+    vlm: LoadedVLM, sae_folder: Path, intervention: Path, tmp_path: Path, stage: str, forwards_left: int
 ) -> None:
     def kill(at: str, done: int, total: int) -> None:
         if at == stage:
@@ -195,28 +197,30 @@ def test_a_killed_selection_ends_in_the_same_files(
     with counted_forwards(vlm) as forwards:
         select_sets(SPEC, sae_folder, tmp_path, vlm=vlm)
     assert len(forwards) == forwards_left
-    assert contents(tmp_path) == contents(suite)
+    assert contents(tmp_path) == contents(intervention)
 
 
-@pytest.mark.parametrize("name", ["suite.yaml", "stability.json", "quality.json", TENSORS_FILE, ITEMS_FILE])
-def test_damaged_files_are_made_again(vlm: LoadedVLM, sae_folder: Path, suite: Path, tmp_path: Path, name: str) -> None:
-    for path, content in contents(suite).items():
+@pytest.mark.parametrize("name", ["intervention.yaml", "stability.json", "quality.json", TENSORS_FILE, ITEMS_FILE])
+def test_damaged_files_are_made_again(
+    vlm: LoadedVLM, sae_folder: Path, intervention: Path, tmp_path: Path, name: str
+) -> None:
+    for path, content in contents(intervention).items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-7])
     select_sets(SPEC, sae_folder, tmp_path, vlm=vlm)
-    assert contents(tmp_path) == contents(suite)
+    assert contents(tmp_path) == contents(intervention)
 
 
-def test_a_harvest_that_cannot_be_trusted_is_refused(suite: Path, tmp_path: Path) -> None:
+def test_a_harvest_that_cannot_be_trusted_is_refused(intervention: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no harvest.*sae select --keep-features"):
         load_harvest(tmp_path)
-    (tmp_path / ITEMS_FILE).write_bytes((suite / ITEMS_FILE).read_bytes())
+    (tmp_path / ITEMS_FILE).write_bytes((intervention / ITEMS_FILE).read_bytes())
     with pytest.raises(DataError, match=r"features\.safetensors cannot be read"):
         load_harvest(tmp_path)
-    (tmp_path / TENSORS_FILE).write_bytes((suite / TENSORS_FILE).read_bytes())
+    (tmp_path / TENSORS_FILE).write_bytes((intervention / TENSORS_FILE).read_bytes())
     assert load_harvest(tmp_path).d_sae == D_SAE
-    items = json.loads((suite / ITEMS_FILE).read_text())
+    items = json.loads((intervention / ITEMS_FILE).read_text())
     items["origin"]["sae_fingerprint"] = "another"
     (tmp_path / ITEMS_FILE).write_text(json.dumps(items))
     with pytest.raises(DataError, match="are of different runs"):
@@ -232,7 +236,7 @@ def from_elsewhere(**source: Any) -> SelectSpec:
     return SPEC.model_copy(update={"source": SAESource(**source)})
 
 
-def test_an_sae_that_does_not_say_where_it_belongs(vlm: LoadedVLM, suite: Path, tmp_path: Path) -> None:
+def test_an_sae_that_does_not_say_where_it_belongs(vlm: LoadedVLM, intervention: Path, tmp_path: Path) -> None:
     stranger, out = tmp_path / "stranger", tmp_path / "out"
     save_sae(random_sae(vlm), stranger)
     with pytest.raises(DataError, match=r"does not say its layer.*--layer"):
@@ -243,7 +247,7 @@ def test_an_sae_that_does_not_say_where_it_belongs(vlm: LoadedVLM, suite: Path, 
         select_sets(from_elsewhere(layer=77, positions="text"), stranger, out, vlm=vlm)
     assert not out.exists()
     told = from_elsewhere(layer=LAYER, positions="text")
-    assert select_sets(told, stranger, out, vlm=vlm).suite == load_suite(suite).spec
+    assert select_sets(told, stranger, out, vlm=vlm).intervention == load_intervention(intervention).spec
     metadata = read_sae_metadata(out / "sae")
     assert (metadata["layer"], metadata["positions"]) == (LAYER, "text")
 
@@ -261,16 +265,18 @@ def test_an_sae_that_says_otherwise_is_not_overruled(vlm: LoadedVLM, sae_folder:
         select_sets(SPEC, tmp_path / "sae", tmp_path / "out", vlm=vlm)
 
 
-def test_sets_name_the_sae_that_the_suite_holds(vlm: LoadedVLM, tmp_path: Path) -> None:
+def test_sets_name_the_sae_that_the_intervention_holds(vlm: LoadedVLM, tmp_path: Path) -> None:
     metadata = {"layer": LAYER, "positions": "last", "model_fingerprint": vlm.fingerprint}
     save_sae(random_sae(vlm, "batchtopk"), tmp_path / "sae", metadata)
     select_sets(SPEC, tmp_path / "sae", tmp_path / "out", vlm=vlm)
-    assert load_suite(tmp_path / "out").sets["counting"].provenance["sae_fingerprint"] == (
+    assert load_intervention(tmp_path / "out").sets["counting"].provenance["sae_fingerprint"] == (
         load_sae(tmp_path / "out" / "sae").fingerprint()
     )
 
 
-def test_an_sae_of_another_library_becomes_the_suites_own(vlm: LoadedVLM, suite: Path, tmp_path: Path) -> None:
+def test_an_sae_of_another_library_becomes_the_interventions_own(
+    vlm: LoadedVLM, intervention: Path, tmp_path: Path
+) -> None:
     """The same weights in sparsify's layout give the same sets."""
     sae, d = random_sae(vlm), vlm.decoder.d_model
     folder = tmp_path / "theirs"
@@ -280,12 +286,16 @@ def test_an_sae_of_another_library_becomes_the_suites_own(vlm: LoadedVLM, suite:
     (folder / "cfg.json").write_text(json.dumps({"d_in": d, "k": 6, "num_latents": D_SAE, "activation": "topk"}))
     spec = from_elsewhere(layer=LAYER, positions="text", layout="sparsify")
     selected = select_sets(spec, folder, tmp_path / "out", vlm=vlm)
-    assert [s.indices for s in selected.suite.sets] == [s.indices for s in load_suite(suite).spec.sets]
-    assert load_suite(tmp_path / "out").sae.fingerprint() == load_suite(suite).sae.fingerprint()
+    assert [s.indices for s in selected.intervention.sets] == [
+        s.indices for s in load_intervention(intervention).spec.sets
+    ]
+    assert load_intervention(tmp_path / "out").sae.fingerprint() == load_intervention(intervention).sae.fingerprint()
     folder.rename(tmp_path / "out" / "moved")
-    assert select_sets(spec, tmp_path / "out" / "moved", tmp_path / "out", vlm=vlm).suite == selected.suite
+    assert (
+        select_sets(spec, tmp_path / "out" / "moved", tmp_path / "out", vlm=vlm).intervention == selected.intervention
+    )
     inside = tmp_path / "new" / "sae"
     inside.parent.mkdir()
     (tmp_path / "out" / "moved").rename(inside)
-    with pytest.raises(SpecError, match="is where the suite keeps its SAE"):
+    with pytest.raises(SpecError, match="is where the intervention keeps its SAE"):
         select_sets(spec, inside, tmp_path / "new", vlm=vlm)

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 from tiny_edits import EDITS, SETS, condition, random_sae, zero_strength
+from vsc_eval.backends.hf.scoring import kl_divergence
 
 from vsc_eval.backends.hf import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
 from vsc_eval.backends.hf.bench import bench_engine, layer_count_ratio
 from vsc_eval.backends.hf.memory import condition_bytes, fitting_stack, plan_stacks, useful_stack
-from vsc_eval.backends.hf.readout import kl_divergence
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.records import Reading
@@ -27,7 +27,7 @@ from vsc_eval.specs import ConditionSpec, EditSpec
 from vsc_eval.synthetic import LETTERS
 
 LAYER = 1
-CHOICE, GENERATE = GenSettings("choice"), GenSettings("generate", 4)
+CHOICE, GENERATE = GenSettings("loglikelihood"), GenSettings("generate", 4)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def flat(table: list[list[Reading]]) -> Iterator[Reading]:
     return (reading for row in table for reading in row)
 
 
-@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["choice", "generate"])
+@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["loglikelihood", "generate"])
 def test_one_at_a_time_equals_hooks_exactly(
     vlm: LoadedVLM,
     sae: SAE,
@@ -60,7 +60,7 @@ def test_one_at_a_time_equals_hooks_exactly(
     assert shared == engine(vlm, sae, mode="hooks").read(prompts, conditions, settings)
 
 
-@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["choice", "generate"])
+@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["loglikelihood", "generate"])
 @pytest.mark.parametrize("max_stack", [2, 4, 16])
 def test_stacks_give_the_same_answers(
     vlm: LoadedVLM,
@@ -262,7 +262,7 @@ def test_a_model_in_which_no_edit_can_do_anything_is_refused(
         handle.remove()
 
 
-@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["choice", "generate"])
+@pytest.mark.parametrize("settings", [CHOICE, GENERATE], ids=["loglikelihood", "generate"])
 @pytest.mark.parametrize("mode", ["shared", "hooks"])
 def test_an_edit_that_overflows_is_an_error(
     vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], settings: GenSettings, mode: Literal["shared", "hooks"]

@@ -53,7 +53,9 @@ def test_encoded_prompts_are_sound(family: str) -> None:
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("settings", [GenSettings("choice"), GenSettings("generate", 4)], ids=["choice", "generate"])
+@pytest.mark.parametrize(
+    "settings", [GenSettings("loglikelihood"), GenSettings("generate", 4)], ids=["loglikelihood", "generate"]
+)
 def test_shared_equals_hooks_exactly(family: str, settings: GenSettings) -> None:
     vlm = vlm_of(family)
     sae = random_sae(vlm.decoder.d_model)
@@ -74,9 +76,9 @@ def test_one_prompt_alone_reads_as_in_a_batch(family: str) -> None:
     """Padding and neighbours must not matter."""
     vlm = vlm_of(family)
     prompts = questions()
-    together = Engine(vlm, batch_size=8).read(prompts, [None], GenSettings("choice"))[0]
+    together = Engine(vlm, batch_size=8).read(prompts, [None], GenSettings("loglikelihood"))[0]
     for prompt, reading in zip(prompts, together, strict=True):
-        alone = Engine(vlm).read([prompt], [None], GenSettings("choice"))[0][0]
+        alone = Engine(vlm).read([prompt], [None], GenSettings("loglikelihood"))[0][0]
         assert alone.option_logprobs == pytest.approx(reading.option_logprobs, abs=2e-4)
 
 

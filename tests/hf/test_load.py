@@ -70,7 +70,7 @@ def test_max_pixels_makes_fewer_image_tokens(folder: Path, prompts: list[Prompt]
 def test_bfloat16_runs(vlm_folder: Path, prompts: list[Prompt]) -> None:
     half = load_vlm(vlm_folder, dtype="bfloat16")
     assert half.dtype == torch.bfloat16
-    reading = Engine(half, batch_size=4).read(prompts[:2], [None], GenSettings("choice"))[0][0]
+    reading = Engine(half, batch_size=4).read(prompts[:2], [None], GenSettings("loglikelihood"))[0][0]
     assert reading.option_logprobs is not None
 
 

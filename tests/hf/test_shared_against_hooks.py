@@ -16,13 +16,13 @@ from torch import Tensor
 from vsc_eval.backends.hf import suffix
 from vsc_eval.backends.hf.decode import Prefilled, greedy
 from vsc_eval.backends.hf.decoder import find_decoder, why_not_split
+from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit, row_edit
 from vsc_eval.backends.hf.head import apply_head
 from vsc_eval.backends.hf.hooks import full_forward, run_hooked
 from vsc_eval.backends.hf.prompts import BatchInputs
 from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.selfcheck import disagreement
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
-from vsc_eval.backends.hf.tap import BatchState, RowEdit, row_edit
 from vsc_eval.errors import BackendError
 
 NEW_TOKENS = 5
@@ -88,8 +88,8 @@ def test_one_at_a_time_is_bit_identical_to_a_hooked_forward(family: str, layer: 
         assert shared.generated is not None
         assert reference.generated is not None
         assert torch.equal(shared.generated.final_logits, reference.generated.final_logits)
-        assert shared.tap.shift_edited == reference.tap.shift_edited
-        assert shared.tap.shift_last == reference.tap.shift_last
+        assert shared.hook.shift_edited == reference.hook.shift_edited
+        assert shared.hook.shift_last == reference.hook.shift_last
 
 
 @EVERY_FAMILY
@@ -106,8 +106,8 @@ def test_stacked_conditions_give_the_same_answers(family: str, layer: int) -> No
     assert torch.equal(stack.logits.argmax(-1), expected.argmax(-1))
     assert tokens(stack) == [row for result in reference for row in tokens(result)]
     for index, result in enumerate(reference):
-        assert stack.tap.shift_edited[index] == pytest.approx(result.tap.shift_edited[0], abs=1e-5)
-        assert stack.tap.shift_last[index] == pytest.approx(result.tap.shift_last[0], abs=1e-4)
+        assert stack.hook.shift_edited[index] == pytest.approx(result.hook.shift_edited[0], abs=1e-5)
+        assert stack.hook.shift_last[index] == pytest.approx(result.hook.shift_last[0], abs=1e-4)
 
 
 @EVERY_FAMILY
@@ -118,8 +118,8 @@ def test_the_edits_matter_and_reach_later_tokens(family: str) -> None:
     baseline, *edited = hooked(case, runner, edits_of(runner))
     for result in edited:
         assert largest_difference(result.logits, baseline.logits) > 1e-3
-        assert min(result.tap.shift_edited[0] or [0.0]) > 1e-3
-        assert min(result.tap.shift_last[0] or [0.0]) > 1e-4
+        assert min(result.hook.shift_edited[0] or [0.0]) > 1e-3
+        assert min(result.hook.shift_last[0] or [0.0]) > 1e-4
 
 
 @EVERY_FAMILY
@@ -133,8 +133,8 @@ def test_zero_strength_is_the_model_without_any_hook(family: str) -> None:
     for result in results:
         assert torch.equal(result.logits, plain)
     assert tokens(results[0]) == tokens(results[1])
-    assert results[1].tap.shift_edited == [[0.0] * 3]
-    assert results[1].tap.shift_last == [[0.0] * 3]
+    assert results[1].hook.shift_edited == [[0.0] * 3]
+    assert results[1].hook.shift_last == [[0.0] * 3]
 
 
 @EVERY_FAMILY
@@ -200,7 +200,7 @@ def test_scoring_needs_no_cache_and_gives_the_same_logits(family: str) -> None:
     assert prefix.cache is None
     scored = run_stack(runner, prefix, batch_of(case), edits, max_new_tokens=None)
     assert scored.generated is None
-    assert scored.tap.fires == 1
+    assert scored.hook.fires == 1
     assert largest_difference(scored.logits, stacked(case, runner, edits).logits) < 1e-5
 
 
@@ -231,7 +231,7 @@ def test_decode_edits_change_later_tokens_only_where_asked() -> None:
     assert torch.equal(result.logits[3:6], result.logits[6:9])
     assert result.generated is not None
     assert largest_difference(result.generated.final_logits[3:6], result.generated.final_logits[6:9]) > 1e-3
-    assert result.tap.fires == NEW_TOKENS
+    assert result.hook.fires == NEW_TOKENS
 
 
 # Negative controls: each breaks one thing, and the comparison has to notice.
@@ -336,10 +336,10 @@ def test_a_hook_that_does_not_fire_is_an_error() -> None:
     runner = runner_of(case)
     batch = batch_of(case)
     tap_free = full_forward(runner.model, runner.decoder, case.inputs, keep_cache=False)
-    from vsc_eval.backends.hf.tap import Tap
+    from vsc_eval.backends.hf.edit_hook import EditHook
 
     with pytest.raises(BackendError, match="fired 0 times in 1 forwards"):
-        runner.finish(Tap([None], batch, None), tap_free, None)
+        runner.finish(EditHook([None], batch, None), tap_free, None)
 
 
 def test_ended_rows_keep_their_tokens_while_others_go_on() -> None:

@@ -1,4 +1,4 @@
-"""The shared engine against plain hooks on the shipped vsc-tiny, under the shipped suite's own features."""
+"""The shared engine against plain hooks on the shipped vsc-tiny, under the shipped intervention's own features."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from vsc_eval.backends.hf import Engine, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm
+from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit, row_edit
 from vsc_eval.backends.hf.hooks import run_hooked
 from vsc_eval.backends.hf.prompts import BatchInputs
 from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
-from vsc_eval.backends.hf.tap import BatchState, RowEdit, row_edit
-from vsc_eval.interventions import CompiledCondition, LoadedSuite, compile_condition, load_suite
+from vsc_eval.interventions import CompiledCondition, LoadedIntervention, compile_condition, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, parse_condition
 from vsc_eval.synthetic import LETTERS, TASKS, make_items, render
@@ -48,18 +48,18 @@ def vlm() -> LoadedVLM:
 
 
 @pytest.fixture(scope="module")
-def suite(vlm: LoadedVLM) -> LoadedSuite:
-    return load_suite("vsc-tiny", d_model=vlm.decoder.d_model)
+def intervention(vlm: LoadedVLM) -> LoadedIntervention:
+    return load_intervention("vsc-tiny", d_model=vlm.decoder.d_model)
 
 
-def compiled(expression: str, suite: LoadedSuite) -> CompiledCondition:
-    spec = parse_condition(expression, suite.spec.default_edit)
-    return compile_condition(spec, suite.sets, suite.sae, suite.spec.layer)
+def compiled(expression: str, intervention: LoadedIntervention) -> CompiledCondition:
+    spec = parse_condition(expression, intervention.spec.default_edit)
+    return compile_condition(spec, intervention.sets, intervention.sae, intervention.spec.layer)
 
 
 @pytest.fixture(scope="module")
-def conditions(suite: LoadedSuite) -> list[CompiledCondition | None]:
-    return [None, *(compiled(expression, suite) for expression in EDITS)]
+def conditions(intervention: LoadedIntervention) -> list[CompiledCondition | None]:
+    return [None, *(compiled(expression, intervention) for expression in EDITS)]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def prompts() -> list[Prompt]:
     return [Prompt(item.prompt, (render(item.scene),), LETTERS) for item in items]
 
 
-def engine(vlm: LoadedVLM, suite: LoadedSuite, **options: object) -> Engine:
-    return Engine(vlm, sae=suite.sae, layer=suite.spec.layer, batch_size=4, **options)  # type: ignore[arg-type]
+def engine(vlm: LoadedVLM, intervention: LoadedIntervention, **options: object) -> Engine:
+    return Engine(vlm, sae=intervention.sae, layer=intervention.spec.layer, batch_size=4, **options)  # type: ignore[arg-type]
 
 
 def flat(table: list[list[Reading]]) -> Iterator[Reading]:
@@ -84,24 +84,24 @@ def letter(reading: Reading) -> str:
     return LETTERS[max(range(4), key=reading.option_logprobs.__getitem__)]
 
 
-# Model and suite belong together.
+# Model and intervention belong together.
 
 
-def test_the_suite_was_made_on_the_shipped_weights(vlm: LoadedVLM, suite: LoadedSuite) -> None:
+def test_the_intervention_was_made_on_the_shipped_weights(vlm: LoadedVLM, intervention: LoadedIntervention) -> None:
     assert vlm.dtype == torch.float32  # as its config says: the weights on disk are float16
-    assert suite.spec.model == "vsc-tiny"
-    assert sorted(suite.sets) == sorted(TASKS)
-    for feature_set in suite.sets.values():
+    assert intervention.spec.model == "vsc-tiny"
+    assert sorted(intervention.sets) == sorted(TASKS)
+    for feature_set in intervention.sets.values():
         assert feature_set.task == feature_set.name
         assert feature_set.provenance["model_fingerprint"] == vlm.fingerprint
-        assert feature_set.provenance["sae_fingerprint"] == suite.sae.fingerprint()
+        assert feature_set.provenance["sae_fingerprint"] == intervention.sae.fingerprint()
         assert feature_set.provenance["split"] == "select"
 
 
 # Readings, through the engine: the model's own end token ends an answer.
 
 
-@pytest.fixture(scope="module", params=["choice", "generate"])
+@pytest.fixture(scope="module", params=["loglikelihood", "generate"])
 def settings(request: pytest.FixtureRequest) -> GenSettings:
     return GenSettings(request.param, NEW_TOKENS)
 
@@ -109,34 +109,34 @@ def settings(request: pytest.FixtureRequest) -> GenSettings:
 @pytest.fixture(scope="module")
 def hooked(
     vlm: LoadedVLM,
-    suite: LoadedSuite,
+    intervention: LoadedIntervention,
     prompts: list[Prompt],
     conditions: list[CompiledCondition | None],
     settings: GenSettings,
 ) -> list[list[Reading]]:
-    return engine(vlm, suite, mode="hooks").read(prompts, conditions, settings)
+    return engine(vlm, intervention, mode="hooks").read(prompts, conditions, settings)
 
 
 def test_one_at_a_time_equals_hooks_exactly(
     vlm: LoadedVLM,
-    suite: LoadedSuite,
+    intervention: LoadedIntervention,
     prompts: list[Prompt],
     conditions: list[CompiledCondition | None],
     settings: GenSettings,
     hooked: list[list[Reading]],
 ) -> None:
-    assert engine(vlm, suite, mode="shared", max_stack=1).read(prompts, conditions, settings) == hooked
+    assert engine(vlm, intervention, mode="shared", max_stack=1).read(prompts, conditions, settings) == hooked
 
 
 def test_stacks_give_the_same_answers(
     vlm: LoadedVLM,
-    suite: LoadedSuite,
+    intervention: LoadedIntervention,
     prompts: list[Prompt],
     conditions: list[CompiledCondition | None],
     settings: GenSettings,
     hooked: list[list[Reading]],
 ) -> None:
-    stacked = engine(vlm, suite, mode="shared", max_stack=6).read(prompts, conditions, settings)
+    stacked = engine(vlm, intervention, mode="shared", max_stack=6).read(prompts, conditions, settings)
     for left, right in zip(flat(stacked), flat(hooked), strict=True):
         assert letter(left) == letter(right)
         assert (left.token_ids, left.text, left.top_token_id) == (right.token_ids, right.text, right.top_token_id)
@@ -146,9 +146,15 @@ def test_stacks_give_the_same_answers(
 
 
 def test_zero_strength_is_exactly_the_baseline(
-    vlm: LoadedVLM, suite: LoadedSuite, prompts: list[Prompt], settings: GenSettings, hooked: list[list[Reading]]
+    vlm: LoadedVLM,
+    intervention: LoadedIntervention,
+    prompts: list[Prompt],
+    settings: GenSettings,
+    hooked: list[list[Reading]],
 ) -> None:
-    zero = engine(vlm, suite, mode="shared", max_stack=1).read(prompts, [compiled(ZERO, suite)], settings)[0]
+    zero = engine(vlm, intervention, mode="shared", max_stack=1).read(
+        prompts, [compiled(ZERO, intervention)], settings
+    )[0]
     for left, right in zip(zero, hooked[0], strict=True):
         assert left.option_logprobs == right.option_logprobs
         assert (left.token_ids, left.text) == (right.token_ids, right.text)
@@ -156,24 +162,24 @@ def test_zero_strength_is_exactly_the_baseline(
 
 
 def test_prompts_without_pictures_go_along(
-    vlm: LoadedVLM, suite: LoadedSuite, prompts: list[Prompt], settings: GenSettings
+    vlm: LoadedVLM, intervention: LoadedIntervention, prompts: list[Prompt], settings: GenSettings
 ) -> None:
     mixed = [prompts[0], *(dataclasses.replace(prompt, images=()) for prompt in prompts[:2])]
-    edits = [None, compiled(f"{A}:scale=3:text", suite), compiled(f"{C}:add=4:last", suite)]
-    one_by_one = engine(vlm, suite, mode="shared", max_stack=1).read(mixed, edits, settings)
-    assert one_by_one == engine(vlm, suite, mode="hooks").read(mixed, edits, settings)
+    edits = [None, compiled(f"{A}:scale=3:text", intervention), compiled(f"{C}:add=4:last", intervention)]
+    one_by_one = engine(vlm, intervention, mode="shared", max_stack=1).read(mixed, edits, settings)
+    assert one_by_one == engine(vlm, intervention, mode="hooks").read(mixed, edits, settings)
 
 
 # Logits, below the engine: no end token, so that every row decodes with its edit for as long as it may.
 
 
 @pytest.fixture(scope="module")
-def runner(vlm: LoadedVLM, suite: LoadedSuite) -> Runner:
+def runner(vlm: LoadedVLM, intervention: LoadedIntervention) -> Runner:
     return Runner(
         model=vlm.model,
         decoder=vlm.decoder,
-        sae=suite.sae,
-        layer=suite.spec.layer,
+        sae=intervention.sae,
+        layer=intervention.spec.layer,
         end_ids=(),
         pad_id=int(vlm.tokenizer.pad_token_id),
     )
@@ -186,8 +192,8 @@ def inputs(vlm: LoadedVLM, prompts: list[Prompt]) -> BatchInputs:
 
 
 @pytest.fixture(scope="module")
-def edits(conditions: list[CompiledCondition | None], suite: LoadedSuite) -> list[RowEdit | None]:
-    return [row_edit(condition, suite.sae) for condition in conditions]
+def edits(conditions: list[CompiledCondition | None], intervention: LoadedIntervention) -> list[RowEdit | None]:
+    return [row_edit(condition, intervention.sae) for condition in conditions]
 
 
 def by_hooks(runner: Runner, inputs: BatchInputs, edits: list[RowEdit | None]) -> list[StackResult]:
@@ -221,7 +227,7 @@ def test_logits_are_bit_identical_one_at_a_time_and_through_decoding(
     for shared, plain in zip(by_replay(runner, inputs, [[edit] for edit in edits]), reference, strict=True):
         assert torch.equal(shared.logits, plain.logits)
         assert torch.equal(final_logits(shared), final_logits(plain))
-        assert shared.tap.fires == plain.tap.fires == NEW_TOKENS
+        assert shared.hook.fires == plain.hook.fires == NEW_TOKENS
 
 
 def test_logits_of_a_stack_are_within_rounding(
@@ -248,38 +254,38 @@ def test_every_edit_changes_something(edits: list[RowEdit | None], reference: li
     for edit, result in zip(edits[1:], reference[1:], strict=True):
         assert edit is not None
         assert largest_difference(result.logits, reference[0].logits) > 1e-4, edit.name
-        assert max(result.tap.shift_edited[0] or [0.0]) > 1e-4, edit.name
+        assert max(result.hook.shift_edited[0] or [0.0]) > 1e-4, edit.name
 
 
 def test_another_layer_is_noticed(
-    runner: Runner, inputs: BatchInputs, suite: LoadedSuite, reference: list[StackResult]
+    runner: Runner, inputs: BatchInputs, intervention: LoadedIntervention, reference: list[StackResult]
 ) -> None:
     assert runner.layer is not None
     moved = dataclasses.replace(runner, layer=runner.layer - 1)
-    edit = row_edit(compiled(A, suite), suite.sae)
+    edit = row_edit(compiled(A, intervention), intervention.sae)
     baseline, other = by_replay(moved, inputs, [[None], [edit]])
     assert torch.equal(baseline.logits, reference[0].logits)
     assert largest_difference(other.logits, reference[1 + EDITS.index(A)].logits) > 1e-4
 
 
 def test_one_feature_less_is_noticed(
-    runner: Runner, inputs: BatchInputs, suite: LoadedSuite, reference: list[StackResult]
+    runner: Runner, inputs: BatchInputs, intervention: LoadedIntervention, reference: list[StackResult]
 ) -> None:
     """A set without the best of its features is another edit, also where the two sets' other features agree."""
-    less = FeatureSet(name=C, indices=suite.sets[C].indices[1:])
-    spec = ConditionSpec(name="less", sets=(C,), edit=compiled(f"{C}:add=4:last", suite).spec.edit)
-    condition = compile_condition(spec, {C: less}, suite.sae, suite.spec.layer)
-    result = by_replay(runner, inputs, [[None], [row_edit(condition, suite.sae)]])[1]
+    less = FeatureSet(name=C, indices=intervention.sets[C].indices[1:])
+    spec = ConditionSpec(name="less", sets=(C,), edit=compiled(f"{C}:add=4:last", intervention).spec.edit)
+    condition = compile_condition(spec, {C: less}, intervention.sae, intervention.spec.layer)
+    result = by_replay(runner, inputs, [[None], [row_edit(condition, intervention.sae)]])[1]
     assert largest_difference(result.logits, reference[1 + EDITS.index(f"{C}:add=4:last")].logits) > 1e-4
 
 
 def test_decoding_without_the_edit_is_noticed(
-    runner: Runner, inputs: BatchInputs, suite: LoadedSuite, reference: list[StackResult]
+    runner: Runner, inputs: BatchInputs, intervention: LoadedIntervention, reference: list[StackResult]
 ) -> None:
     expression = f"{C}:add=4:last"
-    edit = compiled(expression, suite).spec.edit
+    edit = compiled(expression, intervention).spec.edit
     assert edit == EditSpec(kind="add", value=4.0, positions="last", decode=True)
-    prefill = row_edit(compiled(f"{expression}:prefill", suite), suite.sae)
+    prefill = row_edit(compiled(f"{expression}:prefill", intervention), intervention.sae)
     result = by_replay(runner, inputs, [[None], [prefill]])[1]
     plain = reference[1 + EDITS.index(expression)]
     assert torch.equal(result.logits, plain.logits)

@@ -1,4 +1,4 @@
-"""One small untrained model with a suite of random features, made once for all tests of the harness."""
+"""One small untrained model with an intervention of random features, made once for all tests of the harness."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from vsc_eval.interventions.intervention import save_intervention
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.interventions.suite import save_suite
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
@@ -22,7 +22,7 @@ D_SAE = 32
 LAYER = 1
 
 
-def _write_suite(folder: Path, model: str) -> None:
+def _write_intervention(folder: Path, model: str) -> None:
     sae = SAE(SAEConfig(d_in=SHAPE.d_model, d_sae=D_SAE, k=8))
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -34,7 +34,7 @@ def _write_suite(folder: Path, model: str) -> None:
         FeatureSet(name="logic", indices=tuple(range(12, 28)), task="logic"),
     )
     edit = EditSpec(kind="scale", value=40.0)
-    save_suite(InterventionSuite(model=model, layer=LAYER, sae="sae", default_edit=edit, sets=sets), folder)
+    save_intervention(InterventionSpec(model=model, layer=LAYER, sae="sae", default_edit=edit, sets=sets), folder)
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +44,10 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def suite_folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
-    """Folder of a suite with the sets `counting` and `logic`, which share four features."""
-    folder = tmp_path_factory.mktemp("suite")
-    _write_suite(folder, str(tiny_folder))
+def intervention_folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """Folder of an intervention with the sets `counting` and `logic`, which share four features."""
+    folder = tmp_path_factory.mktemp("intervention")
+    _write_intervention(folder, str(tiny_folder))
     return folder
 
 

@@ -39,8 +39,8 @@ def _quick_and_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def model_args(tiny_folder: Path, suite_folder: Path) -> str:
-    return f"pretrained={tiny_folder},suite={suite_folder},intervention=counting+logic:scale=40"
+def model_args(tiny_folder: Path, intervention_folder: Path) -> str:
+    return f"pretrained={tiny_folder},intervention={intervention_folder},condition=counting+logic:scale=40"
 
 
 def test_harness_prints_lm_evals_table(model_args: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

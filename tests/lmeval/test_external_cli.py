@@ -82,7 +82,7 @@ def test_check_prints_what_is_asked_and_what_is_right(
         assert drawn.getpixel((0, 0)) == (40, 0, 0)
 
 
-# (what is wrong, old text, new text, what the error says, what its mend says)
+# (what is wrong, old text, new text, what the error says, what its fix says)
 BROKEN = [
     ("misspelt key", "report_by", "reportby", r"birds\.yaml:10: reportby: unknown key", "report_by"),
     ("misspelt field", "  question:", "  qestion:", r":6: fields\.qestion: unknown key", "question"),
@@ -127,7 +127,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("what", "old", "new", "message", "mend"), BROKEN, ids=[case[0] for case in BROKEN])
+@pytest.mark.parametrize(("what", "old", "new", "message", "hint"), BROKEN, ids=[case[0] for case in BROKEN])
 def test_check_tells_each_mistake_by_line_or_column(
     birds: Path,
     tmp_path: Path,
@@ -136,14 +136,14 @@ def test_check_tells_each_mistake_by_line_or_column(
     old: str,
     new: str,
     message: str,
-    mend: str,
+    hint: str,
 ) -> None:
     assert old in GOOD
     (tmp_path / "birds.yaml").write_text(GOOD.replace(old, new, 1))
     assert main(["tasks", "check", str(tmp_path / "birds.yaml")]) == 2
     error, _, advice = capsys.readouterr().err.strip().rpartition("\n  ")
     assert re.search(message, error), error
-    assert re.search(mend, advice), advice
+    assert re.search(hint, advice), advice
 
 
 def test_there_are_at_least_25_broken_files() -> None:
@@ -224,10 +224,18 @@ def test_compile_and_schema_write_files(birds: Path, tmp_path: Path, capsys: pyt
 
 
 def test_a_run_takes_a_file_by_its_path(
-    birds: Path, tmp_path: Path, tiny_folder: Path, suite_folder: Path, capsys: pytest.CaptureFixture[str]
+    birds: Path, tmp_path: Path, tiny_folder: Path, intervention_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "birds.yaml").write_text(GOOD)
-    command = ["run", "--model", str(tiny_folder), "--suite", str(suite_folder), "--conditions", "counting"]
+    command = [
+        "run",
+        "--model",
+        str(tiny_folder),
+        "--intervention",
+        str(intervention_folder),
+        "--conditions",
+        "counting",
+    ]
     command += ["--tasks", str(tmp_path / "birds.yaml"), "--override", "birds.limit=4", "--batch-size", "4"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     assert "vsc_birds place=wood" in (tmp_path / "run/results.md").read_text()

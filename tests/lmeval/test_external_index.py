@@ -49,7 +49,7 @@ def test_overrides_and_copies_are_checked_before_anything_is_loaded(tmp_path: Pa
     assert (files["cvbench"].dataset.revision, files["cvbench"].limit) == ("abc", 5)
     with pytest.raises(SpecError, match="names no task") as caught:
         chosen_files(["cvbench"], ExternalChoice(overrides=("cvbnch.limit=3",)))
-    assert "cvbench" in caught.value.mend
+    assert "cvbench" in caught.value.hint
     with pytest.raises(DataError, match="no copy"):
         chosen_files(["cvbench"], ExternalChoice(data_dir=tmp_path))
     with pytest.raises(SpecError, match="no folder"):

@@ -263,7 +263,7 @@ def test_a_hook_makes_columns(tmp_path: Path) -> None:
 
 PICTURES = {"second": datasets.Image()}
 BROKEN: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = [
-    # what, changes of the rows, more features, keys of the task file, message, mend
+    # what, changes of the rows, more features, keys of the task file, message, fix
     ("a missing column", {}, {}, {"fields": {**FIELDS, "answer": "anwser"}}, "fields.answer: .*'anwser'", "answer"),
     ("a missing category", {}, {}, {"report_by": ["levl"]}, "report_by: .*'levl'", "level"),
     ("a missing cluster", {}, {}, {"cluster_by": "scene"}, "cluster_by: .*'scene'", "Known columns"),
@@ -292,7 +292,7 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], str, str
 
 
 @pytest.mark.parametrize(
-    ("what", "changes", "more", "keys", "message", "mend"), BROKEN, ids=[case[0] for case in BROKEN]
+    ("what", "changes", "more", "keys", "message", "hint"), BROKEN, ids=[case[0] for case in BROKEN]
 )
 def test_what_does_not_fit_is_told_with_its_column(
     tmp_path: Path,
@@ -301,7 +301,7 @@ def test_what_does_not_fit_is_told_with_its_column(
     more: dict[str, Any],
     keys: dict[str, Any],
     message: str,
-    mend: str,
+    hint: str,
 ) -> None:
     if what == "one id twice":
         changes = {"question": "The same?"}
@@ -309,7 +309,7 @@ def test_what_does_not_fit_is_told_with_its_column(
     with pytest.raises(VscError) as caught:
         load_data(task(path.parent if what == "no such split" else path, **keys))
     assert re.search(message, caught.value.message), caught.value
-    assert re.search(mend, caught.value.mend), caught.value
+    assert re.search(hint, caught.value.hint), caught.value
 
 
 def test_other_pictures_may_be_left_out_on_purpose(tmp_path: Path) -> None:
@@ -334,15 +334,15 @@ def test_a_loading_script_is_refused(tmp_path: Path) -> None:
     for path in (folder, folder / "scripted.py"):
         with pytest.raises(DataError, match="loading script") as caught:
             load_data(task(path))
-        assert "refs/convert/parquet" in caught.value.mend
+        assert "refs/convert/parquet" in caught.value.hint
 
 
 def test_local_copies_are_found_by_name(tmp_path: Path) -> None:
     file = task("owner/birds")
     with pytest.raises(DataError, match="no copy") as caught:
         local_copy(file, tmp_path)
-    assert "owner__birds" in caught.value.mend
-    assert "hf download owner/birds" in caught.value.mend
+    assert "owner__birds" in caught.value.hint
+    assert "hf download owner/birds" in caught.value.hint
     for name in ("birds", "owner__birds", "owner/birds", "small"):
         parquet(tmp_path / name, rows_of(2))
         assert local_copy(file, tmp_path) == tmp_path / name
@@ -359,7 +359,7 @@ file = TaskFile.model_validate({"name": "birds", "dataset": {"path": "owner/bird
 try:
     load_data(file)
 except DataError as error:
-    print(error.message); print(error.mend)
+    print(error.message); print(error.hint)
 """
 
 
@@ -370,10 +370,10 @@ def test_a_hub_that_cannot_be_reached_is_told_and_leaves_nothing(tmp_path: Path)
     done = subprocess.run(
         [sys.executable, "-c", UNREACHABLE], env=environment, capture_output=True, text=True, timeout=120, check=True
     )
-    message, mend = done.stdout.strip().splitlines()
+    message, hint = done.stdout.strip().splitlines()
     assert "'owner/birds' cannot be reached" in message
-    assert "--data-dir" in mend
-    assert "--override birds.dataset.path=" in mend
+    assert "--data-dir" in hint
+    assert "--override birds.dataset.path=" in hint
     assert [path for path in (tmp_path / "hf").rglob("*") if path.is_file()] == []
 
 
@@ -384,7 +384,7 @@ def test_a_damaged_file_is_told_and_nothing_half_written_stays(tmp_path: Path) -
     before = set(cache.rglob("*")) if cache.exists() else set()
     with pytest.raises(DataError, match=r"cannot be read") as caught:
         load_data(task(path))
-    assert "copy is complete" in caught.value.mend
+    assert "copy is complete" in caught.value.hint
     after = set(cache.rglob("*")) if cache.exists() else set()
     assert [p for p in after - before if p.suffix != ".lock" and p.is_file()] == []
 

@@ -162,20 +162,20 @@ def test_lm_evals_index_holds_every_variant() -> None:
 
 
 def run(
-    tiny: Path, suite: Path, data_dir: Path, out: Path, tasks: tuple[str, ...], readout: str, **more: Any
+    tiny: Path, intervention: Path, data_dir: Path, out: Path, tasks: tuple[str, ...], scoring: str, **more: Any
 ) -> Results:
     spec = RunSpec.model_validate(
         {
             "model": str(tiny),
-            "suite": str(suite),
+            "intervention": str(intervention),
             "tasks": tasks,
-            "readout": readout,
+            "scoring": scoring,
             "data_dir": data_dir,
             "conditions": ("counting", "counting+logic"),
             "batch_size": 8,
             "dtype": "float32",
             "device": "cpu",
-            **({"max_new_tokens": 4} if readout == "generate" else {}),
+            **({"max_new_tokens": 4} if scoring == "generate" else {}),
             **more,
         }
     )
@@ -184,11 +184,11 @@ def run(
 
 @pytest.fixture(scope="module")
 def generated(
-    tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Results, Path]:
     """All five sets in one run of text answers under three conditions."""
     out = tmp_path_factory.mktemp("runs") / "generated"
-    return run(tiny_folder, suite_folder, data_dir, out, tuple(SETS), "generate"), out
+    return run(tiny_folder, intervention_folder, data_dir, out, tuple(SETS), "generate"), out
 
 
 def test_all_five_sets_run_under_edits(generated: tuple[Results, Path]) -> None:
@@ -258,20 +258,20 @@ def test_lm_evals_figures_are_ours(generated: tuple[Results, Path]) -> None:
 
 
 def test_a_finished_run_is_read_back_without_the_model(
-    generated: tuple[Results, Path], tiny_folder: Path, suite_folder: Path, data_dir: Path
+    generated: tuple[Results, Path], tiny_folder: Path, intervention_folder: Path, data_dir: Path
 ) -> None:
     results, out = generated
     before = (out / "results.json").read_bytes()
-    again = run(tiny_folder, suite_folder, data_dir, out, tuple(SETS), "generate")
+    again = run(tiny_folder, intervention_folder, data_dir, out, tuple(SETS), "generate")
     assert again == results
     assert (out / "results.json").read_bytes() == before
 
 
 def test_options_are_compared_by_likelihood(
-    tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path: Path
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path: Path
 ) -> None:
     more = {"limit": 6, "override": ("cvbench.filters={task: [Relation, Depth, Distance]}",)}
-    results = run(tiny_folder, suite_folder, data_dir, tmp_path / "run", ("cvbench",), "choice", **more)
+    results = run(tiny_folder, intervention_folder, data_dir, tmp_path / "run", ("cvbench",), "loglikelihood", **more)
     row = results.find("counting", "task", "vsc_cvbench")
     assert row is not None
     assert (row.n, row.invalid_rate) == (6, 0)
@@ -281,14 +281,18 @@ def test_options_are_compared_by_likelihood(
 
 
 def test_words_that_the_model_cannot_read_are_refused_with_the_task(
-    tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path: Path
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(BackendError, match=r"vsc_pope_choice.*'Yes'"):
-        run(tiny_folder, suite_folder, data_dir, tmp_path / "run", ("pope",), "choice")
+        run(tiny_folder, intervention_folder, data_dir, tmp_path / "run", ("pope",), "loglikelihood")
 
 
-def test_a_limit_keeps_groups_whole(tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path: Path) -> None:
-    results = run(tiny_folder, suite_folder, data_dir, tmp_path / "run", ("vsc_naturalbench",), "generate", limit=6)
+def test_a_limit_keeps_groups_whole(
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    results = run(
+        tiny_folder, intervention_folder, data_dir, tmp_path / "run", ("vsc_naturalbench",), "generate", limit=6
+    )
     row, groups = results.find("baseline", "all"), results.find("counting", "group", "vsc_naturalbench")
     assert row is not None
     assert groups is not None
@@ -299,10 +303,10 @@ def test_a_limit_keeps_groups_whole(tiny_folder: Path, suite_folder: Path, data_
 
 
 def test_sets_run_together_with_the_benchmark(
-    tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path: Path
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path: Path
 ) -> None:
     names = ("vsc_counting_easy", "realworldqa")
-    results = run(tiny_folder, suite_folder, data_dir, tmp_path / "run", names, "generate", n=4)
+    results = run(tiny_folder, intervention_folder, data_dir, tmp_path / "run", names, "generate", n=4)
     counts = {row.task: row.n for row in results.rows if row.scope == "task" and row.condition == "baseline"}
     assert counts == {"counting": 4, "vsc_realworldqa": 8}
     on, off = results.find("counting", "on_target"), results.find("counting", "off_target")
@@ -311,9 +315,9 @@ def test_sets_run_together_with_the_benchmark(
     assert (on.n, off.n) == (4, 8)
 
 
-def test_open_answers_have_no_choice_readout(
-    tiny_folder: Path, suite_folder: Path, data_dir: Path, tmp_path: Path
+def test_open_answers_have_no_choice_scoring(
+    tiny_folder: Path, intervention_folder: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(SpecError, match="--readout choice") as caught:
-        run(tiny_folder, suite_folder, data_dir, tmp_path / "run", ("chartqa",), "choice")
-    assert "--readout generate" in caught.value.mend
+    with pytest.raises(SpecError, match="--scoring loglikelihood") as caught:
+        run(tiny_folder, intervention_folder, data_dir, tmp_path / "run", ("chartqa",), "loglikelihood")
+    assert "--scoring generate" in caught.value.hint

@@ -41,9 +41,9 @@ def request(
 
 
 @pytest.fixture(scope="module")
-def session(tiny_vlm: LoadedVLM, suite_folder: Path) -> Session:
+def session(tiny_vlm: LoadedVLM, intervention_folder: Path) -> Session:
     expressions = ["counting+logic:scale=40", "counting:scale=1"]
-    return open_session(tiny_vlm, expressions, suite=suite_folder, batch_size=4)
+    return open_session(tiny_vlm, expressions, intervention=intervention_folder, batch_size=4)
 
 
 def evaluate(lm: SessionLM, *names: str, n: int = 8, **options: Any) -> dict[str, Any]:
@@ -107,19 +107,19 @@ def test_stored_answers_are_not_asked_again(tiny_vlm: LoadedVLM, monkeypatch: py
     assert again["results"] == first["results"]
 
 
-def test_both_readouts_see_the_same_options(tiny_vlm: LoadedVLM, suite_folder: Path) -> None:
+def test_both_scorings_see_the_same_options(tiny_vlm: LoadedVLM, intervention_folder: Path) -> None:
     """The distribution over the letters, its KL and the shifts do not depend on whether a text is read as well."""
-    session = open_session(tiny_vlm, ["counting"], suite=suite_folder, batch_size=4)
+    session = open_session(tiny_vlm, ["counting"], intervention=intervention_folder, batch_size=4)
     found: dict[str, dict[str, list[Reading]]] = {}
     for name in ("vsc_logic_hard", "vsc_logic_hard_choice"):
         lm = SweepLM(session, BASELINE)
         evaluate(lm, name, n=4)
         ((settings, prompts),) = lm.asked.items()
         assert {prompt.options for prompt in prompts.values()} == {("A", "B", "C", "D")}
-        found[settings.readout] = {c: list(rows.values()) for c, rows in lm.readings().items()}
+        found[settings.scoring] = {c: list(rows.values()) for c, rows in lm.readings().items()}
     assert len(session.store) == 2 * 2 * 4
     for condition in (BASELINE, "counting"):
-        for text, choice in zip(found["generate"][condition], found["choice"][condition], strict=True):
+        for text, choice in zip(found["generate"][condition], found["loglikelihood"][condition], strict=True):
             assert text.text is not None
             assert choice.text is None
             assert text.option_logprobs == pytest.approx(choice.option_logprobs, abs=1e-5)
@@ -128,10 +128,10 @@ def test_both_readouts_see_the_same_options(tiny_vlm: LoadedVLM, suite_folder: P
     assert any((reading.kl_options or 0) > 1e-4 for reading in found["generate"]["counting"])
 
 
-def test_readouts_have_keys_of_their_own(session: Session) -> None:
+def test_scorings_have_keys_of_their_own(session: Session) -> None:
     prompt = to_prompt(request(), options=("A", "B"))
     bare = to_prompt(request())
-    settings = (GenSettings("choice"), GenSettings("generate", 8), GenSettings("generate", 2))
+    settings = (GenSettings("loglikelihood"), GenSettings("generate", 8), GenSettings("generate", 2))
     assert len({session.key(p, BASELINE, s) for p in (prompt, bare) for s in settings}) == 6
 
 
@@ -239,10 +239,10 @@ def test_chat_template_is_left_to_the_engine(session: Session) -> None:
     assert same["results"] == evaluate(lm, "vsc_counting_easy", n=4)["results"]
 
 
-def test_made_as_lm_evals_command_line_makes_it(tiny_folder: Path, suite_folder: Path, tmp_path: Path) -> None:
+def test_made_as_lm_evals_command_line_makes_it(tiny_folder: Path, intervention_folder: Path, tmp_path: Path) -> None:
     answers = tmp_path / "answers.sqlite"
     lm = VscHF.create_from_arg_string(
-        f"pretrained={tiny_folder},suite={suite_folder},intervention=counting+logic:scale=2,vsc_n=8,answers={answers}",
+        f"pretrained={tiny_folder},intervention={intervention_folder},condition=counting+logic:scale=2,vsc_n=8,answers={answers}",
         {"batch_size": 1, "device": "cuda:0", "max_batch_size": None},
     )
     assert lm.condition == "counting+logic:scale=2"
@@ -258,13 +258,15 @@ def test_made_as_lm_evals_command_line_makes_it(tiny_folder: Path, suite_folder:
     [
         ({}, "needs a model"),
         ({"pretrained": "vsc-tinny"}, "vsc-tiny"),
-        ({"pretrained": "FOLDER", "interventions": "counting"}, "no argument interventions"),
+        ({"pretrained": "FOLDER", "conditions": "counting"}, "no argument conditions"),
         ({"pretrained": "FOLDER", "batch_size": "many"}, "batch_size=many"),
-        ({"pretrained": "FOLDER", "intervention": "counting"}, "no intervention suite"),
-        ({"pretrained": "FOLDER", "intervention": "counting:scale=x", "suite": "SUITE"}, "not a number"),
+        ({"pretrained": "FOLDER", "condition": "counting"}, "no intervention"),
+        ({"pretrained": "FOLDER", "condition": "counting:scale=x", "intervention": "INTERVENTION"}, "not a number"),
     ],
 )
-def test_wrong_model_arguments(arguments: dict[str, str], message: str, tiny_folder: Path, suite_folder: Path) -> None:
-    places = {"FOLDER": str(tiny_folder), "SUITE": str(suite_folder)}
+def test_wrong_model_arguments(
+    arguments: dict[str, str], message: str, tiny_folder: Path, intervention_folder: Path
+) -> None:
+    places = {"FOLDER": str(tiny_folder), "INTERVENTION": str(intervention_folder)}
     with pytest.raises(SpecError, match=message):
         VscHF.create_from_arg_obj({key: places.get(value, value) for key, value in arguments.items()})

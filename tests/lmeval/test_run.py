@@ -38,10 +38,10 @@ N_ITEMS, N_READINGS = 4 * 8, 4 * 8 * 5
 QUIET = Console(quiet=True)
 
 
-def spec_of(model: Path, suite: Path, **changes: object) -> RunSpec:
+def spec_of(model: Path, intervention: Path, **changes: object) -> RunSpec:
     values = {
         "model": str(model),
-        "suite": str(suite),
+        "intervention": str(intervention),
         "tasks": TASKS,
         "conditions": CONDITIONS,
         "n": 8,
@@ -53,8 +53,8 @@ def spec_of(model: Path, suite: Path, **changes: object) -> RunSpec:
 
 
 @pytest.fixture(scope="module")
-def spec(tiny_folder: Path, suite_folder: Path) -> RunSpec:
-    return spec_of(tiny_folder, suite_folder)
+def spec(tiny_folder: Path, intervention_folder: Path) -> RunSpec:
+    return spec_of(tiny_folder, intervention_folder)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_items_are_written_with_what_was_asked_and_answered(finished: Path) -> N
     assert len({line.asked.image_hash for line in lines}) == N_ITEMS
     assert len({line.asked.prompt_hash for line in lines}) == len({line.cluster for line in lines}) == N_ITEMS // 4
     first = lines[0]
-    assert (first.asked.readout, first.asked.max_new_tokens, first.asked.stops) == ("choice", None, ())
+    assert (first.asked.scoring, first.asked.max_new_tokens, first.asked.stops) == ("loglikelihood", None, ())
     for line in lines:
         assert list(line.answers) == list(line.option_logprobs) == ["baseline", *CONDITIONS]
         for condition, answer in line.answers.items():
@@ -197,7 +197,16 @@ def test_kill_9_and_again_gives_the_same_and_computes_the_rest_only(
     spec: RunSpec, finished: Path, tmp_path: Path, work: list[int]
 ) -> None:
     out = tmp_path / "killed"
-    command = [sys.executable, "-m", "vsc_eval.cli.main", "run", "--model", spec.model, "--suite", str(spec.suite)]
+    command = [
+        sys.executable,
+        "-m",
+        "vsc_eval.cli.main",
+        "run",
+        "--model",
+        spec.model,
+        "--intervention",
+        str(spec.intervention),
+    ]
     command += ["--tasks", ",".join(TASKS), "--conditions", ",".join(CONDITIONS), "--n", "8", "--batch-size", "4"]
     command += ["--dtype", "float32", "--device", "cpu", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -261,8 +270,8 @@ def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
 
 def test_another_spec_is_refused_and_named(spec: RunSpec, finished: Path) -> None:
     before = (finished / "run.yaml").read_bytes()
-    changed = spec.model_copy(update={"n": 12, "readout": "generate"})
-    with pytest.raises(SpecError, match=r"n: there 8, now 12\n  readout: there 'choice', now 'generate'"):
+    changed = spec.model_copy(update={"n": 12, "scoring": "generate"})
+    with pytest.raises(SpecError, match=r"n: there 8, now 12\n  scoring: there 'loglikelihood', now 'generate'"):
         run_sweep(changed, finished, console=QUIET)
     assert (finished / "run.yaml").read_bytes() == before
 
@@ -275,11 +284,11 @@ def test_changed_weights_are_another_run(spec: RunSpec, finished: Path, tmp_path
         run_sweep(spec, tmp_path, console=QUIET)
 
 
-def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path) -> None:
+def test_generated_answers(tiny_folder: Path, intervention_folder: Path, tmp_path: Path) -> None:
     spec = spec_of(
         tiny_folder,
-        suite_folder,
-        readout="generate",
+        intervention_folder,
+        scoring="generate",
         tasks=("vsc_logic_easy",),
         conditions=("logic",),
         max_new_tokens=2,
@@ -294,7 +303,7 @@ def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path
     assert row.mean_margin_change is not None
     assert row.invalid_rate > 0  # an untrained model names no option
     item = ItemLine.model_validate_json((tmp_path / "run" / "items.jsonl").read_text().splitlines()[0])
-    assert (item.asked.readout, item.asked.max_new_tokens) == ("generate", 2)
+    assert (item.asked.scoring, item.asked.max_new_tokens) == ("generate", 2)
     (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
     first = json.loads(file.read_text().splitlines()[0])
     arguments = first["arguments"]["gen_args_0"]["arg_1"]
@@ -302,10 +311,10 @@ def test_generated_answers(tiny_folder: Path, suite_folder: Path, tmp_path: Path
     assert list(item.asked.stops) == [stop for stop in arguments["until"] if stop]
 
 
-def test_the_baseline_alone_needs_no_suite(tiny_folder: Path, tmp_path: Path) -> None:
+def test_the_baseline_alone_needs_no_intervention(tiny_folder: Path, tmp_path: Path) -> None:
     spec = RunSpec(model=str(tiny_folder), tasks=("vsc_counting_easy",), n=4, device="cpu")
     results = run_sweep(spec, tmp_path / "run", console=QUIET)
-    assert results.suite is None
+    assert results.intervention is None
     assert {row.scope for row in results.rows} == {"cell", "task", "level", "all"}
     assert results.interactions == ()
 
@@ -320,9 +329,9 @@ def test_limit_takes_the_first_items(tiny_folder: Path, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"tasks": ("vsc_countin",)}, r"Unknown task 'vsc_countin'.*vsc_counting"),
-        ({"tasks": ("vsc_counting_paired",), "readout": "generate"}, r"asks each question 2 times"),
-        ({"tasks": ("vsc_counting_choice",), "readout": "generate"}, r"multiple_choice.*--readout choice"),
-        ({"tasks": ("vsc_counting_easy_blind_none",)}, r"generate_until.*--readout generate"),
+        ({"tasks": ("vsc_counting_paired",), "scoring": "generate"}, r"asks each question 2 times"),
+        ({"tasks": ("vsc_counting_choice",), "scoring": "generate"}, r"multiple_choice.*--scoring loglikelihood"),
+        ({"tasks": ("vsc_counting_easy_blind_none",)}, r"generate_until.*--scoring generate"),
         ({"tasks": ("vsc_counting_easy",), "n": 6}, r"multiple of 4"),
     ],
 )

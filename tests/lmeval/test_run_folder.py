@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSuite
+from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSpec
 from vsc_eval.sweeps.folder import folder_name, open_run_folder
 from vsc_eval.sweeps.run_spec import RunSpec, resolve_conditions, targets_of
 
@@ -96,7 +96,7 @@ def test_condition_names_become_distinct_folder_names() -> None:
     assert not any("/" in f or f.startswith(".") or len(f) > 200 for f in folders)
 
 
-SUITE = InterventionSuite(
+INTERVENTION = InterventionSpec(
     model="m",
     layer=1,
     sae="sae",
@@ -111,29 +111,29 @@ SUITE = InterventionSuite(
 
 def test_the_baseline_comes_first_and_once() -> None:
     spec = RunSpec(conditions=("a", "baseline", "a+b:ablate"))
-    assert [c.name for c in resolve_conditions(spec, SUITE)] == ["baseline", "a", "a+b:ablate"]
+    assert [c.name for c in resolve_conditions(spec, INTERVENTION)] == ["baseline", "a", "a+b:ablate"]
 
 
 def test_a_spec_file_adds_conditions(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("conditions: [{name: strong, sets: [a], edit: {kind: scale, value: 9}}]")
-    found = resolve_conditions(RunSpec(conditions=("a",), sweep_file=file), SUITE)
+    found = resolve_conditions(RunSpec(conditions=("a",), sweep_file=file), INTERVENTION)
     assert [c.name for c in found] == ["baseline", "a", "strong"]
     file.write_text("conditions: [{name: a, sets: [a], edit: {kind: scale, value: 9}}]")
     with pytest.raises(SpecError, match="Two conditions are named 'a'"):
-        resolve_conditions(RunSpec(conditions=("a",), sweep_file=file), SUITE)
+        resolve_conditions(RunSpec(conditions=("a",), sweep_file=file), INTERVENTION)
 
 
-def test_unknown_sets_and_a_missing_suite_are_named() -> None:
+def test_unknown_sets_and_a_missing_intervention_are_named() -> None:
     with pytest.raises(SpecError, match=r"Unknown feature set 'z' in condition 'a\+z'.*Known sets: a, b, c"):
-        resolve_conditions(RunSpec(conditions=("a+z",)), SUITE)
-    with pytest.raises(SpecError, match="no intervention suite"):
+        resolve_conditions(RunSpec(conditions=("a+z",)), INTERVENTION)
+    with pytest.raises(SpecError, match="no intervention"):
         resolve_conditions(RunSpec(conditions=("a",)), None)
 
 
 def test_targets_are_the_tasks_of_the_sets() -> None:
-    conditions = resolve_conditions(RunSpec(conditions=("a", "a+b", "a+c")), SUITE)
-    assert targets_of(conditions, SUITE) == {
+    conditions = resolve_conditions(RunSpec(conditions=("a", "a+b", "a+c")), INTERVENTION)
+    assert targets_of(conditions, INTERVENTION) == {
         "baseline": None,
         "a": ("counting",),
         "a+b": ("counting", "logic"),
@@ -150,5 +150,5 @@ def test_a_condition_without_sets_must_be_the_baseline(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("conditions: [{name: nothing}]")
     with pytest.raises(SpecError, match="edits nothing"):
-        resolve_conditions(RunSpec(sweep_file=file), SUITE)
+        resolve_conditions(RunSpec(sweep_file=file), INTERVENTION)
     assert ConditionSpec(name="nothing").is_baseline

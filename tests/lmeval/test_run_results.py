@@ -60,8 +60,8 @@ def results() -> Results:
     return Results(
         model="m",
         model_fingerprint="f",
-        suite="s",
-        readout="choice",
+        intervention="s",
+        scoring="loglikelihood",
         seed=0,
         conditions=SPECS,
         targets=TARGETS,
@@ -168,14 +168,14 @@ def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
     base = ("invalid", "invalid", *spoilt.answers[BASELINE][2:])
     spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
     rows = result_rows(spoilt, "m", TARGETS, 0)
-    shown = condition_table(results.model_copy(update={"readout": "generate", "rows": rows}))
+    shown = condition_table(results.model_copy(update={"scoring": "generate", "rows": rows}))
     assert shown.columns[2] == "inv %"
     assert shown.rows[0][:3] == (BASELINE, "58.3", "4.2")
     assert not any("name no option" in note for note in shown.notes)
     base = ("invalid",) * 24 + base[24:]
     spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
     rows = result_rows(spoilt, "m", TARGETS, 0)
-    shown = condition_table(results.model_copy(update={"readout": "generate", "rows": rows}))
+    shown = condition_table(results.model_copy(update={"scoring": "generate", "rows": rows}))
     assert any("50.0% of the baseline's answers name no option" in note for note in shown.notes)
 
 

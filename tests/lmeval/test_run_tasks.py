@@ -67,7 +67,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
     monkeypatch.setattr(run_tasks, "benchmark_dir", lambda: tmp_path)
 
     def go(*names: str, n: int | None = None) -> SweepTasks:
-        return find_tasks(names, "choice", n=n, limit=None)
+        return find_tasks(names, "loglikelihood", n=n, limit=None)
 
     return go
 
@@ -102,14 +102,14 @@ def test_what_cannot_be_compared_is_refused(find: Find) -> None:
 
 
 def test_views_hold_every_item_once() -> None:
-    found = find_tasks(("vsc_views",), "choice", n=4, limit=1)
+    found = find_tasks(("vsc_views",), "loglikelihood", n=4, limit=1)
     assert len(found.items) == len({item.item_id for item in found.items.values()}) == 21
     assert {item.cluster_kind for item in found.items.values()} == {"orbit"}
 
 
 def test_settings_without_effect_are_refused() -> None:
-    with pytest.raises(ValueError, match="max_new_tokens is of the `generate` readout"):
+    with pytest.raises(ValueError, match="max_new_tokens is of the `generate` scoring"):
         RunSpec(max_new_tokens=4)
     with pytest.raises(ValueError, match="no task is named"):
         RunSpec(tasks=())
-    assert RunSpec(max_new_tokens=4, readout="generate").max_new_tokens == 4
+    assert RunSpec(max_new_tokens=4, scoring="generate").max_new_tokens == 4

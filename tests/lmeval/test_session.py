@@ -18,7 +18,7 @@ from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LETTERS, make_items
 
-CHOICE = GenSettings(readout="choice")
+CHOICE = GenSettings(scoring="loglikelihood")
 N = 8
 
 
@@ -29,9 +29,9 @@ def prompts() -> list[Prompt]:
 
 
 @pytest.fixture
-def opened(tiny_vlm: LoadedVLM, suite_folder: Path) -> Callable[..., Session]:
+def opened(tiny_vlm: LoadedVLM, intervention_folder: Path) -> Callable[..., Session]:
     def make(*expressions: str, **options: Any) -> Session:
-        options = {"suite": suite_folder, "settings": CHOICE, "batch_size": 2, **options}
+        options = {"intervention": intervention_folder, "settings": CHOICE, "batch_size": 2, **options}
         return open_session(tiny_vlm, expressions, **options)
 
     return make
@@ -129,7 +129,7 @@ def test_equal_prompts_and_equal_conditions_are_asked_once(
 
 def test_settings_are_part_of_the_key(opened: Callable[..., Session], prompts: list[Prompt]) -> None:
     session = opened()
-    one = GenSettings(readout="generate", max_new_tokens=1)
+    one = GenSettings(scoring="generate", max_new_tokens=1)
     assert session.key(prompts[0], BASELINE, CHOICE) != session.key(prompts[0], BASELINE, one)
     assert len({session.key(p, BASELINE, CHOICE) for p in prompts}) == N
 
@@ -139,8 +139,8 @@ def test_user_errors(opened: Callable[..., Session], prompts: list[Prompt], tiny
         opened("counting").readings(prompts, ["logic"])
     with pytest.raises(SpecError, match="Unknown feature set 'countin'"):
         opened("countin")
-    with pytest.raises(SpecError, match="no intervention suite"):
-        open_session(tiny_vlm, ["counting"], suite="nonsuch")
+    with pytest.raises(SpecError, match="no intervention"):
+        open_session(tiny_vlm, ["counting"], intervention="nonsuch")
     assert open_session(tiny_vlm).conditions == {BASELINE: None}
 
 
@@ -169,19 +169,20 @@ def test_too_little_memory_is_a_users_error(
 
 
 def test_an_sae_of_another_width(tiny_vlm: LoadedVLM, tmp_path: Path) -> None:
-    from vsc_eval.interventions.suite import save_suite
+    from vsc_eval.interventions.intervention import save_intervention
+
     from vsc_eval.sae.io import save_sae
     from vsc_eval.sae.model import SAE, SAEConfig
-    from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
+    from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
     save_sae(SAE(SAEConfig(d_in=12, d_sae=8, k=2)), tmp_path / "sae")
-    suite = InterventionSuite(
+    intervention = InterventionSpec(
         model="x",
         layer=1,
         sae="sae",
         default_edit=EditSpec(kind="ablate"),
         sets=(FeatureSet(name="a", indices=(1,)),),
     )
-    save_suite(suite, tmp_path)
+    save_intervention(intervention, tmp_path)
     with pytest.raises(DataError, match="width"):
-        open_session(tiny_vlm, ["a"], suite=tmp_path)
+        open_session(tiny_vlm, ["a"], intervention=tmp_path)

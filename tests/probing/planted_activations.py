@@ -8,7 +8,7 @@ import numpy as np
 
 from vsc_eval.probing.probe import Floats
 from vsc_eval.probing.sample import InputKind, Part, Sample, draw_samples
-from vsc_eval.probing.spec import LocalizeSpec, Pooling
+from vsc_eval.probing.spec import Pooling, ProbingSpec
 from vsc_eval.stats import stream
 
 Make = Callable[[np.random.Generator, Sample, InputKind, int, Pooling], "Floats | None"]
@@ -17,7 +17,7 @@ Make = Callable[[np.random.Generator, Sample, InputKind, int, Pooling], "Floats 
 class Planted:
     """Activations by `make`, each from a random stream of its own."""
 
-    def __init__(self, spec: LocalizeSpec, make: Make) -> None:
+    def __init__(self, spec: ProbingSpec, make: Make) -> None:
         self.samples: dict[Part, Sample] = draw_samples(spec)
         self._make = make
 

@@ -11,9 +11,9 @@ from vsc_eval.probing.probing import CAN_ONLY_GUESS, probe_all
 from vsc_eval.probing.result import ProbeRow
 from vsc_eval.probing.rule import choose
 from vsc_eval.probing.sample import InputKind, Sample
-from vsc_eval.probing.spec import EMBEDDINGS, LayerRule, LocalizeSpec, Pooling
+from vsc_eval.probing.spec import EMBEDDINGS, LayerRule, Pooling, ProbingSpec
 
-SPEC = LocalizeSpec(
+SPEC = ProbingSpec(
     model="planted",
     tasks=("counting", "logic", "spatial_relation"),
     items_per_cell=20,

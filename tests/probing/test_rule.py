@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from vsc_eval.errors import SpecError
 from vsc_eval.probing.result import ProbeRow
 from vsc_eval.probing.rule import check_rule, choose, explain_choice
-from vsc_eval.probing.spec import LayerRule, LocalizeSpec, Pooling
+from vsc_eval.probing.spec import LayerRule, Pooling, ProbingSpec
 
 # Layers:             emb   0     1     2     3     4 (the last)
 ACCURACY = (0.99, 0.50, 0.79, 0.80, 0.80, 0.95)
@@ -86,17 +86,17 @@ def test_the_last_layer_cannot_be_chosen() -> None:
 )
 def test_what_a_spec_may_not_say(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        LocalizeSpec(**{"model": "vsc-tiny", **changes})
+        ProbingSpec(**{"model": "vsc-tiny", **changes})
 
 
 def test_a_spec_survives_json() -> None:
-    spec = LocalizeSpec(model="vsc-tiny", rule=LayerRule(kind="earliest", tolerance=0.05, pooling="last"))
-    assert LocalizeSpec.model_validate_json(spec.model_dump_json()) == spec
+    spec = ProbingSpec(model="vsc-tiny", rule=LayerRule(kind="earliest", tolerance=0.05, pooling="last"))
+    assert ProbingSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
 def test_spec_and_records_load_nothing_heavy() -> None:
     code = (
-        "import sys; from vsc_eval.probing import LocalizeSpec, LocalizeResult, ProbeRow\n"
+        "import sys; from vsc_eval.probing import ProbingSpec, ProbingResult, ProbeRow\n"
         "import vsc_eval.cli.probe\n"
         "print(*[n for n in ('torch', 'transformers', 'sklearn', 'matplotlib') if n in sys.modules])"
     )

@@ -13,31 +13,31 @@ from PIL import Image
 from vsc_eval.backends.hf import LoadedVLM
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.probing import LayerRule, LocalizeResult, LocalizeSpec, probe_figure, run_localize
+from vsc_eval.probing import LayerRule, ProbingResult, ProbingSpec, probe_figure, run_probing
 from vsc_eval.probing.capture import pooled_layers
 from vsc_eval.probing.harvest import Activations, harvest
 from vsc_eval.probing.run import rounding_of
 from vsc_eval.probing.sample import draw_samples, to_prompt
 
 TASKS = ("counting", "existence")
-SPEC = LocalizeSpec(
+SPEC = ProbingSpec(
     model="untrained", tasks=TASKS, items_per_cell=8, test_items_per_cell=4, folds=2, random_draws=2, batch_size=10
 )
 
 
 @pytest.fixture(scope="module")
 def out(vlm: LoadedVLM, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("localize")
-    run_localize(SPEC, folder, vlm=vlm)
+    folder = tmp_path_factory.mktemp("probing")
+    run_probing(SPEC, folder, vlm=vlm)
     return folder
 
 
 @pytest.fixture(scope="module")
-def result(out: Path) -> LocalizeResult:
-    return LocalizeResult.model_validate_json((out / "localize.json").read_bytes())
+def result(out: Path) -> ProbingResult:
+    return ProbingResult.model_validate_json((out / "probing.json").read_bytes())
 
 
-def test_the_result_is_complete(result: LocalizeResult, vlm: LoadedVLM) -> None:
+def test_the_result_is_complete(result: ProbingResult, vlm: LoadedVLM) -> None:
     assert result.n_layers == 4
     assert result.model_fingerprint == vlm.fingerprint
     assert result.chance == {"task": 1 / 2, "level": 1 / 3}
@@ -83,7 +83,7 @@ def test_a_killed_run_ends_in_the_same_result(
 
     monkeypatch.setattr("vsc_eval.probing.harvest._PROMPTS_A_CHUNK", 20)
     with pytest.raises(KilledError):
-        run_localize(SPEC, tmp_path, vlm=vlm, progress=kill)
+        run_probing(SPEC, tmp_path, vlm=vlm, progress=kill)
     shown = []
     real = pooled_layers
 
@@ -93,27 +93,27 @@ def test_a_killed_run_ends_in_the_same_result(
 
     monkeypatch.setattr("vsc_eval.probing.harvest.pooled_layers", counting)
     told: dict[str, list[int]] = {}
-    run_localize(SPEC, tmp_path, vlm=vlm, progress=lambda name, n, total: told.setdefault(name, [0, total]).append(n))
-    assert (tmp_path / "localize.json").read_bytes() == (out / "localize.json").read_bytes()
+    run_probing(SPEC, tmp_path, vlm=vlm, progress=lambda name, n, total: told.setdefault(name, [0, total]).append(n))
+    assert (tmp_path / "probing.json").read_bytes() == (out / "probing.json").read_bytes()
     assert sum(shown) == {"real pictures": 88, "text alone": 6, "probes": 0}[stage]
     assert all(sum(ns) == total for _, total, *ns in told.values())
     assert list(told) == ["real pictures", "blank picture", "text alone", "probes"]
 
 
-def test_a_finished_result_is_read_back(vlm: LoadedVLM, out: Path, result: LocalizeResult) -> None:
+def test_a_finished_result_is_read_back(vlm: LoadedVLM, out: Path, result: ProbingResult) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("something was computed")
 
-    assert run_localize(SPEC, out, vlm=vlm, progress=never) == result
+    assert run_probing(SPEC, out, vlm=vlm, progress=never) == result
     other = SPEC.model_copy(update={"C": 1.0, "rule": LayerRule(kind="selectivity")})
     with pytest.raises(SpecError, match=r"other settings \(C, rule\)"):
-        run_localize(other, out, vlm=vlm)
+        run_probing(other, out, vlm=vlm)
 
 
 def test_a_damaged_result_is_refused(vlm: LoadedVLM, tmp_path: Path) -> None:
-    (tmp_path / "localize.json").write_text('{"layer": 2}')
+    (tmp_path / "probing.json").write_text('{"layer": 2}')
     with pytest.raises(DataError, match="cannot be read"):
-        run_localize(SPEC, tmp_path, vlm=vlm)
+        run_probing(SPEC, tmp_path, vlm=vlm)
 
 
 def test_stored_activations_of_other_settings_or_damaged_ones_are_refused(
@@ -132,10 +132,10 @@ def test_stored_activations_of_other_settings_or_damaged_ones_are_refused(
 def test_what_cannot_be_done_is_said_before_the_work(vlm: LoadedVLM, tmp_path: Path) -> None:
     last = SPEC.model_copy(update={"rule": LayerRule(kind="fixed", layer=3)})
     with pytest.raises(SpecError, match="Choose a layer from 0 to 2"):
-        run_localize(last, tmp_path, vlm=vlm)
+        run_probing(last, tmp_path, vlm=vlm)
     (tmp_path / "file").touch()
     with pytest.raises(BackendError, match="cannot be written"):
-        run_localize(SPEC, tmp_path / "file", vlm=vlm)
+        run_probing(SPEC, tmp_path / "file", vlm=vlm)
 
 
 def test_rounding_grows_with_the_type_of_the_weights() -> None:
@@ -146,7 +146,7 @@ def test_rounding_grows_with_the_type_of_the_weights() -> None:
 def test_a_fixed_layer_is_taken_and_the_probes_still_shown(vlm: LoadedVLM, out: Path, tmp_path: Path) -> None:
     (tmp_path / "activations").symlink_to(out / "activations")
     fixed = SPEC.model_copy(update={"rule": LayerRule(kind="fixed", layer=1)})
-    result = run_localize(fixed, tmp_path, vlm=vlm)
+    result = run_probing(fixed, tmp_path, vlm=vlm)
     assert result.layer == 1
     assert result.choices == ()
     assert result.chosen_by.startswith("layer 1: fixed by the spec")
@@ -157,7 +157,7 @@ def _has(pixels: Any, colour: tuple[int, int, int]) -> bool:
     return bool((np.abs(pixels.astype(int) - colour).max(-1) < 3).any())
 
 
-def test_the_figure_shows_every_curve(result: LocalizeResult, tmp_path: Path) -> None:
+def test_the_figure_shows_every_curve(result: ProbingResult, tmp_path: Path) -> None:
     probe_figure(result, tmp_path / "probes.png")
     picture = np.asarray(Image.open(tmp_path / "probes.png").convert("RGB"))
     height, width = picture.shape[:2]
@@ -171,7 +171,7 @@ def test_the_figure_shows_every_curve(result: LocalizeResult, tmp_path: Path) ->
 
 
 def test_command_line(vlm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["localize", "--model", str(vlm_folder), "--out", str(tmp_path / "out"), "--tasks", *TASKS]
+    command = ["probe", "--model", str(vlm_folder), "--out", str(tmp_path / "out"), "--tasks", *TASKS]
     small = ["--items-per-cell", "4", "--test-items-per-cell", "4", "--folds", "2", "--random-draws", "1"]
     assert main([*command, *small, "--rule", "earliest"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -185,14 +185,14 @@ def test_command_line(vlm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
         "the other poolings would have chosen: last tokens layer",
     ):
         assert words in printed
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["activations", "localize.json", "probes.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["activations", "probing.json", "probes.png"]
     assert main([*command, *small, "--rule", "fixed"]) == 2
     assert "the rule `fixed` needs `layer`" in capsys.readouterr().err
     assert main([*command, "--items-per-cell", "5"]) == 2
     assert "at 'items_per_cell'" in capsys.readouterr().err
     spec = tmp_path / "spec.yaml"
     spec.write_text(f"model: {vlm_folder}\nitem_per_cell: 4\n")
-    assert main(["localize", "--spec", str(spec), "--out", str(tmp_path / "other")]) == 2
+    assert main(["probe", "--spec", str(spec), "--out", str(tmp_path / "other")]) == 2
     assert "unknown key 'item_per_cell'" in capsys.readouterr().err
     assert main([*command, "--spec", str(spec)]) == 2
     assert "are both given" in capsys.readouterr().err

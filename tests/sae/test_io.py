@@ -138,7 +138,7 @@ def test_another_width_names_both_and_the_mend(tmp_path: Path) -> None:
         load_sae(tmp_path, d_model=256)
     assert "width 6" in caught.value.message
     assert "width 256" in caught.value.message
-    assert "vsc-eval sae train" in caught.value.mend
+    assert "vsc-eval sae train" in caught.value.hint
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])

@@ -12,14 +12,13 @@ from scipy.special import softmax
 from vsc_eval.stats import (
     amplification,
     cluster_bootstrap,
-    drift_above_floor,
-    drift_floor,
+    drift_above_noise_floor,
     extreme_p,
-    interaction,
     interactions,
     kl_options,
     margin,
     margin_change,
+    noise_floor,
     stream,
     zero_count_limit,
 )
@@ -60,10 +59,10 @@ def test_amplification_and_floor() -> None:
     assert amplification(0.3, 0.1) == pytest.approx(3)
     assert amplification(0.3, 0.0) is None
     assert amplification(None, 0.1) is None
-    assert drift_floor([[0, 0, 1, 0], [0, 0, 0, 0]]) == 0.25
-    assert drift_floor(np.zeros((0, 4))) is None
-    assert drift_above_floor(0.5, 0.25) == 0.25
-    assert drift_above_floor(0.5, None) is None
+    assert noise_floor([[0, 0, 1, 0], [0, 0, 0, 0]]) == 0.25
+    assert noise_floor(np.zeros((0, 4))) is None
+    assert drift_above_noise_floor(0.5, 0.25) == 0.25
+    assert drift_above_noise_floor(0.5, None) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -74,7 +73,7 @@ def test_limit_of_nothing_seen_agrees_with_scipy(n: int) -> None:
     assert zero_count_limit(0) is None
 
 
-def test_excess_formulas_by_hand() -> None:
+def test_interaction_formulas_by_hand() -> None:
     a, b, union = (np.array([x]) for x in (0.2, 0.3, 0.6))
     assert additive(a, b, union) == pytest.approx(0.1)
     assert bliss(a, b, union) == pytest.approx(0.6 - 0.44)
@@ -104,8 +103,8 @@ def test_interactions_of_many_pairs_are_those_of_each(seed: int) -> None:
     for triple, found in zip(triples, together, strict=True):
         rows = list(triple)
         assert found == interactions(changed[rows], gain[rows], [(0, 1, 2)], clusters, stream(seed), draws=200)[0]
-        excess = changed[rows[2]] - changed[rows[0]] - changed[rows[1]]
-        single = cluster_bootstrap(excess, clusters, stream(seed), draws=200)
+        beyond = changed[rows[2]] - changed[rows[0]] - changed[rows[1]]
+        single = cluster_bootstrap(beyond, clusters, stream(seed), draws=200)
         assert found.drift.value == pytest.approx(single.value)
         if single.low is not None and found.drift.low is not None:
             assert found.drift.low == pytest.approx(single.low)

@@ -10,7 +10,7 @@ from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
 from vsc_eval.studies.spec import (
     ControlOptions,
-    LocalizeOptions,
+    ProbingOptions,
     SAEOptions,
     SelectOptions,
     StatisticsOptions,
@@ -30,7 +30,7 @@ def tiny_spec(model: Path) -> StudySpec:
     return StudySpec(
         model=str(model),
         tasks=("counting", "existence"),
-        localize=LocalizeOptions(items_per_cell=8, test_items_per_cell=4, folds=2),
+        probing=ProbingOptions(items_per_cell=8, test_items_per_cell=4, folds=2),
         sae=SAEOptions(
             items_per_cell=4,
             train=TrainConfig(d_sae=64, k=4, n_tokens=6_000, batch_size=500, mix_tokens=1_000, warmup_steps=2),

@@ -69,21 +69,21 @@ def test_raw_rows_against_plain_figures(simulated: Simulated) -> None:
     row, parts = find(rows, (A, B)), (f"{A}:{EDIT}", f"{B}:{EDIT}", f"{A}+{B}:{EDIT}")
     assert row.union == parts[2]
     changed, gain = columns(table, *parts)
-    excess, gained = changed[2] - changed[0] - changed[1], gain[2] - gain[0] - gain[1]
+    interaction, gained = changed[2] - changed[0] - changed[1], gain[2] - gain[0] - gain[1]
     rng = stream(spec.seed, "study", "pairs", "bootstrap")
-    expected = cluster_bootstrap(excess, table.clusters, rng, draws=300)
-    assert row.drift_excess.value == pytest.approx(expected.value)
-    assert row.drift_excess.low == pytest.approx(expected.low)
-    assert row.drift_excess.high == pytest.approx(expected.high)
-    assert row.accuracy_excess.value == pytest.approx(gained.mean())
+    expected = cluster_bootstrap(interaction, table.clusters, rng, draws=300)
+    assert row.drift_interaction.value == pytest.approx(expected.value)
+    assert row.drift_interaction.low == pytest.approx(expected.low)
+    assert row.drift_interaction.high == pytest.approx(expected.high)
+    assert row.accuracy_interaction.value == pytest.approx(gained.mean())
     a, b, union = changed.mean(axis=1)
     assert row.drift_bliss is not None
     assert row.drift_bliss.value == pytest.approx(union - (a + b - a * b))
     assert (row.drift.value, row.difference.value) == pytest.approx((union, gain[2].mean()))
     flips = stream(spec.seed, "study", "pairs", "sign flips")
-    p = sign_flip([excess, gained], table.clusters, flips, draws=500).p_values
+    p = sign_flip([interaction, gained], table.clusters, flips, draws=500).p_values
     assert (row.p_drift, row.p_accuracy) == p
-    error = cluster_standard_error(excess, table.clusters)
+    error = cluster_standard_error(interaction, table.clusters)
     assert row.detectable_drift == pytest.approx(detectable_difference(error))
     assert (row.n, row.n_clusters) == (144, 36)
 
@@ -98,8 +98,8 @@ def test_p_are_adjusted_over_pairs_and_outcomes_of_a_form(simulated: Simulated) 
 def test_norm_matched_to_the_mean(simulated: Simulated) -> None:
     row = find(pair_rows(simulated.table, study()), (A, B), "norm_matched")
     changed, gain = columns(simulated.table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "mean"))
-    assert row.drift_excess.value == pytest.approx((changed[2] - changed[:2].mean(axis=0)).mean())
-    assert row.accuracy_excess.value == pytest.approx((gain[2] - gain[:2].mean(axis=0)).mean())
+    assert row.drift_interaction.value == pytest.approx((changed[2] - changed[:2].mean(axis=0)).mean())
+    assert row.accuracy_interaction.value == pytest.approx((gain[2] - gain[:2].mean(axis=0)).mean())
     assert row.drift_bliss is None
 
 
@@ -109,11 +109,11 @@ def test_norm_matched_to_the_larger() -> None:
     row = find(pair_rows(table, spec), (A, B), "norm_matched")
     changed, gain = columns(table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "max"))
     means, gains = changed.mean(axis=1), gain.mean(axis=1)
-    assert row.drift_excess.value == pytest.approx(means[2] - means[:2].max())
-    assert row.accuracy_excess.value == pytest.approx(gains[2] - gains[:2].min())
+    assert row.drift_interaction.value == pytest.approx(means[2] - means[:2].max())
+    assert row.accuracy_interaction.value == pytest.approx(gains[2] - gains[:2].min())
     flips = stream(spec.seed, "study", "pairs", "sign flips")
     over = sign_flip(changed[2] - changed[:2], table.clusters, flips, draws=500).p_values
-    assert row.drift_excess.value > 0
+    assert row.drift_interaction.value > 0
     assert row.p_drift == max(p for p in over if p is not None)
     larger = int(means[1] > means[0])
     error = cluster_standard_error(changed[2] - changed[larger], table.clusters)
@@ -126,7 +126,7 @@ def test_rows_do_not_depend_on_what_else_was_swept(simulated: Simulated) -> None
         controls=ControlOptions(items_per_cell=8, draws=4, pairs=((A, C),)),
     )
     alone, among = pair_rows(simulated.table, few)[0], find(pair_rows(simulated.table, study()), (A, C))
-    assert alone.drift_excess == among.drift_excess
+    assert alone.drift_interaction == among.drift_interaction
     assert (alone.p_drift, alone.p_accuracy) == (among.p_drift, among.p_accuracy)
 
 
@@ -137,7 +137,7 @@ def test_other_edits_have_rows_but_no_verdict(simulated: Simulated) -> None:
     rows = pair_rows(table, spec)
     assert [row.edit for row in rows] == ["ablate"] * 3 + [EDIT] * 3
     assert [row.verdict is None for row in rows] == [True] * 3 + [False] * 3
-    assert rows[0].drift_excess == rows[3].drift_excess
+    assert rows[0].drift_interaction == rows[3].drift_interaction
 
 
 def test_controls_against_plain_figures(simulated: Simulated) -> None:
@@ -146,21 +146,21 @@ def test_controls_against_plain_figures(simulated: Simulated) -> None:
     tests = control_tests(table, spec)
     assert len(tests) == 3 * 2 * (3 + 3 + 3)
 
-    def excess(single_a: str, single_b: str, union: str) -> tuple[float, float]:
+    def interaction(single_a: str, single_b: str, union: str) -> tuple[float, float]:
         changed, gain = columns(table, single_a, single_b, union)
         return tuple((x[2] - x[0] - x[1]).mean() for x in (changed, gain))
 
     kind = "permuted_labels"
-    real = excess(f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}")
+    real = interaction(f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}")
     draws = [
-        excess(
+        interaction(
             *(names.control_single(task, kind, d, EDIT) for task in (A, C)), names.control_union(A, C, kind, d, EDIT)
         )
         for d in range(4)
     ]
     for place, outcome in enumerate(("drift", "accuracy")):
         sign = 1 if outcome == "drift" else -1
-        (test,) = [t for t in tests if (t.kind, t.outcome, t.effect, t.sets) == (kind, outcome, "excess", (A, C))]
+        (test,) = [t for t in tests if (t.kind, t.outcome, t.effect, t.sets) == (kind, outcome, "interaction", (A, C))]
         drawn = np.array([draw[place] for draw in draws])
         assert test.value == pytest.approx(real[place])
         assert test.draws == pytest.approx(drawn)
@@ -178,7 +178,7 @@ def test_planted_interference_is_said_and_nothing_else(simulated: Simulated) -> 
     assert find(rows, (A, C)).verdict == "interference"
     assert {find(rows, pair).verdict for pair in ((A, B), (B, C))} <= {"none", "not enough evidence"}
     assert find(rows, (A, C), "norm_matched").verdict == "interference"
-    extreme = [test for test in controls if test.effect == "excess" and test.sets == (A, C)]
+    extreme = [test for test in controls if test.effect == "interaction" and test.sets == (A, C)]
     assert {test.p_family for test in extreme} == {1 / 5}
 
 
@@ -198,8 +198,8 @@ def lacking(table: AnswerArrays, *gone: str) -> AnswerArrays:
     return dataclasses.replace(table, answers=kept)
 
 
-def excess_test(tests: tuple[ControlTest, ...], pair: tuple[str, str], kind: str = "random_sets") -> ControlTest:
-    return next(t for t in tests if t.effect == "excess" and t.sets == pair and t.kind == kind)
+def interaction_test(tests: tuple[ControlTest, ...], pair: tuple[str, str], kind: str = "random_sets") -> ControlTest:
+    return next(t for t in tests if t.effect == "interaction" and t.sets == pair and t.kind == kind)
 
 
 def test_excluded_draws_do_not_count(simulated: Simulated) -> None:
@@ -207,26 +207,26 @@ def test_excluded_draws_do_not_count(simulated: Simulated) -> None:
     assert table is not None
     whole = control_tests(table, study())
     tests = control_tests(lacking(table, f"{A}.random.02:"), study())
-    test, untouched = excess_test(tests, (A, B)), excess_test(tests, (B, C))
-    assert test.draws == tuple(x for d, x in enumerate(excess_test(whole, (A, B)).draws) if d != 2)
+    test, untouched = interaction_test(tests, (A, B)), interaction_test(tests, (B, C))
+    assert test.draws == tuple(x for d, x in enumerate(interaction_test(whole, (A, B)).draws) if d != 2)
     assert test.reason == "1 of 4 draws were excluded"
-    assert untouched.draws == excess_test(whole, (B, C)).draws
+    assert untouched.draws == interaction_test(whole, (B, C)).draws
     # The family of (B, C) has all pairs of a draw, so one that lacks (A, B) is out of it too.
     assert untouched.p_family is not None
     assert round(untouched.p_family * 4, 9) in (1, 2, 3, 4)
-    assert excess_test(tests, (A, B), "permuted_labels") == excess_test(whole, (A, B), "permuted_labels")
+    assert interaction_test(tests, (A, B), "permuted_labels") == interaction_test(whole, (A, B), "permuted_labels")
 
 
 def test_too_few_draws_have_no_family(simulated: Simulated) -> None:
     table = simulated.control_table
     assert table is not None
     tests = control_tests(lacking(table, f"{A}.random.01", f"{A}.random.02", f"{A}.random.03"), study())
-    test = excess_test(tests, (A, B))
+    test = interaction_test(tests, (A, B))
     assert (len(test.draws), test.p_family) == (1, None)
     assert (
         test.reason == "3 of 4 draws were excluded; fewer than two draws have all pairs, so there is no family-wise p"
     )
-    gone = excess_test(control_tests(lacking(table, ".random."), study()), (A, B))
+    gone = interaction_test(control_tests(lacking(table, ".random."), study()), (A, B))
     assert (gone.draws, gone.percentile, gone.p) == ((), None, None)
     assert (
         control_tests(

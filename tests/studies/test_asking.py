@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine
@@ -16,7 +17,6 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.features.benchmark import benchmark_items
 from vsc_eval.interventions.edits import compile_condition
-from vsc_eval.interventions.suite import LoadedSuite, load_suite
 from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 from vsc_eval.studies import asking
@@ -41,8 +41,8 @@ def vlm(spec: StudySpec) -> LoadedVLM:
 
 
 @pytest.fixture(scope="module")
-def suite(finished: Path) -> LoadedSuite:
-    return load_suite(finished / "suite")
+def intervention(finished: Path) -> LoadedIntervention:
+    return load_intervention(finished / "intervention")
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +53,19 @@ def items(spec: StudySpec) -> list[Item]:
 class Asker:
     """Asks all items under all conditions, and keeps what progress it was told."""
 
-    def __init__(self, vlm: LoadedVLM, suite: LoadedSuite, items: list[Item]) -> None:
-        self.vlm, self.suite, self.items = vlm, suite, items
+    def __init__(self, vlm: LoadedVLM, intervention: LoadedIntervention, items: list[Item]) -> None:
+        self.vlm, self.intervention, self.items = vlm, intervention, items
         self.heard: list[tuple[int, int]] = []
 
     def __call__(self, store: AnswerStore, stop_after: float = math.inf) -> AnsweredItems:
-        engine = Engine(self.vlm, sae=self.suite.sae, layer=self.suite.spec.layer, batch_size=5)
+        engine = Engine(self.vlm, sae=self.intervention.sae, layer=self.intervention.spec.layer, batch_size=5)
         compile_ = partial(
-            compile_condition, suite_sets=self.suite.sets, sae=self.suite.sae, layer=self.suite.spec.layer
+            compile_condition,
+            known_sets=self.intervention.sets,
+            sae=self.intervention.sae,
+            layer=self.intervention.spec.layer,
         )
-        conditions = [parse_condition(text, self.suite.spec.default_edit) for text in EXPRESSIONS]
+        conditions = [parse_condition(text, self.intervention.spec.default_edit) for text in EXPRESSIONS]
         self.heard = []
 
         def progress(done: int, total: int) -> None:
@@ -74,8 +77,8 @@ class Asker:
 
 
 @pytest.fixture
-def asker(vlm: LoadedVLM, suite: LoadedSuite, items: list[Item]) -> Asker:
-    return Asker(vlm, suite, items)
+def asker(vlm: LoadedVLM, intervention: LoadedIntervention, items: list[Item]) -> Asker:
+    return Asker(vlm, intervention, items)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -91,7 +94,7 @@ def test_slices_change_nothing(asker: Asker, monkeypatch: pytest.MonkeyPatch, si
 
 
 def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
-    vlm: LoadedVLM, suite: LoadedSuite, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+    vlm: LoadedVLM, intervention: LoadedIntervention, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of other prompts round otherwise: in 16 bits that would set the controls apart from the real sets."""
     few = benchmark_items("test", spec.tasks, 4)
@@ -108,7 +111,9 @@ def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
 
     def batches(items: list[Item], apart: set[str]) -> list[list[str]]:
         asked.clear()
-        compile_ = partial(compile_condition, suite_sets=suite.sets, sae=suite.sae, layer=suite.spec.layer)
+        compile_ = partial(
+            compile_condition, known_sets=intervention.sets, sae=intervention.sae, layer=intervention.spec.layer
+        )
         respondent = Respondent(vlm, engine, AnswerStore(":memory:"))
         answered = ask(respondent, items, (), compile_, lambda done, total: None, apart=apart)
         assert [item.id for item in answered.items] == [item.id for item in items]

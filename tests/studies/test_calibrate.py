@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.specs import BASELINE, save_yaml_spec
 from vsc_eval.stats import stream
 from vsc_eval.studies import names
@@ -73,7 +73,7 @@ def test_planted_items_are_put_wrong_and_nothing_else_changes() -> None:
 
 def test_worlds_differ_in_what_unions_do_by_nature() -> None:
     """Neither is additive: that is what the controls are for."""
-    spec, excess = SPEC.model_copy(update={"tasks": ("counting", "logic", "existence", "comparison")}), {}
+    spec, interaction = SPEC.model_copy(update={"tasks": ("counting", "logic", "existence", "comparison")}), {}
     for world in WORLDS:
         found = []
         for draw in range(6):
@@ -82,8 +82,8 @@ def test_worlds_differ_in_what_unions_do_by_nature() -> None:
                 parts = names.single(a, EDIT), names.single(b, EDIT), names.union(a, b, EDIT)
                 x, y, both = table.changed(parts).mean(axis=1)
                 found.append(both - x - y)
-        excess[world] = float(np.mean(found))
-    assert excess["saturating"] < 0 < excess["threshold"]
+        interaction[world] = float(np.mean(found))
+    assert interaction["saturating"] < 0 < interaction["threshold"]
 
 
 def test_norm_matching_gives_the_norm_that_it_names() -> None:
@@ -110,8 +110,8 @@ def test_a_large_planted_interference_is_found_and_zero_strength_is_not() -> Non
     assert (zero.scenario, zero.false_per_study.count, zero.by_sign_flip.count) == ("zero", 0, 0)
     assert planted.found is not None
     assert planted.found.value == 1
-    assert planted.accuracy_excess is not None
-    assert planted.accuracy_excess < -0.3
+    assert planted.accuracy_interaction is not None
+    assert planted.accuracy_interaction < -0.3
     assert found.powerful_from == 0.6
     assert heard[-1] == ("planted 0.6", 8, 8)
     assert len(heard) == 8 * 5
@@ -136,8 +136,8 @@ def scenario(planted: float | None, found: int, false: int = 0) -> ScenarioResul
         scenario="permuted" if planted is None else "planted",
         world="saturating",
         planted=planted,
-        drift_excess=None,
-        accuracy_excess=None,
+        drift_interaction=None,
+        accuracy_interaction=None,
         false_per_study=rate([True] * false + [False] * (100 - false)),
         false_per_pair=0,
         by_sign_flip=none,

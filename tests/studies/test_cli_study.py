@@ -41,7 +41,7 @@ def test_a_finished_study_prints_one_page(spec_file: Path, finished: Path, capsy
     printed = capsys.readouterr().out
     assert "counting + existence" in printed
     assert "Of 1 pairs:" in printed
-    assert "Smallest detectable drift excess" in printed or "Drift floor" in printed
+    assert "Smallest detectable drift interaction" in printed or "Noise floor" in printed
     assert "results.json" in printed
     assert len(printed.splitlines()) < 50
 
@@ -55,11 +55,11 @@ def test_one_stage_without_its_inputs(spec_file: Path, tmp_path: Path, capsys: p
 
 def test_until_a_stage_then_only_the_next(spec_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "new")
-    assert main(["study", str(spec_file), "--out", out, "--until", "localize"]) == 0
+    assert main(["study", str(spec_file), "--out", out, "--until", "probing"]) == 0
     assert "not concluded" in capsys.readouterr().out
     assert main(["study", str(spec_file), "--out", out, "--only", "sae"]) == 0
-    assert (tmp_path / "new" / "suite" / "sae" / "cfg.json").exists()
-    assert not (tmp_path / "new" / "suite" / "suite.yaml").exists()
+    assert (tmp_path / "new" / "intervention" / "sae" / "cfg.json").exists()
+    assert not (tmp_path / "new" / "intervention" / "intervention.yaml").exists()
 
 
 def test_interrupted_says_how_to_go_on(
@@ -81,10 +81,10 @@ def test_interrupted_says_how_to_go_on(
         ("verdict: {edit: scale=3}", "none of sweep.edits"),
         ("sweep: {edits: [scale=4, scale=4.0]}", "named twice"),
         ("controls: {draws: 5}", "no pair could ever interfere"),
-        ("localize: {items_per_cell: 6}", "localize.items_per_cell is 6"),
+        ("probing: {items_per_cell: 6}", "probing.items_per_cell is 6"),
         ("sae: {items_per_cell: 5}", "sae.items_per_cell is 5"),
         ("sweep: {items_per_cell: 10}", "sweep.items_per_cell is 10"),
-        ("localize: {folds: 200}", "there are 105 orbits"),
+        ("probing: {folds: 200}", "there are 105 orbits"),
     ],
 )
 def test_mistakes_in_the_spec(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

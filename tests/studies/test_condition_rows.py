@@ -106,7 +106,7 @@ def test_p_are_adjusted_over_the_conditions_of_the_whole(rows: tuple[ConditionRo
 def test_the_baseline_is_compared_with_nothing(rows: tuple[ConditionRow, ...]) -> None:
     row = find(rows, BASELINE, "all")
     empty = {name for name, value in row.model_dump().items() if value is None}
-    assert {"difference", "drift", "mcnemar", "p_difference", "drift_above_floor", "mean_margin_change"} <= empty
+    assert {"difference", "drift", "mcnemar", "p_difference", "drift_above_noise_floor", "mean_margin_change"} <= empty
     assert row.accuracy.value is not None
 
 
@@ -115,7 +115,7 @@ def test_drift_above_the_floor_of_the_same_items(rows: tuple[ConditionRow, ...])
         row = find(rows, UNION, scope, task)
         assert row.drift is not None
         assert row.drift.share.value is not None
-        assert row.drift_above_floor == pytest.approx(row.drift.share.value - floor)
+        assert row.drift_above_noise_floor == pytest.approx(row.drift.share.value - floor)
 
 
 def test_readings_are_means_of_what_is_there(table: AnswerArrays, readings: dict[str, ReadingArrays]) -> None:
@@ -129,4 +129,4 @@ def test_readings_are_means_of_what_is_there(table: AnswerArrays, readings: dict
     assert row.mean_kl_vocab is None
     assert row.mean_margin_change == pytest.approx((own.margin - readings[BASELINE].margin).mean())
     assert row.amplification == pytest.approx(own.shift_last.mean() / own.shift_edited.mean())
-    assert row.drift_above_floor is None  # no null condition was given
+    assert row.drift_above_noise_floor is None  # no null condition was given

@@ -10,7 +10,7 @@ from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import permuted_label_sets
 from vsc_eval.interventions.harvest import Firing, Harvest
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.specs import EditSpec, InterventionSuite
+from vsc_eval.specs import EditSpec, InterventionSpec
 from vsc_eval.studies.conclude import exclusions
 from vsc_eval.studies.control_sets import SHUFFLES_A_DRAW, ControlSets, draw_controls
 from vsc_eval.studies.spec import ControlOptions, SelectOptions, StudySpec, VerdictRule
@@ -41,11 +41,11 @@ def drawn(harvest: Harvest, m: int) -> ControlSets:
         controls=ControlOptions(kinds=("permuted_labels",), draws=DRAWS),
         verdict=VerdictRule(control_kinds=()),
     )
-    suite = InterventionSuite.model_construct(
+    intervention = InterventionSpec.model_construct(
         model="m", layer=0, sae="sae", default_edit=EditSpec(kind="ablate"), sets=()
     )
     told: list[tuple[int, int]] = []
-    found = draw_controls(spec, suite, harvest, lambda done, total: told.append((done, total)))
+    found = draw_controls(spec, intervention, harvest, lambda done, total: told.append((done, total)))
     assert told == [(done, DRAWS) for done in range(1, DRAWS + 1)]
     return found
 

@@ -21,7 +21,7 @@ def test_a_study_of_another_family(spec: StudySpec, tmp_path: Path, console: Con
     )
     results = run_study(changed, tmp_path / "out", console=console, until="conclude")
     assert results is not None
-    assert results.localize.n_layers > results.layer
+    assert results.probing.n_layers > results.layer
     assert len(results.pairs) == 4
     assert all(row.n_changed == 0 for row in results.floor if row.name.endswith("scale=1"))
     moved = [row for row in results.rows if row.drift is not None and row.scope == "all"]

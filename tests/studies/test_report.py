@@ -16,9 +16,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from vsc_eval.probing.result import CONTROLS, LocalizeResult, ProbeRow
+from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult
 from vsc_eval.probing.rule import choose, explain_choice
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, LocalizeSpec
+from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE
 from vsc_eval.studies import names, report
@@ -46,8 +46,8 @@ SMALL: dict[str, Any] = {
 }
 
 
-def localized(spec: StudySpec, rng: np.random.Generator) -> LocalizeResult:
-    rule = LayerRule(kind=spec.localize.rule, pooling=spec.localize.pooling)
+def localized(spec: StudySpec, rng: np.random.Generator) -> ProbingResult:
+    rule = LayerRule(kind=spec.probing.rule, pooling=spec.probing.pooling)
     rows = [
         ProbeRow(
             target=target,
@@ -74,8 +74,8 @@ def localized(spec: StudySpec, rng: np.random.Generator) -> LocalizeResult:
     ]
     choices = [choice for pooling in POOLINGS if (choice := choose(rows, rule, pooling, N_LAYERS))]
     chosen = next(choice for choice in choices if choice.pooling == rule.pooling)
-    return LocalizeResult(
-        spec=LocalizeSpec(model=spec.model, tasks=spec.tasks, rule=rule),
+    return ProbingResult(
+        spec=ProbingSpec(model=spec.model, tasks=spec.tasks, rule=rule),
         model_fingerprint="0123456789abcdef",
         generator_version="1",
         n_layers=N_LAYERS,
@@ -151,7 +151,7 @@ def study(
     pairs, tests = analyse(table, control_table, spec)
     null = dict.fromkeys(("other batches", *map(names.zero, spec.tasks)), table.answers[BASELINE])
     rows = condition_rows(table, readings(table, rng), spec, null_answers=null)
-    localize = localized(spec, rng)
+    probing = localized(spec, rng)
     return StudyResults(
         spec=spec,
         model_fingerprint="0123456789abcdef",
@@ -160,8 +160,8 @@ def study(
         versions={"numpy": np.__version__},
         n_items=len(table.item_ids),
         n_control_items=len((control_table or table).item_ids),
-        localize=localize,
-        layer=localize.layer,
+        probing=probing,
+        layer=probing.layer,
         reconstruction=ReconstructionQuality(n_tokens=1000, fvu=0.0712, n_dead=3, d_sae=64, mean_l0=8.0),
         splice=SpliceQuality(n_items=84, loss_plain=0.2, loss_spliced=0.3, accuracy_plain=0.9, accuracy_spliced=0.85),
         selection=selected(spec, rng),
@@ -239,7 +239,7 @@ def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
     results = interfering()
     text = (written / REPORT_FILE).read_text(encoding="utf-8")
     pair = next(p for p in results.pairs if p.parts == ("counting", "logic") and p.form == "raw" and p.verdict)
-    drift, accuracy = pair.drift_excess, pair.accuracy_excess
+    drift, accuracy = pair.drift_interaction, pair.accuracy_interaction
     assert drift.value is not None
     assert drift.low is not None
     assert drift.high is not None

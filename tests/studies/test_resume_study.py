@@ -124,11 +124,11 @@ def test_how_it_is_computed_may_change(spec: StudySpec, copied: Path, finished: 
     assert results_of(copied) == results_of(finished)
 
 
-@pytest.mark.parametrize("stage", ["localize", "sae", "select", "sweep"])
+@pytest.mark.parametrize("stage", ["probing", "sae", "select", "sweep"])
 def test_a_stage_goes_on_with_another_batch_size(spec: StudySpec, copied: Path, console: Console, stage: str) -> None:
     names = [known.name for known in STAGES]
     forget(copied, *names[names.index(stage) :])
-    for leftover in (*copied.glob("*.sqlite*"), *copied.glob("localize/activations/*")):
+    for leftover in (*copied.glob("*.sqlite*"), *copied.glob("probing/activations/*")):
         leftover.unlink()
 
     def watch(what: str, done: int, total: int) -> None:
@@ -168,9 +168,9 @@ def _raise(what: str, done: int, total: int) -> None:
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        ("localize/localize.json", "localize"),
-        ("suite/sae/sae_weights.safetensors", "sae"),
-        ("suite/suite.yaml", "select"),
+        ("probing/probing.json", "probing"),
+        ("intervention/sae/sae_weights.safetensors", "sae"),
+        ("intervention/intervention.yaml", "select"),
         ("sweep.safetensors", "sweep"),
         ("controls.yaml", "controls"),
         ("results.json", "conclude"),
@@ -188,7 +188,7 @@ def test_a_damaged_file_is_named(spec: StudySpec, copied: Path, console: Console
 def test_a_deleted_file_is_made_again_and_nothing_else(
     spec: StudySpec, copied: Path, finished: Path, console: Console
 ) -> None:
-    (copied / "suite" / "sae" / "sae_weights.safetensors").unlink()
+    (copied / "intervention" / "sae" / "sae_weights.safetensors").unlink()
     heard: list[str] = []
     assert run_study(
         spec, copied, console=console, until="conclude", watch=lambda what, done, total: heard.append(what)
@@ -201,10 +201,10 @@ def test_other_inputs_make_later_stages_run_again(
     spec: StudySpec, copied: Path, finished: Path, console: Console
 ) -> None:
     """A stage reads what is there now: answers of another layer's SAE are never mixed with this one's."""
-    forget(copied, "localize")
-    localized = json.loads((finished / "localize" / "localize.json").read_text())
+    forget(copied, "probing")
+    localized = json.loads((finished / "probing" / "probing.json").read_text())
     localized["layer"] = 1 - localized["layer"]
-    (copied / "localize" / "localize.json").write_text(json.dumps(localized))
+    (copied / "probing" / "probing.json").write_text(json.dumps(localized))
     heard: list[str] = []
     results = run_study(
         spec,

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from vsc_eval.interventions.intervention import load_intervention
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
-from vsc_eval.interventions.suite import load_suite
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
 from vsc_eval.studies.answered import AnsweredItems
@@ -33,7 +33,7 @@ def test_results_hold_every_stage(finished: Path, spec: StudySpec) -> None:
     results = read_results(finished)
     assert results.spec == spec
     assert (results.n_items, results.n_control_items) == (48, 24)
-    assert results.layer == results.localize.layer == load_suite(finished / "suite").spec.layer
+    assert results.layer == results.probing.layer == load_intervention(finished / "intervention").spec.layer
     assert [s.task for s in results.selection.sets] == list(spec.tasks)
     assert {row.name for row in results.floor} == {OTHER_BATCHES, "counting:scale=1", "existence:scale=1"}
     assert {(pair.edit, pair.form) for pair in results.pairs} == {
@@ -61,7 +61,7 @@ def test_figures_are_those_of_the_answers(finished: Path, swept: FinishedRun) ->
         return float(np.mean([line.answers[name] != line.answers["baseline"] for line in lines]))
 
     expected = drift(condition) - drift("counting:scale=40") - drift("existence:scale=40")
-    assert pair.drift_excess.value == pytest.approx(expected)
+    assert pair.drift_interaction.value == pytest.approx(expected)
 
 
 def test_nothing_changes_where_nothing_is_done(finished: Path) -> None:
@@ -78,7 +78,7 @@ def test_sweep_answers_as_a_run_does(
     assert len(conditions) == 1 + 2 + 2 * (2 + 1 + 1)
     run_spec = RunSpec(
         model=spec.model,
-        suite=str(finished / "suite"),
+        intervention=str(finished / "intervention"),
         tasks=("vsc_counting", "vsc_existence"),
         conditions=conditions,
         n=spec.sweep.items_per_cell,
@@ -117,8 +117,8 @@ def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpe
 
 
 def test_control_sets_replace_every_feature(finished: Path) -> None:
-    suite = load_suite(finished / "suite")
-    real = {index for chosen in suite.spec.sets for index in chosen.indices}
+    intervention = load_intervention(finished / "intervention")
+    real = {index for chosen in intervention.spec.sets for index in chosen.indices}
     for draw in load_yaml_spec(finished / CONTROLS_FILE, ControlSets).draws:
         assert (draw.direction_seed is not None) == (draw.kind == "random_directions") == (not draw.sets)
         if draw.kind == "random_sets":

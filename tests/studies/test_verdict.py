@@ -27,7 +27,7 @@ def test_one_outcome_that_meets_everything_is_interference() -> None:
     ruling = decide([STRONG, QUIET], RULE)
     assert ruling.verdict == "interference"
     assert ruling.decided_by == (
-        "drift excess +12.0 points [+8.0, +16.0]: sign-flip p 0.001 (holm), random_sets p 0.04, "
+        "drift interaction +12.0 points [+8.0, +16.0]: sign-flip p 0.001 (holm), random_sets p 0.04, "
         "random_directions p 0.04, permuted_labels p 0.04"
     )
 
@@ -35,8 +35,8 @@ def test_one_outcome_that_meets_everything_is_interference() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"excess": -0.12, "low": -0.16, "high": 0.06}, "not harmful"),
-        ({"excess": 0.009, "low": -0.04, "high": 0.06}, "below 1 points"),
+        ({"interaction": -0.12, "low": -0.16, "high": 0.06}, "not harmful"),
+        ({"interaction": 0.009, "low": -0.04, "high": 0.06}, "below 1 points"),
         ({"p_adjusted": 0.051}, "sign-flip p 0.051 (holm) > 0.05"),
         ({"p_adjusted": None}, "sign-flip p undefined (holm) > 0.05"),
         ({"family_p": {**EXTREME, "random_sets": 0.06}}, "random_sets p 0.06 > 0.05"),
@@ -52,22 +52,22 @@ def test_one_condition_that_fails_is_not_enough_evidence(changes: dict[str, Any]
 
 
 def test_at_the_limits_counts() -> None:
-    edge = but(STRONG, excess=0.01, p_adjusted=0.05, family_p=dict.fromkeys(CONTROL_KINDS, 1 / 20))
+    edge = but(STRONG, interaction=0.01, p_adjusted=0.05, family_p=dict.fromkeys(CONTROL_KINDS, 1 / 20))
     assert decide([edge, QUIET], RULE).verdict == "interference"
 
 
 def test_a_loss_of_accuracy_is_harmful_and_a_gain_is_not() -> None:
-    lost = but(STRONG, outcome="accuracy", excess=-0.12, low=-0.16, high=-0.08)
-    calm = but(QUIET, outcome="drift", excess=0.002, low=-0.015, high=0.02)
+    lost = but(STRONG, outcome="accuracy", interaction=-0.12, low=-0.16, high=-0.08)
+    calm = but(QUIET, outcome="drift", interaction=0.002, low=-0.015, high=0.02)
     assert decide([calm, lost], RULE).verdict == "interference"
-    gained = but(lost, excess=0.12, low=0.08, high=0.16)
+    gained = but(lost, interaction=0.12, low=0.08, high=0.16)
     assert decide([calm, gained], RULE).verdict == "none"
 
 
 def test_all_outcomes_may_be_required() -> None:
     rule = VerdictRule(require="all")
     assert decide([STRONG, QUIET], rule).verdict == "not enough evidence"
-    lost = but(STRONG, outcome="accuracy", excess=-0.12, low=-0.16, high=-0.08)
+    lost = but(STRONG, outcome="accuracy", interaction=-0.12, low=-0.16, high=-0.08)
     assert decide([STRONG, lost], rule).verdict == "interference"
 
 
@@ -77,7 +77,7 @@ def test_outcomes_that_the_rule_does_not_name_do_not_count() -> None:
 
 
 def test_none_needs_the_whole_interval_within_the_margin() -> None:
-    calm = but(QUIET, outcome="drift", excess=0.01, low=-0.01, high=0.049)
+    calm = but(QUIET, outcome="drift", interaction=0.01, low=-0.01, high=0.049)
     ruling = decide([calm, QUIET], RULE)
     assert ruling.verdict == "none"
     assert ruling.decided_by == "harmful ends of the intervals: drift +4.9, accuracy -2.0 points; margin 5"
@@ -106,10 +106,12 @@ figures = st.floats(-0.5, 0.5)
 
 @settings(deadline=None)
 @given(figures, st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.3))
-def test_stronger_evidence_never_loses_the_verdict(excess: float, p: float, control: float, more: float) -> None:
+def test_stronger_evidence_never_loses_the_verdict(interaction: float, p: float, control: float, more: float) -> None:
     family = dict.fromkeys(CONTROL_KINDS, control)
-    drift = Evidence("drift", excess, excess - 0.1, excess + 0.1, 50, p, family)
-    stronger = but(drift, excess=excess + more, p_adjusted=p / 2, family_p=dict.fromkeys(CONTROL_KINDS, control / 2))
+    drift = Evidence("drift", interaction, interaction - 0.1, interaction + 0.1, 50, p, family)
+    stronger = but(
+        drift, interaction=interaction + more, p_adjusted=p / 2, family_p=dict.fromkeys(CONTROL_KINDS, control / 2)
+    )
     if decide([drift, QUIET], RULE).verdict == "interference":
         assert decide([stronger, QUIET], RULE).verdict == "interference"
 

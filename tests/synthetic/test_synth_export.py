@@ -29,7 +29,7 @@ def test_export_loads_back_as_images(tmp_path: Path) -> None:
         assert (row["prompt"], row["answer"], row["gold"]) == (item.prompt, item.answer, item.gold)
         assert row["image"].tobytes() == item.image().tobytes()
         assert row["pixel_hash"] == item.pixel_hash
-        fields = {k: json.loads(row[k]) for k in ("scene", "program", "intermediate", "knobs")}
+        fields = {k: json.loads(row[k]) for k in ("scene", "program", "intermediate", "difficulty")}
         again = Item.model_validate({k: v for k, v in row.items() if k in Item.model_fields} | fields)
         assert again == item
 

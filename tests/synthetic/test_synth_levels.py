@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from vsc_eval.synthetic import COLOURS, KNOBS, LEVELS, SHAPES, Item, Scene, make_items
+from vsc_eval.synthetic import COLOURS, DIFFICULTY, LEVELS, SHAPES, Item, Scene, make_items
 
 Kind = tuple[str, str]
 
@@ -166,5 +166,5 @@ def test_colours_are_well_separated() -> None:
 
 
 def test_every_cell_has_knobs() -> None:
-    assert len(KNOBS) == 21
+    assert len(DIFFICULTY) == 21
     assert len(SHAPES) == 6

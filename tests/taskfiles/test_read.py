@@ -1,4 +1,4 @@
-"""Task files: what is read, and that every mistake is told with its line or column and how to mend it."""
+"""Task files: what is read, and that every mistake is told with its line or column and how to fix it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_full_file_is_read_and_round_trips(tmp_path: Path) -> None:
     assert file.content_hash() == TaskFile.model_validate(file.model_dump()).content_hash()
 
 
-# (what is wrong, the text that is exchanged, by what, line of the error, key in the message, words of the mend)
+# (what is wrong, the text that is exchanged, by what, line of the error, key in the message, words of the hint)
 BROKEN = [
     ("misspelt key", "answer_format:", "answer_fromat:", 10, "answer_fromat", "answer_format"),
     ("misspelt inner key", "  question: text", "  qestion: text", 7, "fields.qestion", "question"),
@@ -90,9 +90,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("what", "old", "new", "line", "key", "mend"), BROKEN, ids=[case[0] for case in BROKEN])
+@pytest.mark.parametrize(("what", "old", "new", "line", "key", "hint"), BROKEN, ids=[case[0] for case in BROKEN])
 def test_each_mistake_names_line_key_and_mend(
-    tmp_path: Path, what: str, old: str, new: str, line: int, key: str, mend: str
+    tmp_path: Path, what: str, old: str, new: str, line: int, key: str, hint: str
 ) -> None:
     text = GOOD.replace("[photo_id, place]", "group") if "clusters" in what else GOOD
     assert old in text
@@ -100,7 +100,7 @@ def test_each_mistake_names_line_key_and_mend(
     with pytest.raises(SpecError) as caught:
         read_task_file(path)
     assert f"{path}:{line}: {key}" in caught.value.message, caught.value
-    assert re.search(mend, caught.value.mend), caught.value
+    assert re.search(hint, caught.value.hint), caught.value
     assert "validation error" not in str(caught.value)
 
 
@@ -140,12 +140,12 @@ def test_overrides_set_keys_anew_and_are_checked(tmp_path: Path) -> None:
             override(file, [wrong])
 
 
-def test_the_kinds_of_rows_decide_the_readouts(tmp_path: Path) -> None:
+def test_the_kinds_of_rows_decide_the_scorings(tmp_path: Path) -> None:
     file = read_task_file(write(tmp_path, GOOD))
-    assert file.has_choice_readout
+    assert file.has_choice_scoring
     mixed = file.model_copy(update={"without_options": "short_text"})
     assert mixed.kinds == ("multiple_choice", "short_text")
-    assert not mixed.has_choice_readout
+    assert not mixed.has_choice_scoring
 
 
 def test_lm_evals_own_files_are_told_from_ours(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from vsc_eval.interventions.intervention import load_intervention
 
 from vsc_eval import resources
 from vsc_eval.backends.hf.engine import Engine, GenSettings
@@ -35,7 +36,6 @@ from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
-from vsc_eval.interventions.suite import load_suite
 from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 
@@ -51,7 +51,7 @@ EXPRESSIONS = (
     "logic:scale=6:prefill",
 )
 GENERATE = GenSettings("generate", max_new_tokens=5)
-CHOICE = GenSettings("choice")
+CHOICE = GenSettings("loglikelihood")
 Table = list[list[Reading]]
 
 
@@ -73,20 +73,20 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         model = endless_model(folder / "model")
-        self.suite = load_suite("vsc-tiny")
-        self.layer = self.suite.spec.layer
-        self.hf = Engine(load_vlm(model), sae=self.suite.sae, layer=self.layer)
+        self.intervention = load_intervention("vsc-tiny")
+        self.layer = self.intervention.spec.layer
+        self.hf = Engine(load_vlm(model), sae=self.intervention.sae, layer=self.layer)
         self.shell = load_vlm(model, weights=False)
         self.vllm = self.engine()
         self.conditions: list[CompiledCondition | None] = [None, *(self.compiled(e) for e in EXPRESSIONS)]
         self.prompts = [to_prompt(item) for item in benchmark_items("test", items_per_cell=4)[::8]]
 
     def engine(self, **options: Any) -> VllmEngine:
-        return VllmEngine(self.shell, sae=self.suite.sae, layer=self.layer, options=options)
+        return VllmEngine(self.shell, sae=self.intervention.sae, layer=self.layer, options=options)
 
     def compiled(self, expression: str) -> CompiledCondition:
-        spec = parse_condition(expression, self.suite.spec.default_edit)
-        return compile_condition(spec, self.suite.sets, self.suite.sae, self.layer)
+        spec = parse_condition(expression, self.intervention.spec.default_edit)
+        return compile_condition(spec, self.intervention.sets, self.intervention.sae, self.layer)
 
     def both(self, prompts: Sequence[Prompt], settings: GenSettings, engine: VllmEngine | None = None) -> Any:
         ours = (engine or self.vllm).read(prompts, self.conditions, settings)
@@ -119,10 +119,10 @@ class Lab:
         """At most 40 tokens a forward, under a limit on the pictures' area: every prompt runs in pieces, beside others'
         pieces and generated tokens."""
         model, limit = self.shell.name, 100_000
-        hf = Engine(load_vlm(model, max_pixels=limit), sae=self.suite.sae, layer=self.layer)
+        hf = Engine(load_vlm(model, max_pixels=limit), sae=self.intervention.sae, layer=self.layer)
         engine = VllmEngine(
             load_vlm(model, weights=False, max_pixels=limit),
-            sae=self.suite.sae,
+            sae=self.intervention.sae,
             layer=self.layer,
             options={"max_num_batched_tokens": 100, "max_model_len": 300, "max_num_seqs": 7},
         )
@@ -154,23 +154,23 @@ class Lab:
         asked = []
         for index in range(4):
             for condition in self.conditions:
-                ticket = 10**6 + len(asked)
-                asked.append(Asked(ticket, index, None if condition is None else condition.content_hash))
+                request_id = 10**6 + len(asked)
+                asked.append(Asked(request_id, index, None if condition is None else condition.content_hash))
                 params = sampling(asked[-1], GENERATE, (), sorted(self.shell.end_token_ids))
-                engine.add_request(str(ticket), rendered[index], params)
+                engine.add_request(str(request_id), rendered[index], params)
         done = {}
         for step in range(10_000):
             if not engine.has_unfinished_requests():
                 break
             if step == 2:
-                engine.abort_request([str(one.ticket) for one in asked[::3]])
+                engine.abort_request([str(one.request_id) for one in asked[::3]])
             for output in engine.step():
                 if output.finished:
                     done[int(output.request_id)] = list(output.outputs[0].token_ids)
         self.vllm._accounts()
         hashes = [None if c is None else c.content_hash for c in self.conditions]
         table = self.vllm.read(self.prompts[:4], self.conditions, GENERATE)
-        expected = {one.ticket: list(table[hashes.index(one.condition)][one.prompt].token_ids) for one in asked}
+        expected = {one.request_id: list(table[hashes.index(one.condition)][one.prompt].token_ids) for one in asked}
         return {"asked": len(asked), "done": done, "expected": expected}
 
     def stopped(self) -> Any:
@@ -206,7 +206,7 @@ class Lab:
         from vsc_eval.sae.io import save_sae
 
         with TemporaryDirectory() as folder:
-            save_sae(self.suite.sae, Path(folder))
+            save_sae(self.intervention.sae, Path(folder))
             self.vllm.llm.collective_rpc(ATTACH, args=(layer, folder, self.shell.image_token_ids))
         edits = [condition for condition in self.conditions if condition is not None]
         self.vllm.llm.collective_rpc(CONDITIONS, args=(pack_conditions(edits),))
@@ -321,7 +321,7 @@ class Lab:
         for model in ("vsc-hf", "vsc-vllm"):
             results: Any = simple_evaluate(
                 model=model,
-                model_args="pretrained=vsc-tiny,intervention=counting",
+                model_args="pretrained=vsc-tiny,condition=counting",
                 tasks=["vsc_logic_easy"],
                 task_manager=manager,
                 bootstrap_iters=0,
@@ -342,7 +342,7 @@ def main(folder: Path) -> None:
     lab = Lab(folder)
     parts = (
         "mixed",
-        "choice",
+        "loglikelihood",
         "one_at_a_time",
         "text_only",
         "aborted",

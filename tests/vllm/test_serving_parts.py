@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vsc_eval.backends.vllm.audit import Account, AuditLog, Entry
 from vsc_eval.backends.vllm.hook import BatchEdit, residual_stream
-from vsc_eval.backends.vllm.ledger import Account, Entry, Ledger
 from vsc_eval.backends.vllm.payload import pack_conditions, unpack_conditions
 from vsc_eval.backends.vllm.positions import Slice, edited_offsets, edited_prompt
 from vsc_eval.backends.vllm.readings import check_account
@@ -63,23 +63,23 @@ def test_pieces_of_any_size_edit_what_the_whole_would(
     edges = [0, *sorted({cut for cut in cuts if cut < total}), total]
     found: list[int] = []
     for start, end in pairwise(edges):
-        piece = Slice(ticket=0, row=100, start=start, length=end - start)
+        piece = Slice(request_id=0, row=100, start=start, length=end - start)
         found += (edited_offsets(piece, prompt, decode=decode) + start).tolist()
     assert found == np.flatnonzero(mask).tolist() + (list(range(len(mask), total)) if decode else [])
 
 
 def flat_batch(sae: SAE, conditions: Sequence[CompiledCondition | None]) -> tuple[BatchEdit, list[Slice], torch.Tensor]:
     """One request of 5 prompt tokens for each condition; the first is decoding, the others are in their prompt."""
-    ledger, pieces, row = Ledger(), [], 0
-    for ticket, one in enumerate(conditions):
+    audit_log, pieces, row = AuditLog(), [], 0
+    for request_id, one in enumerate(conditions):
         edited = None if one is None else np.array([True, False, True, True, False])
-        ledger.entries[ticket] = Entry("" if one is None else one.content_hash, edited, 5)
-        start, length = (6, 1) if ticket == 0 else (ticket % 3, 3)
-        pieces.append(Slice(ticket, row, start, length))
+        audit_log.entries[request_id] = Entry("" if one is None else one.content_hash, edited, 5)
+        start, length = (6, 1) if request_id == 0 else (request_id % 3, 3)
+        pieces.append(Slice(request_id, row, start, length))
         row += length
     known = {one.content_hash: one for one in conditions if one is not None}
     hidden = torch.randn(2, row + 2, D, generator=torch.Generator().manual_seed(row))
-    return BatchEdit(sae, known, ledger, lambda: pieces), pieces, hidden
+    return BatchEdit(sae, known, audit_log, lambda: pieces), pieces, hidden
 
 
 def test_every_request_gets_its_own_edit_and_no_other(sae: SAE) -> None:
@@ -117,7 +117,7 @@ def test_zero_strength_changes_no_bit(sae: SAE) -> None:
 def test_a_batch_without_edits_is_handed_on(sae: SAE) -> None:
     edit, _, (hidden, residual) = flat_batch(sae, [None, None])
     assert edit(None, None, (hidden, residual)) is None
-    assert [entry.passes for entry in edit.ledger.entries.values()] == [1, 1]
+    assert [entry.passes for entry in edit.audit_log.entries.values()] == [1, 1]
 
 
 def test_generated_tokens_are_left_alone_where_the_edit_says_so(sae: SAE) -> None:
@@ -140,14 +140,14 @@ def test_an_output_of_another_form_is_no_residual_stream(output: Any) -> None:
 
 
 def test_a_token_that_runs_again_is_counted_once() -> None:
-    ledger = Ledger()
-    ledger.entries[7] = Entry("c", np.ones(4, dtype=bool), 4)
+    audit_log = AuditLog()
+    audit_log.entries[7] = Entry("c", np.ones(4, dtype=bool), 4)
     for positions in ([0, 1], [2, 3, 4], [0, 1, 2, 3], [4]):
         shifts = np.full(len(positions), 0.5, dtype=np.float32)
-        ledger.entries[7].note(np.array(positions), shifts)
+        audit_log.entries[7].note(np.array(positions), shifts)
     expected = {"condition": "c", "prompt_tokens": 4, "decode_tokens": 1, "passes": 0, "shift": 0.5}
-    assert ledger.take() == {7: expected}
-    assert ledger.take() == {}
+    assert audit_log.take() == {7: expected}
+    assert audit_log.take() == {}
 
 
 def test_conditions_survive_the_wire(sae: SAE) -> None:

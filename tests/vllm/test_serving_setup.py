@@ -90,8 +90,8 @@ def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendError, match="imports ray") as refusal:
         require_vllm_vlm()
-    assert refusal.value.mend is not None
-    assert "pip install ray" in refusal.value.mend
+    assert refusal.value.hint is not None
+    assert "pip install ray" in refusal.value.hint
 
 
 def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,4 +164,4 @@ def test_doctor_names_vllm(
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]
     assert check.state == state
     assert words in check.found
-    assert bool(check.mend) == (state != "OK")
+    assert bool(check.hint) == (state != "OK")

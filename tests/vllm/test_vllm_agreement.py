@@ -37,12 +37,12 @@ def agree(a: Any, b: Any) -> bool:
     return same_answers(a, b) >= 0.995 and max(worst(a, b)) <= TOLERANCE_NATS
 
 
-@pytest.mark.parametrize("part", ["mixed", "choice", "text_only", "chunked"])
+@pytest.mark.parametrize("part", ["mixed", "loglikelihood", "text_only", "chunked"])
 def test_the_same_answers_and_log_probabilities(found: Any, part: str) -> None:
     assert agree(found[part]["hf"], found[part]["vllm"]), worst(found[part]["hf"], found[part]["vllm"])
 
 
-@pytest.mark.parametrize("part", ["mixed", "choice", "text_only", "chunked"])
+@pytest.mark.parametrize("part", ["mixed", "loglikelihood", "text_only", "chunked"])
 @pytest.mark.parametrize("count", ["n_edited_tokens", "n_fires"])
 def test_the_same_tokens_are_edited_as_often(found: Any, part: str, count: str) -> None:
     ours, theirs = ([[reading[count] for reading in row] for row in found[part][name]] for name in ("vllm", "hf"))
@@ -97,7 +97,7 @@ def test_a_limit_on_pixels_is_the_same_on_both(found: Any) -> None:
 def test_aborted_requests_leave_the_others_alone(found: Any) -> None:
     part = found["aborted"]
     assert 0 < len(part["done"]) < part["asked"]
-    assert part["done"] == {ticket: part["expected"][ticket] for ticket in part["done"]}
+    assert part["done"] == {request_id: part["expected"][request_id] for request_id in part["done"]}
 
 
 def test_a_stopped_reading_leaves_nothing_behind(found: Any) -> None:

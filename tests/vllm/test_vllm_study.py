@@ -18,7 +18,7 @@ from vsc_eval.studies.spec import StudySpec
 
 SPEC = """
 tasks: [counting, existence]
-localize: {items_per_cell: 8, test_items_per_cell: 4, folds: 2}
+probing: {items_per_cell: 8, test_items_per_cell: 4, folds: 2}
 sae: {items_per_cell: 4, train: {d_sae: 128, k: 8, n_tokens: 20000, batch_size: 1000, mix_tokens: 4000}}
 select: {items_per_cell: 8, rule: {m: 4, min_frequency: 0.0}, stability_draws: 2}
 sweep: {items_per_cell: 4, edits: [scale=8]}

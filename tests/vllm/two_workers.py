@@ -6,29 +6,30 @@ import os
 
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
+from vsc_eval.interventions.intervention import load_intervention
+
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
-from vsc_eval.interventions.suite import load_suite
 from vsc_eval.specs import parse_condition
 
 EXPRESSIONS = ("counting", "counting+logic", "logic:scale=6:prefill", "counting:add=3:last")
 
 
 def main() -> None:
-    suite = load_suite("vsc-tiny")
-    layer = suite.spec.layer
+    intervention = load_intervention("vsc-tiny")
+    layer = intervention.spec.layer
     conditions: list[CompiledCondition | None] = [None]
     for expression in EXPRESSIONS:
-        spec = parse_condition(expression, suite.spec.default_edit)
-        conditions.append(compile_condition(spec, suite.sets, suite.sae, layer))
+        spec = parse_condition(expression, intervention.spec.default_edit)
+        conditions.append(compile_condition(spec, intervention.sets, intervention.sae, layer))
     prompts = [to_prompt(item) for item in benchmark_items("test", items_per_cell=4)[::8]]
     settings = GenSettings("generate", max_new_tokens=4)
-    one = Engine(load_vlm("vsc-tiny"), sae=suite.sae, layer=layer).read(prompts, conditions, settings)
+    one = Engine(load_vlm("vsc-tiny"), sae=intervention.sae, layer=layer).read(prompts, conditions, settings)
     engine = VllmEngine(
-        load_vlm("vsc-tiny", weights=False), sae=suite.sae, layer=layer, options={"tensor_parallel_size": 2}
+        load_vlm("vsc-tiny", weights=False), sae=intervention.sae, layer=layer, options={"tensor_parallel_size": 2}
     )
     two = engine.read(prompts, conditions, settings)
     pairs = [(a, b) for rows in zip(one, two, strict=True) for a, b in zip(*rows, strict=True)]

@@ -27,7 +27,7 @@ def engine():
 
 def _accuracy(engine, items, *, blind):
     prompts = [Prompt(item.prompt, () if blind else (item.image(),), LETTERS) for item in items]
-    (readings,) = engine.read(prompts, [None], GenSettings(readout="choice"))
+    (readings,) = engine.read(prompts, [None], GenSettings(scoring="loglikelihood"))
     chosen = [max(range(4), key=reading.option_logprobs.__getitem__) for reading in readings]
     return sum(choice == item.gold for choice, item in zip(chosen, items, strict=True)) / len(items)
 

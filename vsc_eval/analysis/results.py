@@ -128,8 +128,8 @@ class Results(Record):
     schema_version: Literal[1] = 1
     model: str
     model_fingerprint: str
-    suite: str | None
-    readout: str
+    intervention: str | None
+    scoring: str
     seed: int
     conditions: tuple[ConditionSpec, ...]
     targets: dict[str, tuple[str, ...] | None]

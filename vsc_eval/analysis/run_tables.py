@@ -34,7 +34,7 @@ class TextTable:
 def condition_table(results: Results) -> TextTable:
     """Per condition: accuracy, share of unreadable answers, difference and drift with intervals, drift on and off
     target."""
-    reads_text = results.readout == "generate"
+    reads_text = results.scoring == "generate"
     rows = []
     for condition in results.conditions:
         row = _whole(results, condition.name)
@@ -45,7 +45,7 @@ def condition_table(results: Results) -> TextTable:
         rows.append((condition.name, percent(row.accuracy.value), *invalid, points(row.difference), *shares))
     whole = _whole(results, BASELINE)
     return TextTable(
-        title=f"{results.model}: {whole.n} items in {whole.n_clusters} clusters, readout {results.readout}",
+        title=f"{results.model}: {whole.n} items in {whole.n_clusters} clusters, scoring {results.scoring}",
         columns=(
             *("condition", "acc %", *(("inv %",) if reads_text else ())),
             *("diff [95% CI]", "drift % [95% CI]", "on % (n)", "off % (n)"),
@@ -72,7 +72,7 @@ def _invalid_notes(baseline: ResultRow) -> list[str]:
         return []
     return [
         f"{percent(baseline.invalid_rate)}% of the baseline's answers name no option: accuracy and drift say little "
-        "here. See lm_eval/baseline for the texts; --readout choice needs none."
+        "here. See lm_eval/baseline for the texts; --scoring loglikelihood needs none."
     ]
 
 

@@ -35,9 +35,9 @@ class Asked(Record):
     """First 16 hex digits of the sha256 of all pixels, before the processor; `none` without a picture."""
     options: tuple[str, ...] = ()
     """The letters that `option_logprobs` are of, in their order."""
-    readout: Literal["choice", "generate"]
+    scoring: Literal["loglikelihood", "generate"]
     max_new_tokens: int | None = None
-    """None for `choice`, which writes no tokens."""
+    """None for `loglikelihood`, which writes no tokens."""
     stops: tuple[str, ...] = ()
     """Strings that end a generated text."""
 
@@ -46,7 +46,7 @@ def asked(
     text: str,
     image_hash: str,
     options: Sequence[str],
-    readout: Literal["choice", "generate"],
+    scoring: Literal["loglikelihood", "generate"],
     max_new_tokens: int | None,
     stops: Sequence[str] = (),
 ) -> Asked:
@@ -56,8 +56,8 @@ def asked(
         prompt_hash=prompt_hash(text),
         image_hash=image_hash,
         options=tuple(options),
-        readout=readout,
-        max_new_tokens=max_new_tokens if readout == "generate" else None,
+        scoring=scoring,
+        max_new_tokens=max_new_tokens if scoring == "generate" else None,
         stops=tuple(stops),
     )
 

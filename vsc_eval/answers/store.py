@@ -57,7 +57,7 @@ class AnswerStore:
             (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if application_id != _APPLICATION_ID and (application_id or tables):
                 raise DataError(
-                    f"{self.path} is an SQLite file of another program.", mend="Choose another run folder with --out."
+                    f"{self.path} is an SQLite file of another program.", hint="Choose another run folder with --out."
                 )
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL keeps every commit through the death of the process; only a power cut can lose the last ones.
@@ -110,7 +110,7 @@ class AnswerStore:
                 pass
         raise DataError(
             f"Answer {key[:12]} in {self.path} is damaged.",
-            mend="Delete that file and run again; its answers are then computed afresh.",
+            hint="Delete that file and run again; its answers are then computed afresh.",
         )
 
     @contextmanager
@@ -132,16 +132,16 @@ class AnswerStore:
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise BackendError(
-                    f"{self.path} is in use by another process.", mend="Wait for it to end, or choose another --out."
+                    f"{self.path} is in use by another process.", hint="Wait for it to end, or choose another --out."
                 ) from error
             raise BackendError(
                 f"The answer store {self.path} cannot be used: {error}.",
-                mend="Check that the folder exists and is writable and that the disk has space, then run again.",
+                hint="Check that the folder exists and is writable and that the disk has space, then run again.",
             ) from error
         except sqlite3.DatabaseError as error:
             raise DataError(
                 f"The answer store {self.path} is damaged: {error}.",
-                mend="Delete that file and run again; its answers are then computed afresh.",
+                hint="Delete that file and run again; its answers are then computed afresh.",
             ) from error
 
 

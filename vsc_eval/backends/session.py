@@ -23,7 +23,7 @@ from vsc_eval.backends.vllm.engine import DEFAULT_BATCH_SIZE as VLLM_BATCH_SIZE
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
-from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, parse_condition
 
@@ -88,7 +88,7 @@ class Session:
         """
         for name in condition_names:
             if name not in self.conditions:
-                raise SpecError(f"Unknown condition '{name}'.", mend=f"This session has: {', '.join(self.conditions)}.")
+                raise SpecError(f"Unknown condition '{name}'.", hint=f"This session has: {', '.join(self.conditions)}.")
         settings = settings or self.settings
         keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in condition_names}
         wanted = {key for column in keys.values() for key in column}
@@ -166,7 +166,7 @@ def _memory_errors(batch_size: int) -> Iterator[None]:
             raise
         raise BackendError(
             f"The memory does not hold {batch_size} prompts at a time.",
-            mend="Give a smaller batch size; answers that are stored are kept. `vsc-eval doctor` shows the memory.",
+            hint="Give a smaller batch size; answers that are stored are kept. `vsc-eval doctor` shows the memory.",
         ) from error
 
 
@@ -178,7 +178,7 @@ def open_session(
     vlm: LoadedVLM,
     expressions: Sequence[str | ConditionSpec] = (),
     *,
-    suite: str | Path | LoadedSuite | None = None,
+    intervention: str | Path | LoadedIntervention | None = None,
     settings: GenSettings | None = None,
     store: AnswerStore | None = None,
     batch_size: int | None = None,
@@ -189,17 +189,21 @@ def open_session(
 ) -> Session:
     """A session of `vlm` under the baseline and the given conditions.
 
-    `expressions` are condition expressions ("counting+logic:scale=2") or specs. `suite` defaults to the one named like
-    the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
+    `expressions` are condition expressions ("counting+logic:scale=2") or specs. `intervention` defaults to the one
+    named like the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
     `vllm`: arguments of vLLM, which then answers in place of transformers; `vlm` needs no weights, and `mode` and
     `memory_budget_bytes` say nothing. Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
-    loaded: LoadedSuite | None = None
+    loaded: LoadedIntervention | None = None
     conditions: dict[str, CompiledCondition | None] = {}
     if wanted:
         d_model = vlm.decoder.d_model
-        loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite or Path(vlm.name).name, d_model=d_model)
+        loaded = (
+            intervention
+            if isinstance(intervention, LoadedIntervention)
+            else load_intervention(intervention or Path(vlm.name).name, d_model=d_model)
+        )
         for entry in wanted:
             spec = entry if isinstance(entry, ConditionSpec) else parse_condition(entry, loaded.spec.default_edit)
             conditions[spec.name] = compile_condition(
@@ -224,6 +228,6 @@ def open_session(
         # An empty store is falsy.
         store=AnswerStore(":memory:") if store is None else store,
         conditions=conditions,
-        settings=settings or GenSettings(readout="generate"),
+        settings=settings or GenSettings(scoring="generate"),
         progress=progress,
     )

@@ -54,7 +54,7 @@ class BoardSpec(Spec):
     description: str = ""
     url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9._~:/?#@!&=+%\-]+$", max_length=300)
     """Where the board is published, for those who share an entry of it."""
-    readout: Literal["choice", "generate"]
+    scoring: Literal["loglikelihood", "generate"]
     generator_version: str | None = None
     tasks: dict[str, BoardTask]
 
@@ -80,8 +80,8 @@ Identity = tuple[str, str | None, str, str]
 
 
 def identity(entry: Entry) -> Identity:
-    """Fingerprint, revision, backend and readout: entries that share them are of one model and add to each other."""
-    return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.readout
+    """Fingerprint, revision, backend and scoring: entries that share them are of one model and add to each other."""
+    return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.scoring
 
 
 def rows_by_level(items: ItemTable) -> dict[str, dict[str, list[int]]]:
@@ -109,7 +109,7 @@ def spec_of(
     *,
     name: str,
     title: str,
-    readout: Literal["choice", "generate"],
+    scoring: Literal["loglikelihood", "generate"],
     generator_version: str | None,
     description: str = "",
 ) -> BoardSpec:
@@ -126,7 +126,7 @@ def spec_of(
             name=name,
             title=title,
             description=description,
-            readout=readout,
+            scoring=scoring,
             generator_version=generator_version if any(task.kind == "synthetic" for task in tasks.values()) else None,
             tasks=tasks,
         )
@@ -134,7 +134,7 @@ def spec_of(
         if any(fault["loc"] == ("name",) for fault in error.errors(include_url=False)):
             raise SpecError(
                 f"'{name}' is no name of a board, which its folder's name is.",
-                mend="Name the folder in lower-case letters, digits, dots, hyphens and underscores, at most 60.",
+                hint="Name the folder in lower-case letters, digits, dots, hyphens and underscores, at most 60.",
             ) from error
         raise explain(error, BoardSpec, f"The board '{name}'") from error
 
@@ -144,7 +144,7 @@ def read_board_spec(path: Path) -> BoardSpec:
     if not (path / BOARD_FILE).is_file():
         raise SpecError(
             f"{path} is no board: it has no {BOARD_FILE}.",
-            mend=f"Make one with `vsc-eval board new {path} --from RUN`, or name a board's folder.",
+            hint=f"Make one with `vsc-eval board new {path} --from RUN`, or name a board's folder.",
         )
     return load_yaml_spec(path / BOARD_FILE, BoardSpec)
 

@@ -75,7 +75,7 @@ def _refusal(path: Path, problems: tuple[Problem, ...]) -> DataError:
     place = f", at '{first.place}'" if first.place else ""
     more = f" {len(problems)} problems in {n_files} files: `vsc-eval board check {path}` tells all."
     return DataError(
-        f"{path / first.file}{place}: {first.what}.", mend=first.mend + (more if len(problems) > 1 else "")
+        f"{path / first.file}{place}: {first.what}.", hint=first.hint + (more if len(problems) > 1 else "")
     )
 
 

@@ -65,7 +65,7 @@ def _asked(board: Board) -> str:
         if (names := spec.tasks_of(kind))
     ]
     version = f" (generator version {_words(spec.generator_version)})" if spec.generator_version else ""
-    return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.readout}`."
+    return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.scoring}`."
 
 
 def _figures(board: Board) -> list[str]:
@@ -80,9 +80,11 @@ def _figures(board: Board) -> list[str]:
     ]
     for entry in newest:
         name = _words(entry.model.name)
-        suite = f", edited with {_words(entry.suite.name)}" if entry.suite else ""
+        intervention = f", edited with {_words(entry.intervention.name)}" if entry.intervention else ""
         alt = f"Accuracy of {name} in each cell, and change of accuracy against drift for each condition"
-        lines.append(f"**{name}** ({_words(backend_words(entry))}){suite}:\n\n![{alt}](figures/{entry.id}.png)\n")
+        lines.append(
+            f"**{name}** ({_words(backend_words(entry))}){intervention}:\n\n![{alt}](figures/{entry.id}.png)\n"
+        )
     return lines
 
 

@@ -22,7 +22,7 @@ def locked(board: Path, say: Callable[[str], None] = lambda _: None) -> Iterator
         handle = os.open(board, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise BackendError(
-            f"{board} cannot be opened: {error.strerror or error}.", mend="Name the folder of a board."
+            f"{board} cannot be opened: {error.strerror or error}.", hint="Name the folder of a board."
         ) from error
     try:
         try:
@@ -33,7 +33,7 @@ def locked(board: Path, say: Callable[[str], None] = lambda _: None) -> Iterator
         except OSError as error:
             raise BackendError(
                 f"{board} cannot be locked: {error.strerror or error}.",
-                mend="Work on a copy on a local disk: some network drives know no locks.",
+                hint="Work on a copy on a local disk: some network drives know no locks.",
             ) from error
         yield
     finally:

@@ -13,7 +13,7 @@ from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTas
 from vsc_eval.board.build import Advance, Built, checked_board, generated_texts, no_advance, write_generated
 from vsc_eval.board.check.board_check import entry_findings, name_of_known
 from vsc_eval.board.entry.canonical import entry_sha256, entry_text
-from vsc_eval.board.entry.parts import item_table, readout_of
+from vsc_eval.board.entry.parts import item_table, scoring_of
 from vsc_eval.board.entry.read import read_entry
 from vsc_eval.board.lock import locked
 from vsc_eval.board.records import Entry, Shown
@@ -41,20 +41,20 @@ def make_entry(
     *,
     name: str | None = None,
     note: str = "",
-    suite: Path | None = None,
+    intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
 ) -> Entry:
     """The entry of a run's or a study's folder for the board of that name. Raises SpecError or DataError."""
     found = read_run(run)
     if len(note) > 2000:
-        raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", mend="Shorten it.")
+        raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", hint="Shorten it.")
     if is_study(found):
         from vsc_eval.board.entry.from_study import entry_from_study
 
         return entry_from_study(found, board=board, name=name, note=note)
     from vsc_eval.board.entry.from_run import entry_from_run
 
-    return entry_from_run(found, board=board, name=name, note=note, suite=suite, shown=shown)
+    return entry_from_run(found, board=board, name=name, note=note, intervention=intervention, shown=shown)
 
 
 def is_study(run: FinishedRun) -> bool:
@@ -69,7 +69,7 @@ def publish(
     name: str | None = None,
     note: str = "",
     replace: bool = False,
-    suite: Path | None = None,
+    intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
     say: Callable[[str], None] = lambda _: None,
     advance: Advance = no_advance,
@@ -82,7 +82,7 @@ def publish(
     """
     spec = read_board_spec(board)
     say(f"Making the entry of {run} ...")
-    entry = make_entry(run, spec.name, name=name, note=note, suite=suite, shown=shown)
+    entry = make_entry(run, spec.name, name=name, note=note, intervention=intervention, shown=shown)
     return publish_entry(entry, board, replace=replace, say=say, advance=advance)
 
 
@@ -97,7 +97,7 @@ def publish_entry(
     """The same of an entry that is there."""
     with locked(board, say):
         file = board / ENTRIES / f"{entry.id}.json"
-        # To put a run in the place of a damaged entry is how that is mended.
+        # To put a run in the place of a damaged entry is how that is fixed.
         is_damaged = replace and file.is_file() and _is_damaged(file)
         before = checked_board(board, but=file.name if is_damaged else None)
         _check_fits(entry, before.spec)
@@ -132,7 +132,7 @@ def _check_fits(entry: Entry, spec: BoardSpec) -> None:
         more = f" There are {len(findings) - 1} more such problems." if len(findings) > 1 else ""
         raise SpecError(
             f"The run of '{entry.model.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
-            mend=first.mend,
+            hint=first.hint,
         )
 
 
@@ -142,7 +142,7 @@ def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
         raise SpecError(
             f"The board has entries of this model under the name '{known:.80}', and this one says "
             f"'{entry.model.name:.80}'.",
-            mend=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a board.",
+            hint=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a board.",
         )
 
 
@@ -155,7 +155,7 @@ def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
         raise SpecError(
             f"The board has an entry of the same model, items and conditions with other content: {twins[0].id} of "
             f"{twins[0].provenance.date}.",
-            mend="Give --replace to put this run in its place.",
+            hint="Give --replace to put this run in its place.",
         )
     return "replaced"
 
@@ -168,20 +168,20 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
     """
     if (path / BOARD_FILE).exists():
         raise SpecError(
-            f"{path} is a board already.", mend=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
+            f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
         )
     name = path.resolve().name
     found = [_spec_of_run(run, name, title or name, description) for run in runs]
     tasks: dict[str, BoardTask] = {}
     for run, spec in zip(runs, found, strict=True):
-        if spec.readout != found[0].readout:
-            raise SpecError(f"{run} was read by another readout.", mend="A board asks all items in one way.")
+        if spec.scoring != found[0].scoring:
+            raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
         for task, asked in spec.tasks.items():
             if tasks.setdefault(task, asked) != asked:
-                raise SpecError(f"{run} asked other items of '{task}'.", mend="Name runs that asked the same items.")
+                raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
     versions = {spec.generator_version for spec in found} - {None}
     if len(versions) > 1:
-        raise SpecError("The runs' items are of several generator versions.", mend="Name runs of one version.")
+        raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
     spec = found[0].model_copy(update={"tasks": tasks, "generator_version": next(iter(versions), None)})
     with replacing(path / BOARD_FILE) as partial:
         save_yaml_spec(partial, spec)
@@ -191,8 +191,8 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
 def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
     run = read_run(path)
     if not run.lines:
-        raise DataError(f"The run in {path} has no items.", mend="Name another run.")
+        raise DataError(f"The run in {path} has no items.", hint="Name another run.")
     items = item_table(run.lines, [BASELINE])
     version = run.hashes.get("generator_version") if any(task in TASKS for task in items.task) else None
-    readout = readout_of(run.lines)
-    return spec_of(items, name=name, title=title, readout=readout, generator_version=version, description=description)
+    scoring = scoring_of(run.lines)
+    return spec_of(items, name=name, title=title, scoring=scoring, generator_version=version, description=description)

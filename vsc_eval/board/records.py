@@ -39,7 +39,7 @@ class BoardModel(Record):
     dtype: str
 
 
-class BoardSuite(Record):
+class BoardIntervention(Record):
     """What was edited with; absent for a run of the baseline alone."""
 
     name: str
@@ -186,11 +186,11 @@ class UnionFigure(Record):
     """Names of the two conditions."""
     edit: str
     form: Literal["raw", "norm_matched"]
-    drift_excess: Interval
+    drift_interaction: Interval
     """In a study, beyond the sum of the parts for a raw union, and beyond their mean (or the larger) for a norm-matched
     one. In a run, beyond the sum for both."""
     drift_bliss: Interval | None = None
-    accuracy_excess: Interval
+    accuracy_interaction: Interval
     p_drift_adjusted: float | None = None
     p_accuracy_adjusted: float | None = None
     verdict: str | None = None
@@ -202,7 +202,7 @@ class ControlFigure(Record):
 
     kind: str
     outcome: str
-    effect: Literal["single", "union", "excess"]
+    effect: Literal["single", "union", "interaction"]
     sets: tuple[str, ...]
     value: float
     draws: tuple[float, ...]
@@ -257,11 +257,11 @@ class Entry(Record):
     """Also the file's name: the model's name in plain letters, and a hash of what was asked of what."""
     board: str
     model: BoardModel
-    suite: BoardSuite | None = None
+    intervention: BoardIntervention | None = None
     note: str = Field(default="", max_length=2000)
     """The publisher's own words."""
     provenance: Provenance
-    readout: Literal["choice", "generate"]
+    scoring: Literal["loglikelihood", "generate"]
     conditions: tuple[BoardCondition, ...]
     items: ItemTable
     rows: tuple[BoardRow, ...]

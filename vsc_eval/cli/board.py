@@ -53,7 +53,7 @@ def _new(options: argparse.Namespace) -> int:
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
     say = say_on(console_for(stderr=True))
-    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.readout}`.")
+    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
     say(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
     return 0
 
@@ -72,10 +72,10 @@ def _check(options: argparse.Namespace) -> int:
         console.print(f"{len(entries)} {words} right.", highlight=False, markup=False)
         return 0
     table = Table(title=f"{len(problems)} problem{'s' * (len(problems) > 1)}", title_justify="left", show_lines=True)
-    for heading in ("file", "place", "what is wrong", "mend"):
+    for heading in ("file", "place", "what is wrong", "fix"):
         table.add_column(heading, overflow="fold")
     for found in problems:
-        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.mend)))
+        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.hint)))
     console.print(table)
     return 1
 

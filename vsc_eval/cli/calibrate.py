@@ -53,16 +53,16 @@ def add_parser(subparsers: Any) -> None:
 def _handle(options: argparse.Namespace) -> int:
     if options.study is not None:
         if options.spec is not None:
-            raise SpecError("--study has a spec of its own.", mend="Leave SPEC.yaml out.")
+            raise SpecError("--study has a spec of its own.", hint="Leave SPEC.yaml out.")
         return _of_study(options.study)
     if options.repetitions < _FEWEST:
         raise SpecError(
             f"--repetitions is {options.repetitions}: a rate of so few studies says nothing.",
-            mend=f"Give at least {_FEWEST}; the bars are meant for {_ENOUGH}.",
+            hint=f"Give at least {_FEWEST}; the bars are meant for {_ENOUGH}.",
         )
     for size in options.sizes or ():
         if not 0 < size < 1:
-            raise SpecError(f"--sizes: {size:g} is no share of items.", mend="Give numbers between 0 and 1.")
+            raise SpecError(f"--sizes: {size:g} is no share of items.", hint="Give numbers between 0 and 1.")
     return _simulated(options)
 
 
@@ -106,15 +106,15 @@ def _of_study(folder: Path) -> int:
 
     if not (folder / RESULTS_FILE).is_file():
         raise SpecError(
-            f"{folder} is no finished study: it has no {RESULTS_FILE}.", mend="Finish it with `vsc-eval study`."
+            f"{folder} is no finished study: it has no {RESULTS_FILE}.", hint="Finish it with `vsc-eval study`."
         )
     spec = read_results(folder).spec
     if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
-        raise SpecError(f"{folder} has no draws of permuted labels to leave out.", mend="Run a study that has them.")
+        raise SpecError(f"{folder} has no draws of permuted labels to leave out.", hint="Run a study that has them.")
     swept, controls = (AnsweredItems.load(folder, stem).arrays() for stem in (SWEEP_STEM, CONTROLS_STEM))
     studies = list(left_out_draws(control_table(swept, controls), spec))
     if not studies:
-        raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", mend="Run a study with more draws.")
+        raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")
     print(
         f"{len(studies)} draws of permuted labels in place of the real sets, {controls.gold.size} items: "
         f"interference found in {_rate(rate([study.n_false > 0 for study in studies]))} of them, "
@@ -159,21 +159,21 @@ def power_table(found: Calibration) -> TextTable:
 
     return TextTable(
         title="Planted interference of one pair",
-        columns=("items hit %", "found % [95% CI]", "denied %", "drift excess", "accuracy excess"),
+        columns=("items hit %", "found % [95% CI]", "denied %", "drift interaction", "accuracy interaction"),
         rows=tuple(
             (
                 f"{100 * s.planted:g}",
                 _rate(s.found) if s.found else NONE,
                 f"{100 * s.denied.value:.1f}" if s.denied else NONE,
-                _points(s.drift_excess),
-                _points(s.accuracy_excess),
+                _points(s.drift_interaction),
+                _points(s.accuracy_interaction),
             )
             for s in found.scenarios
             if s.planted is not None
         ),
         notes=(
             "On the items hit the union puts the right option last. found: the rule says interference; denied: it says "
-            "none. Excesses: of the planted pair in points, mean over studies.",
+            "none. Interactions: of the planted pair in points, mean over studies.",
         ),
     )
 
@@ -193,9 +193,10 @@ def bar_lines(found: Calibration) -> Iterator[str]:
         return
     first = next(s for s in found.scenarios if s.planted == size)
     assert first.found is not None
-    assert first.accuracy_excess is not None
+    assert first.accuracy_interaction is not None
     yield (
-        f"Power: interference on {100 * size:g}% of items (accuracy excess {100 * first.accuracy_excess:+.1f} points) "
+        f"Power: interference on {100 * size:g}% of items (accuracy interaction "
+        f"{100 * first.accuracy_interaction:+.1f} points) "
         f"is found in {_rate(first.found)} of studies; {bar}: met from that size on."
     )
 

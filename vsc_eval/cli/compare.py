@@ -70,13 +70,13 @@ def _conditions(options: argparse.Namespace) -> tuple[str | None, str | None]:
     from vsc_eval.errors import SpecError
 
     if options.seed < 0:
-        raise SpecError(f"--seed: {options.seed} is below 0.", mend="Give 0 or a positive number.")
+        raise SpecError(f"--seed: {options.seed} is below 0.", hint="Give 0 or a positive number.")
     if options.condition is None:
         if (options.condition_a is None) != (options.condition_b is None):
-            raise SpecError("--condition-a and --condition-b go together.", mend="Give both, or --condition.")
+            raise SpecError("--condition-a and --condition-b go together.", hint="Give both, or --condition.")
         return options.condition_a, options.condition_b
     if options.condition_a is not None or options.condition_b is not None:
         raise SpecError(
-            "--condition goes without --condition-a and --condition-b.", mend="Give --condition, or the other two."
+            "--condition goes without --condition-a and --condition-b.", hint="Give --condition, or the other two."
         )
     return options.condition, options.condition

@@ -1,4 +1,4 @@
-"""`vsc-eval doctor`: what this machine can run, each point OK or with its mend."""
+"""`vsc-eval doctor`: what this machine can run, each point OK or with its fix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Check:
     name: str
     state: State
     found: str
-    mend: str = ""
+    hint: str = ""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,10 +48,10 @@ def add_parser(subparsers: Any) -> None:
 def _handle(options: argparse.Namespace) -> int:
     checks = examine(smoke=not options.no_smoke)
     table = Table(title=f"vsc-eval {__version__}", title_justify="left", title_style="bold")
-    for column in ("", "state", "found", "mend"):
+    for column in ("", "state", "found", "fix"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        table.add_row(check.name, f"[{_STYLE[check.state]}]{check.state}[/]", escape(check.found), escape(check.mend))
+        table.add_row(check.name, f"[{_STYLE[check.state]}]{check.state}[/]", escape(check.found), escape(check.hint))
     Console().print(table)
     return 1 if any(check.state == "missing" for check in checks) else 0
 
@@ -65,7 +65,7 @@ def examine(*, smoke: bool = True) -> list[Check]:
         _torchvision(),
         _vllm(),
         _model(),
-        _suite(),
+        _intervention(),
         _tasks(),
     ]
     if smoke and not any(check.state == "missing" for check in checks):
@@ -113,8 +113,8 @@ def _machine() -> list[Check]:
     if importlib.util.find_spec("torch") is None:
         return checks
     words = cuda_words()
-    mend = "" if words else "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
-    checks.append(Check("CUDA", "OK" if words else "optional", words or "no device", mend))
+    hint = "" if words else "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
+    checks.append(Check("CUDA", "OK" if words else "optional", words or "no device", hint))
     room = cuda_bytes() or memory
     return [*checks, Check("model size", "OK", _largest(room))] if room else checks
 
@@ -131,7 +131,7 @@ def _torchvision() -> Check:
     from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 
     if mend_torchvision():
-        return Check("torchvision ops", "OK", "compiled ops do not load here; mended (only transforms are used)")
+        return Check("torchvision ops", "OK", "compiled ops do not load here; fixed (only transforms are used)")
     return Check("torchvision ops", "OK", "compiled ops load")
 
 
@@ -163,14 +163,14 @@ def _model() -> Check:
     return Check("vsc-tiny", "missing", "no weights", "Reinstall vsc-eval, or train it: `vsc-eval zoo train`.")
 
 
-def _suite() -> Check:
+def _intervention() -> Check:
     def found() -> str:
-        from vsc_eval.interventions.suite import load_suite
+        from vsc_eval.interventions.intervention import load_intervention
 
-        suite = load_suite("vsc-tiny")
-        return f"layer {suite.spec.layer}, sets {', '.join(suite.sets)}"
+        intervention = load_intervention("vsc-tiny")
+        return f"layer {intervention.spec.layer}, sets {', '.join(intervention.sets)}"
 
-    return _guarded("suite vsc-tiny", found)
+    return _guarded("intervention vsc-tiny", found)
 
 
 def _tasks() -> Check:
@@ -181,11 +181,11 @@ def _tasks() -> Check:
 
 
 def _smoke() -> str:
-    from vsc_eval.interventions.suite import load_suite
+    from vsc_eval.interventions.intervention import load_intervention
     from vsc_eval.sweeps.run_spec import RunSpec
     from vsc_eval.sweeps.sweep import run_sweep
 
-    first = next(iter(load_suite("vsc-tiny").sets))
+    first = next(iter(load_intervention("vsc-tiny").sets))
     spec = RunSpec(tasks=("vsc_counting_easy",), conditions=(first,), n=4)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -194,10 +194,10 @@ def _smoke() -> str:
 
 
 def _guarded(name: str, probe: Callable[[], str]) -> Check:
-    """A probe's finding; a user's error or a broken installation becomes the line's mend, our own bugs go on up."""
+    """A probe's finding; a user's error or a broken installation becomes the line's hint, our own bugs go on up."""
     try:
         return Check(name, "OK", probe())
     except VscError as error:
-        return Check(name, "missing", error.message, error.mend)
+        return Check(name, "missing", error.message, error.hint)
     except (ImportError, OSError) as error:
         return Check(name, "missing", str(error), "Install vsc-eval anew, in a fresh environment.")

@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         "harness",
         help="lm-evaluation-harness's own command line, with our models and tasks",
         description="Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available.",
-        epilog="example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,intervention=counting "
+        epilog="example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,condition=counting "
         "--tasks vsc_counting_easy_paired",
     )
     parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
@@ -87,7 +87,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = EvaluatorConfig.load_yaml_config(options.config)
     except (FileNotFoundError, ValueError, TypeError) as error:
-        raise SpecError(f"{error}.", mend="Check the path and the syntax of the --config file.") from error
+        raise SpecError(f"{error}.", hint="Check the path and the syntax of the --config file.") from error
     return loaded
 
 
@@ -96,12 +96,12 @@ def _refuse_caches(options: argparse.Namespace) -> None:
     if asked.get("use_cache"):
         raise SpecError(
             "--use_cache keeps answers under a key without model, edit and picture.",
-            mend="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
+            hint="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
         )
     if asked.get("cache_requests"):
         raise SpecError(
             "--cache_requests keeps requests under a key without the task's settings.",
-            mend="Leave it out; building our requests takes no time.",
+            hint="Leave it out; building our requests takes no time.",
         )
 
 
@@ -110,13 +110,13 @@ def _own_folders(options: argparse.Namespace) -> list[Path]:
     folders = [getattr(options, "include_path", None) or _config(options).get("include_path")]
     for folder in folders:
         if folder and not Path(folder).is_dir():
-            raise SpecError(f"--include_path {folder} is no folder.", mend="Give one folder of task files.")
+            raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
     return [Path(folder) for folder in folders if folder]
 
 
 @contextlib.contextmanager
 def _clear_errors(model: str | None) -> Iterator[None]:
-    """Say lm-eval's most common complaints in a line, with a mend."""
+    """Say lm-eval's most common complaints in a line, with a fix."""
     try:
         yield
     except ValueError as error:
@@ -124,13 +124,13 @@ def _clear_errors(model: str | None) -> Iterator[None]:
         if "Duplicate task" in text:
             raise SpecError(
                 f"{text}.",
-                mend="Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such"
+                hint="Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such"
                 " as `vsc_counting` and `vsc_easy`, which go together.",
             ) from error
         if "Tasks not found" in text:
-            raise SpecError(f"{text}.", mend="`vsc-eval tasks list` shows ours.") from error
+            raise SpecError(f"{text}.", hint="`vsc-eval tasks list` shows ours.") from error
         if "no model for this name" in text:
             raise SpecError(
-                f"lm-eval has no model '{model}'.", mend="Use --model vsc-hf, or one of its own, such as hf-multimodal."
+                f"lm-eval has no model '{model}'.", hint="Use --model vsc-hf, or one of its own, such as hf-multimodal."
             ) from error
         raise

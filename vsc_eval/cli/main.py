@@ -20,14 +20,14 @@ from vsc_eval.errors import VscError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("vsc_eval.cli.run", "run one model under many conditions and compare them"),
-    "study": ("vsc_eval.cli.study", "localize, train, select, sweep, control, conclude: the whole pipeline"),
+    "study": ("vsc_eval.cli.study", "probing, train, select, sweep, control, conclude: the whole pipeline"),
     "calibrate": ("vsc_eval.cli.calibrate", "false verdicts and power of a study's rule, on simulated studies"),
     "compare": ("vsc_eval.cli.compare", "put two finished runs side by side, item by item"),
     "publish": ("vsc_eval.cli.publish", "add a finished run or study to a board"),
     "board": ("vsc_eval.cli.board", "make, check, build or show a board of published results"),
     "tasks": ("vsc_eval.cli.tasks", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.cli.harness", "lm-evaluation-harness's own command line, with our models and tasks"),
-    "localize": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
+    "probe": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.cli.sae", "train a sparse autoencoder, select feature sets"),
     "zoo": ("vsc_eval.zoo.cli", "build, train and test the embedded model"),
     "bench": ("vsc_eval.bench_cli", "time the engine against plain runs, and the statistics"),
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.handler(options) or 0)
     except VscError as error:
-        print(f"vsc-eval: error: {error.message}\n  {error.mend}", file=sys.stderr)
+        print(f"vsc-eval: error: {error.message}\n  {error.hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""

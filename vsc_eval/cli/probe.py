@@ -1,4 +1,4 @@
-"""`vsc-eval localize`."""
+"""`vsc-eval probe`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, LocalizeSpec, Target
+from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec, Target
 from vsc_eval.specs import explain, load_yaml_spec
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vsc_eval.probing.result import LocalizeResult, ProbeRow
+    from vsc_eval.probing.result import ProbeRow, ProbingResult
 
 _RULES = ("peak", "earliest", "selectivity", "fixed")
 _TOLERANCE = 0.02
 
 
 def add_parser(subparsers: Any) -> None:
-    """Mount `localize` on the main command line."""
-    parser = subparsers.add_parser("localize", help="probe every decoder layer and pick the one that carries the task")
+    """Mount `probing` on the main command line."""
+    parser = subparsers.add_parser("probing", help="probe every decoder layer and pick the one that carries the task")
     parser.add_argument("--model", help="vsc-tiny, a path or a hub id")
     parser.add_argument("--revision", help="revision on the hub")
     parser.add_argument("--spec", type=Path, help="YAML file with all settings, instead of --model and the rest")
@@ -58,7 +58,7 @@ _PLAIN = (
 )
 
 
-def spec_of(args: argparse.Namespace) -> LocalizeSpec:
+def spec_of(args: argparse.Namespace) -> ProbingSpec:
     """The spec that the options say. Raises SpecError."""
     given = {name: value for name in _PLAIN if (value := getattr(args, name)) is not None}
     given |= {name: tuple(value) for name in ("tasks", "poolings") if (value := getattr(args, name))}
@@ -71,23 +71,23 @@ def spec_of(args: argparse.Namespace) -> LocalizeSpec:
             from vsc_eval.errors import SpecError
 
             raise SpecError(
-                f"--spec and other settings ({', '.join(clash)}) are both given.", mend="Write them in the file."
+                f"--spec and other settings ({', '.join(clash)}) are both given.", hint="Write them in the file."
             )
-        return load_yaml_spec(args.spec, LocalizeSpec)
+        return load_yaml_spec(args.spec, ProbingSpec)
     try:
-        return LocalizeSpec(**given, rule=LayerRule(**rule))
+        return ProbingSpec(**given, rule=LayerRule(**rule))
     except ValidationError as error:
-        raise explain(error, LocalizeSpec, "vsc-eval localize") from error
+        raise explain(error, ProbingSpec, "vsc-eval probe") from error
 
 
 def run(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval localize`."""
+    """Handler of `vsc-eval probe`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from vsc_eval.probing.figure import FIGURE_FILE, probe_figure
     from vsc_eval.probing.result import RESULT_FILE
-    from vsc_eval.probing.run import run_localize
+    from vsc_eval.probing.run import run_probing
 
     spec = spec_of(args)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -99,14 +99,14 @@ def run(args: argparse.Namespace) -> int:
                 stages[stage] = bar.add_task(stage, total=total)
             bar.advance(stages[stage], done)
 
-        result = run_localize(spec, args.out, progress=show)
+        result = run_probing(spec, args.out, progress=show)
     probe_figure(result, args.out / FIGURE_FILE)
     print_result(result, Console())
     print(f"{args.out / RESULT_FILE} and {args.out / FIGURE_FILE} are written.")
     return 0
 
 
-def print_result(result: LocalizeResult, console: Console) -> None:
+def print_result(result: ProbingResult, console: Console) -> None:
     """The table of each target, the chosen layer, what the other poolings would have chosen, and what went wrong."""
     for target in TARGETS:
         console.print(_table(result, target))
@@ -121,7 +121,7 @@ def print_result(result: LocalizeResult, console: Console) -> None:
         console.print(f"Not converged, so not to be trusted: {len(failed)} probes ({where}).", style="bold red")
 
 
-def _table(result: LocalizeResult, target: Target) -> Any:
+def _table(result: ProbingResult, target: Target) -> Any:
     from rich.table import Table
 
     first = result.rows[0]

@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     add("--name", metavar="NAME", help="what to call the model (default: its hub id, or the last part of its folder)")
     add("--note", metavar="TEXT", default="", help="your own words beside the entry, up to 2,000 characters")
     add("--replace", action="store_true", help="put this run in the place of one of the same model and items")
-    add("--suite", type=Path, metavar="DIR", help="where the run's intervention suite is, if it was moved")
+    add("--intervention", type=Path, metavar="DIR", help="where the run's intervention is, if it was moved")
     add(
         "--with-pictures", action="store_true",
         help="put questions and small pictures of external data sets into the entry, for the gallery; only where the "
@@ -50,7 +50,7 @@ def _publish(options: argparse.Namespace) -> int:
     elif options.include_path or options.data_dir:
         from vsc_eval.errors import SpecError
 
-        raise SpecError("--include-path and --data-dir go with --with-pictures.", mend="Leave them out, or add it.")
+        raise SpecError("--include-path and --data-dir go with --with-pictures.", hint="Leave them out, or add it.")
     with counted("figures") as advance:
         found = publish(
             options.run,
@@ -58,7 +58,7 @@ def _publish(options: argparse.Namespace) -> int:
             name=options.name,
             note=options.note,
             replace=options.replace,
-            suite=options.suite,
+            intervention=options.intervention,
             shown=shown,
             say=say,
             advance=advance,

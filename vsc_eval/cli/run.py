@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     add("--model", default="vsc-tiny", help="vsc-tiny (default), a hub id or a folder")
     add("--revision", help="revision of a hub model")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
-    add("--suite", help="name or folder of the intervention suite (default: the one named like the model)")
+    add("--intervention", help="name or folder of the intervention (default: the one named like the model)")
     add("--tasks", default="vsc", help="tasks, tags, groups or task files, separated by commas (default: vsc)")
     add("--include-path", action="append", type=Path, default=[], metavar="DIR", help="folder with more task files")
     add("--data-dir", type=Path, metavar="DIR", help="folder with local copies of external data sets")
@@ -41,8 +41,13 @@ def add_parser(subparsers: Any) -> None:
     add("--spec", type=Path, metavar="FILE", help="YAML with conditions written out in full")
     add("--n", type=int, help="items per cell of the benchmark, a multiple of 4 (default: 100)")
     add("--limit", type=int, help="only the first so many items of each task")
-    add("--readout", choices=("choice", "generate"), default="choice", help="option letters (default), or text")
-    add("--max-new-tokens", type=int, help="of --readout generate (default: what the task file says)")
+    add(
+        "--scoring",
+        choices=("loglikelihood", "generate"),
+        default="loglikelihood",
+        help="option letters (default), or text",
+    )
+    add("--max-new-tokens", type=int, help="of --scoring generate (default: what the task file says)")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     add("--batch-size", type=int, help="prompts a batch (default: 16; with vLLM 128)")
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default: auto")
@@ -90,9 +95,9 @@ def _spec(options: argparse.Namespace) -> RunSpec:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise SpecError(f"vsc-eval run: {message}.", mend="Change one of the options.") from error
+            raise SpecError(f"vsc-eval run: {message}.", hint="Change one of the options.") from error
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise SpecError(f"{option}: {message}.", mend=f"Give another value; it was {first['input']!r}.") from error
+        raise SpecError(f"{option}: {message}.", hint=f"Give another value; it was {first['input']!r}.") from error
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_select(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.add_argument("--sae", type=Path, required=True, help="folder of the SAE")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the suite")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the intervention")
     parser.add_argument("--score", choices=tuple(_SCORES), default="auroc", help="what a feature is ranked by")
     parser.add_argument(
         "--pooling", choices=("mean", "max", "fired"), default="mean", help="tokens -> one value an item"
@@ -69,7 +69,9 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--m", type=int, default=16, help="features a set")
     parser.add_argument("--min-freq", type=float, default=0.05, help="share of a task's items a feature must fire on")
     parser.add_argument("--shared", action="store_true", help="let a feature be in the sets of several tasks")
-    parser.add_argument("--edit", help="default edit of the suite, for example scale=2:image; scale=2 unless given")
+    parser.add_argument(
+        "--edit", help="default edit of the intervention, for example scale=2:image; scale=2 unless given"
+    )
     elsewhere = parser.add_argument_group("for an SAE made elsewhere, whose files do not say it")
     elsewhere.add_argument("--layer", type=int, help="decoder layer whose output it reads, from 0")
     elsewhere.add_argument("--positions", choices=_POSITIONS, help="tokens that it was trained on")

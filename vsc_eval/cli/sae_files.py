@@ -83,7 +83,7 @@ def _range(tensor: Any) -> str:
 
 
 def _judged(read: ReadSAE) -> dict[str, str]:
-    """Figures of the `quality.json` that `sae select` leaves in the suite's folder, around that of the SAE."""
+    """Figures of the `quality.json` that `sae select` leaves in the intervention's folder, around that of the SAE."""
     path = read.path.parent.parent / QUALITY_FILE
     if read.layout != "saelens" or not path.is_file():
         return {}
@@ -108,7 +108,7 @@ def run_convert(args: argparse.Namespace) -> int:
     from vsc_eval.sae.io import CONFIG_FILE, save_sae
 
     if (args.to / CONFIG_FILE).exists():
-        raise SpecError(f"{args.to} holds an SAE already.", mend="Choose another folder, or delete that one.")
+        raise SpecError(f"{args.to} holds an SAE already.", hint="Choose another folder, or delete that one.")
     read = _read(args)
     source = {"converted_from": {"layout": read.layout, "weights": read.path.name}}
     place = {"layer": read.layer, "hook_name": read.hook}

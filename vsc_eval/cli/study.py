@@ -9,7 +9,7 @@ from typing import Any
 
 from vsc_eval.resources import interventions_dir
 
-STAGE_NAMES = ("localize", "sae", "select", "sweep", "controls", "conclude", "report")
+STAGE_NAMES = ("probing", "sae", "select", "sweep", "controls", "conclude", "report")
 
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.
@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `study`."""
     parser = subparsers.add_parser(
         "study",
-        help="localize, train, select, sweep, control, conclude",
+        help="probing, train, select, sweep, control, conclude",
         description="Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature "
         "sets, edit them and their unions, compare with controls, and say for every pair whether it interferes.",
         epilog=_EPILOG,

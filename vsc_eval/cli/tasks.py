@@ -54,14 +54,14 @@ def cells_of(task: str, level: str | None = None) -> list[tuple[str, str]]:
         for its_level in LEVELS:
             if name == f"{known}_{its_level}":
                 if level not in (None, its_level):
-                    raise SpecError(f"'{task}' is not of level {level}.", mend=f"Write vsc_{known} --level {level}.")
+                    raise SpecError(f"'{task}' is not of level {level}.", hint=f"Write vsc_{known} --level {level}.")
                 return [(known, its_level)]
     # Compared without the prefix, which would make every name look alike.
     names = [*TASKS, *(f"{known}_{its_level}" for known in TASKS for its_level in LEVELS)]
     close = [f"vsc_{match}" for match in difflib.get_close_matches(name, names, n=3)]
     raise SpecError(
         f"Unknown task '{task}'.",
-        mend=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in TASKS)}.",
+        hint=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in TASKS)}.",
     )
 
 
@@ -85,7 +85,7 @@ def _list(_options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     if options.n < 1:
-        raise SpecError(f"Cannot show {options.n} items.", mend="Ask for at least one.")
+        raise SpecError(f"Cannot show {options.n} items.", hint="Ask for at least one.")
     if names_task_file(options.task):
         return show_task_file(options)
     for task, level in cells_of(options.task, options.level):

@@ -59,8 +59,8 @@ def data_set_lines() -> Iterator[str]:
     files = [read_task_file(path) for path in sorted(folder.glob("*.yaml"))]
     yield "\nExternal data sets (the data are fetched from the hub, or --data-dir; see `vsc-eval tasks show NAME`):"
     for file in files:
-        readouts = "text, choice" if file.has_choice_readout else "text"
-        yield f"  {file.name:<14} {' and '.join(file.kinds):<28} {readouts:<13} {file.dataset.path}"
+        scorings = "text, choice" if file.has_choice_scoring else "text"
+        yield f"  {file.name:<14} {' and '.join(file.kinds):<28} {scorings:<13} {file.dataset.path}"
 
 
 def names_task_file(name: str) -> bool:
@@ -94,7 +94,7 @@ def _check(options: argparse.Namespace) -> int:
     from vsc_eval.lmeval.task_check import check
 
     if options.rows < 0 or options.show < 0:
-        raise SpecError("--rows and --show count rows.", mend="Give 0 or more.")
+        raise SpecError("--rows and --show count rows.", hint="Give 0 or more.")
     rows = options.rows or None
     return 0 if check(options.file, _choice(options), rows=rows, show=options.show, out=options.out) else 1
 

@@ -78,13 +78,13 @@ def extract_number(text: str) -> str:
         return _written(reader.all[0].value)
     declared = sorted(reader.declarations(), key=lambda number: number.start)
     if declared:
-        return _written(reader.settled(declared[-1]))
+        return _written(reader.canonical(declared[-1]))
     if REFUSAL.search(text):
         return INVALID
     said = reader.amounts()
     values = {number.value for number in said}
     if len(values) == 1:
-        return _written(None if any(reader.settled(number) is None for number in said) else said[0].value)
+        return _written(None if any(reader.canonical(number) is None for number in said) else said[0].value)
     for evidence in (reader.head, reader.quantity, reader.conclusion):
         value = evidence()
         if value is not None:
@@ -130,7 +130,7 @@ class _Reader:
         """Numbers that are said and not taken back; "one" only where it counts something."""
         return [n for n in self.all if not n.pronoun and not negated(self.text, n.start, n.end)]
 
-    def settled(self, number: Number) -> Decimal | None:
+    def canonical(self, number: Number) -> Decimal | None:
         """The number's value, None if it is a bound, one end of a range, an alternative or a part of a sum."""
         join = _JOIN.match(self.text, number.end)
         if (join and join.end() in self._at) or _BOUND_AFTER.match(self.text, number.end):
@@ -146,7 +146,7 @@ class _Reader:
         for cue in _EQUALS.finditer(text):
             number = self.after(cue.end())
             # In "7 = 3 + 4" the left side is the result.
-            if number is not None and self.settled(number) is not None:
+            if number is not None and self.canonical(number) is not None:
                 yield number
         for cue in _SAY.finditer(text):
             number = self.after(cue.end())
@@ -167,7 +167,7 @@ class _Reader:
 
     def quantity(self) -> Decimal | None:
         """What "the total is", "the value is" and the like give, if all give the same."""
-        values = {self.settled(number) for number in self._of_nouns(_QUANTITY)}
+        values = {self.canonical(number) for number in self._of_nouns(_QUANTITY)}
         return values.pop() if len(values) == 1 else None
 
     def _last_bare_line(self) -> Iterator[Number]:
@@ -198,7 +198,7 @@ class _Reader:
         number = self._at.get(0)
         if number is None or self.is_list or not _AFTER_HEAD.match(self.text, number.end):
             return None
-        return self.settled(number)
+        return self.canonical(number)
 
     def conclusion(self) -> Decimal | None:
         """The one number after the last "so" or "in total" of the last sentence."""
@@ -208,4 +208,4 @@ class _Reader:
         cues = [cue.end() for cue in _CONCLUDES.finditer(self.text, start)]
         said = [number for number in self.amounts() if number.start >= (cues[-1] if cues else len(self.text))]
         values = {number.value for number in said}
-        return self.settled(said[0]) if len(values) == 1 else None
+        return self.canonical(said[0]) if len(values) == 1 else None

@@ -39,13 +39,13 @@ _ARTICLES = frozenset(("a", "an", "the"))
 
 def extract_text(text: str, options: Sequence[str] = ()) -> str:
     """The answer in lower case, or `"invalid"`. With `options`, the answer must be one of them after normalising."""
-    answer = _settled(text)
-    if options and answer not in {_settled(option) for option in options}:
+    answer = _canonical(text)
+    if options and answer not in {_canonical(option) for option in options}:
         return INVALID
     return answer
 
 
-def _settled(text: str) -> str:
+def _canonical(text: str) -> str:
     """Reads the answer until reading it again changes nothing, so that equal answers are written alike."""
     for _ in range(_PASSES):
         answer = _once(text)

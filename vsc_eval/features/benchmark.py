@@ -18,10 +18,10 @@ def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: in
     Raises SpecError for no task, an unknown or a repeated one, and for a number that is no multiple of 4.
     """
     if not tasks or len(set(tasks)) != len(tasks):
-        raise SpecError(f"The tasks are {list(tasks)}.", mend="Name at least one task, and each only once.")
+        raise SpecError(f"The tasks are {list(tasks)}.", hint="Name at least one task, and each only once.")
     for task in tasks:
         if task not in TASKS:
-            raise SpecError(f"Unknown task '{task}'.", mend=f"Known tasks: {', '.join(TASKS)}.")
+            raise SpecError(f"Unknown task '{task}'.", hint=f"Known tasks: {', '.join(TASKS)}.")
     n = DEFAULT_SIZES[split] if items_per_cell is None else items_per_cell
     return [item for task in tasks for level in LEVELS for item in make_items(split, task, level, n)]
 

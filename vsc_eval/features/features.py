@@ -1,4 +1,4 @@
-"""What `vsc-eval sae select` keeps beside a suite for the controls: the harvest, and every feature's score."""
+"""What `vsc-eval sae select` keeps beside an intervention for the controls: the harvest, and every feature's score."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def save_harvest(kept: KeptHarvest, folder: Path) -> None:
 
 
 def load_harvest(folder: Path) -> Harvest:
-    """The harvest that `vsc-eval sae select --keep-features` left in a suite's folder.
+    """The harvest that `vsc-eval sae select --keep-features` left in an intervention's folder.
 
     Raises DataError if it is missing or damaged, or if its two files are of different runs.
     """
@@ -103,15 +103,15 @@ def read_harvest(folder: Path) -> KeptHarvest:
     try:
         items = HarvestItems.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{folder} holds no harvest: there is no {ITEMS_FILE}.", mend=_MEND) from error
+        raise DataError(f"{folder} holds no harvest: there is no {ITEMS_FILE}.", hint=_MEND) from error
     except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", mend=_MEND) from error
+        raise DataError(f"{path} cannot be read: {error}.", hint=_MEND) from error
     tensors, metadata = _read_tensors(folder / TENSORS_FILE)
     if metadata.get("key") != items.key():
-        raise DataError(f"{TENSORS_FILE} and {ITEMS_FILE} in {folder} are of different runs.", mend=_MEND)
+        raise DataError(f"{TENSORS_FILE} and {ITEMS_FILE} in {folder} are of different runs.", hint=_MEND)
     n, n_features = tensors["values"].shape
     if n != len(items.item_ids) or any(len(tensors[name]) != n_features for name in ("frequency", "strength")):
-        raise DataError(f"{folder / TENSORS_FILE} has other shapes than {ITEMS_FILE} says.", mend=_MEND)
+        raise DataError(f"{folder / TENSORS_FILE} has other shapes than {ITEMS_FILE} says.", hint=_MEND)
     harvest = Harvest(
         pooled=PooledActivations(tensors["values"], tensors["fired"].bool()),
         firing=Firing(tensors["frequency"], tensors["strength"]),
@@ -128,7 +128,7 @@ def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} cannot be read, it may be truncated: {error}.", mend=_MEND) from error
+        raise DataError(f"{path} cannot be read, it may be truncated: {error}.", hint=_MEND) from error
 
 
 def save_scores(table: ScoreTable, rule: SelectionRule, folder: Path) -> None:
@@ -143,11 +143,12 @@ def load_scores(folder: Path) -> tuple[tuple[str, ...], Tensor]:
     """(tasks, scores [tasks, F]) of every feature, selected or not. Raises DataError."""
     tensors, metadata = _read_tensors(folder / SCORES_FILE)
     if "scores" not in tensors or "made_by" not in metadata:
-        raise DataError(f"{folder / SCORES_FILE} holds no scores.", mend=_MEND)
+        raise DataError(f"{folder / SCORES_FILE} holds no scores.", hint=_MEND)
     return tuple(json.loads(metadata["made_by"])["tasks"]), tensors["scores"]
 
 
 def drop_harvest(folder: Path) -> None:
-    """Delete what is kept of another selection: beside a new suite it would be taken for the suite's own."""
+    """Delete what is kept of another selection: beside a new intervention it would be taken for the intervention's
+    own."""
     for name in (ITEMS_FILE, TENSORS_FILE, SCORES_FILE):
         (folder / name).unlink(missing_ok=True)

@@ -62,7 +62,7 @@ def collect(
     for inputs, mask in encoded_batches(vlm, prompts, positions, batch_size):
         n = int(mask.sum())
         if n == 0:
-            raise DataError(f"No token is at positions '{positions}'.", mend="Choose other positions.")
+            raise DataError(f"No token is at positions '{positions}'.", hint="Choose other positions.")
         if skip_tokens >= n:
             skip_tokens -= n
             continue
@@ -109,7 +109,7 @@ def harvest_items(
         fired.append(pooled.fired.cpu())
         progress(inputs.n_items)
     if not values:
-        raise DataError("There are no items to harvest.", mend="Choose at least one task.")
+        raise DataError("There are no items to harvest.", hint="Choose at least one task.")
     return ItemHarvest(PooledActivations(torch.cat(values), torch.cat(fired)), firing.result(), meter)
 
 

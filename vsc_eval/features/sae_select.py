@@ -31,14 +31,14 @@ from vsc_eval.features.harvest import harvest_items, option_logprobs
 from vsc_eval.features.site import SAESite, SAESource, place_sae, sae_site
 from vsc_eval.files import ensure_writable
 from vsc_eval.interventions.harvest import Harvest
+from vsc_eval.interventions.intervention import INTERVENTION_FILE, save_intervention
 from vsc_eval.interventions.overlap import SetOverlap, set_overlap
 from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
 from vsc_eval.interventions.stability import Stability, set_stability
-from vsc_eval.interventions.suite import SUITE_FILE, save_suite
 from vsc_eval.records import Record
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_quality
-from vsc_eval.specs import EditSpec, InterventionSuite, Spec, load_yaml_spec
+from vsc_eval.specs import EditSpec, InterventionSpec, Spec, load_yaml_spec
 from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, TASKS, Item
 
 QUALITY_FILE = "quality.json"
@@ -82,9 +82,9 @@ class SAEQuality(Record):
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """What is in the suite's folder."""
+    """What is in the intervention's folder."""
 
-    suite: InterventionSuite
+    intervention: InterventionSpec
     path: Path
     quality: SAEQuality
     overlap: SetOverlap
@@ -106,8 +106,8 @@ def select_sets(
     keep_features: bool = True,
     progress: Progress = lambda stage, done, total: None,
 ) -> Selected:
-    """Write a suite into `out`: `suite.yaml` with one set per task, the SAE unless it is there already, `quality.json`,
-    `overlap.json` and `stability.json`.
+    """Write an intervention into `out`: `intervention.yaml` with one set per task, the SAE unless it is there
+    already, `quality.json`, `overlap.json` and `stability.json`.
 
     `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
     `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
@@ -131,7 +131,7 @@ class _Job:
     spec: SelectSpec
     site: SAESite
     place: str
-    """Of the SAE, relative to the suite."""
+    """Of the SAE, relative to the intervention."""
     vlm: LoadedVLM
     sae: SAE
     items: list[Item]
@@ -178,7 +178,7 @@ def _select(job: _Job, out: Path, keep_features: bool) -> Selected:
     kept_on_disk = (out / ITEMS_FILE).exists()
     if kept_on_disk:
         save_scores(table, rule, out)
-    suite = InterventionSuite(
+    intervention = InterventionSpec(
         model=job.spec.model,
         layer=job.site.layer,
         sae=job.place,
@@ -194,11 +194,11 @@ def _select(job: _Job, out: Path, keep_features: bool) -> Selected:
         seed=job.spec.seed,
         progress=lambda n: job.progress("stability", n, harvest.d_sae),
     )
-    path = save_suite(suite, out)
+    path = save_intervention(intervention, out)
     write_record(overlap, out / OVERLAP_FILE)
     write_record(stability, out / STABILITY_FILE)
     mark_done(out / DONE_FILE, job.full_key(), _files(kept_on_disk))
-    return Selected(suite, path, quality, overlap, stability)
+    return Selected(intervention, path, quality, overlap, stability)
 
 
 def _harvest(job: _Job, out: Path, keep_features: bool) -> KeptHarvest:
@@ -266,15 +266,15 @@ def _finished(job: _Job, out: Path, keep_features: bool) -> Selected | None:
     """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
     if not is_done(out / DONE_FILE, job.full_key(), _files(keep_features)):
         return None
-    suite = load_yaml_spec(out / SUITE_FILE, InterventionSuite)
+    intervention = load_yaml_spec(out / INTERVENTION_FILE, InterventionSpec)
     quality = read_record(SAEQuality, out / QUALITY_FILE)
     overlap = read_record(SetOverlap, out / OVERLAP_FILE)
     stability = read_record(Stability, out / STABILITY_FILE)
     if quality is None or overlap is None or stability is None:
         return None
-    return Selected(suite, out / SUITE_FILE, quality, overlap, stability, reused=True)
+    return Selected(intervention, out / INTERVENTION_FILE, quality, overlap, stability, reused=True)
 
 
 def _files(with_features: bool) -> tuple[str, ...]:
-    always = (SUITE_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
+    always = (INTERVENTION_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
     return (*always, ITEMS_FILE, TENSORS_FILE, SCORES_FILE) if with_features else always

@@ -105,5 +105,5 @@ def _check_same(provenance: dict[str, Any], out: Path) -> None:
     if different:
         raise SpecError(
             f"{out} holds an SAE trained with other settings ({', '.join(different)}).",
-            mend="Choose another folder, or delete that one.",
+            hint="Choose another folder, or delete that one.",
         )

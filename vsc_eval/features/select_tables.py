@@ -11,7 +11,7 @@ from vsc_eval.features.sae_select import SAEQuality, Selected
 
 def select_tables(selected: Selected) -> tuple[Table, ...]:
     """The SAE's figures, the sets with their stability, and how alike they are."""
-    return (_quality(selected.quality, selected.suite.layer), _sets(selected), *_overlaps(selected))
+    return (_quality(selected.quality, selected.intervention.layer), _sets(selected), *_overlaps(selected))
 
 
 def _quality(quality: SAEQuality, layer: int) -> Table:
@@ -30,7 +30,7 @@ def _quality(quality: SAEQuality, layer: int) -> Table:
 
 
 def _sets(selected: Selected) -> Table:
-    draws, size = selected.stability.draws, len(selected.suite.sets[0].indices)
+    draws, size = selected.stability.draws, len(selected.intervention.sets[0].indices)
     table = Table(
         title=f"Sets of {size} features in {selected.path}",
         caption=f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]",
@@ -39,7 +39,9 @@ def _sets(selected: Selected) -> Table:
     table.add_column("scores", no_wrap=True)
     table.add_column("stability", no_wrap=True)
     table.add_column("first of them", no_wrap=True)
-    for place, (chosen, stable) in enumerate(zip(selected.suite.sets, selected.stability.sets, strict=True), start=1):
+    for place, (chosen, stable) in enumerate(
+        zip(selected.intervention.sets, selected.stability.sets, strict=True), start=1
+    ):
         overlap = f"{stable.jaccard_mean:.2f} [{stable.jaccard_low:.2f}, {stable.jaccard_high:.2f}]"
         if stable.n_short:
             overlap += f", {stable.n_short} short"

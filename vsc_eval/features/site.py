@@ -1,4 +1,4 @@
-"""Where in a model an SAE belongs, and its place in a suite's folder."""
+"""Where in a model an SAE belongs, and its place in an intervention's folder."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class SAESite:
     """What its files say besides."""
     folder: Path
     """Of its weights."""
-    as_in_suites: bool
-    """Whether it is in the layout that suites hold."""
+    as_in_interventions: bool
+    """Whether it is in the layout that interventions hold."""
 
 
 def sae_site(path: Path, vlm: LoadedVLM, source: SAESource) -> SAESite:
@@ -63,18 +63,18 @@ def sae_site(path: Path, vlm: LoadedVLM, source: SAESource) -> SAESite:
     if positions not in get_args(Positions):
         raise DataError(
             f"The SAE in {path} says that its positions are {positions!r}.",
-            mend=f"Its metadata may say {', '.join(get_args(Positions))}.",
+            hint=f"Its metadata may say {', '.join(get_args(Positions))}.",
         )
     trained_on = read.metadata.get("model_fingerprint")
     if trained_on is None and source.layer is None:
         raise DataError(
             f"The SAE in {path} does not say its model_fingerprint.",
-            mend=f"If it belongs to '{vlm.name}', say so by giving its layer: --layer {layer}.",
+            hint=f"If it belongs to '{vlm.name}', say so by giving its layer: --layer {layer}.",
         )
     if trained_on not in (None, vlm.fingerprint):
         raise DataError(
             f"The SAE in {path} was trained on other weights than those of '{vlm.name}'.",
-            mend="Train it again with `vsc-eval sae train`, or give the model it was trained on.",
+            hint="Train it again with `vsc-eval sae train`, or give the model it was trained on.",
         )
     decoder_at(vlm, layer)
     return SAESite(read.sae, layer, positions, read.metadata, read.path.parent, read.layout == _OWN_LAYOUT)
@@ -84,28 +84,30 @@ def _agreed(name: str, told: Any, given: int | str | None, path: Path) -> Any:
     if told is None and given is None:
         raise DataError(
             f"The SAE in {path} does not say its {name}.",
-            mend=f"Give --{name}, or use an SAE that `vsc-eval sae train` wrote.",
+            hint=f"Give --{name}, or use an SAE that `vsc-eval sae train` wrote.",
         )
     if told is not None and given not in (None, told):
         raise SpecError(
             f"The SAE in {path} was trained for {name} {told}, not {given}.",
-            mend=f"Leave out --{name}, or train another.",
+            hint=f"Leave out --{name}, or train another.",
         )
     return given if told is None else told
 
 
 def place_sae(site: SAESite, out: Path) -> tuple[str, SAE]:
-    """The SAE's path relative to the suite in `out`, and the SAE as it is read back from there.
+    """The SAE's path relative to the intervention in `out`, and the SAE as it is read back from there.
 
-    One from elsewhere is copied to `out/sae`, with what is known about it now: a suite can travel. Raises SpecError if
-    files in another layout lie at that place.
+    One from elsewhere is copied to `out/sae`, with what is known about it now: an intervention can travel. Raises
+    SpecError if files in another layout lie at that place.
     """
     home = out / "sae"
     folder = site.folder.resolve()
-    if site.as_in_suites and folder.is_relative_to(out.resolve()):
+    if site.as_in_interventions and folder.is_relative_to(out.resolve()):
         return folder.relative_to(out.resolve()).as_posix(), site.sae
     if folder == home.resolve():
-        raise SpecError(f"{home} is where the suite keeps its SAE.", mend="Move the files there to another folder.")
+        raise SpecError(
+            f"{home} is where the intervention keeps its SAE.", hint="Move the files there to another folder."
+        )
     known = {**site.metadata, "layer": site.layer, "positions": site.positions}
     save_sae(site.sae, home, known)
     return "sae", load_sae(home)

@@ -1,4 +1,4 @@
-"""Interventions: edits as pure functions, the selection rule, suites on disk."""
+"""Interventions: edits as pure functions, the selection rule, interventions on disk."""
 
 from vsc_eval.interventions.edits import (
     BASELINE_HASH,
@@ -7,15 +7,15 @@ from vsc_eval.interventions.edits import (
     edit_delta,
     position_mask,
 )
-from vsc_eval.interventions.suite import LoadedSuite, load_suite, save_suite
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention, save_intervention
 
 __all__ = [
     "BASELINE_HASH",
     "CompiledCondition",
-    "LoadedSuite",
+    "LoadedIntervention",
     "compile_condition",
     "edit_delta",
-    "load_suite",
+    "load_intervention",
     "position_mask",
-    "save_suite",
+    "save_intervention",
 ]

@@ -35,7 +35,7 @@ def pool_codes(codes: SparseCodes, mask: Tensor, d_sae: int, how: Pooling) -> Po
         rows = (n_tokens == 0).nonzero().squeeze(1).tolist()
         raise DataError(
             f"No token is chosen in row(s) {rows} of the batch.",
-            mend="Choose other positions: a prompt without an image has no image tokens.",
+            hint="Choose other positions: a prompt without an image has no image tokens.",
         )
     batch, _, k = codes.indices.shape
     values = torch.where(mask[..., None], codes.values, 0.0).reshape(batch, -1)

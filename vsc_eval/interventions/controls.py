@@ -49,12 +49,12 @@ def matched_random_sets(
     if len(others) < len(selected):
         raise DataError(
             f"Only {len(others)} features that fire are in no set, and {len(selected)} are to be replaced.",
-            mend="Select smaller sets, or train an SAE with more features.",
+            hint="Select smaller sets, or train an SAE with more features.",
         )
     if (silent := selected[frequency[selected] == 0]).size:
         raise DataError(
             f"Selected features {silent.tolist()} never fire on the harvested items.",
-            mend="Give the harvest that the sets were selected on.",
+            hint="Give the harvest that the sets were selected on.",
         )
     logs = np.log(np.where(frequency > 0, [frequency, strength], 1.0))
     rng = np.random.default_rng(derived_seed("matched random sets", seed, draw))
@@ -70,12 +70,12 @@ def _check_same_sae(sets: Sequence[FeatureSet], harvest: Harvest) -> None:
         if own is not None and theirs != own:
             raise DataError(
                 f"Set '{chosen.name}' was selected with SAE {theirs}, but the harvest is of {own}.",
-                mend="Harvest again with the suite's SAE: `vsc-eval sae select --keep-features`.",
+                hint="Harvest again with the intervention's SAE: `vsc-eval sae select --keep-features`.",
             )
         if max(chosen.indices) >= harvest.d_sae:
             raise DataError(
                 f"Set '{chosen.name}' holds feature {max(chosen.indices)}; the harvest has {harvest.d_sae} features.",
-                mend="Give the harvest that the sets were selected on.",
+                hint="Give the harvest that the sets were selected on.",
             )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.directions import random_directions, rescaled
-from vsc_eval.interventions.suite import check_indices
+from vsc_eval.interventions.intervention import check_indices
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE, SparseCodes
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, known_names
@@ -74,7 +74,7 @@ def _content_hash(edit: EditSpec, members: tuple[Tensor, ...], union: Tensor, sa
 
 def compile_condition(
     spec: ConditionSpec,
-    suite_sets: Mapping[str, FeatureSet],
+    known_sets: Mapping[str, FeatureSet],
     sae: SAE,
     layer: int,
     *,
@@ -88,13 +88,13 @@ def compile_condition(
     check_width(sae.cfg, d_model)
     members = []
     for name in spec.sets:
-        if name not in suite_sets:
+        if name not in known_sets:
             raise SpecError(
                 f"Unknown feature set '{name}' in condition '{spec.name}'.",
-                mend=known_names("sets", name, suite_sets),
+                hint=known_names("sets", name, known_sets),
             )
-        check_indices(suite_sets[name], sae.cfg.d_sae)
-        members.append(torch.tensor(sorted(suite_sets[name].indices)))
+        check_indices(known_sets[name], sae.cfg.d_sae)
+        members.append(torch.tensor(sorted(known_sets[name].indices)))
     union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
     slots = torch.full((sae.cfg.d_sae,), len(union), dtype=torch.int64)
     slots[union] = torch.arange(len(union))

@@ -50,7 +50,7 @@ class FiringMeter:
         """Raises DataError if no token was added."""
         if self._n == 0:
             raise DataError(
-                "No token was harvested.", mend="Choose at least one task, and positions that prompts have."
+                "No token was harvested.", hint="Choose at least one task, and positions that prompts have."
             )
         return Firing((self._count / self._n).float(), (self._total / self._count.clamp_min(1)).float())
 
@@ -74,7 +74,7 @@ class Harvest:
         assert len(lengths) == 1, lengths
         task_of = dict(zip(self.orbits, self.tasks, strict=True))
         if any(task_of[orbit] != task for orbit, task in zip(self.orbits, self.tasks, strict=True)):
-            raise DataError("An orbit holds items of two tasks.", mend="Give every orbit a name of its own.")
+            raise DataError("An orbit holds items of two tasks.", hint="Give every orbit a name of its own.")
 
     @property
     def d_sae(self) -> int:

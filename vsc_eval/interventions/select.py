@@ -142,7 +142,7 @@ def score_table(
     counts = {task: list(labels).count(task) for task in tasks}
     if len(tasks) < 2 or min(counts.values()) < 2:
         raise SpecError(
-            f"Selection compares tasks and got {counts}.", mend="Give at least two tasks with at least two items each."
+            f"Selection compares tasks and got {counts}.", hint="Give at least two tasks with at least two items each."
         )
     values = pooled.values.cpu().numpy().astype(np.float64)
     fired = pooled.fired.cpu().numpy()
@@ -168,7 +168,7 @@ def choose_features(
         if len(chosen) < rule.m:
             raise TooFewFeaturesError(
                 f"Only {len(chosen)} features are eligible for '{task}', and the rule asks for {rule.m}.",
-                mend="Lower m or the minimum frequency, or train an SAE with more features.",
+                hint="Lower m or the minimum frequency, or train an SAE with more features.",
             )
         sets.append(
             FeatureSet(

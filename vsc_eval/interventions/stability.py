@@ -72,7 +72,7 @@ def set_stability(
     if tuple(s.task for s in sets) != tasks:
         raise SpecError(
             f"The sets are of the tasks {[s.task for s in sets]}, the harvest of {list(tasks)}.",
-            mend="Give the sets that were selected on this harvest.",
+            hint="Give the sets that were selected on this harvest.",
         )
     weights = np.stack([orbit_weights(harvest, seed=seed, draw=draw) for draw in range(draws)])
     tables = resampled_tables(harvest, rule, weights, progress)

@@ -120,9 +120,9 @@ def _their_model(model: str, batch_size: int) -> LM:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise BackendError(
-            f"lm-eval's hf-multimodal needs {' and '.join(missing)}.", mend=f"Run `pip install {' '.join(missing)}`."
+            f"lm-eval's hf-multimodal needs {' and '.join(missing)}.", hint=f"Run `pip install {' '.join(missing)}`."
         )
-    # It imports torchvision through transformers, and does not mend it.
+    # It imports torchvision through transformers, and does not fix it.
     mend_torchvision()
     from lm_eval.models.hf_vlms import HFMultimodalLM
 

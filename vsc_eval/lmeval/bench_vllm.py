@@ -25,7 +25,7 @@ def require_vllm_vlm() -> None:
     """Raises BackendError where lm-eval's vllm-vlm cannot be imported."""
     require_vllm()
     if importlib.util.find_spec("ray") is None:
-        raise BackendError("lm-eval's vllm-vlm imports ray, which is not installed.", mend="Run `pip install ray`.")
+        raise BackendError("lm-eval's vllm-vlm imports ray, which is not installed.", hint="Run `pip install ray`.")
 
 
 def bench_vllm_vlm(

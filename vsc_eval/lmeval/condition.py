@@ -21,7 +21,7 @@ from vsc_eval.backends.session import Session
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.requests import gen_settings
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.lmeval.tasks import Answer, DocKey, Readout, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.lmeval.tasks import Answer, DocKey, Scoring, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.records import Reading
 
 
@@ -30,7 +30,7 @@ class HarnessSettings:
     """What lm-eval is told of a run beside its tasks."""
 
     model: str
-    readout: Readout
+    scoring: Scoring
     limit: int | None
     max_new_tokens: int | None
     seed: int
@@ -47,7 +47,7 @@ class SweepLM(SessionLM):
     def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
         for request, prompt in asked:
             self.asked.setdefault(settings, {})[_key(request)] = prompt
-            if settings.readout == "generate":
+            if settings.scoring == "generate":
                 self.stops[_key(request)] = gen_settings(request.task_name, request.args[1])[1]
             # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
             if len(request.args) > 2 and request.args[2].get("visual"):
@@ -61,7 +61,7 @@ class SweepLM(SessionLM):
                 prompt.text,
                 prompt.image_hash,
                 prompt.options,
-                settings.readout,
+                settings.scoring,
                 settings.new_tokens,
                 self.stops.get(key, ()),
             )
@@ -113,7 +113,7 @@ def evaluate_condition(
             tasks=list(tasks.names),
             task_manager=tasks.manager,
             limit=settings.limit,
-            gen_kwargs=overrides if settings.readout == "generate" else None,
+            gen_kwargs=overrides if settings.scoring == "generate" else None,
             evaluation_tracker=tracker,
             batch_size=model.session.engine.batch_size,
             device=str(model.session.vlm.device),
@@ -126,7 +126,7 @@ def evaluate_condition(
         )
         assert outcome is not None
         samples = outcome["samples"]
-        answers = _parsed(samples, tasks, settings.readout)
+        answers = _parsed(samples, tasks, settings.scoring)
         _check_against_harness(answers, outcome["results"], tasks, model.condition)
         tracker.save_results_aggregated(
             results={key: value for key, value in outcome.items() if key != "samples"}, samples=samples
@@ -147,13 +147,13 @@ def _flatten(folder: Path) -> None:
             path.rmdir()
 
 
-def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, readout: Readout) -> dict[DocKey, Answer]:
+def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, scoring: Scoring) -> dict[DocKey, Answer]:
     answers = {}
     for name, rows in samples.items():
         for sample in rows:
             key = (name, int(sample["doc_id"]))
             if sample["filter"] == rows[0]["filter"]:
-                answers[key] = parse_sample(sample, tasks.letters[key], readout)
+                answers[key] = parse_sample(sample, tasks.letters[key], scoring)
     assert answers.keys() == tasks.items.keys()
     return answers
 
@@ -181,7 +181,7 @@ def _check_written(folder: Path, samples: Mapping[str, Any]) -> None:
             return
     raise BackendError(
         f"lm-eval's files could not be written to {folder}.",
-        mend="Check that the disk has space and give the same command again; stored answers are kept.",
+        hint="Check that the disk has space and give the same command again; stored answers are kept.",
     )
 
 

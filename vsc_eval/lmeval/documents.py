@@ -53,14 +53,14 @@ def load_task(
     strangers = sorted(name for name in others if name.startswith("vsc_") and name not in _OF_THE_BENCHMARK)
     if strangers:
         raise SpecError(
-            f"Tasks of data sets have no setting {', '.join(strangers)}.", mend=f"They have {', '.join(_SETTINGS[2:])}."
+            f"Tasks of data sets have no setting {', '.join(strangers)}.", hint=f"They have {', '.join(_SETTINGS[2:])}."
         )
     try:
         file = TaskFile.model_validate(vsc_task_file)
     except ValidationError as error:
         raise SpecError(
             f"The compiled task holds a task file that does not fit: {error.errors()[0]['msg']}.",
-            mend="Compile it again: `vsc-eval tasks compile FILE`.",
+            hint="Compile it again: `vsc-eval tasks compile FILE`.",
         ) from error
     changes = [vsc_override] if isinstance(vsc_override, str) else list(vsc_override)
     file = limited(with_overrides(file, changes), vsc_limit)

@@ -41,9 +41,9 @@ def read_answer(doc: Document, text: str) -> str:
     return extract(text, kind=doc["kind"], options=doc["options"], letters=doc["letters"])
 
 
-def settled(doc: Document, answer: str) -> str:
+def canonical(doc: Document, answer: str) -> str:
     """The answer as it is compared: the gold if it counts as right, else itself."""
-    return answer if answer == INVALID else metric_of(doc).settle(scored_item(doc, answer))
+    return answer if answer == INVALID else metric_of(doc).canonicalise(scored_item(doc, answer))
 
 
 def choose(doc: Document, scores: Sequence[float]) -> str:
@@ -84,7 +84,7 @@ def score_choice_pair(doc: Document, results: Sequence[Sequence[LogLikelihood]])
 
 
 def _single(doc: Document, answer: str) -> dict[str, Any]:
-    right = float(settled(doc, answer) == doc["answer"])
+    right = float(canonical(doc, answer) == doc["answer"])
     found: dict[str, Any] = {"acc": right, "invalid": float(answer == INVALID)}
     found |= {category_metric(column, value): right for column, value in doc["categories"]}
     if doc["group_size"]:
@@ -97,7 +97,7 @@ def _single(doc: Document, answer: str) -> dict[str, Any]:
 
 def _pair(doc: Document, base: str, edited: str) -> dict[str, Any]:
     found, before = _single(doc, edited), _single(doc, base)["acc"]
-    changed = settled(doc, base) != settled(doc, edited)
+    changed = canonical(doc, base) != canonical(doc, edited)
     return {**found, "acc_base": before, "acc_delta": found["acc"] - before, "drift": float(changed)}
 
 

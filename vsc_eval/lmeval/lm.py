@@ -21,8 +21,8 @@ _LM_EVAL_BATCH = 1
 class VscHF(SessionLM):
     """`--model vsc-hf`. What `--model_args` may hold is this constructor's arguments.
 
-    pretrained: vsc-tiny, a folder or a hub id. intervention: a condition ("counting", "counting+logic:scale=2"); the
-    baseline if absent. suite: name or folder of the intervention suite, by default the one named like the model.
+    pretrained: vsc-tiny, a folder or a hub id. condition: an expression ("counting", "counting+logic:scale=2"); the
+    baseline if absent. intervention: name or folder of the intervention, by default the one named like the model.
     answers: an SQLite file that keeps the answers; none are kept if absent. memory_gb: bound on the engine's stacks.
     """
 
@@ -30,8 +30,8 @@ class VscHF(SessionLM):
         self,
         pretrained: str,
         *,
+        condition: str | None = None,
         intervention: str | None = None,
-        suite: str | None = None,
         answers: str | None = None,
         images_first: bool = False,
         revision: str | None = None,
@@ -50,7 +50,7 @@ class VscHF(SessionLM):
         if strangers:
             raise SpecError(
                 f"vsc-hf has no argument {', '.join(strangers)}.",
-                mend=f"It has: {', '.join(sorted(_ARGUMENTS))}.",
+                hint=f"It has: {', '.join(sorted(_ARGUMENTS))}.",
             )
         vlm = load_vlm(
             str(pretrained),
@@ -64,8 +64,8 @@ class VscHF(SessionLM):
         )
         session = open_session(
             vlm,
-            [intervention] if intervention else [],
-            suite=suite,
+            [condition] if condition else [],
+            intervention=intervention,
             store=AnswerStore(Path(answers)) if answers else None,
             batch_size=batch_size_of(batch_size),
             memory_budget_bytes=None if memory_gb is None else int(float(memory_gb) * 2**30),
@@ -88,7 +88,7 @@ class VscHF(SessionLM):
         if given.get("device") == _LM_EVAL_DEVICE and not torch.cuda.is_available():
             del given["device"]
         if "pretrained" not in arg_dict:
-            raise SpecError("vsc-hf needs a model.", mend="Write --model_args pretrained=vsc-tiny.")
+            raise SpecError("vsc-hf needs a model.", hint="Write --model_args pretrained=vsc-tiny.")
         return cls(**{**given, **arg_dict})
 
     @classmethod
@@ -115,5 +115,5 @@ def batch_size_of(value: int | str | None) -> int | None:
         if size < 1:
             raise ValueError(value)
     except ValueError as error:
-        raise SpecError(f"batch_size={value} is no positive number.", mend="Write a number, or auto.") from error
+        raise SpecError(f"batch_size={value} is no positive number.", hint="Write a number, or auto.") from error
     return size

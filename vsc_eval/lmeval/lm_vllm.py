@@ -19,8 +19,8 @@ class VscVllm(SessionLM):
     """`--model vsc-vllm`. What `--model_args` may hold is this constructor's arguments and vLLM's own
     (tensor_parallel_size=2, max_model_len=8192).
 
-    pretrained: vsc-tiny, a folder or a hub id. intervention: a condition ("counting", "counting+logic:scale=2"); the
-    baseline if absent. suite: name or folder of the intervention suite, by default the one named like the model.
+    pretrained: vsc-tiny, a folder or a hub id. condition: an expression ("counting", "counting+logic:scale=2"); the
+    baseline if absent. intervention: name or folder of the intervention, by default the one named like the model.
     answers: an SQLite file that keeps the answers; none are kept if absent.
     """
 
@@ -28,8 +28,8 @@ class VscVllm(SessionLM):
         self,
         pretrained: str,
         *,
+        condition: str | None = None,
         intervention: str | None = None,
-        suite: str | None = None,
         answers: str | None = None,
         images_first: bool = False,
         revision: str | None = None,
@@ -52,8 +52,8 @@ class VscVllm(SessionLM):
         )
         session = open_session(
             vlm,
-            [intervention] if intervention else [],
-            suite=suite,
+            [condition] if condition else [],
+            intervention=intervention,
             store=AnswerStore(Path(answers)) if answers else None,
             batch_size=batch_size_of(batch_size),
             # Settings of the task files reach every model through --model_args; --metadata is their own place.
@@ -72,7 +72,7 @@ class VscVllm(SessionLM):
         size = (additional_config or {}).get("batch_size")
         given = {} if size in (None, 1) else {"batch_size": size}
         if "pretrained" not in arg_dict:
-            raise SpecError("vsc-vllm needs a model.", mend="Write --model_args pretrained=vsc-tiny.")
+            raise SpecError("vsc-vllm needs a model.", hint="Write --model_args pretrained=vsc-tiny.")
         return cls(**{**given, **arg_dict})
 
     @classmethod

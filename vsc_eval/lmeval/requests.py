@@ -38,10 +38,10 @@ def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: b
     if not context:
         raise BackendError(
             f"Task '{request.task_name}' asks for the likelihood of an answer without a question.",
-            mend="Leave out its metric acc_mutual_info.",
+            hint="Leave out its metric acc_mutual_info.",
         )
     if extras.get("audio"):
-        raise BackendError(f"Task '{request.task_name}' has audio.", mend="vsc-eval takes text and pictures only.")
+        raise BackendError(f"Task '{request.task_name}' has audio.", hint="vsc-eval takes text and pictures only.")
     images = tuple(extras.get("visual") or ())
     if not images:
         return Prompt(text=context, options=tuple(options))
@@ -50,7 +50,7 @@ def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: b
         raise BackendError(
             f"Task '{request.task_name}' has {slots} `{IMAGE_SLOT}` slots but {len(images)} pictures. lm-eval hands"
             " over the pictures of the question only, not those of few-shot examples.",
-            mend="Run it with --num_fewshot 0.",
+            hint="Run it with --num_fewshot 0.",
         )
     text = context
     for _ in range(slots):
@@ -59,7 +59,7 @@ def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: b
         if not images_first:
             raise BackendError(
                 f"Task '{request.task_name}' has pictures inside its text; vsc-eval puts them before it.",
-                mend="Allow that with --model_args ...,images_first=true, and say so beside the result.",
+                hint="Allow that with --model_args ...,images_first=true, and say so beside the result.",
             )
         text = context.replace(IMAGE_SLOT, " ")
     return Prompt(text=text.lstrip() if slots else text, images=images, options=tuple(options))
@@ -76,17 +76,17 @@ def gen_settings(task: str | None, gen_kwargs: Mapping[str, Any]) -> tuple[GenSe
         if value not in neutral:
             raise SpecError(
                 f"Task '{task}' asks for {name}={value}; decoding is greedy: a changed answer is then the edit's.",
-                mend=f"Run it with --gen_kwargs {name}={neutral[0]}.",
+                hint=f"Run it with --gen_kwargs {name}={neutral[0]}.",
             )
     for name in _SAMPLING_NAMES:
         kwargs.pop(name, None)
     if kwargs:
         raise SpecError(
             f"Task '{task}' has unknown generation arguments: {', '.join(sorted(kwargs))}.",
-            mend=f"Known: until, do_sample, {_LENGTH_NAMES[0]}.",
+            hint=f"Known: until, do_sample, {_LENGTH_NAMES[0]}.",
         )
     length = int(lengths[0]) if lengths else DEFAULT_MAX_NEW_TOKENS
-    return GenSettings(readout="generate", max_new_tokens=length), stops
+    return GenSettings(scoring="generate", max_new_tokens=length), stops
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
@@ -110,12 +110,12 @@ def conditions_of(requests: Sequence[Instance], condition: str) -> list[str]:
         if request.repeats != 2:
             raise SpecError(
                 f"Task '{request.task_name}' is paired but has repeats: {request.repeats}.",
-                mend="Write `repeats: 2` and the filter take_first_k with k: 2 in its file.",
+                hint="Write `repeats: 2` and the filter take_first_k with k: 2 in its file.",
             )
         if condition == BASELINE:
             raise SpecError(
                 f"Task '{request.task_name}' compares answers without and with an edit, but none was given.",
-                mend="Add intervention=SET to --model_args; `SET:scale=1` is the null control.",
+                hint="Add condition=SET to --model_args; `SET:scale=1` is the null control.",
             )
         names.append(condition if seen[id(request)] % 2 else BASELINE)
         seen[id(request)] += 1

@@ -46,5 +46,5 @@ class SceneImage(Image.Image):
         raise BackendError(
             "Requests with pictures of scenes cannot be kept in lm-eval's request cache: its key leaves out the task's"
             " settings, so that a changed task would get the old items.",
-            mend="Leave --cache_requests out.",
+            hint="Leave --cache_requests out.",
         )

@@ -34,7 +34,7 @@ class SessionLM(LM):  # type: ignore[misc]
         super().__init__()
         if condition not in session.conditions:
             raise SpecError(
-                f"Unknown condition '{condition}'.", mend=f"This session has: {', '.join(session.conditions)}."
+                f"Unknown condition '{condition}'.", hint=f"This session has: {', '.join(session.conditions)}."
             )
         self.session = session
         self.condition = condition
@@ -78,7 +78,7 @@ class SessionLM(LM):  # type: ignore[misc]
                 group.append(request)
         prompts = {key: self._option_prompt(group) for key, group in questions.items()}
         wanted = [(prompts[_question(r)], name) for r, name in zip(requests, conditions, strict=True)]
-        settings = GenSettings(readout="choice")
+        settings = GenSettings(scoring="loglikelihood")
         readings = self._read(wanted, settings, disable_tqdm)
         self._answered(settings, [(request, prompts[_question(request)]) for request in requests])
         places = [prompt.options.index(_answer(r)) for (prompt, _), r in zip(wanted, requests, strict=True)]
@@ -91,7 +91,7 @@ class SessionLM(LM):  # type: ignore[misc]
         """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
         raise BackendError(
             f"Task '{requests[0].task_name}' measures the likelihood of running text; vsc-eval answers questions.",
-            mend="Use lm-eval's own model `hf` for perplexity tasks.",
+            hint="Use lm-eval's own model `hf` for perplexity tasks.",
         )
 
     def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
@@ -141,7 +141,7 @@ class SessionLM(LM):  # type: ignore[misc]
         except BackendError as error:
             raise BackendError(
                 f"Task '{group[0].task_name}': {error.message}",
-                mend="Answers of one token are scored; use a variant of the task that asks for a letter or a text.",
+                hint="Answers of one token are scored; use a variant of the task that asks for a letter or a text.",
             ) from error
         return to_prompt(group[0], options=options, images_first=self.images_first)
 
@@ -154,7 +154,7 @@ class SessionLM(LM):  # type: ignore[misc]
         if roles != ["user"] or not add_generation_prompt:
             raise BackendError(
                 f"vsc-eval asks with one user turn, not with {' + '.join(roles)}.",
-                mend="Leave out --apply_chat_template (the template is always applied), or add"
+                hint="Leave out --apply_chat_template (the template is always applied), or add"
                 " --fewshot_as_multiturn false; leave out --system_instruction and the task's gen_prefix.",
             )
         return chat_history[0]["content"]
@@ -163,7 +163,7 @@ class SessionLM(LM):  # type: ignore[misc]
         """The template that is applied, for lm-eval's log."""
         if isinstance(chat_template, str):
             raise SpecError(
-                f"There is no choice of chat templates ('{chat_template}').", mend="Write --apply_chat_template alone."
+                f"There is no choice of chat templates ('{chat_template}').", hint="Write --apply_chat_template alone."
             )
         vlm = self.session.vlm
         return str(getattr(vlm.processor, "chat_template", None) or vlm.tokenizer.chat_template)
@@ -177,7 +177,7 @@ class SessionLM(LM):  # type: ignore[misc]
         raise BackendError(
             "lm-eval's response cache has neither the model nor the edit in its key, so an edited run would get the"
             " baseline's answers.",
-            mend="Leave --use_cache out; with --model_args ...,answers=FILE answers are kept under a key that has all.",
+            hint="Leave --use_cache out; with --model_args ...,answers=FILE answers are kept under a key that has all.",
         )
 
     def get_model_info(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def task_file(name: str, choice: ExternalChoice) -> TaskFile:
     """The task file that a name or a path means, overridden. Raises SpecError or DataError."""
     _, files = chosen_files([name], choice)
     if not files:
-        raise DataError(f"There is no task file '{name}'.", mend="Give its path, or see `vsc-eval tasks list`.")
+        raise DataError(f"There is no task file '{name}'.", hint="Give its path, or see `vsc-eval tasks list`.")
     return next(iter(files.values()))
 
 

@@ -76,7 +76,7 @@ def read_checked(path: Path) -> TaskFile:
         try:
             metrics.get(file.score)
         except SpecError as error:
-            raise mistake(path, "score", error.message.rstrip("."), error.mend) from error
+            raise mistake(path, "score", error.message.rstrip("."), error.hint) from error
     return file
 
 
@@ -95,7 +95,7 @@ def _check_lm_eval_file(path: Path) -> None:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SpecError(
             f"{path} is neither a task file nor one of lm-eval's: {reason}.",
-            mend="Mend it, move it out of the folder, or rename it so that it does not end in .yaml.",
+            hint="Fix it, move it out of the folder, or rename it so that it does not end in .yaml.",
         ) from error
 
 
@@ -107,7 +107,7 @@ def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> 
     paths = task_file_paths(shipped_dir()) if shipped_dir().is_dir() else []
     for folder in include:
         if not folder.is_dir():
-            raise SpecError(f"{folder} is no folder.", mend="Name a folder of task files.")
+            raise SpecError(f"{folder} is no folder.", hint="Name a folder of task files.")
         paths += task_file_paths(folder)
     paths += [Path(name) for name in names if _is_path(name)]
     found: dict[str, TaskFile] = {}
@@ -116,7 +116,7 @@ def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> 
         file = read_checked(path)
         if file.name in found:
             raise SpecError(
-                f"{path} and {where[file.name]} both declare the task '{file.name}'.", mend="Rename one of them."
+                f"{path} and {where[file.name]} both declare the task '{file.name}'.", hint="Rename one of them."
             )
         found[file.name], where[file.name] = file, path
     return found
@@ -158,7 +158,7 @@ def _check_overrides(overrides: Sequence[str], used: Mapping[str, TaskFile]) -> 
             close = difflib.get_close_matches(name, used, n=1)
             raise SpecError(
                 f"The override '{change}' names no task of this run.",
-                mend=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
+                hint=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
                 f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
             )
 

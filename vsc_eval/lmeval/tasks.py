@@ -20,17 +20,17 @@ from vsc_eval.answers.table import ItemInfo
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.lmeval.documents import loaded
-from vsc_eval.lmeval.external_scoring import is_external, read_answer, settled
+from vsc_eval.lmeval.external_scoring import canonical, is_external, read_answer
 from vsc_eval.lmeval.scoring import option_letters, parse_answer
 from vsc_eval.lmeval.task_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
 from vsc_eval.taskfiles.data_report import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
 
-Readout = Literal["choice", "generate"]
+Scoring = Literal["loglikelihood", "generate"]
 DocKey = tuple[str, int]
 """lm-eval's (task name, document number)."""
 
-_OUTPUT_TYPES = {"choice": "multiple_choice", "generate": "generate_until"}
+_OUTPUT_TYPES = {"loglikelihood": "multiple_choice", "generate": "generate_until"}
 
 
 @dataclass(frozen=True)
@@ -62,31 +62,31 @@ def quiet_harness() -> Iterator[None]:
 
 def find_tasks(
     names: Sequence[str],
-    readout: Readout,
+    scoring: Scoring,
     *,
     n: int | None,
     limit: int | None,
     external: ExternalChoice | None = None,
 ) -> SweepTasks:
-    """Load the tasks' documents. A name without a readout stands for its variant of `readout`; `external` says more of
+    """Load the tasks' documents. A name without a scoring stands for its variant of `scoring`; `external` says more of
     task files, which are named as `cvbench` or by their path.
 
-    Raises SpecError for an unknown task, one of another readout, or one without options, DataError for data that cannot
+    Raises SpecError for an unknown task, one of another scoring, or one without options, DataError for data that cannot
     be loaded.
     """
     choice = external or ExternalChoice()
     names, files = chosen_files(names, choice, limit=limit)
     metadata = {} if n is None else {"vsc_n": n}
     with quiet_harness():
-        manager = _manager(names, readout, choice, files, metadata)
-        _check_known(names, readout, manager)
-        chosen = tuple(dict.fromkeys(_variant(name, readout, manager) or name for name in names))
+        manager = _manager(names, scoring, choice, files, metadata)
+        _check_known(names, scoring, manager)
+        chosen = tuple(dict.fromkeys(_variant(name, scoring, manager) or name for name in names))
         tasks = _load(manager, chosen)
         items: dict[DocKey, ItemInfo] = {}
         letters: dict[DocKey, tuple[str, ...]] = {}
         hashes, reports = {}, {}
         for name, task in tasks.items():
-            _check_readout(name, task, readout)
+            _check_scoring(name, task, scoring)
             digest = hashlib.sha256()
             for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
                 items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
@@ -97,14 +97,14 @@ def find_tasks(
     _check_items(items)
     if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
         raise SpecError(
-            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", mend="Use --limit instead."
+            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", hint="Use --limit instead."
         )
     return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes, reports=reports)
 
 
 def _manager(
     names: Sequence[str],
-    readout: Readout,
+    scoring: Scoring,
     choice: ExternalChoice,
     files: Mapping[str, TaskFile],
     metadata: dict[str, Any],
@@ -113,7 +113,7 @@ def _manager(
     compiled = compiled_folder(files.values())
     folders = [str(folder) for folder in (benchmark_dir(), *choice.include, compiled)]
     manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
-    unknown = [name for name in names if _variant(name, readout, manager) is None]
+    unknown = [name for name in names if _variant(name, scoring, manager) is None]
     if unknown and not any(name.startswith("vsc") for name in unknown):
         # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
         manager = TaskManager(include_path=folders, metadata=metadata)
@@ -131,15 +131,15 @@ class Answer(NamedTuple):
     """As it is compared: for a task file's data the gold, however a right answer is written."""
 
 
-def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], readout: Readout) -> Answer:
+def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], scoring: Scoring) -> Answer:
     """The answer in one of lm-eval's samples."""
     responses, doc = sample["filtered_resps"], sample["doc"]
-    if readout == "choice":
+    if scoring == "loglikelihood":
         scores = [score for score, _ in responses]
         read = letters[scores.index(max(scores))]
     else:
         read = read_answer(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
-    return Answer(read, settled(doc, read) if is_external(doc) else read)
+    return Answer(read, canonical(doc, read) if is_external(doc) else read)
 
 
 def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
@@ -150,12 +150,12 @@ def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
         if "Duplicate task" not in str(error):
             raise
         raise SpecError(
-            f"{error}.", mend="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
+            f"{error}.", hint="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
         ) from error
     except (OSError, DatasetsError) as error:
         raise DataError(
             f"The data of {', '.join(names)} cannot be loaded: {error}.",
-            mend="Check the connection to the hub, or fill its cache beforehand; the `vsc` tasks need neither.",
+            hint="Check the connection to the hub, or fill its cache beforehand; the `vsc` tasks need neither.",
         ) from error
     return tasks
 
@@ -171,34 +171,34 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _variant(name: str, readout: Readout, manager: TaskManager) -> str | None:
+def _variant(name: str, scoring: Scoring, manager: TaskManager) -> str | None:
     known = set(manager.all_tasks)
-    wanted = f"{name}_choice" if readout == "choice" else name
+    wanted = f"{name}_choice" if scoring == "loglikelihood" else name
     return wanted if wanted in known else name if name in known else None
 
 
-def _check_known(names: Sequence[str], readout: Readout, manager: TaskManager) -> None:
+def _check_known(names: Sequence[str], scoring: Scoring, manager: TaskManager) -> None:
     for name in names:
-        if _variant(name, readout, manager) is None:
+        if _variant(name, scoring, manager) is None:
             close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
             raise SpecError(
                 f"Unknown task '{name}'.",
-                mend=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all.",
+                hint=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all.",
             )
 
 
-def _check_readout(name: str, task: Any, readout: Readout) -> None:
+def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:
     output_type = task.config.output_type
     if task.config.repeats != 1:
         raise SpecError(
             f"Task '{name}' asks each question {task.config.repeats} times; a run compares conditions by itself.",
-            mend="Use the plain task here, or this one with `vsc-eval harness`.",
+            hint="Use the plain task here, or this one with `vsc-eval harness`.",
         )
-    if output_type != _OUTPUT_TYPES[readout]:
+    if output_type != _OUTPUT_TYPES[scoring]:
         fitting = next((known for known, kind in _OUTPUT_TYPES.items() if kind == output_type), None)
         raise SpecError(
-            f"Task '{name}' is of lm-eval's type {output_type}, which is not what --readout {readout} reads.",
-            mend=f"Use --readout {fitting}." if fitting else "Use it with `vsc-eval harness`.",
+            f"Task '{name}' is of lm-eval's type {output_type}, which is not what --scoring {scoring} reads.",
+            hint=f"Use --scoring {fitting}." if fitting else "Use it with `vsc-eval harness`.",
         )
 
 
@@ -223,7 +223,7 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[It
     if gold is None:
         raise SpecError(
             f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
-            mend="Use it with `vsc-eval harness`.",
+            hint="Use it with `vsc-eval harness`.",
         )
     letters = tuple(chr(ord("A") + i) for i in range(len(choices)))
     item_id = f"{name}/{doc_id}"
@@ -279,8 +279,8 @@ def _check_items(items: Mapping[DocKey, ItemInfo]) -> None:
         if item.item_id in seen:
             raise SpecError(
                 f"Item '{item.item_id}' is in both '{seen[item.item_id][0]}' and '{key[0]}'.",
-                mend="Name tasks that do not overlap; each item counts once.",
+                hint="Name tasks that do not overlap; each item counts once.",
             )
         seen[item.item_id] = key
     if not items:
-        raise SpecError("The tasks have no items.", mend="Raise --limit or --n.")
+        raise SpecError("The tasks have no items.", hint="Raise --limit or --n.")

@@ -10,7 +10,7 @@ item and a statistic of their k means, which is what a cluster bootstrap resampl
         ScoredItem(id="pope/2", answer="invalid", gold="yes", fields={"category": "popular"}),
     ]
     metric.score(items[0])                       # 0.0; lm-eval averages these
-    metric.settle(items[0])                      # "yes": the answer to compare between conditions
+    metric.canonicalise(items[0])                      # "yes": the answer to compare between conditions
     figures = metric.aggregate(items)            # {"accuracy": Quantity, "yes_rate": Quantity, "f1[random]": ...}
     metrics.estimate(figures["yes_rate"], clusters, rng, cluster_name="image")    # -> vsc_eval.stats.Estimate
     metrics.estimate_difference(base["f1"], edited["f1"], clusters, rng, cluster_name="image")
@@ -62,7 +62,7 @@ class ScoredItem:
         if name not in self.fields:
             raise DataError(
                 f"Item '{self.id}' has no column '{name}', which its metric needs.",
-                mend="Use the official data set's columns, or leave `score` out of the task file.",
+                hint="Use the official data set's columns, or leave `score` out of the task file.",
             )
         return self.fields[name]
 
@@ -111,7 +111,7 @@ class Metric(Protocol):
         """1.0 or 0.0. Raises ValueError for an invalid gold."""
         ...
 
-    def settle(self, item: ScoredItem) -> str:
+    def canonicalise(self, item: ScoredItem) -> str:
         """The answer to compare between conditions: the gold where the answer counts as right, else the answer."""
         ...
 

@@ -88,6 +88,6 @@ def _type(item: ScoredItem) -> str:
     if value not in _TYPES:
         raise DataError(
             f"Item '{item.id}': column 'type' holds '{value}', which is no part of ChartQA.",
-            mend="It is human_test or augmented_test. For other data leave `score` out of the task file.",
+            hint="It is human_test or augmented_test. For other data leave `score` out of the task file.",
         )
     return _TYPES[value]

@@ -60,6 +60,6 @@ def _source(item: ScoredItem) -> str:
     if value.casefold() not in known:
         raise DataError(
             f"Item '{item.id}': column 'source' holds '{value}', which is no source of CV-Bench.",
-            mend=f"They are {', '.join(SOURCES)}. For other data leave `score` out of the task file.",
+            hint=f"They are {', '.join(SOURCES)}. For other data leave `score` out of the task file.",
         )
     return known[value.casefold()]

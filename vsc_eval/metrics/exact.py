@@ -23,7 +23,7 @@ class Exact:
         """1.0 if the answer is one of the right ones."""
         return float(item.answer in item.golds)
 
-    def settle(self, item: ScoredItem) -> str:
+    def canonicalise(self, item: ScoredItem) -> str:
         """The gold for a right answer, the answer itself for another."""
         return item.gold if self.score(item) else item.answer
 

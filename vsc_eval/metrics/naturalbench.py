@@ -71,7 +71,7 @@ def _complete_groups(items: Sequence[ScoredItem]) -> list[list[int]]:
         if index in places:
             raise DataError(
                 f"Items '{items[places[index]].id}' and '{item.id}' have the same Index {index}.",
-                mend="Index must number the rows; name the column that does, or leave `score` out.",
+                hint="Index must number the rows; name the column that does, or leave `score` out.",
             )
         places[index] = place
     firsts = sorted({GROUP_SIZE * (index // GROUP_SIZE) for index in places})
@@ -84,6 +84,6 @@ def _index(item: ScoredItem) -> int:
     if not value.isascii() or not value.isdecimal():
         raise DataError(
             f"Item '{item.id}': column 'Index' holds '{value}', which is no row number.",
-            mend="Index must number the rows from 0; leave `score` out of the task file for other data.",
+            hint="Index must number the rows from 0; leave `score` out of the task file for other data.",
         )
     return int(value)

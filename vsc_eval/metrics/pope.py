@@ -60,7 +60,7 @@ def _gold(item: ScoredItem) -> str:
     if item.gold not in ("yes", "no"):
         raise DataError(
             f"Item '{item.id}': the right answer is '{item.gold}', where POPE has yes and no.",
-            mend="Use `kind: yes_no`, or another `score`.",
+            hint="Use `kind: yes_no`, or another `score`.",
         )
     return item.gold
 

@@ -21,5 +21,5 @@ METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric
 def get(name: str) -> Metric:
     """The metric of that name. Raises SpecError for an unknown one."""
     if name not in METRICS:
-        raise SpecError(f"There is no metric '{name}'.", mend=f"Use one of {', '.join(METRICS)}.")
+        raise SpecError(f"There is no metric '{name}'.", hint=f"Use one of {', '.join(METRICS)}.")
     return METRICS[name]

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vsc_eval.probing.figure import probe_figure
-    from vsc_eval.probing.result import LocalizeResult, ProbeRow
-    from vsc_eval.probing.run import run_localize
-    from vsc_eval.probing.spec import LayerRule, LocalizeSpec
+    from vsc_eval.probing.result import ProbeRow, ProbingResult
+    from vsc_eval.probing.run import run_probing
+    from vsc_eval.probing.spec import LayerRule, ProbingSpec
 
 _HOMES = {
     "LayerRule": "spec",
-    "LocalizeResult": "result",
-    "LocalizeSpec": "spec",
+    "ProbingResult": "result",
+    "ProbingSpec": "spec",
     "ProbeRow": "result",
     "probe_figure": "figure",
-    "run_localize": "run",
+    "run_probing": "run",
 }
 
-__all__ = ["LayerRule", "LocalizeResult", "LocalizeSpec", "ProbeRow", "probe_figure", "run_localize"]
+__all__ = ["LayerRule", "ProbeRow", "ProbingResult", "ProbingSpec", "probe_figure", "run_probing"]
 
 
 def __getattr__(name: str) -> Any:

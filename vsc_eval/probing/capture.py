@@ -54,7 +54,7 @@ def pooled_layers(vlm: LoadedVLM, prompts: Sequence[Prompt]) -> Pooled:
             raise BackendError(
                 f"'{vlm.name}' runs decoder layer {max(layer, 0)} more than once a prompt, or on hidden states of the "
                 f"shape {list(hidden.shape)} for {inputs.n_items} prompts of {inputs.n_tokens} tokens.",
-                mend="Its layers cannot be probed; use a model with one residual stream.",
+                hint="Its layers cannot be probed; use a model with one residual stream.",
             )
         kept[layer] = weights @ hidden.float()
 
@@ -75,6 +75,6 @@ def pooled_layers(vlm: LoadedVLM, prompts: Sequence[Prompt]) -> Pooled:
     for layer in (EMBEDDINGS, *range(len(layers))):
         if layer not in kept:
             raise BackendError(
-                f"'{vlm.name}' ran without calling decoder layer {max(layer, 0)}.", mend="Use another model."
+                f"'{vlm.name}' ran without calling decoder layer {max(layer, 0)}.", hint="Use another model."
             )
     return {(layer, name): hidden[:, place].cpu() for layer, hidden in kept.items() for place, name in enumerate(names)}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION, bare, new_figure, plain_style, save_png
-from vsc_eval.probing.result import CONTROLS, Control, LocalizeResult, ProbeRow
+from vsc_eval.probing.result import CONTROLS, Control, ProbeRow, ProbingResult
 from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, Target
 
 FIGURE_FILE = "probes.png"
@@ -29,7 +29,7 @@ _MOST_TICKS = 14
 
 
 @plain_style()
-def probe_figure(result: LocalizeResult, path_png: Path) -> None:
+def probe_figure(result: ProbingResult, path_png: Path) -> None:
     """Draw the test accuracies of all probes with their intervals, and write `path_png` in one step.
 
     Raises BackendError if the file cannot be written.
@@ -51,7 +51,7 @@ def probe_figure(result: LocalizeResult, path_png: Path) -> None:
     save_png(figure, path_png, dpi=130)
 
 
-def _panel(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling) -> None:
+def _panel(axes: Any, result: ProbingResult, target: Target, pooling: Pooling) -> None:
     axes.axhline(result.chance[target], color="black", linewidth=1, linestyle=(0, (1, 3)), label="chance", zorder=1)
     if pooling == result.spec.rule.pooling:
         axes.axvline(result.layer, color=_CHOSEN, linewidth=7, alpha=0.35, label="chosen layer", zorder=0)
@@ -66,7 +66,7 @@ def _panel(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling) 
     bare(axes)
 
 
-def _line(axes: Any, result: LocalizeResult, target: Target, pooling: Pooling, control: Control) -> bool:
+def _line(axes: Any, result: ProbingResult, target: Target, pooling: Pooling, control: Control) -> bool:
     """Draw one control's curve; False if it is undefined at this pooling."""
     rows = [result.row(target, pooling, layer, control) for layer in range(EMBEDDINGS, result.n_layers)]
     known = [(row, row.test_accuracy) for row in rows if row.test_accuracy is not None]

@@ -114,7 +114,7 @@ def _identity(vlm: LoadedVLM, batches: list[list[str]], kind: InputKind) -> str:
 
 
 def _damaged(path: Path, error: object) -> DataError:
-    return DataError(f"The activations {path} cannot be read: {error}.", mend="Delete that file; it is made again.")
+    return DataError(f"The activations {path} cannot be read: {error}.", hint="Delete that file; it is made again.")
 
 
 def _check_identity(path: Path, identity: str) -> None:
@@ -126,7 +126,7 @@ def _check_identity(path: Path, identity: str) -> None:
     if found != identity:
         raise SpecError(
             f"{path.parent} holds activations of another model, of other items or of other settings.",
-            mend="Choose another output folder, or delete that one.",
+            hint="Choose another output folder, or delete that one.",
         )
 
 

@@ -19,7 +19,7 @@ from vsc_eval.probing.probe import (
 )
 from vsc_eval.probing.result import Control, ProbeRow
 from vsc_eval.probing.sample import INPUT_KINDS, InputKind, Part, Sample
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, LocalizeSpec, Pooling, Target
+from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, ProbingSpec, Target
 from vsc_eval.stats import cluster_bootstrap, stream
 
 CAN_ONLY_GUESS = "the activations are the same for all items, so the probe can only guess"
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 def probe_all(
     source: Source,
-    spec: LocalizeSpec,
+    spec: ProbingSpec,
     n_layers: int,
     rounding: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -82,7 +82,7 @@ def _designs(source: Source, layer: int, pooling: Pooling, kept: list[Bools], ro
 class _Probes:
     """The probes of one target at one layer and pooling."""
 
-    spec: LocalizeSpec
+    spec: ProbingSpec
     samples: Mapping[Part, Sample]
     designs: _Designs
     target: Target

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from vsc_eval.probing.spec import LocalizeSpec, Pooling, Target
+from vsc_eval.probing.spec import Pooling, ProbingSpec, Target
 from vsc_eval.records import SCHEMA_VERSION, Record
 
-RESULT_FILE = "localize.json"
+RESULT_FILE = "probing.json"
 
 Control = Literal["real", "blank_image", "text_only", "random_labels"]
 """The probe itself, and what it is compared with: a plain grey picture, no picture, shuffled labels."""
@@ -60,11 +60,11 @@ class Choice(Record):
     """Held-out accuracy of the task probe there."""
 
 
-class LocalizeResult(Record):
-    """`localize.json`."""
+class ProbingResult(Record):
+    """`probing.json`."""
 
     schema_version: int = SCHEMA_VERSION
-    spec: LocalizeSpec
+    spec: ProbingSpec
     model_fingerprint: str
     generator_version: str
     n_layers: int

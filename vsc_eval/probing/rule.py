@@ -18,13 +18,13 @@ def check_rule(rule: LayerRule, n_layers: int) -> None:
     if last < 0:
         raise SpecError(
             "The model has one decoder layer: an edit at its output would have no layer above to act through.",
-            mend="Use a model with at least two decoder layers.",
+            hint="Use a model with at least two decoder layers.",
         )
     if rule.layer is not None and rule.layer > last:
         raise SpecError(
             f"The rule fixes layer {rule.layer}; the model has layers 0 to {n_layers - 1}, and an edit at the last one "
             "has no layer above to act through.",
-            mend=f"Choose a layer from 0 to {last}.",
+            hint=f"Choose a layer from 0 to {last}.",
         )
 
 

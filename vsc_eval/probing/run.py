@@ -1,4 +1,4 @@
-"""`run_localize`: harvest, probe, pick the layer, write `localize.json`."""
+"""`run_probing`: harvest, probe, pick the layer, write `probing.json`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import ensure_writable, replacing
 from vsc_eval.probing.harvest import Progress, harvest
 from vsc_eval.probing.probing import probe_all
-from vsc_eval.probing.result import RESULT_FILE, LocalizeResult, ProbeRow
+from vsc_eval.probing.result import RESULT_FILE, ProbeRow, ProbingResult
 from vsc_eval.probing.rule import check_rule, choose, explain_choice
 from vsc_eval.probing.sample import draw_samples
-from vsc_eval.probing.spec import LocalizeSpec
+from vsc_eval.probing.spec import ProbingSpec
 from vsc_eval.stats.bootstrap import DRAWS, LEVEL
 from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS
 
 
-def run_localize(
-    spec: LocalizeSpec,
+def run_probing(
+    spec: ProbingSpec,
     out: Path,
     *,
     vlm: LoadedVLM | None = None,
     progress: Progress | None = None,
-) -> LocalizeResult:
-    """Probe every layer of the model and pick one by the spec's rule; the result is `out/localize.json`.
+) -> ProbingResult:
+    """Probe every layer of the model and pick one by the spec's rule; the result is `out/probing.json`.
 
     A finished result of the same inputs is read back. A killed run goes on with the activations in `out/activations`,
-    which stay there: deleting `localize.json` alone probes them anew. `progress` is told of (stage, how many were just
+    which stay there: deleting `probing.json` alone probes them anew. `progress` is told of (stage, how many were just
     done, how many there are). Raises SpecError for a layer that cannot be chosen and if `out` holds something else's
     result, DataError if it is damaged, BackendError if the model cannot be probed or `out` cannot be written.
     """
@@ -64,17 +64,17 @@ def rounding_of(dtype: torch.dtype) -> float:
     return max(1e-5, torch.finfo(dtype).eps / 4)
 
 
-def _result(spec: LocalizeSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> LocalizeResult:
+def _result(spec: ProbingSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> ProbingResult:
     n_layers = vlm.decoder.n_layers
     choices = {pooling: choose(rows, spec.rule, pooling, n_layers) for pooling in spec.poolings}
     chosen = choices[spec.rule.pooling]
     if chosen is None:
         raise BackendError(
             f"'{vlm.name}' has no {spec.rule.pooling} tokens to probe, so the rule has nothing to pick by.",
-            mend="Choose another pooling for the rule.",
+            hint="Choose another pooling for the rule.",
         )
     fixed = spec.rule.kind == "fixed"
-    return LocalizeResult(
+    return ProbingResult(
         spec=spec,
         model_fingerprint=vlm.fingerprint,
         generator_version=GENERATOR_VERSION,
@@ -89,11 +89,11 @@ def _result(spec: LocalizeSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> L
     )
 
 
-def _read_back(path: Path, spec: LocalizeSpec, vlm: LoadedVLM) -> LocalizeResult:
+def _read_back(path: Path, spec: ProbingSpec, vlm: LoadedVLM) -> ProbingResult:
     try:
-        result = LocalizeResult.model_validate_json(path.read_bytes())
+        result = ProbingResult.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", mend="Delete it and give the command again.") from error
+        raise DataError(f"{path} cannot be read: {error}.", hint="Delete it and give the command again.") from error
     before, now = result.spec.model_dump(), spec.model_dump()
     different = [name for name in now if now[name] != before[name]]
     if result.model_fingerprint != vlm.fingerprint:
@@ -103,6 +103,6 @@ def _read_back(path: Path, spec: LocalizeSpec, vlm: LoadedVLM) -> LocalizeResult
     if different:
         raise SpecError(
             f"{path} was made with other settings ({', '.join(different)}).",
-            mend="Choose another folder, or delete that file.",
+            hint="Choose another folder, or delete that file.",
         )
     return result

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL.Image import Image
 
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.probing.spec import SPLIT, LocalizeSpec, Target
+from vsc_eval.probing.spec import SPLIT, ProbingSpec, Target
 from vsc_eval.synthetic import LETTERS, LEVELS, Item, blind_image, make_items, render
 
 Strings = npt.NDArray[np.str_]
@@ -59,7 +59,7 @@ class Sample:
         return shown, place
 
 
-def draw_samples(spec: LocalizeSpec) -> dict[Part, Sample]:
+def draw_samples(spec: ProbingSpec) -> dict[Part, Sample]:
     """The items of `spec`: the two parts share no scene and no wording."""
     n_train, n_test = spec.items_per_cell, spec.test_items_per_cell
     parts: dict[Part, Callable[[str, str], list[Item]]] = {

@@ -1,4 +1,4 @@
-"""What `vsc-eval localize` is asked for: the model, the items, the probe and the rule that picks the layer."""
+"""What `vsc-eval probe` is asked for: the model, the items, the probe and the rule that picks the layer."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class LayerRule(Spec):
                 return "fixed by the spec"
 
 
-class LocalizeSpec(Spec):
-    """`vsc-eval localize`."""
+class ProbingSpec(Spec):
+    """`vsc-eval probe`."""
 
     model: str
     """Embedded model, path or hub id."""

@@ -26,11 +26,11 @@ def load_checkpoint(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"The checkpoint {path} cannot be read: {error}.", mend="Delete it to start from the beginning."
+            f"The checkpoint {path} cannot be read: {error}.", hint="Delete it to start from the beginning."
         ) from error
     if metadata.get("identity") != identity:
         raise SpecError(
             f"The checkpoint {path} is of a run with other settings.",
-            mend="Repeat the settings of that run, delete the file, or choose another output folder.",
+            hint="Repeat the settings of that run, delete the file, or choose another output folder.",
         )
     return tensors, json.loads(metadata["numbers"])

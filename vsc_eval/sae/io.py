@@ -59,7 +59,7 @@ def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None)
 def read_sae_metadata(folder: Path) -> dict[str, Any]:
     """The `metadata` that `save_sae` stored. Raises like `load_sae`."""
     if not folder.is_dir():
-        raise SpecError(f"There is no SAE folder {folder}.", mend="Check the path, or run `vsc-eval sae train`.")
+        raise SpecError(f"There is no SAE folder {folder}.", hint="Check the path, or run `vsc-eval sae train`.")
     metadata = read_json(folder / CONFIG_FILE).get("metadata", {})
     return metadata if isinstance(metadata, dict) else {}
 

@@ -66,7 +66,7 @@ class ReconstructionMeter:
     def result(self) -> ReconstructionQuality:
         """Raises DataError if no activation was added."""
         if self._n == 0:
-            raise DataError("No activations to judge the SAE on.", mend="Give at least one item with edited tokens.")
+            raise DataError("No activations to judge the SAE on.", hint="Give at least one item with edited tokens.")
         variance = (self._sum_of_squares - self._sum.square() / self._n).sum().item()
         return ReconstructionQuality(
             n_tokens=self._n,

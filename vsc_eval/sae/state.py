@@ -31,7 +31,7 @@ class TrainState:
         if not torch.isfinite(spread) or spread == 0:
             raise DataError(
                 "The activations to train on are constant or not finite.",
-                mend="Check the model and the layer: an SAE cannot be trained on this stream.",
+                hint="Check the model and the layer: an SAE cannot be trained on this stream.",
             )
         self.scale = 1.0 / spread
         rows = torch.randn(cfg.d_sae, d, generator=torch_generator("sae weights", cfg.seed))

@@ -25,5 +25,5 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
         except SafetensorError as error:  # safetensors wraps the operating system's errors
             raise BackendError(
                 f"{path} cannot be written: {error}.",
-                mend="Choose a folder that you may write to, on a disk with space left.",
+                hint="Choose a folder that you may write to, on a disk with space left.",
             ) from error

@@ -62,7 +62,7 @@ def train_sae(
     configuration or `stream_id`.
     """
     if cfg.k > cfg.d_sae:
-        raise SpecError(f"An SAE of {cfg.d_sae} features cannot have {cfg.k} active ones.", mend="Ask for a smaller k.")
+        raise SpecError(f"An SAE of {cfg.d_sae} features cannot have {cfg.k} active ones.", hint="Ask for a smaller k.")
     identity = f"{cfg.identity()} {stream_id}"
     generator = torch_generator("sae mixing", cfg.seed)
     capacity = max(min(cfg.mix_tokens, cfg.n_tokens), 2 * cfg.batch_size)
@@ -73,7 +73,7 @@ def train_sae(
         if len(sample) < cfg.batch_size:
             raise DataError(
                 f"The stream holds {len(sample)} tokens, fewer than one batch of {cfg.batch_size}.",
-                mend="Give more items, or a smaller batch.",
+                hint="Give more items, or a smaller batch.",
             )
         state = TrainState(cfg, sample)
     else:

@@ -4,7 +4,7 @@ from vsc_eval.stats.bootstrap import bootstrap_many, cluster_bootstrap, cluster_
 from vsc_eval.stats.divergence import amplification, kl_options, margin, margin_change
 from vsc_eval.stats.drift import Drift, drift
 from vsc_eval.stats.estimate import Estimate
-from vsc_eval.stats.floor import drift_above_floor, drift_floor
+from vsc_eval.stats.floor import drift_above_noise_floor, noise_floor
 from vsc_eval.stats.grid import grid_bootstrap
 from vsc_eval.stats.interaction import Interaction, interaction, interactions
 from vsc_eval.stats.matched import extreme_p
@@ -37,8 +37,7 @@ __all__ = [
     "control_percentile",
     "detectable_difference",
     "drift",
-    "drift_above_floor",
-    "drift_floor",
+    "drift_above_noise_floor",
     "extreme_p",
     "family_p",
     "grid_bootstrap",
@@ -50,6 +49,7 @@ __all__ = [
     "margin",
     "margin_change",
     "mcnemar",
+    "noise_floor",
     "paired_difference",
     "sign_flip",
     "stream",

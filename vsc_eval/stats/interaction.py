@@ -12,7 +12,7 @@ from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Clusters, Floats, bootstrap_m
 from vsc_eval.stats.estimate import Estimate
 
 Formula = Callable[[Floats, Floats, Floats], Floats]
-"""Excess of a union, from A, B and A+B."""
+"""Interaction of a union, from A, B and A+B."""
 
 
 def additive(a: Floats, b: Floats, union: Floats) -> Floats:

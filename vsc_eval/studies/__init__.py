@@ -1,1 +1,1 @@
-"""The whole causal pipeline on one model: localize, train, select, sweep, control, conclude, report."""
+"""The whole causal pipeline on one model: probing, train, select, sweep, control, conclude, report."""

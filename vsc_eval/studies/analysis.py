@@ -1,4 +1,4 @@
-"""Every pair of sets: the excess of its union over its parts, its tests, and the verdict."""
+"""Every pair of sets: the interaction of its union over its parts, its tests, and the verdict."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def pair_rows(table: AnswerArrays, spec: StudySpec, controls: Sequence[ControlTe
 
 
 @dataclass(frozen=True)
-class _Excess:
-    """How a form measures the excess of drift (of means), and of accuracy."""
+class _Interaction:
+    """How a form measures the interaction of drift (of means), and of accuracy."""
 
     drift: Formula
     accuracy: Formula
     linear: Formula | None
-    """The formula on single items, where the excess of means is the mean of the items' excesses."""
+    """The formula on single items, where the interaction of means is the mean of the items' interactions."""
 
 
-_RAW = _Excess(additive, additive, additive)
+_RAW = _Interaction(additive, additive, additive)
 _MATCHED = {
-    "mean": _Excess(over_mean, over_mean, over_mean),
-    "max": _Excess(over_larger, under_smaller, None),
+    "mean": _Interaction(over_mean, over_mean, over_mean),
+    "max": _Interaction(over_larger, under_smaller, None),
 }
 
 
@@ -79,12 +79,12 @@ def _rows(table: AnswerArrays, spec: StudySpec, edit: str, form: Form) -> tuple[
     singles = [names.single(task, edit) for task in tasks]
     unions = [names.union(a, b, edit, matched if form == "norm_matched" else None) for a, b in pairs]
     conditions = [*singles, *unions]
-    excess = _RAW if form == "raw" else _MATCHED[matched or "mean"]
+    interaction = _RAW if form == "raw" else _MATCHED[matched or "mean"]
     changed, gain = table.changed(conditions), table.gain(conditions)
     a, b = (np.array([tasks.index(pair[side]) for pair in pairs]) for side in (0, 1))
     union = len(tasks) + np.arange(len(pairs))
-    estimates = _estimates(table, spec, changed, gain, (a, b, union), excess)
-    tests = _tests(table, spec, (changed, gain), (a, b, union), excess.linear)
+    estimates = _estimates(table, spec, changed, gain, (a, b, union), interaction)
+    tests = _tests(table, spec, (changed, gain), (a, b, union), interaction.linear)
     (p_drift, detectable_drift), (p_accuracy, detectable_accuracy) = tests
     adjusted = adjust([*p_drift, *p_accuracy], spec.verdict.correction)
     return tuple(
@@ -97,9 +97,9 @@ def _rows(table: AnswerArrays, spec: StudySpec, edit: str, form: Form) -> tuple[
             n_clusters=estimates["drift"][i].n_clusters,
             drift=figure(estimates["drift"][i]),
             difference=figure(estimates["difference"][i]),
-            drift_excess=figure(estimates["drift_excess"][i]),
+            drift_interaction=figure(estimates["drift_interaction"][i]),
             drift_bliss=figure(estimates["bliss"][i]) if form == "raw" else None,
-            accuracy_excess=figure(estimates["accuracy_excess"][i]),
+            accuracy_interaction=figure(estimates["accuracy_interaction"][i]),
             p_drift=p_drift[i],
             p_accuracy=p_accuracy[i],
             p_drift_adjusted=adjusted[i],
@@ -119,15 +119,15 @@ _Places = tuple[_Rows, _Rows, _Rows]
 
 
 def _estimates(
-    table: AnswerArrays, spec: StudySpec, changed: Floats, gain: Floats, places: _Places, excess: _Excess
+    table: AnswerArrays, spec: StudySpec, changed: Floats, gain: Floats, places: _Places, interaction: _Interaction
 ) -> dict[str, tuple[Estimate, ...]]:
     """Five estimates of every pair, [pairs] each, all under the same draws of clusters."""
     n, (a, b, union) = len(changed), places
     drift, gained = (a, b, union), (n + a, n + b, n + union)
     formulas = {
-        "drift_excess": (excess.drift, drift),
+        "drift_interaction": (interaction.drift, drift),
         "bliss": (bliss, drift),
-        "accuracy_excess": (excess.accuracy, gained),
+        "accuracy_interaction": (interaction.accuracy, gained),
     }
 
     def figures(means: Floats) -> Floats:
@@ -148,7 +148,7 @@ def _estimates(
 
 
 _Test = tuple[list[float | None], list[float | None]]
-"""Sign-flip p and smallest detectable excess of every pair."""
+"""Sign-flip p and smallest detectable interaction of every pair."""
 
 
 def _tests(
@@ -192,7 +192,7 @@ def _beyond_both(over_a: _Contrast, over_b: _Contrast, beyond: int) -> _Test:
         extreme_p(p_a, p_b, gap_a, gap_b, beyond=beyond)
         for p_a, p_b, gap_a, gap_b in zip(over_a.p, over_b.p, gaps_a, gaps_b, strict=True)
     ]
-    # The excess is the gap to the larger (or the smaller) part, and has its standard error.
+    # The interaction is the gap to the larger (or the smaller) part, and has its standard error.
     a_is_extreme = beyond * over_a.value <= beyond * over_b.value
     of_parts = zip(over_a.detectable, over_b.detectable, a_is_extreme, strict=True)
     return p, [of_a if first else of_b for of_a, of_b, first in of_parts]
@@ -204,13 +204,13 @@ def _detectable(values: Floats, table: AnswerArrays) -> list[float | None]:
 
 
 FamilyP = Mapping[tuple[Pair, str], Mapping[ControlKind, float | None]]
-"""Of the excess of each (pair, outcome) against each kind of control."""
+"""Of the interaction of each (pair, outcome) against each kind of control."""
 
 
 def _family_p(controls: Sequence[ControlTest]) -> FamilyP:
     found: dict[tuple[Pair, str], dict[ControlKind, float | None]] = {}
     for test in controls:
-        if test.effect == "excess":
+        if test.effect == "interaction":
             a, b = test.sets
             found.setdefault(((a, b), test.outcome), {})[test.kind] = test.p_family
     return found
@@ -220,12 +220,12 @@ def ruling(row: PairRow, spec: StudySpec, against: FamilyP, raw_verdict: Verdict
     """The verdict's rule on the numbers of a row; `against` has the p of its controls."""
     evidence = []
     for outcome in spec.verdict.outcomes:
-        found = row.drift_excess if outcome == "drift" else row.accuracy_excess
+        found = row.drift_interaction if outcome == "drift" else row.accuracy_interaction
         assert found.value is not None
         evidence.append(
             Evidence(
                 outcome=outcome,
-                excess=found.value,
+                interaction=found.value,
                 low=found.low,
                 high=found.high,
                 n_clusters=row.n_clusters,

@@ -18,13 +18,13 @@ from vsc_eval.studies.spec import ControlKind, Outcome, StudySpec
 
 _OUTCOMES: tuple[Outcome, ...] = ("drift", "accuracy")
 _HARM: dict[Outcome, int] = {"drift": 1, "accuracy": -1}
-_Effect = tuple[Literal["single", "union", "excess"], tuple[str, ...]]
+_Effect = tuple[Literal["single", "union", "interaction"], tuple[str, ...]]
 _Outcomes = Floats
 """Drift and accuracy difference [2]."""
 
 
 def control_tests(table: AnswerArrays, spec: StudySpec) -> tuple[ControlTest, ...]:
-    """Every single set, union and excess against each kind of control, for drift and for accuracy.
+    """Every single set, union and interaction against each kind of control, for drift and for accuracy.
 
     `table` holds the baseline, the real sets and the draws. A draw's condition that it lacks was excluded: that draw
     does not count for the effect, and not for the family-wise p, which needs all pairs of a draw.
@@ -75,16 +75,16 @@ def _effects(
     for (a, b), both in together.items():
         of_a, of_b = alone[a], alone[b]
         if both is not None and of_a is not None and of_b is not None:
-            found["excess", (a, b)] = both - of_a - of_b
+            found["interaction", (a, b)] = both - of_a - of_b
     return found
 
 
 def _family(
     real: Mapping[_Effect, _Outcomes], draws: Sequence[Mapping[_Effect, _Outcomes]], spec: StudySpec
 ) -> dict[tuple[_Effect, Outcome], float]:
-    """Family-wise p of each pair's excess in each outcome of the verdict. Empty where fewer than two draws have all
-    pairs."""
-    effects = [effect for effect in real if effect[0] == "excess"]
+    """Family-wise p of each pair's interaction in each outcome of the verdict. Empty where fewer than two draws have
+    all pairs."""
+    effects = [effect for effect in real if effect[0] == "interaction"]
     complete = [real, *(draw for draw in draws if all(effect in draw for effect in effects))]
     if len(complete) < 3:
         return {}
@@ -108,7 +108,7 @@ def _test(
     wanted, harm = spec.controls.draws, _HARM[outcome] * value
     harms = _HARM[outcome] * np.array(draws, dtype=np.float64)
     reasons = [f"{wanted - len(draws)} of {wanted} draws were excluded"] if len(draws) < wanted else []
-    if effect[0] == "excess" and outcome in spec.verdict.outcomes and p_family is None:
+    if effect[0] == "interaction" and outcome in spec.verdict.outcomes and p_family is None:
         reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
     return ControlTest(
         kind=kind,

@@ -1,4 +1,4 @@
-"""The drift floor: how much answers changed where nothing was done to them."""
+"""The noise floor: how much answers changed where nothing was done to them."""
 
 from __future__ import annotations
 

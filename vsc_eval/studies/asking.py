@@ -28,7 +28,7 @@ SLICE = 256
 """Conditions that are asked in one pass. Each slice runs the layers up to the edited one and the baseline anew, which
 costs about as much as ten conditions."""
 
-CHOICE = GenSettings(readout="choice")
+CHOICE = GenSettings(scoring="loglikelihood")
 
 Compile = Callable[[ConditionSpec], CompiledCondition]
 Progress = Callable[[int, int], None]

@@ -52,9 +52,9 @@ class ScenarioResult(Record):
     world: str
     planted: float | None
     """Share of items that the planted union puts wrong."""
-    drift_excess: float | None
+    drift_interaction: float | None
     """Mean over studies, of the planted pair."""
-    accuracy_excess: float | None
+    accuracy_interaction: float | None
     false_per_study: Rate
     """Studies in which a pair without interference was said to interfere."""
     false_per_pair: float
@@ -126,7 +126,7 @@ def calibrate(
     quick = _quick(spec)
     scenarios: list[tuple[ScenarioKind, str, float | None]] = [("zero", "saturating", None)]
     scenarios += [("permuted", world, None) for world in WORLDS]
-    # Where effects saturate, stronger ones have a smaller excess: nothing could be taken for interference.
+    # Where effects saturate, stronger ones have a smaller interaction: nothing could be taken for interference.
     scenarios += [("stronger", "threshold", None)]
     # Where effects saturate, planted interference is the harder to see.
     scenarios += [("planted", "saturating", size) for size in sizes]
@@ -159,8 +159,8 @@ def summarise(kind: ScenarioKind, world: str, size: float | None, studies: Seque
         scenario=kind,
         world=world,
         planted=size,
-        drift_excess=_mean([row.drift_excess.value for row in planted]),
-        accuracy_excess=_mean([row.accuracy_excess.value for row in planted]),
+        drift_interaction=_mean([row.drift_interaction.value for row in planted]),
+        accuracy_interaction=_mean([row.accuracy_interaction.value for row in planted]),
         false_per_study=rate([study.n_false > 0 for study in studies]),
         false_per_pair=sum(study.n_false for study in studies) / sum(study.n_innocent for study in studies),
         by_sign_flip=rate([study.false_by_sign_flip for study in studies]),

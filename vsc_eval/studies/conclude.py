@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsc_eval.interventions.suite import load_suite
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import BASELINE, load_yaml_spec
 from vsc_eval.studies import names
 from vsc_eval.studies.analysis import analyse
@@ -21,10 +21,10 @@ from vsc_eval.studies.floor import FLOOR_FILE, OTHER_BATCHES, Floor
 from vsc_eval.studies.floor import STEM as FLOOR_STEM
 from vsc_eval.studies.records import Exclusion, StudyResults
 from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
-from vsc_eval.studies.stage_localize import read_localize
+from vsc_eval.studies.stage_probing import read_probing
 from vsc_eval.studies.stage_select import read_quality, read_selection
 from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
-from vsc_eval.studies.stages import SUITE, Stage, Study
+from vsc_eval.studies.stages import INTERVENTION, Stage, Study
 from vsc_eval.sweeps.machine import package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION
 
@@ -46,7 +46,7 @@ def read_results(path: Path) -> StudyResults:
 
 def _run(study: Study) -> list[Path]:
     spec, path = study.spec, study.path
-    suite = load_suite(path / SUITE)
+    intervention = load_intervention(path / INTERVENTION)
     swept, again = AnsweredItems.load(path, SWEEP_STEM), AnsweredItems.load(path, FLOOR_STEM)
     controls = AnsweredItems.load(path, CONTROLS_STEM).arrays()
     control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
@@ -60,17 +60,17 @@ def _run(study: Study) -> list[Path]:
     step(1, 3)
     rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
     step(2, 3)
-    quality, localized = read_quality(study), read_localize(study)
+    quality, localized = read_quality(study), read_probing(study)
     results = StudyResults(
         spec=spec,
         model_fingerprint=study.fingerprint,
-        sae_fingerprint=suite.sae.fingerprint(),
+        sae_fingerprint=intervention.sae.fingerprint(),
         generator_version=GENERATOR_VERSION,
         versions={name: version for name, version in package_versions().items() if version is not None},
         n_items=len(table.item_ids),
         n_control_items=len(controls.item_ids),
-        localize=localized,
-        layer=suite.spec.layer,
+        probing=localized,
+        layer=intervention.spec.layer,
         reconstruction=quality.reconstruction,
         splice=quality.splice,
         selection=read_selection(study),
@@ -96,7 +96,7 @@ def exclusions(controls: ControlSets, wanted: int) -> Iterator[Exclusion]:
 CONCLUDE = Stage(
     "conclude",
     "statistics and verdicts",
-    ("localize", "sae", "select", "sweep", "controls"),
-    ("localize", "sae", "select", "sweep", "controls", "statistics", "verdict"),
+    ("probing", "sae", "select", "sweep", "controls"),
+    ("probing", "sae", "select", "sweep", "controls", "statistics", "verdict"),
     _run,
 )

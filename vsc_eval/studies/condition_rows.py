@@ -18,8 +18,8 @@ from vsc_eval.stats import (
     bootstrap_many,
     cluster_standard_errors,
     detectable_difference,
-    drift_above_floor,
-    drift_floor,
+    drift_above_noise_floor,
+    noise_floor,
     sign_flip,
     stream,
 )
@@ -46,7 +46,7 @@ def condition_rows(
     comparison, have rows of the baseline only.
 
     `readings` has all of the conditions. `null_answers` [items] each are those of conditions that did nothing: the
-    drift floor of a group is their largest drift there.
+    noise floor of a group is their largest drift there.
     """
     swept = swept_conditions(spec)
     per_item = _per_item(table, readings, swept, null_answers or {})
@@ -171,7 +171,7 @@ def _rows(
     errors = cluster_standard_errors(gain, clusters)
     counts = {name: cut(mask).sum(axis=1) for name, mask in per_item.counted.items()}
     means = {name: _means(cut(column)) for name, column in per_item.readings.items()}
-    invalid, floor = cut(per_item.invalid).mean(axis=1), drift_floor(per_item.null_changed[:, group.mask])
+    invalid, floor = cut(per_item.invalid).mean(axis=1), noise_floor(per_item.null_changed[:, group.mask])
     for i, condition in enumerate(members):
         figures = _Figures(
             accuracy=found[i],
@@ -208,7 +208,7 @@ def _row(group: _Group, condition: SweptCondition, f: _Figures) -> ConditionRow:
         mcnemar=_mcnemar(f.counts) if edited else None,
         detectable_difference=f.detectable if edited else None,
         drift=_drift(f) if edited else None,
-        drift_above_floor=drift_above_floor(f.drift.value, f.floor) if edited else None,
+        drift_above_noise_floor=drift_above_noise_floor(f.drift.value, f.floor) if edited else None,
         mean_kl_options=f.means["kl_options"] if edited else None,
         mean_kl_vocab=f.means["kl_vocab"] if edited else None,
         mean_margin_change=f.means["margin"] if edited else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSuite, parse_condition
+from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSpec, parse_condition
 from vsc_eval.studies import names
 from vsc_eval.studies.spec import ControlKind, StudySpec
 from vsc_eval.studies.swept import swept_conditions
@@ -15,15 +15,15 @@ def default_edit(spec: StudySpec) -> EditSpec:
     return edit
 
 
-def sweep_conditions(spec: StudySpec, suite: InterventionSuite) -> tuple[ConditionSpec, ...]:
+def sweep_conditions(spec: StudySpec, intervention: InterventionSpec) -> tuple[ConditionSpec, ...]:
     """Everything but the baseline: an edit of strength zero of each set, then what the statistics read."""
     wanted = [names.zero(task) for task in spec.tasks]
     wanted += [condition.name for condition in swept_conditions(spec) if condition.role != "baseline"]
-    return tuple(parse_condition(name, suite.default_edit) for name in dict.fromkeys(wanted))
+    return tuple(parse_condition(name, intervention.default_edit) for name in dict.fromkeys(wanted))
 
 
 def control_conditions(
-    spec: StudySpec, suite: InterventionSuite, kind: ControlKind, draw: int, direction_seed: int | None
+    spec: StudySpec, intervention: InterventionSpec, kind: ControlKind, draw: int, direction_seed: int | None
 ) -> tuple[ConditionSpec, ...]:
     """One draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit.
 
@@ -37,9 +37,9 @@ def control_conditions(
     found = []
     for name, tasks in plan:
         if direction_seed is None:
-            found.append(parse_condition(name, suite.default_edit))
+            found.append(parse_condition(name, intervention.default_edit))
         else:
-            done = parse_condition(f"set:{edit}", suite.default_edit).edit
+            done = parse_condition(f"set:{edit}", intervention.default_edit).edit
             assert done is not None
             turned = done.model_copy(update={"random_directions": direction_seed})
             found.append(ConditionSpec(name=name, sets=tasks, edit=turned))

@@ -10,7 +10,7 @@ from vsc_eval.interventions.controls import matched_random_sets, permuted_label_
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.select import TooFewFeaturesError
 from vsc_eval.seeding import derived_seed
-from vsc_eval.specs import FeatureSet, InterventionSuite, Spec
+from vsc_eval.specs import FeatureSet, InterventionSpec, Spec
 from vsc_eval.studies import names
 from vsc_eval.studies.spec import ControlKind, StudySpec
 
@@ -53,7 +53,7 @@ class ControlSets(Spec):
 
 
 def draw_controls(
-    spec: StudySpec, suite: InterventionSuite, harvest: Harvest, progress: Callable[[int, int], None]
+    spec: StudySpec, intervention: InterventionSpec, harvest: Harvest, progress: Callable[[int, int], None]
 ) -> ControlSets:
     """All draws of all kinds, each a stream of its own.
 
@@ -68,7 +68,7 @@ def draw_controls(
     for done, (kind, draw) in enumerate(_wanted(spec), start=1):
         for number in chain([draw], spare):
             try:
-                made.append(_draw(spec, suite, harvest, kind, draw, number))
+                made.append(_draw(spec, intervention, harvest, kind, draw, number))
                 break
             except DataError as error:
                 failures.setdefault((kind, error.message), []).append(number)
@@ -85,13 +85,13 @@ def _wanted(spec: StudySpec) -> Iterator[tuple[ControlKind, int]]:
 
 
 def _draw(
-    spec: StudySpec, suite: InterventionSuite, harvest: Harvest, kind: ControlKind, draw: int, shuffle: int
+    spec: StudySpec, intervention: InterventionSpec, harvest: Harvest, kind: ControlKind, draw: int, shuffle: int
 ) -> ControlDraw:
     if kind == "random_directions":
         return ControlDraw(kind=kind, draw=draw, direction_seed=derived_seed("study directions", spec.seed, draw))
     if kind == "random_sets":
         found = ControlDraw(
-            kind=kind, draw=draw, sets=matched_random_sets(suite.sets, harvest, seed=spec.seed, draw=draw)
+            kind=kind, draw=draw, sets=matched_random_sets(intervention.sets, harvest, seed=spec.seed, draw=draw)
         )
     else:
         sets = permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle)

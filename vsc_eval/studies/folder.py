@@ -51,7 +51,7 @@ class StudyFolder:
             if self._hash(file) != digest:
                 raise DataError(
                     f"{file} is damaged: it is not what the stage `{stage}` wrote.",
-                    mend="Delete that file and give the same command again; the stage is then run again.",
+                    hint="Delete that file and give the same command again; the stage is then run again.",
                 )
         return True
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from vsc_eval.analysis.results import DriftFigures, Figure, McNemarCells
-from vsc_eval.probing.result import LocalizeResult
+from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.studies.spec import ControlKind, Form, Outcome, StudySpec
@@ -40,8 +40,8 @@ class ConditionRow(Record):
     mcnemar: McNemarCells | None
     detectable_difference: float | None
     drift: DriftFigures | None
-    drift_above_floor: float | None
-    """Drift less the drift floor."""
+    drift_above_noise_floor: float | None
+    """Drift less the noise floor."""
     mean_kl_options: float | None
     mean_kl_vocab: float | None
     mean_margin_change: float | None
@@ -87,8 +87,8 @@ class ControlTest(Record):
 
     kind: ControlKind
     outcome: Outcome
-    effect: Literal["single", "union", "excess"]
-    """single, union: drift, or accuracy difference, of the condition; excess: of the union beyond its parts."""
+    effect: Literal["single", "union", "interaction"]
+    """single, union: drift, or accuracy difference, of the condition; interaction: of the union beyond its parts."""
     sets: tuple[str, ...]
     value: float
     draws: tuple[float, ...]
@@ -97,8 +97,8 @@ class ControlTest(Record):
     p: float | None
     """(1 + draws at least as harmful) / (1 + draws)."""
     p_family: float | None
-    """The same of the largest standardised excess over all control pairs, and all outcomes of the verdict, of a draw;
-    only for `excess` and those outcomes. A draw that lacks a pair does not count."""
+    """The same of the largest standardised interaction over all control pairs, and all outcomes of the verdict, of a
+    draw; only for `interaction` and those outcomes. A draw that lacks a pair does not count."""
     reason: str | None
 
 
@@ -115,21 +115,21 @@ class PairRow(Record):
     """Of the union."""
     difference: Figure
     """Accuracy of the union less the baseline's."""
-    drift_excess: Figure
+    drift_interaction: Figure
     """raw: D(A+B) - D(A) - D(B). norm_matched: D(A+B) less the mean (or the larger) of D(A), D(B), as the norm is."""
     drift_bliss: Figure | None
     """raw only: D(A+B) - (D(A) + D(B) - D(A) D(B))."""
-    accuracy_excess: Figure
+    accuracy_interaction: Figure
     """raw: d(A+B) - d(A) - d(B). norm_matched: d(A+B) less the mean (or the smaller) of d(A), d(B)."""
     p_drift: float | None
     p_accuracy: float | None
-    """Sign-flip tests of the two excesses, two-sided."""
+    """Sign-flip tests of the two interactions, two-sided."""
     p_drift_adjusted: float | None
     p_accuracy_adjusted: float | None
     """Over all pairs and outcomes of this edit and form."""
     detectable_drift: float | None
     detectable_accuracy: float | None
-    """Smallest excess that such a run finds with power 0.8 at level 0.05, one test alone."""
+    """Smallest interaction that such a run finds with power 0.8 at level 0.05, one test alone."""
     verdict: Verdict | None
     """Only under the verdict's edit. A norm_matched pair has no controls of its own and stands on those of the raw
     union: it interferes only where that does."""
@@ -154,7 +154,7 @@ class StudyResults(Record):
     """Packages that compute numbers."""
     n_items: int
     n_control_items: int
-    localize: LocalizeResult
+    probing: ProbingResult
     layer: int
     reconstruction: ReconstructionQuality
     splice: SpliceQuality

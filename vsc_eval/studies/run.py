@@ -19,7 +19,7 @@ from vsc_eval.studies.folder import StudyFolder
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.studies.stage_controls import CONTROLS
-from vsc_eval.studies.stage_localize import LOCALIZE
+from vsc_eval.studies.stage_probing import PROBING
 from vsc_eval.studies.stage_report import REPORT
 from vsc_eval.studies.stage_sae import SAE_STAGE
 from vsc_eval.studies.stage_select import SELECT
@@ -28,7 +28,7 @@ from vsc_eval.studies.stages import Stage, Study
 from vsc_eval.sweeps.folder import open_run_folder
 from vsc_eval.sweeps.machine import machine_words, package_versions
 
-STAGES: tuple[Stage, ...] = (LOCALIZE, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
+STAGES: tuple[Stage, ...] = (PROBING, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
 STUDY_SCHEMA_VERSION = 1
 
 
@@ -47,7 +47,7 @@ def run_study(
     A stage whose files are there, made from the same settings and the same files of earlier stages, is not run again.
     `watch` is told of (what, done, total) whenever something has got further. None if the study has not been concluded.
 
-    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can mend.
+    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can fix.
     """
     console = console or Console(stderr=True)
     stages = _chosen(until, only)
@@ -71,7 +71,7 @@ def _chosen(until: str | None, only: str | None) -> tuple[Stage, ...]:
     by_name = {stage.name: stage for stage in STAGES}
     for name in filter(None, (until, only)):
         if name not in by_name:
-            raise SpecError(f"A study has no stage '{name}'.", mend=known_names("stages", name, by_name))
+            raise SpecError(f"A study has no stage '{name}'.", hint=known_names("stages", name, by_name))
     if only is not None:
         return (by_name[only],)
     return STAGES if until is None else STAGES[: list(by_name).index(until) + 1]
@@ -92,7 +92,7 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
         if not _is_finished(by_name[name], study):
             raise SpecError(
                 f"The stage `{stage.name}` needs `{name}`, which is not finished.",
-                mend=f"Run it first: --until {name}.",
+                hint=f"Run it first: --until {name}.",
             )
     inputs = stage.inputs(study)
     if study.folder.is_finished(stage.name, inputs):

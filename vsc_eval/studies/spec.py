@@ -29,7 +29,7 @@ _HOW = frozenset({"batch_size", "device", "engine_mode", "backend", "vllm"})
 _ANY_EDIT = EditSpec(kind="ablate")
 
 
-class LocalizeOptions(Spec):
+class ProbingOptions(Spec):
     """Linear probes on every layer, and the rule that picks one."""
 
     items_per_cell: int = Field(default=20, ge=4)
@@ -103,14 +103,14 @@ class StatisticsOptions(Spec):
 class VerdictRule(Spec):
     """When a pair of sets counts as interfering.
 
-    The excess of a pair is what its union does beyond its parts: I_drift = D(A+B) - D(A) - D(B) and
+    The interaction of a pair is what its union does beyond its parts: I_drift = D(A+B) - D(A) - D(B) and
     I_acc = d(A+B) - d(A) - d(B). It is harmful where I_drift > 0 or I_acc < 0.
 
-    interference: for `require` (any, all) of the outcomes, the excess is harmful and at least `min_effect`; its
+    interference: for `require` (any, all) of the outcomes, the interaction is harmful and at least `min_effect`; its
     sign-flip p, adjusted by `correction` over all pairs and outcomes, is at most `alpha`; and against each kind of
     control in `control_kinds` it is extreme, family-wise over pairs and outcomes, with p at most `control_alpha`.
     A norm-matched union, which has no controls, must instead belong to a raw union that interferes.
-    none: no outcome is harmful by `margin` or more anywhere in the confidence interval of its excess.
+    none: no outcome is harmful by `margin` or more anywhere in the confidence interval of its interaction.
     not enough evidence: everything else.
     """
 
@@ -125,7 +125,7 @@ class VerdictRule(Spec):
     control_kinds: tuple[ControlKind, ...] = CONTROL_KINDS
     control_alpha: float = Field(default=0.05, gt=0, lt=1)
     margin: float = Field(default=0.05, gt=0, le=1)
-    """As a share of items: an excess below it does not matter in practice."""
+    """As a share of items: an interaction below it does not matter in practice."""
 
 
 class StudySpec(Spec):
@@ -144,7 +144,7 @@ class StudySpec(Spec):
     """Task types of the synthetic benchmark; one feature set is selected for each."""
     seed: int = Field(default=0, ge=0)
     """Of probes, SAE, control draws, bootstrap and permutations, each through a stream of its own."""
-    localize: LocalizeOptions = LocalizeOptions()
+    probing: ProbingOptions = ProbingOptions()
     sae: SAEOptions = SAEOptions()
     select: SelectOptions = SelectOptions()
     sweep: SweepOptions = SweepOptions()
@@ -202,8 +202,8 @@ class StudySpec(Spec):
     def _check_sizes(self) -> None:
         """Now and not when the stage is reached, which may be hours later."""
         sizes = {
-            "localize.items_per_cell": self.localize.items_per_cell,
-            "localize.test_items_per_cell": self.localize.test_items_per_cell,
+            "probing.items_per_cell": self.probing.items_per_cell,
+            "probing.test_items_per_cell": self.probing.test_items_per_cell,
             "sae.items_per_cell": self.sae.items_per_cell,
             "select.items_per_cell": self.select.items_per_cell,
             "sweep.items_per_cell": self.sweep.items_per_cell,
@@ -212,9 +212,9 @@ class StudySpec(Spec):
         for name, size in sizes.items():
             if size is not None and size % _ORBIT:
                 raise ValueError(f"{name} is {size}: an orbit has {_ORBIT} items, so give a multiple of {_ORBIT}")
-        orbits = len(self.tasks) * len(LEVELS) * self.localize.items_per_cell // _ORBIT
-        if self.localize.folds > orbits:
-            raise ValueError(f"localize.folds is {self.localize.folds}, and there are {orbits} orbits to divide")
+        orbits = len(self.tasks) * len(LEVELS) * self.probing.items_per_cell // _ORBIT
+        if self.probing.folds > orbits:
+            raise ValueError(f"probing.folds is {self.probing.folds}, and there are {orbits} orbits to divide")
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

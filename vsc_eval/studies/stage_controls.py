@@ -19,8 +19,8 @@ STEM = "controls"
 
 
 def _run(study: Study) -> list[Path]:
-    spec, suite = study.spec, study.suite()
-    drawn = draw_controls(spec, suite.spec, read_harvest(study), study.counts("controls", "draws"))
+    spec, intervention = study.spec, study.intervention()
+    drawn = draw_controls(spec, intervention.spec, read_harvest(study), study.counts("controls", "draws"))
     for failed in drawn.failed:
         short = spec.controls.draws - drawn.n_made(failed.kind)
         outcome = f"{short} draws are missing." if short else "Others took their place."
@@ -32,12 +32,12 @@ def _run(study: Study) -> list[Path]:
     conditions = [
         condition
         for draw in drawn.draws
-        for condition in control_conditions(spec, suite.spec, draw.kind, draw.draw, draw.direction_seed)
+        for condition in control_conditions(spec, intervention.spec, draw.kind, draw.draw, draw.direction_seed)
     ]
-    sets = by_name(suite.spec.sets, *(draw.sets for draw in drawn.draws))
-    compile_ = partial(compile_condition, suite_sets=sets, sae=suite.sae, layer=suite.spec.layer)
+    sets = by_name(intervention.spec.sets, *(draw.sets for draw in drawn.draws))
+    compile_ = partial(compile_condition, known_sets=sets, sae=intervention.sae, layer=intervention.spec.layer)
     items = control_items(spec)
-    with study.respondent(suite) as respondent:
+    with study.respondent(intervention) as respondent:
         answered = ask(respondent, items, conditions, compile_, study.counts("controls", "answers"))
     study.say(f"Controls: {len(conditions)} conditions on {len(items)} items")
     return [file, *answered.save(study.path, STEM)]

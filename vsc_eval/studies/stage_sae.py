@@ -8,8 +8,8 @@ from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.studies.stage_localize import read_localize
-from vsc_eval.studies.stages import SUITE, Stage, Study
+from vsc_eval.studies.stage_probing import read_probing
+from vsc_eval.studies.stages import INTERVENTION, Stage, Study
 
 
 def train_spec(spec: StudySpec, layer: int) -> SAETrainSpec:
@@ -29,12 +29,12 @@ def train_spec(spec: StudySpec, layer: int) -> SAETrainSpec:
 
 def sae_folder(study: Study) -> Path:
     """Where the study's SAE is."""
-    return study.path / SUITE / "sae"
+    return study.path / INTERVENTION / "sae"
 
 
 def _run(study: Study) -> list[Path]:
     folder = sae_folder(study)
-    spec = train_spec(study.spec, read_localize(study).layer)
+    spec = train_spec(study.spec, read_probing(study).layer)
     advance = study.counts("sae", "tokens")
 
     def show(step: TrainProgress) -> None:
@@ -48,4 +48,4 @@ def _run(study: Study) -> list[Path]:
     return [file for file in folder.iterdir() if file.is_file() and file.name != CHECKPOINT_FILE]
 
 
-SAE_STAGE = Stage("sae", "train the SAE of that layer", ("localize",), ("sae",), _run, bound=f"{SUITE}/sae")
+SAE_STAGE = Stage("sae", "train the SAE of that layer", ("probing",), ("sae",), _run, bound=f"{INTERVENTION}/sae")

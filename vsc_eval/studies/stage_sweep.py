@@ -11,7 +11,7 @@ import numpy as np
 from vsc_eval.answers.items import ITEMS_FILE, ItemLine, asked, write_items
 from vsc_eval.features.benchmark import benchmark_items
 from vsc_eval.interventions.edits import compile_condition
-from vsc_eval.interventions.suite import LoadedSuite
+from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import BASELINE
 from vsc_eval.studies import names
@@ -34,26 +34,26 @@ def control_items(spec: StudySpec) -> list[Item]:
     return benchmark_items(SPLIT, spec.tasks, spec.controls.items_per_cell)
 
 
-def compiler(suite: LoadedSuite) -> Compile:
-    """Binds conditions to the suite's sets and SAE."""
-    return partial(compile_condition, suite_sets=suite.sets, sae=suite.sae, layer=suite.spec.layer)
+def compiler(intervention: LoadedIntervention) -> Compile:
+    """Binds conditions to the intervention's sets and SAE."""
+    return partial(compile_condition, known_sets=intervention.sets, sae=intervention.sae, layer=intervention.spec.layer)
 
 
 def _run(study: Study) -> list[Path]:
-    suite = study.suite()
+    intervention = study.intervention()
     items = benchmark_items(SPLIT, study.spec.tasks, study.spec.sweep.items_per_cell)
-    with study.respondent(suite) as respondent:
-        conditions = sweep_conditions(study.spec, suite.spec)
+    with study.respondent(intervention) as respondent:
+        conditions = sweep_conditions(study.spec, intervention.spec)
         swept = ask(
             respondent,
             items,
             conditions,
-            compiler(suite),
+            compiler(intervention),
             study.counts("sweep", "answers"),
             # The control draws are then compared with the baseline, and with the real sets, in the very same batches.
             apart={item.id for item in control_items(study.spec)},
         )
-    again = _again(study, suite, items)
+    again = _again(study, intervention, items)
     floor = Floor(rows=tuple(_floor(study, swept, again)))
     study.folder.write_text(FLOOR_FILE, floor.model_dump_json(indent=1) + "\n")
     study.folder.base.document["items"] = write_items(study.path, _lines(swept))
@@ -63,13 +63,13 @@ def _run(study: Study) -> list[Path]:
     return [*files, study.path / FLOOR_FILE, study.path / ITEMS_FILE]
 
 
-def _again(study: Study, suite: LoadedSuite, items: list[Item]) -> AnsweredItems:
+def _again(study: Study, intervention: LoadedIntervention, items: list[Item]) -> AnsweredItems:
     """The baseline once more in other batches: of another size, mixed anew, from a store of its own."""
     size = study.spec.batch_size
     rng = np.random.default_rng(derived_seed("study floor", study.spec.seed))
     order = rng.permutation(len(items)).tolist()
     with study.respondent(None, batch_size=size // 2 or 2, store=_FLOOR_STORE) as respondent:
-        return ask(respondent, items, (), compiler(suite), study.counts("sweep", "floor"), order=order)
+        return ask(respondent, items, (), compiler(intervention), study.counts("sweep", "floor"), order=order)
 
 
 def _floor(study: Study, swept: AnsweredItems, again: AnsweredItems) -> Iterator[Unchanged]:
@@ -89,7 +89,7 @@ def _lines(swept: AnsweredItems) -> Iterator[ItemLine]:
             level=item.level,
             cluster=item.cluster,
             gold=item.gold,
-            asked=asked(item.prompt, item.image_hash, LETTERS, CHOICE.readout, CHOICE.new_tokens),
+            asked=asked(item.prompt, item.image_hash, LETTERS, CHOICE.scoring, CHOICE.new_tokens),
             answers={name: LETTERS[codes[row, column]] for row, name in enumerate(swept.conditions)},
             option_logprobs={
                 name: tuple(None if np.isneginf(value) else value for value in logprobs[row].tolist())

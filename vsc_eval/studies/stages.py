@@ -15,7 +15,7 @@ from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
 from vsc_eval.backends.vllm.engine import VllmEngine
-from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
 from vsc_eval.studies.asking import Respondent
 from vsc_eval.studies.folder import StudyFolder
@@ -38,8 +38,8 @@ MODEL_KEYS = (
 _FORMAT = 2
 """Of what stages write: to be raised when a stage writes something else from the same settings."""
 
-SUITE = "suite"
-"""Folder of the SAE and the sets; an intervention suite like any other."""
+INTERVENTION = "intervention"
+"""Folder of the SAE and the sets; an intervention like any other."""
 
 
 @dataclass
@@ -85,15 +85,15 @@ class Study:
             self.loaded = vlm
         return self.loaded
 
-    def suite(self) -> LoadedSuite:
-        """The study's own suite."""
-        return load_suite(self.path / SUITE, d_model=self.vlm.decoder.d_model)
+    def intervention(self) -> LoadedIntervention:
+        """The study's own intervention."""
+        return load_intervention(self.path / INTERVENTION, d_model=self.vlm.decoder.d_model)
 
     @contextmanager
     def respondent(
-        self, suite: LoadedSuite | None, *, batch_size: int | None = None, store: str = "answers.sqlite"
+        self, intervention: LoadedIntervention | None, *, batch_size: int | None = None, store: str = "answers.sqlite"
     ) -> Iterator[Respondent]:
-        """The model under `suite`'s edits, its answers kept in a file of the folder."""
+        """The model under `intervention`'s edits, its answers kept in a file of the folder."""
         engine: AnswerEngine
         if self.spec.backend == "vllm":
             engine = self._in_vllm()
@@ -101,8 +101,8 @@ class Study:
         else:
             engine = Engine(
                 self.vlm,
-                sae=suite.sae if suite else None,
-                layer=suite.spec.layer if suite else None,
+                sae=intervention.sae if intervention else None,
+                layer=intervention.spec.layer if intervention else None,
                 batch_size=batch_size or self.spec.batch_size,
                 mode=self.spec.engine_mode,
             )
@@ -112,8 +112,10 @@ class Study:
     def _in_vllm(self) -> VllmEngine:
         """vLLM, started once for all stages: a process can hardly hold two."""
         if self._vllm is None:
-            suite = self.suite()
-            self._vllm = VllmEngine(self.vlm, sae=suite.sae, layer=suite.spec.layer, options=self.spec.vllm)
+            intervention = self.intervention()
+            self._vllm = VllmEngine(
+                self.vlm, sae=intervention.sae, layer=intervention.spec.layer, options=self.spec.vllm
+            )
         return self._vllm
 
     def steps(self, stage: str) -> Callable[[str, int, int], None]:

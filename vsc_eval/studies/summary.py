@@ -21,14 +21,14 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
         console = Console(file=console.file, width=_WIDTH)
     verdict = results.spec.verdict
     ruled = [pair for pair in results.pairs if pair.form == "raw" and pair.verdict is not None]
-    title = f"Pairs under {verdict.edit}, {results.n_items} items; excess of the union over its parts, points"
-    table = Table("pair", "drift excess", "p", "accuracy excess", "p", "verdict", title=title)
+    title = f"Pairs under {verdict.edit}, {results.n_items} items; interaction of the union over its parts, points"
+    table = Table("pair", "drift interaction", "p", "accuracy interaction", "p", "verdict", title=title)
     for pair in ruled:
         table.add_row(
             " + ".join(pair.parts),
-            _points(pair.drift_excess),
+            _points(pair.drift_interaction),
             _p(pair.p_drift_adjusted),
-            _points(pair.accuracy_excess),
+            _points(pair.accuracy_interaction),
             _p(pair.p_accuracy_adjusted),
             str(pair.verdict),
         )
@@ -36,7 +36,9 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     for line in _lines(results, ruled):
         console.print(line, highlight=False, markup=False)
     console.print(
-        f"Written to {out}: report.md, results.json, study.yaml, items.jsonl, suite/", highlight=False, markup=False
+        f"Written to {out}: report.md, results.json, study.yaml, items.jsonl, intervention/",
+        highlight=False,
+        markup=False,
     )
 
 
@@ -60,11 +62,11 @@ def _lines(results: StudyResults, ruled: list[PairRow]) -> list[str]:
         known = [value for value in values if value is not None]
         if known:
             lines.append(
-                f"Smallest detectable {what} excess (power 0.8, one test alone): "
+                f"Smallest detectable {what} interaction (power 0.8, one test alone): "
                 f"{100 * min(known):.1f} to {100 * max(known):.1f} points."
             )
     floor = max((row.drift.value or 0.0 for row in results.floor), default=0.0)
-    lines.append(f"Drift floor: {100 * floor:.2f} % of answers change where nothing is done.")
+    lines.append(f"Noise floor: {100 * floor:.2f} % of answers change where nothing is done.")
     lines += [f"Excluded: {entry.what}: {entry.why}" for entry in results.excluded]
     return lines
 

@@ -10,7 +10,7 @@ from vsc_eval.studies.records import Verdict
 from vsc_eval.studies.spec import ControlKind, Outcome, VerdictRule
 
 _HARM = {"drift": 1, "accuracy": -1}
-"""Sign of a harmful excess."""
+"""Sign of a harmful interaction."""
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class Evidence:
     """One outcome of one pair. Shares of items; drift up and accuracy down are harmful."""
 
     outcome: Outcome
-    excess: float
+    interaction: float
     low: float | None
     high: float | None
     n_clusters: int
     p_adjusted: float | None
-    """Sign-flip p of the excess, adjusted by the rule's correction over its pairs and outcomes."""
+    """Sign-flip p of the interaction, adjusted by the rule's correction over its pairs and outcomes."""
     family_p: Mapping[ControlKind, float | None] = field(default_factory=dict)
     """Against each kind of control, family-wise; a kind that is missing was not run for this pair."""
 
     @property
     def harm(self) -> float:
-        """The excess in the harmful direction."""
-        return _HARM[self.outcome] * self.excess
+        """The interaction in the harmful direction."""
+        return _HARM[self.outcome] * self.interaction
 
     def most_harm(self, level: float) -> float | None:
         """The harmful end of the interval.
@@ -94,19 +94,19 @@ def _failures(e: Evidence, rule: VerdictRule, kinds: Sequence[ControlKind]) -> l
 
 def _met(e: Evidence, rule: VerdictRule, kinds: Sequence[ControlKind]) -> str:
     controls = "".join(f", {kind} p {_p(e.family_p[kind])}" for kind in kinds)
-    return f"{_excess(e)}: sign-flip p {_p(e.p_adjusted)} ({rule.correction}){controls}"
+    return f"{_interaction(e)}: sign-flip p {_p(e.p_adjusted)} ({rule.correction}){controls}"
 
 
 def _unmet(e: Evidence, failures: Sequence[str], level: float, rule: VerdictRule) -> str:
     limit = e.most_harm(level)
     reach = "; no interval" if limit is None else f"; may reach {_signed(e.outcome, limit)}"
     margin = "" if limit is not None and limit < rule.margin else f"{reach}, margin {100 * rule.margin:g}"
-    return f"{_excess(e)}: {', '.join(failures) or 'meets the rule, which asks for all outcomes'}{margin}"
+    return f"{_interaction(e)}: {', '.join(failures) or 'meets the rule, which asks for all outcomes'}{margin}"
 
 
-def _excess(e: Evidence) -> str:
+def _interaction(e: Evidence) -> str:
     interval = "no interval" if e.low is None or e.high is None else f"{100 * e.low:+.1f}, {100 * e.high:+.1f}"
-    return f"{e.outcome} excess {100 * e.excess:+.1f} points [{interval}]"
+    return f"{e.outcome} interaction {100 * e.interaction:+.1f} points [{interval}]"
 
 
 def _signed(outcome: Outcome, harm: float) -> str:

@@ -49,7 +49,7 @@ class RunFolder:
             raise SpecError(
                 f"{self.path} holds a {self.kind} of another spec; these differ:\n"
                 + _differences(section, stored, values),
-                mend=f"Choose another folder with --out, or give the settings of that {self.kind}.",
+                hint=f"Choose another folder with --out, or give the settings of that {self.kind}.",
             )
 
     def save(self) -> None:
@@ -100,7 +100,7 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise BackendError(
-                f"Another process is running in {path}.", mend="Wait for it to end, or choose another --out."
+                f"Another process is running in {path}.", hint="Wait for it to end, or choose another --out."
             ) from error
         folder = RunFolder(path, _read(path, kind), kind)
         folder.check("settings", settings)
@@ -120,7 +120,7 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
         if foreign:
             raise SpecError(
                 f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no {kind}.",
-                mend="Choose a new or empty folder with --out.",
+                hint="Choose a new or empty folder with --out.",
             )
         return {}
     try:
@@ -130,7 +130,7 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise _unwritable(file, error) from error
     if not isinstance(document, dict) or not isinstance(document.get("settings"), dict):
-        raise DataError(f"{file} is damaged.", mend="Choose another folder with --out, or delete this one.")
+        raise DataError(f"{file} is damaged.", hint="Choose another folder with --out, or delete this one.")
     return document
 
 
@@ -154,5 +154,5 @@ def _short(value: Any) -> str:
 def _unwritable(path: Path, error: OSError) -> BackendError:
     return BackendError(
         f"{path} cannot be used as a run folder: {error.strerror or error}.",
-        mend="Choose a folder that you may write to with --out.",
+        hint="Choose a folder that you may write to with --out.",
     )

@@ -13,7 +13,7 @@ from vsc_eval.specs import (
     BASELINE,
     ConditionSpec,
     EditSpec,
-    InterventionSuite,
+    InterventionSpec,
     Spec,
     SweepSpec,
     load_yaml_spec,
@@ -37,8 +37,8 @@ class RunSpec(Spec):
     max_pixels: int | None = Field(default=None, ge=1)
     min_pixels: int | None = Field(default=None, ge=1)
     attn_implementation: str | None = None
-    suite: str | None = None
-    """Name or folder of the intervention suite; None: the suite named like the model, if there is one."""
+    intervention: str | None = None
+    """Name or folder of the intervention; None: the intervention named like the model, if there is one."""
     tasks: tuple[str, ...] = ("vsc",)
     include_path: tuple[Path, ...] = ()
     """Folders with more task files."""
@@ -54,9 +54,9 @@ class RunSpec(Spec):
     """Items per cell of the synthetic benchmark (a multiple of 4); None: the task files' own number."""
     limit: int | None = Field(default=None, ge=1)
     """lm-eval's limit: the first so many items of each task."""
-    readout: Literal["choice", "generate"] = "choice"
+    scoring: Literal["loglikelihood", "generate"] = "loglikelihood"
     max_new_tokens: int | None = Field(default=None, ge=1)
-    """Of the `generate` readout; None: what the task file says."""
+    """Of the `generate` scoring; None: what the task file says."""
     seed: int = Field(default=0, ge=0)
     """Seed of the bootstrap and of lm-eval."""
     batch_size: int | None = Field(default=None, ge=1)
@@ -72,8 +72,10 @@ class RunSpec(Spec):
     def _settings_have_an_effect(self) -> Self:
         if not self.tasks:
             raise ValueError("no task is named")
-        if self.max_new_tokens is not None and self.readout != "generate":
-            raise ValueError("max_new_tokens is of the `generate` readout; the `choice` readout writes no tokens")
+        if self.max_new_tokens is not None and self.scoring != "generate":
+            raise ValueError(
+                "max_new_tokens is of the `generate` scoring; the `loglikelihood` scoring writes no tokens"
+            )
         if self.backend == "hf" and self.vllm:
             raise ValueError("arguments of vLLM (--vllm) go with --backend vllm")
         if self.backend == "vllm" and (self.engine_mode, self.device, self.attn_implementation) != ("auto",) * 2 + (
@@ -92,19 +94,24 @@ class RunSpec(Spec):
         return {name: value for name, value in found.items() if not silent.get(name)}
 
 
-def needs_suite(spec: RunSpec) -> bool:
-    """Whether there is anything to edit with: sets are asked for, or a suite is named."""
-    return spec.suite is not None or spec.sweep_file is not None or any(c.strip() != BASELINE for c in spec.conditions)
+def needs_intervention(spec: RunSpec) -> bool:
+    """Whether there is anything to edit with: sets are asked for, or an intervention is named."""
+    return (
+        spec.intervention is not None
+        or spec.sweep_file is not None
+        or any(c.strip() != BASELINE for c in spec.conditions)
+    )
 
 
-def suite_name(spec: RunSpec) -> str:
-    """The suite that was named, or the one named like the model."""
-    return spec.suite or Path(spec.model).name
+def intervention_name(spec: RunSpec) -> str:
+    """The intervention that was named, or the one named like the model."""
+    return spec.intervention or Path(spec.model).name
 
 
-def resolve_conditions(spec: RunSpec, suite: InterventionSuite | None) -> tuple[ConditionSpec, ...]:
-    """All conditions in order, the baseline first. Raises SpecError for an unknown set, a repeated name or no suite."""
-    default_edit = suite.default_edit if suite else EditSpec(kind="ablate")
+def resolve_conditions(spec: RunSpec, intervention: InterventionSpec | None) -> tuple[ConditionSpec, ...]:
+    """All conditions in order, the baseline first. Raises SpecError for an unknown set, a repeated name or no
+    intervention."""
+    default_edit = intervention.default_edit if intervention else EditSpec(kind="ablate")
     found = [ConditionSpec(name=BASELINE)]
     found += [parse_condition(expression, default_edit) for expression in spec.conditions]
     if spec.sweep_file is not None:
@@ -114,41 +121,41 @@ def resolve_conditions(spec: RunSpec, suite: InterventionSuite | None) -> tuple[
         known = by_name.setdefault(condition.name, condition)
         if known != condition:
             raise SpecError(
-                f"Two conditions are named '{condition.name}' and differ.", mend="Rename one of them in the spec file."
+                f"Two conditions are named '{condition.name}' and differ.", hint="Rename one of them in the spec file."
             )
-    _check_sets(by_name, suite)
+    _check_sets(by_name, intervention)
     return tuple(by_name.values())
 
 
-def _check_sets(conditions: dict[str, ConditionSpec], suite: InterventionSuite | None) -> None:
+def _check_sets(conditions: dict[str, ConditionSpec], intervention: InterventionSpec | None) -> None:
     for condition in conditions.values():
         if condition.is_baseline:
             if condition.name != BASELINE:
                 raise SpecError(
-                    f"Condition '{condition.name}' edits nothing.", mend=f"Give it sets, or name it `{BASELINE}`."
+                    f"Condition '{condition.name}' edits nothing.", hint=f"Give it sets, or name it `{BASELINE}`."
                 )
-        elif suite is None:
+        elif intervention is None:
             raise SpecError(
-                f"Condition '{condition.name}' needs feature sets, but the model has no intervention suite.",
-                mend="Name one with --suite, or run `--conditions baseline` only.",
+                f"Condition '{condition.name}' needs feature sets, but the model has no intervention.",
+                hint="Name one with --intervention, or run `--conditions baseline` only.",
             )
         else:
-            known = [feature_set.name for feature_set in suite.sets]
+            known = [feature_set.name for feature_set in intervention.sets]
             for name in condition.sets:
                 if name not in known:
                     raise SpecError(
                         f"Unknown feature set '{name}' in condition '{condition.name}'.",
-                        mend=f"Known sets: {', '.join(known)}. Unions are written `A+B`.",
+                        hint=f"Known sets: {', '.join(known)}. Unions are written `A+B`.",
                     )
 
 
 def targets_of(
-    conditions: tuple[ConditionSpec, ...], suite: InterventionSuite | None
+    conditions: tuple[ConditionSpec, ...], intervention: InterventionSpec | None
 ) -> dict[str, tuple[str, ...] | None]:
     """Condition -> the tasks that its sets were selected for; None where it has no sets or a set names no task."""
     targets: dict[str, tuple[str, ...] | None] = {}
     for condition in conditions:
-        tasks = [suite.get(name).task for name in condition.sets] if suite else []
+        tasks = [intervention.get(name).task for name in condition.sets] if intervention else []
         named = [task for task in tasks if task is not None]
         targets[condition.name] = tuple(dict.fromkeys(named)) if named and len(named) == len(tasks) else None
     return targets

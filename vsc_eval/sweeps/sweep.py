@@ -27,7 +27,7 @@ from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.backends.vllm.available import require_vllm
-from vsc_eval.interventions.suite import LoadedSuite, load_suite
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.lmeval.task_index import ExternalChoice
 from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
@@ -36,7 +36,7 @@ from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.sweeps.folder import RunFolder, open_run_folder
 from vsc_eval.sweeps.machine import cuda_words, machine_words, package_versions
-from vsc_eval.sweeps.run_spec import RunSpec, needs_suite, resolve_conditions, suite_name, targets_of
+from vsc_eval.sweeps.run_spec import RunSpec, intervention_name, needs_intervention, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
 
 RUN_SCHEMA_VERSION = 1
@@ -48,7 +48,7 @@ class Plan:
 
     spec: RunSpec
     tasks: SweepTasks
-    suite: LoadedSuite | None
+    intervention: LoadedIntervention | None
     conditions: tuple[ConditionSpec, ...]
 
     @property
@@ -61,7 +61,7 @@ class Plan:
 def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Results:
     """Run `spec` in the folder `out`, or go on with it there; writes all files and returns the results.
 
-    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can mend.
+    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can fix.
     """
     console = console or Console(stderr=True)
     plan = _plan(spec)
@@ -71,8 +71,8 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
         session = open_session(
             vlm,
             plan.conditions,
-            suite=plan.suite,
-            settings=GenSettings(readout=spec.readout),
+            intervention=plan.intervention,
+            settings=GenSettings(scoring=spec.scoring),
             batch_size=spec.batch_size,
             mode=spec.engine_mode,
             vllm=spec.vllm if spec.backend == "vllm" else None,
@@ -100,11 +100,11 @@ def show(results: Results, out: Path, console: Console) -> None:
 
 
 def _plan(spec: RunSpec) -> Plan:
-    suite = load_suite(suite_name(spec)) if needs_suite(spec) else None
-    conditions = resolve_conditions(spec, suite.spec if suite else None)
+    intervention = load_intervention(intervention_name(spec)) if needs_intervention(spec) else None
+    conditions = resolve_conditions(spec, intervention.spec if intervention else None)
     external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
-    tasks = find_tasks(spec.tasks, spec.readout, n=spec.n, limit=spec.limit, external=external)
-    return Plan(spec=spec, tasks=tasks, suite=suite, conditions=conditions)
+    tasks = find_tasks(spec.tasks, spec.scoring, n=spec.n, limit=spec.limit, external=external)
+    return Plan(spec=spec, tasks=tasks, intervention=intervention, conditions=conditions)
 
 
 def _load(spec: RunSpec) -> LoadedVLM:
@@ -127,8 +127,8 @@ def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
     return {
         "model_fingerprint": session.vlm.fingerprint,
         "model_revision": session.vlm.revision,
-        "sae_fingerprint": plan.suite.sae.fingerprint() if plan.suite else None,
-        "layer": plan.suite.spec.layer if plan.suite else None,
+        "sae_fingerprint": plan.intervention.sae.fingerprint() if plan.intervention else None,
+        "layer": plan.intervention.spec.layer if plan.intervention else None,
         "conditions": {name: BASELINE if c is None else c.content_hash for name, c in compiled.items()},
         "tasks": dict(plan.tasks.hashes),
         "generator_version": GENERATOR_VERSION,
@@ -174,7 +174,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> t
     readings: dict[str, dict[DocKey, Reading]] = {}
     how: dict[DocKey, Asked] = {}
     spec = plan.spec
-    settings = HarnessSettings(spec.model, spec.readout, spec.limit, spec.max_new_tokens, spec.seed)
+    settings = HarnessSettings(spec.model, spec.scoring, spec.limit, spec.max_new_tokens, spec.seed)
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
     asking, scoring = stages
     with progress_shown(console, stages) as advance, one_environment_report():
@@ -204,12 +204,12 @@ def _still_to_compute(plan: Plan, session: Session) -> int:
 
 def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
     spec = plan.spec
-    targets = targets_of(plan.conditions, plan.suite.spec if plan.suite else None)
+    targets = targets_of(plan.conditions, plan.intervention.spec if plan.intervention else None)
     return Results(
         model=spec.model,
         model_fingerprint=vlm.fingerprint,
-        suite=suite_name(spec) if plan.suite else None,
-        readout=spec.readout,
+        intervention=intervention_name(spec) if plan.intervention else None,
+        scoring=spec.scoring,
         seed=spec.seed,
         conditions=plan.conditions,
         targets=targets,

@@ -4,8 +4,8 @@
 >>> item.prompt, item.answer, item.image()
 """
 
+from vsc_eval.synthetic.difficulty import DIFFICULTY, LEVELS, SPLITS, TASKS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, find_item, make_items, make_orbit
-from vsc_eval.synthetic.knobs import KNOBS, LEVELS, SPLITS, TASKS
 from vsc_eval.synthetic.phrasing import LETTERS, format_prompt, vocabulary
 from vsc_eval.synthetic.program import answer_index, execute
 from vsc_eval.synthetic.render import blind_image, pixel_hash, render
@@ -16,8 +16,8 @@ __all__ = [
     "CANVAS",
     "COLOURS",
     "DEFAULT_SIZES",
+    "DIFFICULTY",
     "GENERATOR_VERSION",
-    "KNOBS",
     "LETTERS",
     "LEVELS",
     "SHAPES",

@@ -16,8 +16,8 @@ import datasets
 
 from vsc_eval.audio_mend import mend_audio
 from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.synthetic.difficulty import LEVELS, SPLITS, TASKS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
-from vsc_eval.synthetic.knobs import LEVELS, SPLITS, TASKS
 
 mend_audio()
 
@@ -40,12 +40,12 @@ FEATURES = datasets.Features(
         "scene": datasets.Value("string"),
         "program": datasets.Value("string"),
         "intermediate": datasets.Value("string"),
-        "knobs": datasets.Value("string"),
+        "difficulty": datasets.Value("string"),
         "generator_version": datasets.Value("string"),
         "pixel_hash": datasets.Value("string"),
     }
 )
-"""Columns of the export. scene, program, intermediate and knobs are JSON text."""
+"""Columns of the export. scene, program, intermediate and difficulty are JSON text."""
 
 
 def _png(item: Item) -> bytes:
@@ -57,7 +57,7 @@ def _png(item: Item) -> bytes:
 def to_row(item: Item) -> dict[str, Any]:
     """One row of the export; the image is PNG bytes."""
     row: dict[str, Any] = item.model_dump(mode="json")
-    for key in ("scene", "program", "intermediate", "knobs"):
+    for key in ("scene", "program", "intermediate", "difficulty"):
         row[key] = json.dumps(row[key], separators=(",", ":"))
     return {
         **row,
@@ -88,7 +88,7 @@ def export_benchmark(
     """
     unknown = sorted(set(sizes) - set(SPLITS))
     if unknown or not sizes:
-        raise SpecError(f"Unknown splits: {', '.join(unknown) or 'none given'}.", mend=f"Use {', '.join(SPLITS)}.")
+        raise SpecError(f"Unknown splits: {', '.join(unknown) or 'none given'}.", hint=f"Use {', '.join(SPLITS)}.")
     paths = []
     try:
         for split, n in sizes.items():
@@ -102,6 +102,6 @@ def export_benchmark(
         (out_dir / "README.md").write_text(_card(list(sizes)), encoding="utf-8")
     except OSError as error:
         raise BackendError(
-            f"Cannot write to {out_dir}: {error}.", mend="Choose a writable folder with space."
+            f"Cannot write to {out_dir}: {error}.", hint="Choose a writable folder with space."
         ) from error
     return paths

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from vsc_eval.errors import SpecError
 from vsc_eval.synthetic.builders import BUILDERS
 from vsc_eval.synthetic.builders.draft import Context, Draft
-from vsc_eval.synthetic.knobs import KNOBS, LEVELS, SPLITS, TASKS
+from vsc_eval.synthetic.difficulty import DIFFICULTY, LEVELS, SPLITS, TASKS
 from vsc_eval.synthetic.layout import CrowdedError
 from vsc_eval.synthetic.phrasing import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
 from vsc_eval.synthetic.render import pixel_hash, render
@@ -53,7 +53,7 @@ class Item(BaseModel):
     """Per option: `gold`, or what makes it a foil."""
     template_id: str
     paraphrase: Paraphrase
-    knobs: dict[str, Any]
+    difficulty: dict[str, Any]
     """Parameters of the level."""
     generator_version: str
 
@@ -79,17 +79,17 @@ class Item(BaseModel):
 
 def _known(value: str, known: tuple[str, ...], what: str) -> None:
     if value not in known:
-        raise SpecError(f"Unknown {what} '{value}'.", mend=f"Use one of: {', '.join(known)}.")
+        raise SpecError(f"Unknown {what} '{value}'.", hint=f"Use one of: {', '.join(known)}.")
 
 
-_KNOB_DUMPS = {cell: knobs.model_dump(mode="json") for cell, knobs in KNOBS.items()}
+_DIFFICULTY_DUMPS = {cell: difficulty.model_dump(mode="json") for cell, difficulty in DIFFICULTY.items()}
 
 
 def _draft(split: str, task: str, level: str, orbit: int) -> Draft:
     for attempt in range(_ATTEMPTS):
         stream = Stream(GENERATOR_VERSION, split, task, level, orbit, attempt)
         try:
-            return BUILDERS[task](Context(stream, SPLITS.index(split), orbit), KNOBS[task, level])
+            return BUILDERS[task](Context(stream, SPLITS.index(split), orbit), DIFFICULTY[task, level])
         except CrowdedError:
             continue
     raise AssertionError(f"no layout for {split}/{task}/{level}/{orbit} in {_ATTEMPTS} attempts")
@@ -108,7 +108,7 @@ def make_orbit(
     _known(level, LEVELS, "level")
     _known(paraphrase, ("main", "heldout"), "paraphrase")
     if orbit < 0:
-        raise SpecError(f"There is no orbit {orbit}.", mend="Orbits are numbered from 0.")
+        raise SpecError(f"There is no orbit {orbit}.", hint="Orbits are numbered from 0.")
     draft = _draft(split, task, level, orbit)
     wording = Stream(GENERATOR_VERSION, split, task, level, orbit, "template", paraphrase)
     heldout = paraphrase == "heldout"
@@ -132,7 +132,7 @@ def make_orbit(
             foil_kinds=tuple("gold" if i == gold else kind for i, kind in enumerate(draft.kinds)),
             template_id=f"{task}/{template}",
             paraphrase=paraphrase,
-            knobs=_KNOB_DUMPS[task, level],
+            difficulty=_DIFFICULTY_DUMPS[task, level],
             generator_version=GENERATOR_VERSION,
         )
         for gold in range(4)
@@ -144,20 +144,20 @@ def make_items(split: str, task: str, level: str, n: int, *, paraphrase: Paraphr
     """The first `n` items of a cell, whole orbits only. Raises SpecError unless n is a positive multiple of 4."""
     if n <= 0 or n % 4:
         raise SpecError(
-            f"Cannot make {n} items.", mend="Ask for a positive multiple of 4: items come in orbits of four."
+            f"Cannot make {n} items.", hint="Ask for a positive multiple of 4: items come in orbits of four."
         )
     return [item for orbit in range(n // 4) for item in make_orbit(split, task, level, orbit, paraphrase=paraphrase)]
 
 
 def find_item(item_id: str) -> Item:
     """The item of that id, drawn again. Raises SpecError for an id that no item has."""
-    mend = "An id looks like 'test/counting/hard/00003/B'."
+    hint = "An id looks like 'test/counting/hard/00003/B'."
     parts = item_id.split("/")
     if len(parts) != 5 or parts[4] not in LETTERS:
-        raise SpecError(f"'{item_id}' is no item id.", mend=mend)
+        raise SpecError(f"'{item_id}' is no item id.", hint=hint)
     split, task, level, name, letter = parts
     number = name.removesuffix(_HELDOUT_MARK)
     if not (number.isascii() and number.isdigit()) or f"{int(number):05d}" != number:
-        raise SpecError(f"'{item_id}' is no item id.", mend=mend)
+        raise SpecError(f"'{item_id}' is no item id.", hint=hint)
     paraphrase: Paraphrase = "heldout" if name != number else "main"
     return make_orbit(split, task, level, int(number), paraphrase=paraphrase)[LETTERS.index(letter)]

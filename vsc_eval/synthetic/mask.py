@@ -58,7 +58,7 @@ def _stamp(shape: str, size: int) -> _Bool:
             lobes = (2 * abs(u) - s) ** 2 + (2 * v + s) ** 2 <= s**2
             return np.asarray(lobes | (box & (2 * v >= -s) & (3 * abs(u) <= 2 * (s - v))))
         case _:
-            raise DataError(f"A scene holds the unknown shape '{shape}'.", mend="Use a shape of SHAPES.")
+            raise DataError(f"A scene holds the unknown shape '{shape}'.", hint="Use a shape of SHAPES.")
 
 
 def identity_mask(scene: Scene) -> npt.NDArray[np.int16]:
@@ -72,7 +72,7 @@ def identity_mask(scene: Scene) -> npt.NDArray[np.int16]:
         width = len(stamp)
         left, top = o.x - width // 2, o.y - width // 2
         if min(left, top) < 0 or max(left, top) + width > CANVAS:
-            raise DataError(f"An object at ({o.x}, {o.y}) leaves the canvas.", mend="Move it inward.")
+            raise DataError(f"An object at ({o.x}, {o.y}) leaves the canvas.", hint="Move it inward.")
         window = mask[top : top + width, left : left + width]
         window[stamp] = i + 1
     return mask

@@ -35,7 +35,7 @@ _THERE = re.compile(rf"there is (?P<article>no|an?) {_COLOUR} {_SHAPE}")
 
 
 def _unclear(what: str) -> DataError:
-    return DataError(f"The picture does not settle this: {what}.", mend="The item is faulty; report its id.")
+    return DataError(f"The picture does not canonicalise this: {what}.", hint="The item is faulty; report its id.")
 
 
 def _matching(seen: Sequence[Seen], noun: re.Match[str]) -> list[Seen]:
@@ -175,7 +175,7 @@ _READERS = {
 def read_answer(task: str, seen: Sequence[Seen], prompt: str) -> int:
     """The 0-based option that a prompt calls for, given what was seen in the picture.
 
-    Raises DataError if the picture does not settle the question.
+    Raises DataError if the picture does not canonicalise the question.
     """
     question, *rest = prompt.split("\n")
     options = [line.partition(". ")[2] for line in rest[:4]]

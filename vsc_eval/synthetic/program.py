@@ -108,7 +108,7 @@ def _extreme(program: Program, scene: Scene) -> SceneObject:
 
 def _move(program: Program, scene: Scene) -> SceneObject:
     if scene.grid is None:
-        raise DataError("A `move` needs a scene on a grid.", mend="Regenerate the item.")
+        raise DataError("A `move` needs a scene on a grid.", hint="Regenerate the item.")
     n = scene.grid
     cells = {(o.x * n // CANVAS, o.y * n // CANVAS): o for o in scene.objects}
     start = referent(program["of"], scene)
@@ -137,13 +137,13 @@ def _which(program: Program, scene: Scene) -> int:
 
 
 def _ambiguous(program: Program) -> DataError:
-    return DataError(f"`{program['op']}` has no single answer in this scene.", mend="Regenerate the item.")
+    return DataError(f"`{program['op']}` has no single answer in this scene.", hint="Regenerate the item.")
 
 
 def referents(program: Program, scene: Scene) -> list[SceneObject]:
     """The objects of a `filter`. Raises DataError for another op."""
     if program["op"] != "filter":
-        raise DataError(f"`{program['op']}` does not give a set of objects.", mend="Regenerate the item.")
+        raise DataError(f"`{program['op']}` does not give a set of objects.", hint="Regenerate the item.")
     return _filter(program, scene)
 
 
@@ -160,7 +160,7 @@ def referent(program: Program, scene: Scene) -> SceneObject:
         case "move":
             return _move(program, scene)
         case op:
-            raise DataError(f"`{op}` does not give one object.", mend="Regenerate the item.")
+            raise DataError(f"`{op}` does not give one object.", hint="Regenerate the item.")
 
 
 def execute(program: Program, scene: Scene) -> int | str | bool:
@@ -187,7 +187,7 @@ def execute(program: Program, scene: Scene) -> int | str | bool:
         case "which":
             return _which(program, scene)
         case op:
-            raise DataError(f"Unknown program op `{op}`.", mend="Regenerate the item.")
+            raise DataError(f"Unknown program op `{op}`.", hint="Regenerate the item.")
 
 
 def answer_index(program: Program, scene: Scene, options: Sequence[str]) -> int:
@@ -196,5 +196,5 @@ def answer_index(program: Program, scene: Scene, options: Sequence[str]) -> int:
     if program["op"] == "which":
         return int(value)
     if str(value) not in options:
-        raise DataError(f"The answer '{value}' is none of the options {list(options)}.", mend="Regenerate the item.")
+        raise DataError(f"The answer '{value}' is none of the options {list(options)}.", hint="Regenerate the item.")
     return list(options).index(str(value))

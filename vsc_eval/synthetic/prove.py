@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
+from vsc_eval.synthetic.difficulty import LEVELS, TASKS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
-from vsc_eval.synthetic.knobs import LEVELS, TASKS
 from vsc_eval.synthetic.oracle import look_at, read_answer
 from vsc_eval.synthetic.program import answer_index
 from vsc_eval.synthetic.render import render_array
@@ -24,18 +24,18 @@ from vsc_eval.synthetic.seen import Seen
 def verify(item: Item) -> list[Seen]:
     """Check one item's gold answer in both ways; returns what its picture shows.
 
-    Raises DataError, naming the item, if the program or the pixels say otherwise or settle nothing.
+    Raises DataError, naming the item, if the program or the pixels say otherwise or canonicalise nothing.
     """
     try:
         by_program = answer_index(item.program, item.scene, item.options)
         seen = look_at(item.scene)
         by_pixels = read_answer(item.task, seen, item.prompt)
     except DataError as error:
-        raise DataError(f"{item.id}: {error.message}", mend=error.mend) from error
+        raise DataError(f"{item.id}: {error.message}", hint=error.hint) from error
     if not by_program == by_pixels == item.gold:
         raise DataError(
             f"{item.id}: gold is option {item.gold}, the program gives {by_program}, the pixels give {by_pixels}.",
-            mend="Regenerate the item with this version of vsc-eval.",
+            hint="Regenerate the item with this version of vsc-eval.",
         )
     return seen
 

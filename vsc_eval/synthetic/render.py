@@ -82,9 +82,9 @@ def _coverage(shape: str, size: int) -> _UInt8:
 def _sprite(shape: str, colour: str, size: int, background: str) -> _UInt8:
     """RGB [w, w, 3] of one shape on the background."""
     if shape not in ("circle", *_POLYGONS):
-        raise DataError(f"A scene holds the unknown shape '{shape}'.", mend="Use one of vsc_eval.synthetic.SHAPES.")
+        raise DataError(f"A scene holds the unknown shape '{shape}'.", hint="Use one of vsc_eval.synthetic.SHAPES.")
     if colour not in COLOURS:
-        raise DataError(f"A scene holds the unknown colour '{colour}'.", mend="Use one of vsc_eval.synthetic.COLOURS.")
+        raise DataError(f"A scene holds the unknown colour '{colour}'.", hint="Use one of vsc_eval.synthetic.COLOURS.")
     covered = _coverage(shape, size).astype(np.int64)[:, :, None]
     full = _OVERSAMPLE * _OVERSAMPLE
     fore = np.array(COLOURS[colour], dtype=np.int64)
@@ -109,7 +109,7 @@ def render_array(scene: Scene) -> _UInt8:
         left, top = o.x - width // 2, o.y - width // 2
         if min(left, top) < 0 or max(left, top) + width > CANVAS:
             raise DataError(
-                f"An object at ({o.x}, {o.y}) leaves the canvas.", mend="Move it inward or make it smaller."
+                f"An object at ({o.x}, {o.y}) leaves the canvas.", hint="Move it inward or make it smaller."
             )
         for other_left, other_top, other_width in boxes:
             if (
@@ -118,7 +118,7 @@ def render_array(scene: Scene) -> _UInt8:
                 and top < other_top + other_width
                 and other_top < top + width
             ):
-                raise DataError(f"The object at ({o.x}, {o.y}) overlaps another.", mend="Move the two apart.")
+                raise DataError(f"The object at ({o.x}, {o.y}) overlaps another.", hint="Move the two apart.")
         boxes.append((left, top, width))
         canvas[top : top + width, left : left + width] = sprite
     return canvas
@@ -128,7 +128,7 @@ def _shrink(pixels: _UInt8, size: int) -> _UInt8:
     if size == CANVAS:
         return pixels
     if size < 1 or CANVAS % size:
-        raise SpecError(f"Pictures cannot be drawn at {size} px.", mend=f"Use a size that divides {CANVAS}.")
+        raise SpecError(f"Pictures cannot be drawn at {size} px.", hint=f"Use a size that divides {CANVAS}.")
     n = CANVAS // size
     blocks = pixels.reshape(size, n, size, n, 3).sum(axis=(1, 3), dtype=np.int64)
     return np.asarray((blocks + n * n // 2) // (n * n), dtype=np.uint8)
@@ -153,4 +153,4 @@ def blind_image(kind: Literal["none", "grey"], *, size: int = CANVAS) -> Image.I
         return None
     if kind == "grey":
         return Image.new("RGB", (size, size), (128, 128, 128))
-    raise SpecError(f"Unknown blind variant '{kind}'.", mend="Use 'none' or 'grey'.")
+    raise SpecError(f"Unknown blind variant '{kind}'.", hint="Use 'none' or 'grey'.")

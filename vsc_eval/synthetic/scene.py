@@ -74,5 +74,5 @@ def background_rgb(background: str) -> tuple[int, int, int]:
             raise ValueError(background)
         value = int(background[1:], 16)
     except ValueError as error:
-        raise SpecError(f"Background '{background}' is not a colour.", mend="Write it as '#rrggbb'.") from error
+        raise SpecError(f"Background '{background}' is not a colour.", hint="Write it as '#rrggbb'.") from error
     return value >> 16, (value >> 8) & 255, value & 255

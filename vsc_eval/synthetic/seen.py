@@ -79,9 +79,9 @@ def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[See
     painted = packed != packed[0]
     inside = labels > 0
     if (inside & ~painted).any():
-        raise DataError("The mask covers pixels that are not painted.", mend=_MEND)
+        raise DataError("The mask covers pixels that are not painted.", hint=_MEND)
     if (_named(packed[painted & ~inside]) >= 0).any():
-        raise DataError("The picture has painted pixels outside the mask.", mend=_MEND)
+        raise DataError("The picture has painted pixels outside the mask.", hint=_MEND)
     flat = np.flatnonzero(inside)
     flat = flat[np.argsort(labels[flat], kind="stable")]
     colours = _named(packed[flat])
@@ -98,7 +98,7 @@ def _object(ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64], colours: npt.N
     top, bottom, left, right = int(ys[0]), int(ys[-1]) + 1, int(xs.min()), int(xs.max()) + 1
     votes = np.bincount(colours + 1, minlength=len(_NAMES) + 1)[1:]
     if 2 * votes.max() < len(ys):
-        raise DataError(f"The object at ({left}, {top}) has no named colour.", mend=_MEND)
+        raise DataError(f"The object at ({left}, {top}) has no named colour.", hint=_MEND)
     region = np.zeros((bottom - top, right - left), dtype=bool)
     region[ys - top, xs - left] = True
     return Seen(

@@ -68,7 +68,7 @@ def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str =
     Raises SpecError for an unknown cell or n < 1, BackendError if the folder cannot be written.
     """
     if n < 1:
-        raise SpecError(f"Cannot show {n} items.", mend="Ask for at least one.")
+        raise SpecError(f"Cannot show {n} items.", hint="Ask for at least one.")
     items = make_items(split, task, level, math.ceil(n / 4) * 4)[:n]
     pictures = [(f"{item.id.replace('/', '_')}.png", card(item)) for item in items]
     pictures.append((f"{split}_{task}_{level}_sheet.png", contact_sheet(items)))
@@ -79,5 +79,5 @@ def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str =
             picture.save(out_dir / name)
             paths.append(out_dir / name)
     except OSError as error:
-        raise BackendError(f"Cannot write pictures to {out_dir}: {error}.", mend="Choose a writable folder.") from error
+        raise BackendError(f"Cannot write pictures to {out_dir}: {error}.", hint="Choose a writable folder.") from error
     return paths

@@ -48,7 +48,7 @@ def check_columns(file: TaskFile, rows: datasets.Dataset, score_columns: tuple[s
         if name not in rows.column_names:
             raise DataError(
                 f"'{file.name}': {key}: the data has no column '{name}'.",
-                mend=known_names("columns", name, rows.column_names),
+                hint=known_names("columns", name, rows.column_names),
             )
 
 
@@ -65,7 +65,7 @@ def kept_rows(file: TaskFile, rows: datasets.Dataset) -> list[int]:
         if name not in rows.column_names:
             raise DataError(
                 f"'{file.name}': filters: the data has no column '{name}'.",
-                mend=known_names("columns", name, rows.column_names),
+                hint=known_names("columns", name, rows.column_names),
             )
         allowed = wanted if isinstance(wanted, tuple) else (wanted,)
         values = list(rows[name])
@@ -78,7 +78,7 @@ def kept_rows(file: TaskFile, rows: datasets.Dataset) -> list[int]:
                 )
                 raise DataError(
                     f"'{file.name}': filters.{name}: no row has the value {value!r}.",
-                    mend=f"The column holds: {shown}.{hint}",
+                    hint=f"The column holds: {shown}.{hint}",
                 )
         kept = [index for index in kept if any(_same(value, values[index]) for value in allowed)]
     return kept

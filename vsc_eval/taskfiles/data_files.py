@@ -1,4 +1,4 @@
-"""Write a task file as lm-eval's own task files: text and choice readout, each plain and paired.
+"""Write a task file as lm-eval's own task files: text and choice scoring, each plain and paired.
 
 The compiled files hold the whole task file in their metadata, so lm-eval needs nothing but this package to run them.
 Those of the shipped task files stand in `tasks/external/lm_eval`; run `vsc-eval tasks compile` after a change.
@@ -18,7 +18,7 @@ TAG = "vsc_external"
 COMPILED = "lm_eval"
 """Folder of compiled files beside the task files."""
 
-_HERE = "vsc_eval.taskfiles"
+_LMEVAL = "vsc_eval.lmeval"
 _HEADER = "# Compiled by `vsc-eval tasks compile`; change the task file {name}.yaml, not this.\n"
 _LOWER_IS_BETTER = ("drift", "invalid")
 _PAIRED_METRICS = ("acc_base", "acc_delta", "drift")
@@ -40,8 +40,8 @@ _Dumper.add_representer(_Function, _write_function)
 
 
 def variants(file: TaskFile) -> Iterator[tuple[str, bool, bool]]:
-    """(task name, choice readout, paired) of every variant."""
-    for is_choice in (False, True) if file.has_choice_readout else (False,):
+    """(task name, choice scoring, paired) of every variant."""
+    for is_choice in (False, True) if file.has_choice_scoring else (False,):
         for is_paired in (False, True):
             suffix = ("_choice" if is_choice else "") + ("_paired" if is_paired else "")
             yield file.task_name + suffix, is_choice, is_paired
@@ -54,12 +54,12 @@ def compiled_config(file: TaskFile, name: str, *, is_choice: bool, is_paired: bo
     config: dict[str, Any] = {
         "task": name,
         "tag": [f"{TAG}{suffix}"],
-        "class": _Function(f"{_HERE}.task.ExternalTask"),
-        "custom_dataset": _Function(f"{_HERE}.documents.load_task"),
+        "class": _Function(f"{_LMEVAL}.external_task.ExternalTask"),
+        "custom_dataset": _Function(f"{_LMEVAL}.documents.load_task"),
         "test_split": "test",
         "output_type": "multiple_choice" if is_choice else "generate_until",
         "doc_to_text": "<image>{{prompt}}",
-        "doc_to_image": _Function(f"{_HERE}.documents.images"),
+        "doc_to_image": _Function(f"{_LMEVAL}.documents.images"),
         "doc_to_target": "gold_index" if is_choice else "answer",
     }
     if is_choice:
@@ -67,7 +67,7 @@ def compiled_config(file: TaskFile, name: str, *, is_choice: bool, is_paired: bo
     else:
         config["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": file.max_new_tokens}
     score = "score_" + ("choice" if is_choice else "text") + ("_pair" if is_paired else "")
-    config["process_results"] = _Function(f"{_HERE}.scoring.{score}")
+    config["process_results"] = _Function(f"{_LMEVAL}.external_scoring.{score}")
     if is_paired:
         # lm-eval asks each request twice in a row; vsc-hf answers the first without the edit, the second with it.
         config["repeats"] = 2

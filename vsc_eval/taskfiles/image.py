@@ -172,5 +172,5 @@ class LazyImage(Image.Image):
     def __reduce__(self) -> NoReturn:
         raise BackendError(
             "Requests with pictures of a data set cannot be kept in lm-eval's request cache.",
-            mend="Leave --cache_requests out.",
+            hint="Leave --cache_requests out.",
         )

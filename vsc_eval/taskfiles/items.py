@@ -143,7 +143,7 @@ def load_hook(file: TaskFile) -> Hook | None:
     except (ImportError, OSError, SyntaxError, AttributeError) as error:
         raise SpecError(
             f"'{file.name}': hook: {file.hook} cannot be imported: {error}.",
-            mend="Write `module:function`, or `file.py:function` with a file beside the task file.",
+            hint="Write `module:function`, or `file.py:function` with a file beside the task file.",
         ) from error
     return function
 
@@ -157,12 +157,12 @@ def _hooked(hook: Hook | None, raw: dict[str, Any], file: TaskFile, index: int) 
     except Exception as error:
         raise DataError(
             f"Row {index} of '{file.name}': the hook {file.hook} raised {type(error).__name__}: {error}.",
-            mend="Mend the hook, or leave the row out with `filters`.",
+            hint="Fix the hook, or leave the row out with `filters`.",
         ) from error
     if not isinstance(found, Mapping):
         raise DataError(
             f"Row {index} of '{file.name}': the hook {file.hook} returned {type(found).__name__}.",
-            mend="It has to return a dict of columns.",
+            hint="It has to return a dict of columns.",
         )
     return found
 
@@ -208,24 +208,24 @@ def _one_picture_only(file: TaskFile, raw: Mapping[str, Any], others: Sequence[s
     except NotOnePictureError as error:
         raise DataError(
             f"Row '{row_id}' has {error}; a question here is about one picture.",
-            mend="Leave such rows out with `filters`, or name another column as `fields.image`.",
+            hint="Leave such rows out with `filters`, or name another column as `fields.image`.",
         ) from error
     for name in others:
         value = raw[name]
         if value is not None and value != []:
             raise DataError(
                 f"Row '{row_id}' has pictures in columns '{file.fields.image}' and '{name}'.",
-                mend=f"If '{name}' is no part of the question, write `fields.other_images: [{name}]`; else leave such"
+                hint=f"If '{name}' is no part of the question, write `fields.other_images: [{name}]`; else leave such"
                 " rows out with `filters`.",
             )
 
 
 def _rows_error(file: TaskFile, wrong: Sequence[VscError], n: int) -> DataError:
     if len(wrong) == 1:
-        return DataError(wrong[0].message, mend=wrong[0].mend)
+        return DataError(wrong[0].message, hint=wrong[0].hint)
     shown = "\n".join(f"  - {error.message}" for error in wrong[:_ERRORS_SHOWN])
     more = f"\n  - and {len(wrong) - _ERRORS_SHOWN} more" if len(wrong) > _ERRORS_SHOWN else ""
-    return DataError(f"{len(wrong)} of {n} rows of '{file.name}' do not fit:\n{shown}{more}", mend=wrong[0].mend)
+    return DataError(f"{len(wrong)} of {n} rows of '{file.name}' do not fit:\n{shown}{more}", hint=wrong[0].hint)
 
 
 def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: Sequence[LeftOut]) -> None:
@@ -234,7 +234,7 @@ def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: S
     if twice is not None:
         raise DataError(
             f"Two rows of '{file.name}' have the id '{twice}'.",
-            mend="Name a column with different values as `fields.id`, or leave it out: rows are then numbered.",
+            hint="Name a column with different values as `fields.id`, or leave it out: rows are then numbered.",
         )
     if whole:
         return
@@ -242,10 +242,10 @@ def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: S
         first = undecodable[0]
         raise DataError(
             f"None of {n} pictures of '{file.name}' can be decoded; the first, of row '{first.id}': {first.reason}.",
-            mend="Check `fields.image`; a path in a text column starts at the folder of the data file.",
+            hint="Check `fields.image`; a path in a text column starts at the folder of the data file.",
         )
     raise DataError(
-        f"'{file.name}' has no rows left to ask.", mend="Loosen `filters`, or raise `limit` to hold a whole group."
+        f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
     )
 
 

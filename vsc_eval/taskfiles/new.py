@@ -45,12 +45,12 @@ def new_task_file(
     cannot be read or without a picture, question or answer column.
     """
     if path.exists() and not force:
-        raise SpecError(f"{path} is there already.", mend="Choose another --out, or write --force.")
+        raise SpecError(f"{path} is there already.", hint="Choose another --out, or write --force.")
     draft = _validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": _no_fields()})
     rows = undecoded(load_rows(draft))
     sample = [rows[index] for index in range(min(_LOOKED_AT, len(rows)))]
     if not sample:
-        raise DataError(f"The data set {dataset['path']} has no rows.", mend="Choose another split.")
+        raise DataError(f"The data set {dataset['path']} has no rows.", hint="Choose another split.")
     raw, remarks = guessed(rows, sample)
     raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
     file = _validated(raw)
@@ -71,7 +71,7 @@ def _validated(raw: Mapping[str, Any]) -> TaskFile:
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise SpecError(
             f"{where}: {first['msg'].removeprefix('Value error, ')}.",
-            mend="Names have small letters, digits and _; they begin with a letter.",
+            hint="Names have small letters, digits and _; they begin with a letter.",
         ) from error
 
 
@@ -90,7 +90,7 @@ def guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tupl
         if found is None:
             raise DataError(
                 f"No column looks like the {what}.",
-                mend=f"Write the file by hand, see docs/datasets.md; the columns are: {', '.join(rows.column_names)}.",
+                hint=f"Write the file by hand, see docs/datasets.md; the columns are: {', '.join(rows.column_names)}.",
             )
     assert image is not None
     assert question is not None

@@ -1,4 +1,4 @@
-"""Read a task file; every error names the file, the line, the key and the mend."""
+"""Read a task file; every error names the file, the line, the key and the fix."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals or not key:
-            raise SpecError(f"'{change}' changes no key.", mend="Write for example `dataset.path=/data/copy`.")
+            raise SpecError(f"'{change}' changes no key.", hint="Write for example `dataset.path=/data/copy`.")
         place: Any = raw
         *parents, last = key.split(".")
         for part in parents:
@@ -53,13 +53,13 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
         try:
             place[last] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SpecError(f"'{change}': the value is no YAML.", mend="Put it in quotes.") from error
+            raise SpecError(f"'{change}': the value is no YAML.", hint="Put it in quotes.") from error
     try:
         return TaskFile.model_validate(raw)
     except ValidationError as error:
         first = _first(error)
-        where, message, mend = _said(first)
-        raise SpecError(f"Overriding '{file.name}': {where}: {message}.", mend=mend) from error
+        where, message, hint = _said(first)
+        raise SpecError(f"Overriding '{file.name}': {where}: {message}.", hint=hint) from error
 
 
 def is_task_file(path: Path) -> bool:
@@ -71,32 +71,32 @@ def is_task_file(path: Path) -> bool:
     return bool(_SHAPE_KEYS & set(re.findall(r"^([A-Za-z_]+)\s*:", text, flags=re.M)))
 
 
-def mistake(path: Path, key: str, message: str, mend: str) -> SpecError:
+def mistake(path: Path, key: str, message: str, hint: str) -> SpecError:
     """An error about a key of the task file `path`, with its line."""
-    return SpecError(f"{path}:{_line(_compose(path), key.split('.'))}: {key}: {message}.", mend=mend)
+    return SpecError(f"{path}:{_line(_compose(path), key.split('.'))}: {key}: {message}.", hint=hint)
 
 
 def _compose(path: Path) -> yaml.Node:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise SpecError(f"There is no file {path}.", mend="Check the path.") from error
+        raise SpecError(f"There is no file {path}.", hint="Check the path.") from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path} is no text in UTF-8.", mend="Save it as UTF-8.") from error
+        raise SpecError(f"{path} is no text in UTF-8.", hint="Save it as UTF-8.") from error
     except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}.", mend="Give a file that you may read.") from error
+        raise SpecError(f"{path} cannot be read: {error.strerror}.", hint="Give a file that you may read.") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "the text is no YAML"
-        mend = "Use spaces, not tabs, to indent." if "\\t" in problem else "Check indentation, colons and quotes there."
-        raise SpecError(f"{path}{line}: {problem}.", mend=mend) from error
+        hint = "Use spaces, not tabs, to indent." if "\\t" in problem else "Check indentation, colons and quotes there."
+        raise SpecError(f"{path}{line}: {problem}.", hint=hint) from error
     if not isinstance(node, yaml.MappingNode):
         raise SpecError(
             f"{path}:1: the file {'is empty' if node is None else 'holds no keys'}.",
-            mend="See `vsc-eval tasks new --help` for how to begin one.",
+            hint="See `vsc-eval tasks new --help` for how to begin one.",
         )
     return node
 
@@ -105,10 +105,10 @@ def _plain(node: yaml.Node, path: Path) -> Any:
     loop = _loop(node, ())
     if loop is not None:
         raise SpecError(
-            f"{path}:{loop.start_mark.line + 1}: an alias stands inside what it names.", mend="Write the values out."
+            f"{path}:{loop.start_mark.line + 1}: an alias stands inside what it names.", hint="Write the values out."
         )
     for key in _repeated(node):
-        raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key is there twice.", mend="Keep one.")
+        raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key is there twice.", hint="Keep one.")
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)
@@ -116,12 +116,12 @@ def _plain(node: yaml.Node, path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise SpecError(
-            f"{path}:{line}: {getattr(error, 'problem', error)}.", mend="Task files hold plain values, without tags."
+            f"{path}:{line}: {getattr(error, 'problem', error)}.", hint="Task files hold plain values, without tags."
         ) from error
     except ValueError as error:
         # PyYAML reads 2024-02-31 as a date.
         raise SpecError(
-            f"{path}: a value looks like a date, but is none: {error}.", mend="Put it in quotes."
+            f"{path}: a value looks like a date, but is none: {error}.", hint="Put it in quotes."
         ) from error
 
 
@@ -170,9 +170,9 @@ def _line(node: yaml.Node, place: Sequence[str | int]) -> int:
 
 def _explain(error: ValidationError, node: yaml.Node, path: Path) -> SpecError:
     first = _first(error)
-    where, message, mend = _said(first)
+    where, message, hint = _said(first)
     line = _line(node, [int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", where) if part])
-    return SpecError(f"{path}:{line}: {where}: {message}.", mend=mend)
+    return SpecError(f"{path}:{line}: {where}: {message}.", hint=hint)
 
 
 def _first(error: ValidationError) -> Any:
@@ -184,7 +184,7 @@ def _first(error: ValidationError) -> Any:
 
 
 def _said(error: Any) -> tuple[str, str, str]:
-    """(place, message, mend) of one of pydantic's errors."""
+    """(place, message, hint) of one of pydantic's errors."""
     # pydantic adds the branch of a union that it tried: a type's name, never a key of ours.
     loc = [part for part in error["loc"] if isinstance(part, int) or _is_key(part)]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
@@ -217,11 +217,11 @@ def _said(error: Any) -> tuple[str, str, str]:
         wanted = "list, [in, brackets]" if kind == "tuple_type" else "list of keys, {key: value}"
         return where, f"{_short(given)} is no {wanted}", f"Write a {wanted}."
     if kind == "string_pattern_mismatch":
-        mend = {
+        hint = {
             "name": "Use small letters, digits and _, a letter first.",
             "hook": "Write `module:function` or `file.py:function`.",
         }.get(where, "Change it.")
-        return where, f"{given!r} does not fit", mend
+        return where, f"{given!r} does not fit", hint
     message = error["msg"][0].lower() + error["msg"][1:]
     return where or "file", f"{message}, not {_short(given)}", "Change the value."
 
@@ -248,7 +248,7 @@ def _resolved(file: TaskFile, path: Path) -> TaskFile:
             line = _line(_compose(path), ["dataset", "path"])
             raise SpecError(
                 f"{path}:{line}: dataset.path: there is no {beside}.",
-                mend="Correct the path; a relative one starts at the task file's folder.",
+                hint="Correct the path; a relative one starts at the task file's folder.",
             )
     if file.hook and ".py:" in file.hook:
         changes["hook"] = str(folder / file.hook)

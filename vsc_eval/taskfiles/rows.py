@@ -88,14 +88,14 @@ def _row_id(file: TaskFile, row: Mapping[str, Any], index: int) -> str:
     if value is None or value == "":
         raise DataError(
             f"Row {index} of '{file.name}' has nothing in column '{file.fields.id}'.",
-            mend="Leave `fields.id` out: rows are then named by their number.",
+            hint="Leave `fields.id` out: rows are then named by their number.",
         )
     return f"{file.name}/{value}"
 
 
 def _column(row: Mapping[str, Any], name: str, row_id: str) -> Any:
     if name not in row:
-        raise DataError(f"Row '{row_id}' has no column '{name}'.", mend=f"The columns are: {', '.join(map(str, row))}.")
+        raise DataError(f"Row '{row_id}' has no column '{name}'.", hint=f"The columns are: {', '.join(map(str, row))}.")
     return row[name]
 
 
@@ -103,7 +103,7 @@ def _text(value: Any, column: str, row_id: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise DataError(
             f"Row '{row_id}': column '{column}' holds {_short(value)} where a text is expected.",
-            mend="Name the column with the text, or leave such rows out with `filters`.",
+            hint="Name the column with the text, or leave such rows out with `filters`.",
         )
     return _disarmed(value)
 
@@ -123,7 +123,7 @@ def _kind(file: TaskFile, row: Mapping[str, Any], row_id: str) -> Kind:
     if value not in file.kind_by.values:
         raise DataError(
             f"Row '{row_id}': column '{file.kind_by.column}' holds '{value}', which `kind_by.values` does not name.",
-            mend=f"Add it there; known: {', '.join(file.kind_by.values)}.",
+            hint=f"Add it there; known: {', '.join(file.kind_by.values)}.",
         )
     return file.kind_by.values[value]
 
@@ -146,19 +146,19 @@ def _options(file: TaskFile, row: Mapping[str, Any], question: str, row_id: str)
         if listed is None:
             raise DataError(
                 f"Row '{row_id}': column '{choices}' holds {_short(value)}, which is no list of options.",
-                mend="Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`.",
+                hint="Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`.",
             )
         found = listed
     options = tuple(_disarmed(_label(value)) for value in found)
     if len(options) > len(string.ascii_uppercase):
         raise DataError(
             f"Row '{row_id}' has {len(options)} options in '{where}', more than there are letters.",
-            mend="Leave the row out with `filters`, or use kind: short_text.",
+            hint="Leave the row out with `filters`, or use kind: short_text.",
         )
     for value, option in zip(found, options, strict=True):
         if value is None or not option:
             raise DataError(
-                f"Row '{row_id}' has an empty option in '{where}'.", mend="Leave the row out with `filters`."
+                f"Row '{row_id}' has an empty option in '{where}'.", hint="Leave the row out with `filters`."
             )
     return options
 
@@ -167,7 +167,7 @@ def _no_options(file: TaskFile, question: str, n: int, row_id: str) -> DataError
     where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
     return DataError(
         f"Row '{row_id}' has {n or 'no'} option{'' if n == 1 else 's'} in {where}: {_short(question)}",
-        mend="If such rows are answered freely, write `without_options: short_text`; else drop them with `filters`.",
+        hint="If such rows are answered freely, write `without_options: short_text`; else drop them with `filters`.",
     )
 
 
@@ -188,18 +188,18 @@ def _accepted(
         if answer not in (*_YES, *_NO):
             raise DataError(
                 f"Row '{row_id}': column '{column}' holds {_short(value)}, which is neither yes nor no.",
-                mend="Use another kind, or leave such rows out with `filters`.",
+                hint="Use another kind, or leave such rows out with `filters`.",
             )
         return ("yes" if answer in _YES else "no",)
     found = [_label(part).strip() for part in (value if isinstance(value, list | tuple) else [value])]
     if not any(found):
-        raise DataError(f"Row '{row_id}' has no answer in column '{column}'.", mend="Leave the row out with `filters`.")
+        raise DataError(f"Row '{row_id}' has no answer in column '{column}'.", hint="Leave the row out with `filters`.")
     readable = [read for part in found if part and (read := extract(part, kind=kind)) != INVALID]
     # Two unreadable answers would otherwise be equal, and so right.
     if not readable:
         raise DataError(
             f"Row '{row_id}': the answer {_short(value)} in column '{column}' cannot be read as {kind}.",
-            mend="Use another kind, or leave such rows out with `filters`.",
+            hint="Use another kind, or leave such rows out with `filters`.",
         )
     return tuple(dict.fromkeys(readable))
 
@@ -223,7 +223,7 @@ def _letter(file: TaskFile, value: Any, options: tuple[str, ...], letters: tuple
         raise DataError(
             f"Row '{row_id}': the answer {_short(value)} in column '{file.fields.answer}' is, read as"
             f" '{file.answer_format}', not exactly one of the options {shown}.",
-            mend="Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
+            hint="Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
         )
     return letters[place]
 
@@ -271,7 +271,7 @@ def _joined(row: Mapping[str, Any], names: tuple[str, ...], row_id: str, key: st
     if not any(labels):
         raise DataError(
             f"Row '{row_id}' has nothing in column '{' + '.join(names)}', which `{key}` names.",
-            mend="Name a column that every row fills, or leave such rows out with `filters`.",
+            hint="Name a column that every row fills, or leave such rows out with `filters`.",
         )
     return " / ".join(labels)
 

@@ -207,7 +207,7 @@ class TaskFile(Spec):
         return tuple(dict.fromkeys([*found, *((self.without_options,) if self.without_options else ())]))
 
     @property
-    def has_choice_readout(self) -> bool:
+    def has_choice_scoring(self) -> bool:
         """Whether every row can be answered by comparing the likelihood of its options."""
         return set(self.kinds) <= {"multiple_choice", "yes_no"}
 

@@ -61,7 +61,7 @@ def local_copy(file: TaskFile, data_dir: Path) -> Path:
     looked = ", ".join(str(place.relative_to(data_dir)) for place in places)
     raise DataError(
         f"There is no copy of '{file.name}' in {data_dir}.",
-        mend=f"Looked for: {looked}. {_how_to_copy(path, data_dir, task=file.name)}",
+        hint=f"Looked for: {looked}. {_how_to_copy(path, data_dir, task=file.name)}",
     )
 
 
@@ -78,7 +78,7 @@ def _from_hub(file: TaskFile, source: DatasetSource) -> datasets.Dataset:
     if is_file_name or re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", source.path) is None:
         raise DataError(
             f"'{file.name}': dataset.path: there is no file or folder {source.path}.",
-            mend="Correct it: a relative path starts at the task file's folder; a hub id looks like `owner/name`.",
+            hint="Correct it: a relative path starts at the task file's folder; a hub id looks like `owner/name`.",
         )
     data_files = list(source.data_files) if source.data_files else None
     return datasets.load_dataset(
@@ -89,7 +89,7 @@ def _from_hub(file: TaskFile, source: DatasetSource) -> datasets.Dataset:
 def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
     kind = _kind_of(path) if source.format == "auto" else source.format
     if not path.exists():
-        raise DataError(f"There is no file or folder {path}.", mend="Correct `dataset.path`.")
+        raise DataError(f"There is no file or folder {path}.", hint="Correct `dataset.path`.")
     if kind == "saved":
         return _split_of(datasets.load_from_disk(str(path)), source.split)
     if kind == "arrow":
@@ -154,7 +154,7 @@ def _kind_of(path: Path) -> str:
             # `datasets` says itself what it thinks of it.
             return "folder"
         raise SpecError(
-            f"{path} is of no known format.", mend="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
+            f"{path} is of no known format.", hint="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
         )
     if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
         return "saved"
@@ -165,7 +165,7 @@ def _kind_of(path: Path) -> str:
             return "imagefolder"
         if any(name.endswith(".py") for name in names):
             return "folder"
-        raise DataError(f"{path} holds no data files.", mend="Give the folder with the parquet, jsonl or csv files.")
+        raise DataError(f"{path} holds no data files.", hint="Give the folder with the parquet, jsonl or csv files.")
     if (path / "README.md").exists() or not all(name.endswith(".arrow") for name in data):
         return "folder"
     return "arrow"
@@ -183,7 +183,7 @@ def _files(source: DatasetSource, path: Path, kind: str) -> list[Path]:
         found = named or found
     if not found:
         wanted = ", ".join(source.data_files or _SUFFIXES[kind])
-        raise DataError(f"{path} holds no {wanted}.", mend="Correct `dataset.path`, `format` or `data_files`.")
+        raise DataError(f"{path} holds no {wanted}.", hint="Correct `dataset.path`, `format` or `data_files`.")
     return found
 
 
@@ -192,14 +192,14 @@ def _split_of(loaded: Any, split: str) -> datasets.Dataset:
         return loaded
     if split not in loaded:
         raise SpecError(
-            f"The saved data set has no split '{split}'.", mend=f"Its splits: {', '.join(loaded)}; see `dataset.split`."
+            f"The saved data set has no split '{split}'.", hint=f"Its splits: {', '.join(loaded)}; see `dataset.split`."
         )
     return loaded[split]
 
 
 @contextmanager
 def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
-    """Say what `datasets` complains of, with a mend."""
+    """Say what `datasets` complains of, with a fix."""
     try:
         yield
     except (ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, TimeoutError) as error:
@@ -208,24 +208,24 @@ def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
         raise DataError(
             f"'{file.name}': the hub has no public data set '{source.path}'"
             f"{f' at revision {source.revision}' if source.revision else ''}.",
-            mend=f"Write `--override {file.name}.dataset.path=OWNER/NAME`; for a gated one run `hf auth login`.",
+            hint=f"Write `--override {file.name}.dataset.path=OWNER/NAME`; for a gated one run `hf auth login`.",
         ) from error
     except StopIteration as error:
-        raise DataError(f"'{file.name}': {source.path} is empty.", mend="Give a file with rows.") from error
+        raise DataError(f"'{file.name}': {source.path} is empty.", hint="Give a file with rows.") from error
     except (DatasetsError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         for pattern, explain in _KNOWN.items():
             if re.search(pattern, str(error)):
                 raise explain(file, source, str(error)) from error
         raise DataError(
             f"'{file.name}': the data in {source.path} cannot be read: {_cause(error)}.",
-            mend="Check that the copy is complete and that `dataset.format` fits; `vsc-eval tasks check` looks at it.",
+            hint="Check that the copy is complete and that `dataset.format` fits; `vsc-eval tasks check` looks at it.",
         ) from error
 
 
 def _unreachable(file: TaskFile, source: DatasetSource, error: Exception) -> DataError:
     return DataError(
         f"'{file.name}': the hub's data set '{source.path}' cannot be reached ({type(error).__name__}).",
-        mend=f"Check the connection, or use a local copy. {_how_to_copy(source.path, task=file.name)}".replace(
+        hint=f"Check the connection, or use a local copy. {_how_to_copy(source.path, task=file.name)}".replace(
             "NAME.", f"{file.name}."
         ),
     )
@@ -243,7 +243,7 @@ def _cause(error: BaseException) -> str:
 def _script(file: TaskFile, source: DatasetSource, _: str) -> DataError:
     return DataError(
         f"'{file.name}': {source.path} holds a loading script, which `datasets` no longer runs.",
-        mend="Use a repository with data files, or the hub's conversion: `dataset.revision: refs/convert/parquet`.",
+        hint="Use a repository with data files, or the hub's conversion: `dataset.revision: refs/convert/parquet`.",
     )
 
 
@@ -253,7 +253,7 @@ def _config(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
     given = f"no configuration '{source.config}'" if source.config else "several configurations"
     return SpecError(
         f"'{file.name}': {source.path} has {given}.",
-        mend=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
+        hint=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
     )
 
 
@@ -261,12 +261,12 @@ def _split(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
     known = re.findall(r"'([^']+)'", message.split("hould be", 1)[-1])
     return SpecError(
         f"'{file.name}': {source.path} has no split '{source.split}'.",
-        mend=f"Set `dataset.split`; it has: {', '.join(known) or message}.",
+        hint=f"Set `dataset.split`; it has: {', '.join(known) or message}.",
     )
 
 
 def _no_rows(file: TaskFile, source: DatasetSource, _: str) -> DataError:
-    return DataError(f"'{file.name}': {source.path} holds no rows.", mend="Give a file with rows, or another split.")
+    return DataError(f"'{file.name}': {source.path} holds no rows.", hint="Give a file with rows, or another split.")
 
 
 _KNOWN: dict[str, Callable[[TaskFile, DatasetSource, str], DataError | SpecError]] = {

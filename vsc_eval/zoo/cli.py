@@ -103,7 +103,7 @@ def _model_folder(model: str) -> Path:
     if not (folder / "training.yaml").is_file():
         raise SpecError(
             f"{model} was not made by `vsc-eval zoo train`: it has no training.yaml.",
-            mend="Use `vsc-eval run` for other models.",
+            hint="Use `vsc-eval run` for other models.",
         )
     return folder
 

@@ -22,12 +22,12 @@ def install(work: Path, target: Path) -> None:
     exported = work / "exported"
     weights = exported / "model.safetensors"
     if not weights.is_file():
-        raise DataError(f"{work} holds no exported model.", mend="Let `vsc-eval zoo train` reach a checkpoint first.")
+        raise DataError(f"{work} holds no exported model.", hint="Let `vsc-eval zoo train` reach a checkpoint first.")
     size = weights.stat().st_size
     if size > MAX_WEIGHT_BYTES:
         raise DataError(
             f"{weights} has {size:,} bytes, more than the {MAX_WEIGHT_BYTES:,} that the package may carry.",
-            mend="Train a smaller shape.",
+            hint="Train a smaller shape.",
         )
     fresh = target.with_name(target.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)

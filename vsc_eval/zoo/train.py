@@ -82,7 +82,7 @@ class Trainer:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BackendError(f"{folder} cannot be written: {error}.", mend="Choose another --work folder.") from error
+            raise BackendError(f"{folder} cannot be written: {error}.", hint="Choose another --work folder.") from error
         self._resume()
 
     def _build_heads(self) -> AuxiliaryHeads:
@@ -127,7 +127,7 @@ class Trainer:
             tensors = load_file(str(newest))
         except (SafetensorError, OSError) as error:
             raise DataError(
-                f"The checkpoint {newest} cannot be read: {error}.", mend="Delete it; the one before it is used."
+                f"The checkpoint {newest} cannot be read: {error}.", hint="Delete it; the one before it is used."
             ) from error
 
         def part(prefix: str) -> dict[str, Tensor]:

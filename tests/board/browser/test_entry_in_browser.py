@@ -113,7 +113,7 @@ def test_the_frontier_is_walked_by_keyboard_and_opens_changed_answers(visit: Vis
         page.keyboard.press(key)
         assert page.evaluate("Number(document.activeElement.dataset.at)") == place
         label = page.evaluate("document.activeElement.getAttribute('aria-label')")
-        assert page.locator(".readout").inner_text() == label
+        assert page.locator(".scoring").inner_text() == label
         assert page.locator('svg .point[tabindex="0"]').count() == 1
     condition = label.split(" (")[0]
     page.keyboard.press("Enter")
@@ -151,12 +151,12 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     entry = next(entry for entry in board.entries if entry.model.name == "model-b")
     assert page.locator("table.matrix").count() == 4
     raw = next(u for u in entry.unions if u.form == "raw" and set(u.parts) == {"counting", "logic"})
-    assert raw.drift_excess.value is not None
+    assert raw.drift_interaction.value is not None
     drift = page.locator("table.matrix").first
     heads = [text.strip() for text in drift.locator("thead th").all_inner_texts()]
     assert heads == ["counting", "logic", "existence"]
     cell = drift.locator("tbody tr").nth(1).locator("td").first.inner_text().strip("*")
-    assert float(cell.replace("−", "-")) == pytest.approx(100 * raw.drift_excess.value, abs=0.051)
+    assert float(cell.replace("−", "-")) == pytest.approx(100 * raw.drift_interaction.value, abs=0.051)
 
     panels = page.locator(".panels figure")
     assert panels.count() == 2

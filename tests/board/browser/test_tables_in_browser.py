@@ -171,14 +171,16 @@ def test_the_tables_can_be_read_without_script(visit: Visit, page_path: Path) ->
 def test_a_model_of_two_entries_has_one_name_everywhere_and_a_link_to_its_first(visit: Visit, tmp_path: Path) -> None:
     first = sample_entry("model-a", n_per_cell=4, conditions=("counting",))
     second = sample_entry("model-a", n_per_cell=4, conditions=("logic",))
-    assert first.suite is not None
-    first = first.model_copy(update={"suite": first.suite.model_copy(update={"name": "another suite"})})
+    assert first.intervention is not None
+    first = first.model_copy(
+        update={"intervention": first.intervention.model_copy(update={"name": "another intervention"})}
+    )
     board = write_board(tmp_path, [first, second])
     page = visit(written(tmp_path, board)).page
     page.locator('[data-table="ranking"]').get_by_role("link", name="model-a").click()
     expect(page.locator("#entry-title")).to_be_focused()
     assert page.evaluate("location.hash") == f"#entry/{board.entries[0].id}"
     names = set(column(page, "effects", "model"))
-    assert names == {"model-a · another suite", "model-a · model-a-suite"}
+    assert names == {"model-a · another intervention", "model-a · model-a-intervention"}
     assert set(page.locator("#entry-choice option").all_inner_texts()) == names
     assert page.locator("#entry-body h3").inner_text() in names

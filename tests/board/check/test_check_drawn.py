@@ -30,14 +30,14 @@ def test_bounds_are_drawn_anew_if_asked_for(clean: Path, board: Path, field: str
 
 def test_unions_and_methods_of_a_run_are_drawn_anew_if_asked_for(board: Path) -> None:
     def change(document: Document) -> None:
-        document["unions"][1]["accuracy_excess"]["low"] -= 0.01
+        document["unions"][1]["accuracy_interaction"]["low"] -= 0.01
         row(document, "logic", "all")["method"] = "exact"
 
     file = file_of(board, "model-a")
     edit_entry(file, change)
     assert check_board(board) == ()
     found = [problem for problem in check_board(board, intervals=True) if file.name in problem.file]
-    assert [problem.place.split("]")[1] for problem in found] == [".method", ".accuracy_excess"]
+    assert [problem.place.split("]")[1] for problem in found] == [".method", ".accuracy_interaction"]
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ FINDINGS: list[tuple[str, Callable[[Document], None], str, str]] = [
     ("gold", other_gold, "items of counting", "they are not the board's items"),
     ("picture", set_at("items", "image_hash", 0, value="0" * 16), "items of counting", "not the board's items"),
     ("other board", set_at("board", value="another"), "board", "is of board 'another'"),
-    ("readout", set_at("readout", value="generate"), "readout", "the board asks for `choice`"),
+    ("scoring", set_at("scoring", value="generate"), "scoring", "the board asks for `loglikelihood`"),
     (
         "generator",
         set_at("provenance", "generator_version", value="2"),
@@ -154,21 +154,31 @@ FINDINGS: list[tuple[str, Callable[[Document], None], str, str]] = [
     ("name", set_at("model", "name", value="Model Z"), "id", "gives model-z-"),
     ("condition's hash", set_at("conditions", 1, "content_hash", value="0" * 16), "id", "gives model-b-"),
     ("role", set_at("conditions", 1, "role", value="union"), "conditions[1]", "has 1 sets"),
-    ("set", set_at("conditions", 1, "sets", value=["nothing"]), "conditions[1]", "the suite has no set 'nothing'"),
+    (
+        "set",
+        set_at("conditions", 1, "sets", value=["nothing"]),
+        "conditions[1]",
+        "the intervention has no set 'nothing'",
+    ),
     ("probabilities", likely, "logprobs.counting", "the probabilities add up to 3.6"),
     ("likeliest", other_letter, "logprobs.counting", "another option is likelier"),
     ("not changed", unchanged_logprobs, "logprobs.logic", "did not change"),
     ("draws", swap_draw, "controls[0].percentile", "the draws give"),
     ("control's value", bigger_control, "controls[0].value", "the answers give"),
     ("floor", set_at("floor", 0, "n_changed", value=3), "floor[0].drift", "it is not 3 / 84"),
-    ("union", set_at("unions", 0, "drift_excess", "value", value=0.5), "unions[0].drift_excess", "the answers give"),
+    (
+        "union",
+        set_at("unions", 0, "drift_interaction", "value", value=0.5),
+        "unions[0].drift_interaction",
+        "the answers give",
+    ),
     ("union's parts", set_at("unions", 0, "parts", value=["logic", "logic"]), "unions[0].parts", "not the parts"),
     ("p", set_at("unions", 0, "p_drift_adjusted", value=1.5), "unions[0].p_drift_adjusted", "no probability"),
     ("headline", set_at("conditions", 1, "is_headline", value=False), "conditions[1]", "for the run to say"),
     ("week", set_at("provenance", "date", value="2026-W47-1T00:00:00+00:00"), "provenance.date", "no ISO 8601"),
     ("odd date", set_at("provenance", "date", value="2026-11-23<00:00:00+00:00"), "provenance.date", "no ISO 8601"),
     ("no options", set_at("items", "options", 3, value=[]), "items.options[3]", "has no options"),
-    ("layer", set_at("suite", "layer", value=-1), "suite.layer", "there is no layer -1"),
+    ("layer", set_at("intervention", "layer", value=-1), "intervention.layer", "there is no layer -1"),
     ("on target", drop_target_row, "rows", "the row of 'counting' on on_target is missing"),
     ("union left out", lambda d: d["unions"].pop(), "unions", "beyond its parts is missing"),
     ("union twice", lambda d: d["unions"].append(d["unions"][0]), "unions[2]", "there twice"),
@@ -209,7 +219,7 @@ def test_what_is_edited_and_hashed_anew(board: Path, change: Callable[[Document]
     assert found, "nothing was found"
     assert {problem.file for problem in found} == {f"{ENTRIES}/{file.name}"}
     assert any(place in problem.place and what in problem.what for problem in found), [str(p) for p in found]
-    assert all(problem.mend for problem in found)
+    assert all(problem.hint for problem in found)
 
 
 @pytest.mark.parametrize("change", [f[1] for f in FINDINGS[:3]], ids=[f[0] for f in FINDINGS[:3]])
@@ -219,7 +229,7 @@ def test_what_is_edited_and_not_hashed_anew(board: Path, change: Callable[[Docum
     (found,) = check_board(board)
     assert found.file == f"{ENTRIES}/{file.name}"
     assert "the entry is not what was published" in found.what
-    assert "not edited by hand" in found.mend
+    assert "not edited by hand" in found.hint
 
 
 def test_layout_and_line_ends_may_change(board: Path) -> None:

@@ -47,13 +47,13 @@ def test_an_entry_twice(board: Path) -> None:
         f"the entry is {file.stem}",
         f"it is of the same model, items and conditions as {ENTRIES}/{file.name}",
     ]
-    assert f"Name the file {file.name}" in found[0].mend
+    assert f"Name the file {file.name}" in found[0].hint
 
 
 def test_one_model_under_two_names(board: Path) -> None:
     entry = sample_entry("model-b", source="study")
     model = entry.model.model_copy(update={"name": "better"})
-    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
     renamed = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
     (board / ENTRIES / f"{renamed.id}.json").write_text(entry_text(renamed))
     found = only(check_board(board))
@@ -64,7 +64,7 @@ def test_a_model_has_one_name(board: Path) -> None:
     """Whose entry comes first by name would otherwise name the model of another's."""
     entry = sample_entry("model-b", conditions=("counting",))
     model = sample_entry("model-b", source="study").model.model_copy(update={"name": "a model"})
-    given = (model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
     named = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
     (board / ENTRIES / f"{named.id}.json").write_text(entry_text(named))
     found = only(check_board(board))
@@ -72,7 +72,7 @@ def test_a_model_has_one_name(board: Path) -> None:
         "model.name",
         "it is 'model-b', and another entry calls the same model 'a model'",
     )
-    assert "--name 'a model'" in found.mend
+    assert "--name 'a model'" in found.hint
 
 
 def test_a_renamed_file(board: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_renamed_file(board: Path) -> None:
     file.rename(file.with_name("mine.json"))
     found = only(check_board(board))
     assert (found.file, found.place) == (f"{ENTRIES}/mine.json", "id")
-    assert f"Name the file {file.name}" in found.mend
+    assert f"Name the file {file.name}" in found.hint
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
@@ -98,7 +98,7 @@ def test_a_newer_schema(board: Path) -> None:
     edit_entry(file_of(board), lambda document: document.update(schema_version=2))
     found = only(check_board(board))
     assert "version 2; this vsc-eval reads up to 1" in found.what
-    assert found.mend == "Update vsc-eval."
+    assert found.hint == "Update vsc-eval."
 
 
 def test_foreign_files(board: Path) -> None:
@@ -157,7 +157,7 @@ def test_other_items_than_the_board_s(board: Path) -> None:
     found = check_board(board)
     assert {problem.file for problem in found} == {f"{ENTRIES}/{larger.id}.json"}
     assert "there are 8 items, and the board asks 4" in found[0].what
-    assert "`--n`" in found[0].mend
+    assert "`--n`" in found[0].hint
 
 
 def test_some_synthetic_tasks_only(board: Path) -> None:
@@ -184,8 +184,8 @@ def test_long_answers_are_fine(board: Path) -> None:
     for place, text in zip(places, ("x" * 10_000, "\x1b[2J\x00\r", "</script><script>\u202e"), strict=True):
         answers[place] = text
     items = entry.items.model_copy(update={"answers": {"baseline": tuple(answers)}})
-    given = (entry.model, entry.provenance.backend, entry.suite, "generate", entry.conditions, items)
-    free = sealed(entry.model_copy(update={"items": items, "readout": "generate", "id": entry_id(*given)}))
+    given = (entry.model, entry.provenance.backend, entry.intervention, "generate", entry.conditions, items)
+    free = sealed(entry.model_copy(update={"items": items, "scoring": "generate", "id": entry_id(*given)}))
     write_board(board, [free])
     problems = [problem for problem in check_board(board) if free.id in problem.file]
     assert problems == []

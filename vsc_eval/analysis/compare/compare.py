@@ -53,13 +53,13 @@ def _names(
 ) -> tuple[list[Names], list[str]]:
     """The pairs of conditions, and those of both runs that are left out as they were asked of a part of the items."""
     if (condition_a is None) != (condition_b is None):
-        raise SpecError("One condition is named and the other is not.", mend="Name both, or neither.")
+        raise SpecError("One condition is named and the other is not.", hint="Name both, or neither.")
     if condition_a is not None and condition_b is not None:
         for run, label, condition in ((a, "A", condition_a), (b, "B", condition_b)):
             if condition not in run.conditions:
                 raise SpecError(
                     f"{run.path} ({label}) has no condition '{condition}'.",
-                    mend=known_names("conditions", condition, _head(list(run.conditions))),
+                    hint=known_names("conditions", condition, _head(list(run.conditions))),
                 )
         return [(condition_a, condition_b)], []
     both = [name for name in a.conditions if name in b.conditions]
@@ -67,13 +67,13 @@ def _names(
         raise SpecError(
             f"{a.path} and {b.path} have no condition in common: A has {', '.join(_head(list(a.conditions)))}; "
             f"B has {', '.join(_head(list(b.conditions)))}.",
-            mend="Name one of each with --condition-a and --condition-b.",
+            hint="Name one of each with --condition-a and --condition-b.",
         )
     complete = [name for name in both if name in a.conditions_of_all and name in b.conditions_of_all]
     if not complete:
         raise SpecError(
             f"No condition of both was asked of all items: {', '.join(_head(both))}.",
-            mend="Name one with --condition, and give --common if the items differ.",
+            hint="Name one with --condition, and give --common if the items differ.",
         )
     return [(name, name) for name in complete], [name for name in both if name not in complete]
 

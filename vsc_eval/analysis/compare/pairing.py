@@ -1,4 +1,4 @@
-"""Pair two runs item by item, and refuse what is not comparable: by name, with a count, examples and the mend."""
+"""Pair two runs item by item, and refuse what is not comparable: by name, with a count, examples and the fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
 
 _SAME_DATA = "Run both with the same task files, the same data and the same version of vsc-eval."
-_SAME_SETTINGS = "Run both with the same --readout and --max-new-tokens."
+_SAME_SETTINGS = "Run both with the same --scoring and --max-new-tokens."
 _COMMON = "Give --common to compare the items of both only, or run both on the same items."
 _EXAMPLES = 3
 
@@ -68,19 +68,19 @@ def pair_items(a: FinishedRun, b: FinishedRun, *, common: bool) -> tuple[PairedI
     if not shared:
         raise SpecError(
             f"{a.path} and {b.path} have no item in common: A has {_some(only_a)}, B has {_some(only_b)}.",
-            mend="Run both on the same tasks, with the same version of vsc-eval.",
+            hint="Run both on the same tasks, with the same version of vsc-eval.",
         )
     if (only_a or only_b) and not common:
         for name, ids in (("A", only_a), ("B", only_b)):
             if ids:
                 problems.append((f"items of {name} only: {_some(ids)}", _COMMON))
     problems += _generator_problems(a, b, [line for line, _ in shared])
-    for what, value, mend in _CHECKS:
+    for what, value, hint in _CHECKS:
         wrong = [(x, y) for x, y in shared if value(x) != value(y)]
         if wrong:
             x, y = wrong[0]
             example = f"; '{x.id}': {_said(value(x))} in A, {_said(value(y))} in B"
-            problems.append((f"{what}: {_some([x.id for x, _ in wrong], len(shared))}{example}", mend))
+            problems.append((f"{what}: {_some([x.id for x, _ in wrong], len(shared))}{example}", hint))
     wrong = [(x, y) for x, y in shared if _other_options(x.asked, y.asked)]
     if wrong:
         problems.append((f"other option letters: {_some([x.id for x, _ in wrong], len(shared))}", _SAME_DATA))
@@ -107,7 +107,7 @@ def check_asked_alike(
     if not any(in_a and in_b for _, in_a, in_b in pairs):
         raise SpecError(
             f"No item was asked under '{condition_a}' in {a.path} and under '{condition_b}' in {b.path}.",
-            mend="Choose other conditions, or run both on the same items.",
+            hint="Choose other conditions, or run both on the same items.",
         )
     if common:
         return
@@ -126,7 +126,7 @@ def _grouping(line: ItemLine) -> tuple[Any, ...]:
 
 
 def _settings(line: ItemLine) -> tuple[Any, ...]:
-    return line.asked.readout, line.asked.max_new_tokens, line.asked.stops
+    return line.asked.scoring, line.asked.max_new_tokens, line.asked.stops
 
 
 _CHECKS: tuple[tuple[str, Callable[[ItemLine], Any], str], ...] = (
@@ -134,12 +134,12 @@ _CHECKS: tuple[tuple[str, Callable[[ItemLine], Any], str], ...] = (
     ("another picture", lambda line: line.asked.image_hash, _SAME_DATA),
     ("another right answer", lambda line: line.gold, _SAME_DATA),
     ("another task, level or cluster", _grouping, _SAME_DATA),
-    ("another readout or other generation settings", _settings, _SAME_SETTINGS),
+    ("another scoring or other generation settings", _settings, _SAME_SETTINGS),
 )
 
 
 def _other_options(a: Asked, b: Asked) -> bool:
-    # A model whose tokenizer splits the letters has none of them for the `generate` readout.
+    # A model whose tokenizer splits the letters has none of them for the `generate` scoring.
     return bool(a.options and b.options) and a.options != b.options
 
 
@@ -158,7 +158,7 @@ def _refuse(a: FinishedRun, b: FinishedRun, problems: Sequence[tuple[str, str]])
         lines = "\n".join(f"  {text}" for text, _ in problems)
         raise SpecError(
             f"{a.path} (A) and {b.path} (B) cannot be compared:\n{lines}",
-            mend=" ".join(dict.fromkeys(mend for _, mend in problems)),
+            hint=" ".join(dict.fromkeys(fix for _, fix in problems)),
         )
 
 

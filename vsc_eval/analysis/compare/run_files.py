@@ -76,7 +76,7 @@ def _document(file: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SpecError(
             f"{file.parent} is no run's folder: it has no {' or '.join(RUN_FILES)}.",
-            mend="Name the folder that `vsc-eval run` or `vsc-eval study` was given with --out.",
+            hint="Name the folder that `vsc-eval run` or `vsc-eval study` was given with --out.",
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise _damaged(file, "it cannot be read as YAML") from error
@@ -96,14 +96,14 @@ def _stamp(file: Path, document: Mapping[str, Any]) -> ItemsStamp:
     if section is None:
         raise SpecError(
             f"The run in {file.parent} is not finished: its {file.name} does not say what is in {ITEMS_FILE}.",
-            mend="Give the command that made it again, with the same --out: stored answers are not computed again. "
-            "That also mends a run of an earlier version, which wrote no such file.",
+            hint="Give the command that made it again, with the same --out: stored answers are not computed again. "
+            "That also fixes a run of an earlier version, which wrote no such file.",
         )
     version = section.get("schema_version") if isinstance(section, dict) else None
     if isinstance(version, int) and version != ITEMS_SCHEMA_VERSION:
         raise SpecError(
             f"{file.with_name(ITEMS_FILE)} is of version {version}; this vsc-eval reads {ITEMS_SCHEMA_VERSION}.",
-            mend="Give the command that made the run again with this version, or compare with that one.",
+            hint="Give the command that made the run again with this version, or compare with that one.",
         )
     try:
         return ItemsStamp.model_validate(section)
@@ -144,5 +144,5 @@ def _lines(file: Path, stamp: ItemsStamp, source: str) -> tuple[ItemLine, ...]:
 def _damaged(file: Path, what: str) -> DataError:
     return DataError(
         f"{file} is damaged: {what}.",
-        mend="Give the command that made the run again: stored answers are not computed again. Or restore the file.",
+        hint="Give the command that made the run again: stored answers are not computed again. Or restore the file.",
     )

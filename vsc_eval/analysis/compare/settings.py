@@ -15,7 +15,17 @@ _DEFAULTS = {"backend": "hf"}
 """Settings that a run of an earlier version does not have, with what it did."""
 _ATTEMPT = ("device", "dtype", "engine_mode", "batch_size", "machine")
 _HOW = frozenset(
-    {"backend", "device", "engine_mode", "batch_size", "attn_implementation", "machine", "seed", "suite", "model"}
+    {
+        "backend",
+        "device",
+        "engine_mode",
+        "batch_size",
+        "attn_implementation",
+        "machine",
+        "seed",
+        "intervention",
+        "model",
+    }
 )
 """Differences of these leave it the same model on the same items; `model` is how its path was written."""
 _MODEL = ("model", "revision", "min_pixels", "max_pixels", "dtype used")
@@ -89,7 +99,7 @@ def floor_words(
     else:
         cause = "computing the same thing again"
     return (
-        f"Drift floor: A and B are the same model under the same condition, so answers that changed come from {cause}, "
+        f"Noise floor: A and B are the same model under the same condition, so answers that changed come from {cause}, "
         "not from an edit. Read the drift of an edit as what it has above this floor."
     )
 

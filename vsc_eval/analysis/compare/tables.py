@@ -101,7 +101,7 @@ def accuracy_table(found: Comparison) -> TextTable:
 
 
 def change_table(found: Comparison) -> TextTable:
-    """Per pair: changed answers with their parts, McNemar's cells, invalid answers, and drift floors in words."""
+    """Per pair: changed answers with their parts, McNemar's cells, invalid answers, and noise floors in words."""
     rows = []
     for pair in found.pairs:
         row = found.whole(pair)

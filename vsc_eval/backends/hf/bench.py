@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import torch
 
 from vsc_eval.backends.hf.batching import similar_batches
+from vsc_eval.backends.hf.edit_hook import BatchState, row_edit
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.hooks import full_forward, run_hooked
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prefix import run_prefix
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts, prompt_head
-from vsc_eval.backends.hf.readout import stack_readings
-from vsc_eval.backends.hf.tap import BatchState, row_edit
+from vsc_eval.backends.hf.scoring import stack_readings
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
@@ -120,8 +120,8 @@ def bench_engine(
     """
     edits = [c for c in conditions if not c.is_baseline]
     if not edits or not prompts or repeats < 1:
-        raise SpecError("The benchmark needs at least one edit, one prompt and one repeat.", mend="Give some of each.")
-    settings = settings or GenSettings("choice" if all(p.options for p in prompts) else "generate")
+        raise SpecError("The benchmark needs at least one edit, one prompt and one repeat.", hint="Give some of each.")
+    settings = settings or GenSettings("loglikelihood" if all(p.options for p in prompts) else "generate")
     layer = edits[0].layer
     shared = Engine(vlm, sae=sae, layer=layer, batch_size=batch_size, mode="shared")
     hooked = Engine(vlm, sae=sae, layer=layer, batch_size=batch_size, mode="hooks")

@@ -35,7 +35,7 @@ class TextDecoder:
         if not 0 <= layer < self.n_layers:
             raise SpecError(
                 f"Layer {layer} does not exist: the model has {self.n_layers} decoder layers.",
-                mend=f"Choose a layer from 0 to {self.n_layers - 1}.",
+                hint=f"Choose a layer from 0 to {self.n_layers - 1}.",
             )
 
 
@@ -53,7 +53,7 @@ def find_decoder(model: nn.Module) -> TextDecoder:
     if getattr(model.config, "is_encoder_decoder", False):
         raise BackendError(
             f"{name} is an encoder-decoder: its answer is not read at the end of one residual stream.",
-            mend="Use a decoder-only VLM (Qwen-VL, LLaVA, InternVL, Gemma, Idefics, ...).",
+            hint="Use a decoder-only VLM (Qwen-VL, LLaVA, InternVL, Gemma, Idefics, ...).",
         )
     get_decoder = getattr(model, "get_decoder", None)
     module = get_decoder() if get_decoder is not None else None
@@ -61,7 +61,7 @@ def find_decoder(model: nn.Module) -> TextDecoder:
     if not isinstance(module, nn.Module) or not isinstance(layers, nn.ModuleList) or len(layers) == 0:
         raise BackendError(
             f"{name} has no text decoder with a list of layers behind `get_decoder()`.",
-            mend="Use a VLM of transformers whose `get_decoder()` returns the text model.",
+            hint="Use a VLM of transformers whose `get_decoder()` returns the text model.",
         )
     return TextDecoder(module=module, layers=layers, d_model=int(text_config(model).hidden_size))
 

@@ -23,15 +23,15 @@ import torch
 
 from vsc_eval.backends.hf.batching import similar_batches, unlike_prompts
 from vsc_eval.backends.hf.decoder import has_cross_attention, last_key_writing_layer, why_not_split
+from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit, row_edit
 from vsc_eval.backends.hf.hooks import run_hooked
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.memory import condition_bytes, default_budget_bytes, fitting_stack, plan_stacks, useful_stack
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids, prompt_head
-from vsc_eval.backends.hf.readout import stack_readings
 from vsc_eval.backends.hf.run import Runner, StackResult
+from vsc_eval.backends.hf.scoring import stack_readings
 from vsc_eval.backends.hf.selfcheck import disagreement
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
-from vsc_eval.backends.hf.tap import BatchState, RowEdit, row_edit
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
@@ -50,18 +50,18 @@ class EngineWarning(UserWarning):
 class GenSettings:
     """What is read from the model."""
 
-    readout: Literal["choice", "generate"]
-    """`choice`: log-probabilities of the option letters after one forward; `generate`: greedy text as well."""
+    scoring: Literal["loglikelihood", "generate"]
+    """`loglikelihood`: log-probabilities of the option letters after one forward; `generate`: greedy text as well."""
     max_new_tokens: int = 8
 
     def __post_init__(self) -> None:
-        if self.readout == "generate" and self.max_new_tokens < 1:
-            raise SpecError(f"max_new_tokens is {self.max_new_tokens}.", mend="Give at least 1.")
+        if self.scoring == "generate" and self.max_new_tokens < 1:
+            raise SpecError(f"max_new_tokens is {self.max_new_tokens}.", hint="Give at least 1.")
 
     @property
     def new_tokens(self) -> int | None:
-        """None for a readout that generates nothing."""
-        return self.max_new_tokens if self.readout == "generate" else None
+        """None for a scoring that generates nothing."""
+        return self.max_new_tokens if self.scoring == "generate" else None
 
 
 class Engine:
@@ -91,11 +91,11 @@ class Engine:
         BackendError for an encoder-decoder.
         """
         if batch_size < 1 or (max_stack is not None and max_stack < 1):
-            raise SpecError("batch_size and max_stack must be at least 1.", mend="Give a positive number.")
+            raise SpecError("batch_size and max_stack must be at least 1.", hint="Give a positive number.")
         if memory_budget_bytes is not None and memory_budget_bytes < 1:
-            raise SpecError(f"A memory budget of {memory_budget_bytes} bytes.", mend="Give a positive number.")
+            raise SpecError(f"A memory budget of {memory_budget_bytes} bytes.", hint="Give a positive number.")
         if (sae is None) != (layer is None):
-            raise SpecError("An SAE and a layer go together.", mend="Give both, or neither for the baseline alone.")
+            raise SpecError("An SAE and a layer go together.", hint="Give both, or neither for the baseline alone.")
         self.vlm = vlm
         self.layer = layer
         self.batch_size = batch_size
@@ -137,8 +137,8 @@ class Engine:
         """Readings [conditions][prompts], in the order given; None is the baseline, which runs in any case.
 
         Conditions of equal content run once. `progress` is called after every batch with its number of prompts.
-        Raises SpecError for a condition of another layer, for edits of tokens that a prompt lacks and for the `choice`
-        readout of a prompt without options, BackendError where the model cannot do what is asked.
+        Raises SpecError for a condition of another layer, for edits of tokens that a prompt lacks and for the
+        `loglikelihood` scoring of a prompt without options, BackendError where the model cannot do what is asked.
         """
         self._check_request(prompts, conditions, settings)
         edits: dict[str, RowEdit] = {}
@@ -163,12 +163,12 @@ class Engine:
     def _check_request(
         self, prompts: Sequence[Prompt], conditions: Sequence[CompiledCondition | None], settings: GenSettings
     ) -> None:
-        if settings.readout == "choice":
+        if settings.scoring == "loglikelihood":
             for prompt in prompts:
                 if not prompt.options:
                     raise SpecError(
                         f"The prompt '{prompt_head(prompt)}' has no options to choose from.",
-                        mend="Use the `generate` readout for it.",
+                        hint="Use the `generate` scoring for it.",
                     )
         for condition in conditions:
             if condition is None or condition.is_baseline:
@@ -176,7 +176,7 @@ class Engine:
             if condition.layer != self.layer:
                 raise SpecError(
                     f"Condition '{condition.name}' edits layer {condition.layer}; the engine edits layer {self.layer}.",
-                    mend="Use conditions of one suite with its own SAE and layer.",
+                    hint="Use conditions of one intervention with its own SAE and layer.",
                 )
             assert condition.spec.edit is not None
             if condition.spec.edit.positions == "image":
@@ -187,7 +187,7 @@ class Engine:
             raise BackendError(
                 f"Condition '{condition.name}' edits image tokens, but '{self.vlm.name}' has none in its residual "
                 "stream: the picture enters by cross-attention.",
-                mend="Use positions text, last or all.",
+                hint="Use positions text, last or all.",
             )
         last = last_key_writing_layer(self.vlm.model)
         if condition.layer >= last:
@@ -210,7 +210,7 @@ class Engine:
             return True
         message = f"The decoder of '{self.vlm.name}' cannot be shared between conditions: {reason}."
         if self.mode == "shared":
-            raise BackendError(message, mend="Use mode `auto` or `hooks`: slower, the same answers.")
+            raise BackendError(message, hint="Use mode `auto` or `hooks`: slower, the same answers.")
         warnings.warn(f"{message} Every condition runs in full: slower, the same answers.", EngineWarning, stacklevel=3)
         self._fell_back = True
         return False
@@ -218,17 +218,17 @@ class Engine:
     def _disagreement(self, prompts: Sequence[Prompt], settings: GenSettings) -> str | None:
         """What the self-check finds on some of `prompts`, in words; None if nothing.
 
-        Once for each readout, with pictures and without: a replay can be right on text and wrong on pictures.
+        Once for each scoring, with pictures and without: a replay can be right on text and wrong on pictures.
         """
         for pictured in (True, False):
             alike = [prompt for prompt in prompts if bool(prompt.images) == pictured]
-            if not alike or (settings.readout, pictured) in self._checked:
+            if not alike or (settings.scoring, pictured) in self._checked:
                 continue
             inputs = encode_prompts(self.vlm, unlike_prompts(alike))
-            reason = disagreement(self.runner, inputs, generate=settings.readout == "generate")
+            reason = disagreement(self.runner, inputs, generate=settings.scoring == "generate")
             if reason is not None:
                 return reason
-            self._checked.add((settings.readout, pictured))
+            self._checked.add((settings.scoring, pictured))
         return None
 
     def _read_batch(

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from vsc_eval.backends.hf.decode import Prefilled
 from vsc_eval.backends.hf.decoder import TextDecoder
+from vsc_eval.backends.hf.edit_hook import BatchState, EditHook, RowEdit
 from vsc_eval.backends.hf.head import keep_last_logits
 from vsc_eval.backends.hf.patching import hidden_of, named_arguments
 from vsc_eval.backends.hf.prefix import new_cache
 from vsc_eval.backends.hf.run import Runner, StackResult
-from vsc_eval.backends.hf.tap import BatchState, RowEdit, Tap
 
 
 def run_hooked(
@@ -29,12 +29,12 @@ def run_hooked(
 
     `max_new_tokens` None only scores the first answer token.
     """
-    tap = Tap([edit], batch, runner.sae)
+    hook = EditHook([edit], batch, runner.sae)
     with contextlib.ExitStack() as stack:
         if runner.layer is not None:
-            stack.enter_context(tap.attached(runner.decoder, runner.layer))
+            stack.enter_context(hook.attached(runner.decoder, runner.layer))
         start = full_forward(runner.model, runner.decoder, inputs, keep_cache=max_new_tokens is not None)
-        result = runner.finish(tap, start, max_new_tokens)
+        result = runner.finish(hook, start, max_new_tokens)
     if edit is None:
         batch.baseline_logits = result.logits
     return result

@@ -59,7 +59,7 @@ class LoadedVLM:
         if not ids:
             raise BackendError(
                 f"The config of '{self.name}' names no image token.",
-                mend="Use a VLM with `image_token_id` in its config.",
+                hint="Use a VLM with `image_token_id` in its config.",
             )
         return ids
 
@@ -150,7 +150,7 @@ def _local_folder(name: str) -> Path | None:
     if name in EMBEDDED:
         folder = resources.zoo_dir(name)
         if not folder.is_dir():
-            raise BackendError(f"The embedded model '{name}' is not installed.", mend="Reinstall vsc-eval.")
+            raise BackendError(f"The embedded model '{name}' is not installed.", hint="Reinstall vsc-eval.")
         return folder
     path = Path(name).expanduser()
     if path.is_dir():
@@ -159,7 +159,7 @@ def _local_folder(name: str) -> Path | None:
         close = difflib.get_close_matches(name, EMBEDDED, n=1)
         raise SpecError(
             f"Unknown model '{name}': it is no embedded model, no folder and no hub id (owner/name).",
-            mend=f"Did you mean '{close[0]}'?" if close else f"Embedded models: {', '.join(EMBEDDED)}.",
+            hint=f"Did you mean '{close[0]}'?" if close else f"Embedded models: {', '.join(EMBEDDED)}.",
         )
     return None
 
@@ -177,14 +177,14 @@ def _load_error(name: str, error: Exception) -> SpecError | BackendError | DataE
     """What went wrong while transformers read `name`, in the user's terms."""
     text = str(error)
     if Path(name).is_dir() or name in EMBEDDED:
-        return DataError(f"The model folder '{name}' cannot be read: {text}", mend="Mend or copy the folder again.")
+        return DataError(f"The model folder '{name}' cannot be read: {text}", hint="Fix or copy the folder again.")
     if "couldn't connect" in text.lower() or "offline" in text.lower():
         return BackendError(
             f"The model hub cannot be reached, and '{name}' is not in the local cache.",
-            mend="Download the model on a machine with a connection and give its folder: --model /path/to/folder.",
+            hint="Download the model on a machine with a connection and give its folder: --model /path/to/folder.",
         )
     return SpecError(
-        f"The hub has no usable model '{name}': {text.splitlines()[0]}", mend="Check its name and revision."
+        f"The hub has no usable model '{name}': {text.splitlines()[0]}", hint="Check its name and revision."
     )
 
 
@@ -196,7 +196,7 @@ def _check_is_vlm(name: str, config: Any, trust_remote_code: bool) -> None:
         raise BackendError(
             f"'{name}' is no vision-language model: transformers has no image-text-to-text class for its type "
             f"'{config.model_type}'.",
-            mend="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
+            hint="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
         )
 
 
@@ -213,7 +213,7 @@ def _load_model(
             source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
     except SafetensorError as error:
-        raise DataError(f"The weights of '{name}' are damaged: {error}", mend="Copy or download them again.") from error
+        raise DataError(f"The weights of '{name}' are damaged: {error}", hint="Copy or download them again.") from error
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise _load_error(name, error) from error
     # transformers fills a missing weight with random numbers and only logs it.
@@ -221,7 +221,7 @@ def _load_model(
     if absent:
         raise DataError(
             f"'{name}' lacks {len(absent)} of its weights, for example {', '.join(absent[:3])}.",
-            mend="Copy the whole model folder; a part of the weights is missing.",
+            hint="Copy the whole model folder; a part of the weights is missing.",
         )
     return model
 
@@ -233,7 +233,7 @@ def _empty_model(name: str, source: str, options: dict[str, Any], config: Any, d
     if isinstance(dtype, str):
         found = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
         if not isinstance(found, torch.dtype):
-            raise SpecError(f"The config of '{name}' names no dtype.", mend="Give one: --dtype bfloat16.")
+            raise SpecError(f"The config of '{name}' names no dtype.", hint="Give one: --dtype bfloat16.")
         dtype = found
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(
@@ -255,7 +255,7 @@ def _load_processor(name: str, source: str, options: dict[str, Any]) -> Any:
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
         raise BackendError(
             f"'{name}' has no processor for both text and pictures.",
-            mend="Add its processor files (preprocessor_config.json, tokenizer.json) to the folder.",
+            hint="Add its processor files (preprocessor_config.json, tokenizer.json) to the folder.",
         )
     return processor
 
@@ -265,7 +265,7 @@ def _limit_pixels(name: str, processor: Any, min_pixels: int | None, max_pixels:
         return
     if min(limit for limit in (min_pixels, max_pixels) if limit is not None) < 1:
         raise SpecError(
-            "`min_pixels` and `max_pixels` are areas in pixels.", mend="Give at least 1, or leave them out."
+            "`min_pixels` and `max_pixels` are areas in pixels.", hint="Give at least 1, or leave them out."
         )
     size = dict(getattr(processor.image_processor, "size", None) or {})
     size = {edge: value for edge, value in size.items() if value is not None}
@@ -276,13 +276,13 @@ def _limit_pixels(name: str, processor: Any, min_pixels: int | None, max_pixels:
     }:
         raise SpecError(
             f"The image processor of '{name}' has no limits on the number of pixels.",
-            mend="Leave out `min_pixels` and `max_pixels`.",
+            hint="Leave out `min_pixels` and `max_pixels`.",
         )
     size["shortest_edge"] = min_pixels if min_pixels is not None else min(size["shortest_edge"], max_pixels or 0)
     size["longest_edge"] = max_pixels if max_pixels is not None else max(size["longest_edge"], min_pixels or 0)
     if size["shortest_edge"] > size["longest_edge"]:
         raise SpecError(
-            f"min_pixels={size['shortest_edge']} is above max_pixels={size['longest_edge']}.", mend="Swap or drop one."
+            f"min_pixels={size['shortest_edge']} is above max_pixels={size['longest_edge']}.", hint="Swap or drop one."
         )
     processor.image_processor.size = type(processor.image_processor.size)(**size)
 
@@ -292,7 +292,7 @@ def _dtype(dtype: DTypeName | torch.dtype) -> str | torch.dtype:
         return dtype
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype not in known:
-        raise SpecError(f"Unknown dtype '{dtype}'.", mend=f"Use auto, {', '.join(known)}.")
+        raise SpecError(f"Unknown dtype '{dtype}'.", hint=f"Use auto, {', '.join(known)}.")
     return known[dtype]
 
 
@@ -304,6 +304,6 @@ def _device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=placed)
     except (RuntimeError, AssertionError) as error:
         raise BackendError(
-            f"The device '{device}' cannot be used: {str(error).splitlines()[0]}", mend="Use `auto` or `cpu`."
+            f"The device '{device}' cannot be used: {str(error).splitlines()[0]}", hint="Use `auto` or `cpu`."
         ) from error
     return placed

@@ -88,7 +88,7 @@ def run_prefix(
     if not kept or not arguments:
         raise BackendError(
             f"{type(model).__name__} ran without calling decoder layer {layer}.",
-            mend="Use mode `hooks`, or another model.",
+            hint="Use mode `hooks`, or another model.",
         )
     return Prefix(
         layer=layer,

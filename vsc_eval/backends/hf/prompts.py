@@ -83,7 +83,7 @@ def render_chat(vlm: LoadedVLM, prompt: Prompt, *, answer: str | None = None) ->
     if getattr(vlm.processor, "chat_template", None) is None and getattr(vlm.tokenizer, "chat_template", None) is None:
         raise BackendError(
             f"'{vlm.name}' has no chat template.",
-            mend="Use an instruction-tuned model, or put its `chat_template.jinja` into the model's folder.",
+            hint="Use an instruction-tuned model, or put its `chat_template.jinja` into the model's folder.",
         )
     rendered: str = vlm.processor.apply_chat_template(
         conversation, tokenize=False, add_generation_prompt=answer is None
@@ -138,12 +138,12 @@ def _check_batch(vlm: LoadedVLM, prompts: Sequence[Prompt], batch: BatchInputs) 
         if context is not None and length > context:
             raise DataError(
                 f"The prompt '{prompt_head(prompt)}' has {length} tokens; '{vlm.name}' takes {context}.",
-                mend="Shorten it, or use smaller pictures (`max_pixels`). Nothing is ever truncated.",
+                hint="Shorten it, or use smaller pictures (`max_pixels`). Nothing is ever truncated.",
             )
         if bool(prompt.images) != bool(n_image_tokens):
             raise DataError(
                 f"The prompt '{prompt_head(prompt)}' has {len(prompt.images)} pictures, {n_image_tokens} image tokens.",
-                mend=f"The chat template of '{vlm.name}' does not place pictures; check it.",
+                hint=f"The chat template of '{vlm.name}' does not place pictures; check it.",
             )
 
 
@@ -163,7 +163,7 @@ def option_token_ids(vlm: LoadedVLM, letters: Sequence[str]) -> tuple[int, ...]:
     if len(set(ids)) != len(ids):
         raise BackendError(
             f"'{vlm.name}' reads the options {list(letters)} as tokens {list(ids)}, which are not distinct.",
-            mend="Use the `generate` readout.",
+            hint="Use the `generate` scoring.",
         )
     return ids
 
@@ -180,5 +180,5 @@ def _option_token_id(vlm: LoadedVLM, letter: str) -> int:
             return int(ids[-1])
     raise BackendError(
         f"'{vlm.name}' does not read the option '{letter}' as one token at the start of its answer.",
-        mend="Use the `generate` readout.",
+        hint="Use the `generate` scoring.",
     )

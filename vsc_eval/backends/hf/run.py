@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vsc_eval.backends.hf.decode import Generated, Prefilled, greedy
 from vsc_eval.backends.hf.decoder import TextDecoder
-from vsc_eval.backends.hf.tap import Tap
+from vsc_eval.backends.hf.edit_hook import EditHook
 from vsc_eval.errors import BackendError
 from vsc_eval.sae.model import SAE
 
@@ -18,7 +18,7 @@ from vsc_eval.sae.model import SAE
 class StackResult:
     """One stack of conditions over one batch; rows are condition-major."""
 
-    tap: Tap
+    hook: EditHook
     logits: Tensor
     """Of the first answer token, [C * B, vocabulary]."""
     generated: Generated | None
@@ -36,12 +36,12 @@ class Runner:
     end_ids: Collection[int]
     pad_id: int
 
-    def finish(self, tap: Tap, start: Prefilled, max_new_tokens: int | None) -> StackResult:
+    def finish(self, hook: EditHook, start: Prefilled, max_new_tokens: int | None) -> StackResult:
         """Decode if tokens are wanted, then check the number of rows and how often the edit fired.
 
         Raises BackendError if a forward went past the hook at the edited layer.
         """
-        rows = len(tap.edits) * tap.batch.n_items
+        rows = len(hook.edits) * hook.batch.n_items
         assert start.logits.shape[0] == rows, f"{start.logits.shape[0]} rows for {rows} condition-item pairs"
         generated = None
         if max_new_tokens is not None:
@@ -49,10 +49,10 @@ class Runner:
                 self.model, start, end_ids=self.end_ids, pad_id=self.pad_id, max_new_tokens=max_new_tokens
             )
         expected = 1 + (generated.n_steps if generated is not None else 0)
-        if self.layer is not None and tap.fires != expected:
+        if self.layer is not None and hook.fires != expected:
             raise BackendError(
-                f"The edit at layer {self.layer} of {type(self.model).__name__} fired {tap.fires} times in {expected} "
+                f"The edit at layer {self.layer} of {type(self.model).__name__} fired {hook.fires} times in {expected} "
                 "forwards.",
-                mend="Something bypasses the decoder layers (compiled code, another engine): load the model plainly.",
+                hint="Something bypasses the decoder layers (compiled code, another engine): load the model plainly.",
             )
-        return StackResult(tap=tap, logits=start.logits, generated=generated)
+        return StackResult(hook=hook, logits=start.logits, generated=generated)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit
 from vsc_eval.backends.hf.hooks import run_hooked
 from vsc_eval.backends.hf.prompts import BatchInputs
 from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
-from vsc_eval.backends.hf.tap import BatchState, RowEdit
 from vsc_eval.errors import BackendError
 from vsc_eval.sae.model import SparseCodes
 
@@ -54,7 +54,7 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
         raise BackendError(
             f"An edit of half the residual stream's norm at layer {runner.layer} of {type(runner.model).__name__} "
             "changes nothing.",
-            mend="Something overwrites what the layer gives (a hook, another engine): load the model plainly.",
+            hint="Something overwrites what the layer gives (a hook, another engine): load the model plainly.",
         )
     try:
         return _compare_shared(endless, inputs, probe, plain, max_new_tokens)

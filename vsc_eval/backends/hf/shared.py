@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from vsc_eval.backends.hf.decode import Prefilled
+from vsc_eval.backends.hf.edit_hook import BatchState, EditHook, RowEdit
 from vsc_eval.backends.hf.head import apply_head
 from vsc_eval.backends.hf.patching import expand_argument, repeat_rows
 from vsc_eval.backends.hf.prefix import Prefix, run_prefix
 from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.suffix import replay
-from vsc_eval.backends.hf.tap import BatchState, RowEdit, Tap
 
 
 def shared_prefix(runner: Runner, inputs: dict[str, Tensor], *, max_new_tokens: int | None) -> Prefix:
@@ -33,8 +33,8 @@ def run_stack(
     on its own before: `batch` keeps its last hidden state and its logits."""
     assert runner.layer is not None
     n_conditions = len(edits)
-    tap = Tap(edits, batch, runner.sae)
-    with tap.attached(runner.decoder, runner.layer):
+    hook = EditHook(edits, batch, runner.sae)
+    with hook.attached(runner.decoder, runner.layer):
         suffix = replay(runner.model, runner.decoder, prefix, n_conditions)
         logits = apply_head(runner.model, runner.decoder, suffix.last_hidden, suffix.output_type, runner.pad_id)
         position_ids = prefix.position_ids
@@ -46,7 +46,7 @@ def run_stack(
             attention_mask=repeat_rows(batch.attention_mask, n_conditions),
             position_ids=position_ids,
         )
-        result = runner.finish(tap, start, max_new_tokens)
+        result = runner.finish(hook, start, max_new_tokens)
     if edits[0] is None:
         batch.baseline_logits = logits[: batch.n_items]
     return result

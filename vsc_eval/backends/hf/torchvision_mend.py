@@ -23,7 +23,7 @@ _declared: list[torch.library.Library] = []
 def _compiled_operators_load() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        return True  # not installed: nothing to mend, transformers says so itself
+        return True  # not installed: nothing to hint, transformers says so itself
     libraries = sorted(Path(spec.origin).parent.glob("_C*.so")) + sorted(Path(spec.origin).parent.glob("_C*.pyd"))
     if not libraries:
         return False
@@ -35,7 +35,7 @@ def _compiled_operators_load() -> bool:
 
 
 def mend_torchvision() -> bool:
-    """Declare the missing operator schemas if they are missing; True if this process runs mended. Call it before any
+    """Declare the missing operator schemas if they are missing; True if this process runs fixed. Call it before any
     import of torchvision or of a transformers model class, which also needs broken audio packages out of its way."""
     mend_audio()
     if _declared:

@@ -40,16 +40,16 @@ def check_model_folder(folder: Path) -> list[Path]:
     if not (folder / "config.json").is_file():
         raise DataError(
             f"{folder} is not a model folder: it has no config.json.",
-            mend="Give the folder that `save_pretrained` wrote.",
+            hint="Give the folder that `save_pretrained` wrote.",
         )
     files = sorted(folder.glob("*.safetensors"))
     if not files and any(next(folder.glob(pattern), None) for pattern in _PICKLES):
         raise BackendError(
             f"{folder} holds pickled weights only, which run code when they are read.",
-            mend="Convert them: load the model where you trust it and call `save_pretrained(folder)`.",
+            hint="Convert them: load the model where you trust it and call `save_pretrained(folder)`.",
         )
     if not files:
-        raise DataError(f"{folder} holds no weights (*.safetensors).", mend="Copy the whole model folder.")
+        raise DataError(f"{folder} holds no weights (*.safetensors).", hint="Copy the whole model folder.")
     for file in _files_of_index(folder, files):
         _check_safetensors(file)
     return files
@@ -62,7 +62,7 @@ def _files_of_index(folder: Path, files: list[Path]) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{index} is damaged: {error}.", mend="Copy the file again.") from error
+        raise DataError(f"{index} is damaged: {error}.", hint="Copy the file again.") from error
     return [folder / name for name in names]
 
 
@@ -71,10 +71,10 @@ def _check_safetensors(file: Path) -> None:
         with safe_open(str(file), framework="pt"):
             pass
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing.", mend="Copy the whole model folder.") from error
+        raise DataError(f"{file} is missing.", hint="Copy the whole model folder.") from error
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{file} is truncated or damaged ({error}).", mend="Copy or download the file again."
+            f"{file} is truncated or damaged ({error}).", hint="Copy or download the file again."
         ) from error
 
 

@@ -49,11 +49,11 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise SpecError(f"--vllm {pair} is not NAME=VALUE.", mend="Write, for example, tensor_parallel_size=2.")
+            raise SpecError(f"--vllm {pair} is not NAME=VALUE.", hint="Write, for example, tensor_parallel_size=2.")
         try:
             found[name.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SpecError(f"The value of --vllm {pair} cannot be read.", mend="Write it as in YAML.") from error
+            raise SpecError(f"The value of --vllm {pair} cannot be read.", hint="Write it as in YAML.") from error
     check_options(found)
     return found
 
@@ -62,7 +62,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Raises SpecError for an argument of vLLM that is not the user's to set."""
     for name in options:
         if name in _OURS:
-            raise SpecError(f"vLLM's argument '{name}' cannot be set: {_OURS[name]}.", mend="Leave it out.")
+            raise SpecError(f"vLLM's argument '{name}' cannot be set: {_OURS[name]}.", hint="Leave it out.")
 
 
 def options_that_count(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _IN_FLIGHT = 512
 class Asked:
     """One prompt under one condition."""
 
-    ticket: int
+    request_id: int
     prompt: int
     """Index of the prompt."""
     condition: str | None
@@ -70,7 +70,7 @@ class Rendered:
         except VLLMValidationError as error:
             raise DataError(
                 f"vLLM does not take the prompt '{prompt_head(prompt)}': {error}",
-                mend="Shorten it or use smaller pictures; for several pictures a prompt give"
+                hint="Shorten it or use smaller pictures; for several pictures a prompt give"
                 " --vllm 'limit_mm_per_prompt={image: 8, video: 0}'.",
             ) from error
         self._check(prompt, found["prompt_token_ids"])
@@ -82,12 +82,12 @@ class Rendered:
             raise DataError(
                 f"The prompt '{prompt_head(prompt)}' has {len(token_ids)} tokens; vLLM takes {longest - 1} of"
                 f" '{self.vlm.name}'.",
-                mend="Shorten it, use smaller pictures (`max_pixels`), or give --vllm max_model_len=N.",
+                hint="Shorten it, use smaller pictures (`max_pixels`), or give --vllm max_model_len=N.",
             )
         if bool(prompt.images) != any(token in self.vlm.image_token_ids for token in token_ids):
             raise DataError(
                 f"The prompt '{prompt_head(prompt)}' has {len(prompt.images)} pictures, but not their image tokens.",
-                mend=f"The chat template of '{self.vlm.name}' does not place pictures; check it.",
+                hint=f"The chat template of '{self.vlm.name}' does not place pictures; check it.",
             )
 
 
@@ -114,11 +114,11 @@ def answers(
                     waiting = False
                     break
                 params = sampling(asked, settings, option_ids(asked.prompt), end_ids)
-                engine.add_request(str(asked.ticket), rendered[asked.prompt], params)
-                flying[str(asked.ticket)] = asked
+                engine.add_request(str(asked.request_id), rendered[asked.prompt], params)
+                flying[str(asked.request_id)] = asked
             if flying and not engine.has_unfinished_requests():
                 raise BackendError(
-                    f"vLLM lost {len(flying)} requests.", mend="Use --backend hf, and report this with vLLM's version."
+                    f"vLLM lost {len(flying)} requests.", hint="Use --backend hf, and report this with vLLM's version."
                 )
             for output in engine.step() if flying else ():
                 if output.finished:
@@ -143,7 +143,7 @@ def sampling(asked: Asked, settings: GenSettings, options: tuple[int, ...], end_
         stop_token_ids=list(end_ids),
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
-        extra_args={ARGUMENT: {"ticket": asked.ticket, "condition": asked.condition}},
+        extra_args={ARGUMENT: {"request_id": asked.request_id, "condition": asked.condition}},
     )
 
 
@@ -151,7 +151,7 @@ def _answered(output: Any) -> Answered:
     (answer,) = output.outputs
     if answer.finish_reason not in ("stop", "length") or not answer.token_ids:
         raise BackendError(
-            f"vLLM gave a request up ({answer.finish_reason}).", mend="Give it more memory, or fewer max_num_seqs."
+            f"vLLM gave a request up ({answer.finish_reason}).", hint="Give it more memory, or fewer max_num_seqs."
         )
     first = {int(token): float(entry.logprob) for token, entry in answer.logprobs[0].items()}
     return Answered(tuple(answer.token_ids), first)

@@ -44,7 +44,7 @@ def require_vllm() -> Installed:
     silently do nothing."""
     found = installed_vllm()
     if found is None:
-        raise BackendError("vLLM is not installed.", mend=MEND)
+        raise BackendError("vLLM is not installed.", hint=MEND)
     if not found.tested:
-        raise BackendError(f"vLLM is {found}; vsc-eval works with {TESTED}.", mend=f"{MEND} This replaces it.")
+        raise BackendError(f"vLLM is {found}; vsc-eval works with {TESTED}.", hint=f"{MEND} This replaces it.")
     return found

@@ -82,8 +82,8 @@ def bench_vllm(
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VllmBench:
-    """Time the `choice` readout of `prompts`, with models loaded and every shape seen before. `vlm` has its weights;
-    `batch_size` is of transformers, as vLLM batches by itself."""
+    """Time the `loglikelihood` scoring of `prompts`, with models loaded and every shape seen before. `vlm` has its
+    weights; `batch_size` is of transformers, as vLLM batches by itself."""
     layer = edits[0].layer
     baseline: list[CompiledCondition | None] = [None]
     every: list[CompiledCondition | None] = [None, *edits]
@@ -97,7 +97,7 @@ def bench_vllm(
         ("vLLM, baseline", plain, baseline),
         (f"vLLM, {len(every)} conditions mixed", edited, every),
     ]
-    settings = GenSettings("choice")
+    settings = GenSettings("loglikelihood")
     seconds: dict[str, list[float]] = {label: [] for label, _, _ in ways}
     last: dict[str, list[list[Reading]]] = {}
     for turn in range(repeats + 1):

@@ -17,7 +17,7 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids, prompt_head
 from vsc_eval.backends.vllm.arguments import check_options, options_mark
 from vsc_eval.backends.vllm.asking import Answered, Asked, Rendered, answers
-from vsc_eval.backends.vllm.ledger import Account
+from vsc_eval.backends.vllm.audit import Account
 from vsc_eval.backends.vllm.payload import pack_conditions
 from vsc_eval.backends.vllm.readings import check_account, expected_tokens, reading
 from vsc_eval.backends.vllm.start import start_vllm
@@ -54,9 +54,9 @@ class VllmEngine:
         Raises SpecError for an option out of range, DataError for an SAE of another width.
         """
         if batch_size < 1:
-            raise SpecError("batch_size must be at least 1.", mend="Give a positive number.")
+            raise SpecError("batch_size must be at least 1.", hint="Give a positive number.")
         if (sae is None) != (layer is None):
-            raise SpecError("An SAE and a layer go together.", mend="Give both, or neither for the baseline alone.")
+            raise SpecError("An SAE and a layer go together.", hint="Give both, or neither for the baseline alone.")
         self.options = dict(options or {})
         check_options(self.options)
         if layer is not None:
@@ -68,7 +68,7 @@ class VllmEngine:
         self.layer = layer
         self.batch_size = batch_size
         self._known: set[str] = set()
-        self._ticket = 0
+        self._request_id = 0
         self._option_ids: dict[tuple[str, ...], tuple[int, ...]] = {(): ()}
 
     @property
@@ -88,7 +88,7 @@ class VllmEngine:
             if reason is not None:
                 raise BackendError(
                     f"vLLM cannot edit '{self.vlm.name}': {reason}.",
-                    mend="Change vLLM's arguments (--vllm NAME=VALUE), or use --backend hf.",
+                    hint="Change vLLM's arguments (--vllm NAME=VALUE), or use --backend hf.",
                 )
         return llm
 
@@ -103,8 +103,8 @@ class VllmEngine:
 
         Conditions of equal content run once. `progress` is called with a number of prompts that are answered under all
         conditions. Raises SpecError for a condition of another layer, for edits of tokens that a prompt lacks and for
-        the `choice` readout of a prompt without options, DataError for a prompt that is too long, BackendError where
-        vLLM does not start or did not edit what it was told to.
+        the `loglikelihood` scoring of a prompt without options, DataError for a prompt that is too long, BackendError
+        where vLLM does not start or did not edit what it was told to.
         """
         self._check_request(prompts, conditions, settings)
         by_hash: dict[str | None, CompiledCondition | None] = {None: None}
@@ -120,16 +120,16 @@ class VllmEngine:
         self, prompts: Sequence[Prompt], conditions: Sequence[CompiledCondition | None], settings: GenSettings
     ) -> None:
         for prompt in prompts:
-            if settings.readout == "choice" and not prompt.options:
+            if settings.scoring == "loglikelihood" and not prompt.options:
                 raise SpecError(
                     f"The prompt '{prompt_head(prompt)}' has no options to choose from.",
-                    mend="Use the `generate` readout for it.",
+                    hint="Use the `generate` scoring for it.",
                 )
         for condition in conditions:
             if condition is not None and not condition.is_baseline and condition.layer != self.layer:
                 raise SpecError(
                     f"Condition '{condition.name}' edits layer {condition.layer}; the engine edits layer {self.layer}.",
-                    mend="Use conditions of one suite with its own SAE and layer.",
+                    hint="Use conditions of one intervention with its own SAE and layer.",
                 )
 
     def _announce(self, conditions: Sequence[CompiledCondition]) -> None:
@@ -156,15 +156,15 @@ class VllmEngine:
         for asked, answered, prompt_tokens in answers(
             self.llm, rendered, requests, settings, lambda index: option_ids[index], end_ids
         ):
-            found[asked.condition, asked.prompt] = (asked.ticket, answered)
+            found[asked.condition, asked.prompt] = (asked.request_id, answered)
             tokens[asked.prompt] = prompt_tokens
             left[asked.prompt] -= 1
             if not left[asked.prompt] and progress is not None:
                 progress(1)
         accounts = self._accounts()
         readings = {}
-        for (key, index), (ticket, answered) in found.items():
-            condition, head, account = by_hash[key], prompt_head(prompts[index]), accounts.get(ticket)
+        for (key, index), (request_id, answered) in found.items():
+            condition, head, account = by_hash[key], prompt_head(prompts[index]), accounts.get(request_id)
             if self.sae is not None:
                 n = 0 if condition is None else expected_tokens(condition, tokens[index], self.vlm, head)
                 check_account(condition, account, n, len(answered.token_ids), head)
@@ -184,19 +184,19 @@ class VllmEngine:
         """All conditions of a prompt follow each other: it is rendered, and its pictures are encoded, once."""
         for index in range(n_prompts):
             for key in keys:
-                self._ticket += 1
-                yield Asked(self._ticket, index, key)
+                self._request_id += 1
+                yield Asked(self._request_id, index, key)
 
     def _accounts(self) -> dict[int, Account]:
         """What the workers edited since the last time; they must agree."""
         if self.sae is None:
             return {}
         first, *others = (dict(report) for report in self.llm.collective_rpc(REPORT))
-        counts = [{ticket: _counts(account) for ticket, account in one.items()} for one in (first, *others)]
+        counts = [{request_id: _counts(account) for request_id, account in one.items()} for one in (first, *others)]
         if any(one != counts[0] for one in counts):
             raise BackendError(
                 "vLLM's workers edited different tokens.",
-                mend="Use one worker (tensor_parallel_size=1), and report this with the version of vLLM.",
+                hint="Use one worker (tensor_parallel_size=1), and report this with the version of vLLM.",
             )
         return first
 

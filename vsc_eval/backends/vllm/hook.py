@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsc_eval.backends.vllm.ledger import Entry, Ledger
+from vsc_eval.backends.vllm.audit import AuditLog, Entry
 from vsc_eval.backends.vllm.positions import Slice, edited_offsets
 from vsc_eval.interventions.edits import CompiledCondition, edit_delta
 from vsc_eval.sae.model import SAE, SparseCodes
@@ -29,7 +29,7 @@ class BatchEdit:
     sae: SAE
     conditions: dict[str, CompiledCondition]
     """By content hash."""
-    ledger: Ledger
+    audit_log: AuditLog
     slices: Callable[[], Sequence[Slice] | None]
 
     def __call__(self, _module: Any, _args: Any, output: Any) -> Any:
@@ -38,7 +38,7 @@ class BatchEdit:
             return None
         by_condition: dict[str, list[tuple[Entry, NDArray[np.int64], int]]] = {}
         for piece in pieces:
-            entry = self.ledger.entries[piece.ticket]
+            entry = self.audit_log.entries[piece.request_id]
             entry.passes += 1
             if entry.edited_prompt is None:
                 continue

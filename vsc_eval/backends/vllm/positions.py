@@ -22,8 +22,8 @@ Positions = Literal["image", "text", "last", "all"]
 class Slice:
     """Part of one request in one forward."""
 
-    ticket: int
-    """Names the request; see ledger.py."""
+    request_id: int
+    """Names the request; see audit_log.py."""
     row: int
     """First row of the flattened batch that is its own."""
     start: int

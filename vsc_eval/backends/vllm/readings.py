@@ -11,9 +11,9 @@ import torch
 
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.readout import kl_divergence
+from vsc_eval.backends.hf.scoring import kl_divergence
 from vsc_eval.backends.vllm.asking import Answered
-from vsc_eval.backends.vllm.ledger import Account
+from vsc_eval.backends.vllm.audit import Account
 from vsc_eval.backends.vllm.positions import edited_prompt
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition
@@ -28,7 +28,7 @@ def expected_tokens(condition: CompiledCondition, token_ids: Sequence[int], vlm:
     if n_edited == 0:
         raise SpecError(
             f"Condition '{condition.name}' edits {positions} tokens, but the prompt '{head}' has none.",
-            mend="Use another position (text, last, all), or leave out the prompts without a picture.",
+            hint="Use another position (text, last, all), or leave out the prompts without a picture.",
         )
     return n_edited
 
@@ -57,7 +57,7 @@ def check_account(
         name = "the baseline" if condition is None else f"condition '{condition.name}'"
         raise BackendError(
             f"vLLM did not edit the prompt '{head}' under {name} as it should: {problem}.",
-            mend="Use --backend hf, and report this with the version of vLLM.",
+            hint="Use --backend hf, and report this with the version of vLLM.",
         )
 
 
@@ -87,7 +87,7 @@ def reading(
         name = "the baseline" if condition is None else f"condition '{condition.name}'"
         raise BackendError(
             f"Under {name} the logits for the prompt '{head}' are not numbers.",
-            mend="Use a smaller value in the edit, or another dtype (bfloat16 or float32).",
+            hint="Use a smaller value in the edit, or another dtype (bfloat16 or float32).",
         )
     tokens = answered.token_ids
     generated = [token for token in tokens if token not in vlm.end_token_ids] if settings.new_tokens else []

@@ -38,7 +38,7 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
     if edits and options.get("enforce_eager") is False:
         raise BackendError(
             "vLLM edits nothing in a compiled or captured forward: a hook in it never fires.",
-            mend="Leave enforce_eager out, or run `--conditions baseline` only.",
+            hint="Leave enforce_eager out, or run `--conditions baseline` only.",
         )
     mend_torchvision()
     arguments = _arguments(vlm, options, edits=edits)
@@ -54,7 +54,7 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
         except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise BackendError(
                 f"vLLM does not start with '{vlm.name}': {_first_line(error)}",
-                mend="Change its arguments (--vllm NAME=VALUE), or leave --backend vllm out.",
+                hint="Change its arguments (--vllm NAME=VALUE), or leave --backend vllm out.",
             ) from error
 
 

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from vsc_eval.backends.vllm.audit import Account, AuditLog, Entry
 from vsc_eval.backends.vllm.hook import BatchEdit
-from vsc_eval.backends.vllm.ledger import Account, Entry, Ledger
 from vsc_eval.backends.vllm.payload import unpack_conditions
 from vsc_eval.backends.vllm.positions import Slice, edited_prompt
 from vsc_eval.sae.io import load_sae
 from vsc_eval.sae.model import SAE
 
 ARGUMENT = "vsc_eval"
-"""Key of SamplingParams.extra_args; the value is {"ticket": int, "condition": content hash or None}."""
+"""Key of SamplingParams.extra_args; the value is {"request_id": int, "condition": content hash or None}."""
 
 ATTACH, CONDITIONS, REPORT, DETACH = "vsc_attach", "vsc_conditions", "vsc_report", "vsc_detach"
 
@@ -56,7 +56,7 @@ class EditExtension:
 
     def vsc_report(self) -> list[tuple[int, Account]]:
         """What was edited of every request since the last report."""
-        return list(self._vsc.edit.ledger.take().items())
+        return list(self._vsc.edit.audit_log.take().items())
 
     def vsc_detach(self) -> None:
         """Take the hook off."""
@@ -71,7 +71,7 @@ class _Attached:
     def __init__(self, runner: Any, layer: nn.Module, sae: SAE, image_token_ids: frozenset[int]) -> None:
         self.runner = runner
         self.image_token_ids = np.array(sorted(image_token_ids))
-        self.edit = BatchEdit(sae=sae, conditions={}, ledger=Ledger(), slices=self.slices)
+        self.edit = BatchEdit(sae=sae, conditions={}, audit_log=AuditLog(), slices=self.slices)
         self.handle = layer.register_forward_hook(self.edit)
 
     def slices(self) -> Sequence[Slice] | None:
@@ -88,25 +88,25 @@ class _Attached:
         found = []
         for index, name in enumerate(batch.req_ids):
             request = self.runner.requests[name]
-            ticket = self._ticket(name, request)
+            request_id = self._request_id(name, request)
             first, after = int(starts[index]), int(starts[index + 1])
-            found.append(Slice(ticket, first, int(batch.num_computed_tokens_cpu[index]), after - first))
+            found.append(Slice(request_id, first, int(batch.num_computed_tokens_cpu[index]), after - first))
         return found
 
-    def _ticket(self, name: str, request: Any) -> int:
+    def _request_id(self, name: str, request: Any) -> int:
         said = (request.sampling_params.extra_args or {}).get(ARGUMENT) if request.sampling_params else None
         if said is None:
             raise RuntimeError(f"request {name} names no condition (SamplingParams.extra_args['{ARGUMENT}'])")
-        ticket = int(said["ticket"])
-        if ticket not in self.edit.ledger.entries:
+        request_id = int(said["request_id"])
+        if request_id not in self.edit.audit_log.entries:
             tokens = np.asarray(request.prompt_token_ids)
             edited = None
             if said["condition"] is not None:
                 spec = self.edit.conditions[said["condition"]].spec.edit
                 assert spec is not None
                 edited = edited_prompt(spec.positions, np.isin(tokens, self.image_token_ids))
-            self.edit.ledger.entries[ticket] = Entry(said["condition"] or "", edited, len(tokens))
-        return ticket
+            self.edit.audit_log.entries[request_id] = Entry(said["condition"] or "", edited, len(tokens))
+        return request_id
 
 
 def decoder_layers(model: Any) -> nn.ModuleList | None:

@@ -2,7 +2,7 @@
 
 Cheaply: counts, shares, differences, McNemar's p, percentiles among control draws, verdicts as far as their numbers go.
 If asked for, because it is slow: intervals of rows and unions, and p of sign-flip tests. Not at all: distances between
-distributions, activation shifts, control draws, the drift floor, official figures and probes. Of these, signs, ranges
+distributions, activation shifts, control draws, the noise floor, official figures and probes. Of these, signs, ranges
 and order are checked; the entry's hash guards them against edits by hand only.
 """
 

@@ -56,10 +56,10 @@ def check_entries(
             entry = read_entry(file)
         except DataError as error:
             what = error.message.removeprefix(f"{file}: ").rstrip(".")
-            problems.append(Problem(name, "", what, error.mend))
+            problems.append(Problem(name, "", what, error.hint))
             continue
         entries[name] = entry
-        problems += [Problem(name, f.place, f.what, f.mend) for f in entry_findings(entry, spec, intervals=intervals)]
+        problems += [Problem(name, f.place, f.what, f.hint) for f in entry_findings(entry, spec, intervals=intervals)]
         if file.name != f"{entry.id}.json":
             problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
     advance(len(files), len(files))

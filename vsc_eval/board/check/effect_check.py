@@ -57,7 +57,7 @@ def _twice(entry: Entry) -> Iterator[Finding]:
 
 
 def _missing_unions(entry: Entry) -> Iterator[Finding]:
-    """A union of two sets whose parts are there has its excess told, whatever it is."""
+    """A union of two sets whose parts are there has its interaction told, whatever it is."""
     singles = {(condition.sets, condition.edit) for condition in entry.conditions if condition.role == "single"}
     told = {union.union for union in entry.unions}
     for condition in entry.conditions:
@@ -86,8 +86,8 @@ def _union_faults(union: UnionFigure, entry: Entry, recount: Recount) -> Iterato
     drift, accuracy = _formulas(union, entry)
     changed, gained = (np.array([measure(n) for n in names]) for measure in (recount.share_changed, recount.gain))
     figures = [
-        ("drift_excess", union.drift_excess, float(drift(*changed)), drift is not over_larger),
-        ("accuracy_excess", union.accuracy_excess, float(accuracy(*gained)), accuracy is not under_smaller),
+        ("drift_interaction", union.drift_interaction, float(drift(*changed)), drift is not over_larger),
+        ("accuracy_interaction", union.accuracy_interaction, float(accuracy(*gained)), accuracy is not under_smaller),
     ]
     if union.drift_bliss is not None:
         figures.append(("drift_bliss", union.drift_bliss, float(bliss(*changed)), False))
@@ -120,12 +120,12 @@ def _control_faults(control: ControlFigure, entry: Entry, recount: Recount) -> I
     ):
         if differs(found, right):
             yield field, f"it is {number(found)}, and the draws give {number(right)}"
-    low = 0 if control.outcome == "drift" and control.effect != "excess" else -3
+    low = 0 if control.outcome == "drift" and control.effect != "interaction" else -3
     if not all(low <= figure <= 3 for figure in (control.value, *control.draws)):
         yield "draws", "a share of items is out of range"
-    known = entry.suite.sets if entry.suite else {}
+    known = entry.intervention.sets if entry.intervention else {}
     if not control.sets or any(name not in known for name in control.sets):
-        yield "sets", "they are not of the suite"
+        yield "sets", "they are not of the intervention"
         return
     if control.outcome not in ("drift", "accuracy"):
         return  # no table shows it
@@ -149,7 +149,7 @@ def _control_value(control: ControlFigure, entry: Entry, recount: Recount) -> fl
     mask, measure = _first_of_cells(entry, n), recount.share_changed if control.outcome == "drift" else recount.gain
     union = _condition(entry, "union", control.sets, edit)
     singles = [_condition(entry, "single", (name,), edit) for name in control.sets]
-    wanted = {"single": singles, "union": [union], "excess": [union, *singles]}[control.effect]
+    wanted = {"single": singles, "union": [union], "interaction": [union, *singles]}[control.effect]
     values = [measure(found.name, mask) for found in wanted if found and found.name in recount.answers]
     return values[0] - sum(values[1:]) if len(values) == len(wanted) else None
 

@@ -32,7 +32,9 @@ def part_findings(entry: Entry) -> Iterator[Finding]:
 
 
 def _identity(entry: Entry) -> Iterator[Finding]:
-    right = entry_id(entry.model, entry.provenance.backend, entry.suite, entry.readout, entry.conditions, entry.items)
+    right = entry_id(
+        entry.model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items
+    )
     if entry.id != right:
         yield Finding("id", f"it is {entry.id}, and what the entry holds gives {right}")
 
@@ -45,18 +47,18 @@ def _conditions(entry: Entry) -> Iterator[Finding]:
         odd = sorted(set(names) ^ set(entry.items.answers))[0]
         yield Finding("conditions", f"'{odd:.80}' is not both a condition and a column of answers")
     edited = [condition for condition in entry.conditions if condition.name != BASELINE]
-    if bool(edited) != (entry.suite is not None):
-        yield Finding("suite", "an entry has a suite exactly if it has a condition that edits")
-    if entry.suite is not None and entry.suite.layer < 0:
-        yield Finding("suite.layer", f"there is no layer {entry.suite.layer}")
-    known = entry.suite.sets if entry.suite else {}
+    if bool(edited) != (entry.intervention is not None):
+        yield Finding("intervention", "an entry has an intervention exactly if it has a condition that edits")
+    if entry.intervention is not None and entry.intervention.layer < 0:
+        yield Finding("intervention.layer", f"there is no layer {entry.intervention.layer}")
+    known = entry.intervention.sets if entry.intervention else {}
     for place, condition in enumerate(entry.conditions):
         fault = _condition_fault(condition)
         missing = [name for name in condition.sets if name not in known]
         if fault is None and condition.is_headline != _is_headline(condition, entry.provenance):
             fault = f"`is_headline` of '{condition.name:.80}' is {condition.is_headline}: it is for the run to say"
         if fault or missing:
-            yield Finding(f"conditions[{place}]", fault or f"the suite has no set '{missing[0]:.80}'")
+            yield Finding(f"conditions[{place}]", fault or f"the intervention has no set '{missing[0]:.80}'")
 
 
 def _is_headline(condition: BoardCondition, provenance: Provenance) -> bool:
@@ -88,9 +90,9 @@ def _items(entry: Entry) -> Iterator[Finding]:
             yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its orbit and right answer")
         elif items.task[row] in TASKS and not name.startswith(f"test/{items.task[row]}/{items.level[row]}/"):
             yield Finding(f"items.id[{row}]", f"the synthetic item '{name:.80}' is not of its task and level")
-        elif items.task[row] in TASKS and entry.readout == "choice" and not items.options[row]:
+        elif items.task[row] in TASKS and entry.scoring == "loglikelihood" and not items.options[row]:
             yield Finding(f"items.options[{row}]", f"the synthetic item '{name:.80}' has no options")
-    if entry.readout != "choice":
+    if entry.scoring != "loglikelihood":
         return
     for condition, column in items.answers.items():
         for row, answer in enumerate(column):
@@ -135,7 +137,7 @@ def _logprobs(entry: Entry) -> Iterator[Finding]:
             fault = (
                 "there is no such item"
                 if row is None
-                else _logprob_fault(values, items, row, items.answers[condition][row], entry.readout)
+                else _logprob_fault(values, items, row, items.answers[condition][row], entry.scoring)
             )
             if fault is None and condition != BASELINE and row is not None:
                 same = items.answers[condition][row] == items.answers[BASELINE][row]
@@ -146,7 +148,7 @@ def _logprobs(entry: Entry) -> Iterator[Finding]:
 
 
 def _logprob_fault(
-    values: tuple[float | None, ...], items: ItemTable, row: int, answer: str, readout: str
+    values: tuple[float | None, ...], items: ItemTable, row: int, answer: str, scoring: str
 ) -> str | None:
     if len(values) != len(items.options[row]):
         return f"{len(values)} log-probabilities for {len(items.options[row])} options"
@@ -157,7 +159,7 @@ def _logprob_fault(
         return f"the probabilities add up to {total:.4f}"
     # What was written is rounded: two options may have become equal.
     place = _option(items, row, answer)
-    if readout == "choice" and place is not None and there[place] < max(there) - 1e-4:
+    if scoring == "loglikelihood" and place is not None and there[place] < max(there) - 1e-4:
         return f"'{answer:.40}' was answered, and another option is likelier"
     return None
 

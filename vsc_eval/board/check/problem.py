@@ -18,7 +18,7 @@ class Finding:
 
     place: str
     what: str
-    mend: str = MEND
+    hint: str = MEND
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Problem:
     place: str
     """Inside the file; empty for the file itself."""
     what: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         place = f", at '{self.place}'" if self.place else ""
-        return f"{self.file}{place}: {self.what}. {self.mend}"
+        return f"{self.file}{place}: {self.what}. {self.hint}"
 
 
 def differs(found: float | None, right: float | None) -> bool:

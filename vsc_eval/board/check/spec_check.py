@@ -15,11 +15,11 @@ def spec_findings(entry: Entry, spec: BoardSpec) -> Iterator[Finding]:
     """Everything in which the entry is not one of this board."""
     if entry.board != spec.name:
         yield Finding("board", f"the entry is of board '{entry.board:.60}', and this is '{spec.name}'", _OTHER_BOARD)
-    if entry.readout != spec.readout:
+    if entry.scoring != spec.scoring:
         yield Finding(
-            "readout",
-            f"it was read by `{entry.readout}`, and the board asks for `{spec.readout}`",
-            f"Run with `--readout {spec.readout}`.",
+            "scoring",
+            f"it was read by `{entry.scoring}`, and the board asks for `{spec.scoring}`",
+            f"Run with `--scoring {spec.scoring}`.",
         )
     version = entry.provenance.generator_version
     if version is not None and version != spec.generator_version:

@@ -36,9 +36,9 @@ def _of_run(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
         found = interaction(answers != base, gain, recount.cluster_names, rng, cluster_name=recount.cluster_kind)
         yield from _first(
             place,
-            ("drift_excess", union.drift_excess, found.drift),
+            ("drift_interaction", union.drift_interaction, found.drift),
             ("drift_bliss", union.drift_bliss, found.drift_bliss),
-            ("accuracy_excess", union.accuracy_excess, found.accuracy),
+            ("accuracy_interaction", union.accuracy_interaction, found.accuracy),
         )
 
 
@@ -62,7 +62,7 @@ def _of_study(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
         spec = None
     options = spec.statistics if spec else None
     if spec is None or options is None or max(options.draws, options.permutations) > MOST_DRAWS:
-        yield 0, "drift_excess", "it cannot be drawn anew: the settings are no study's that could be computed here"
+        yield 0, "drift_interaction", "it cannot be drawn anew: the settings are no study's that could be computed here"
         return
     if not {condition.name for condition in swept_conditions(spec)} <= recount.answers.keys():
         yield 0, "union", "the settings are of a study with other conditions"
@@ -91,9 +91,9 @@ def _of_study(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
             (
                 (field, found)
                 for field, interval, figure in (
-                    ("drift_excess", union.drift_excess, row.drift_excess),
+                    ("drift_interaction", union.drift_interaction, row.drift_interaction),
                     ("drift_bliss", union.drift_bliss, row.drift_bliss),
-                    ("accuracy_excess", union.accuracy_excess, row.accuracy_excess),
+                    ("accuracy_interaction", union.accuracy_interaction, row.accuracy_interaction),
                 )
                 if interval is not None and figure is not None and (found := bounds_fault(interval, figure))
             ),

@@ -70,7 +70,7 @@ def verdict_faults(union: UnionFigure, rule: Rule | None, recount: Recount) -> I
     limits = [found.most_harm for found in judged]
     if union.verdict == "interference":
         if not may_interfere:
-            yield "verdict", "it says interference, and its excesses and p do not meet the rule of the settings"
+            yield "verdict", "it says interference, and its interactions and p do not meet the rule of the settings"
     elif union.verdict == "none":
         for found in judged:
             if found.most_harm is None or found.most_harm >= rule.margin + TOLERANCE:
@@ -83,7 +83,7 @@ def verdict_faults(union: UnionFigure, rule: Rule | None, recount: Recount) -> I
 class _Judged:
     outcome: str
     harm: float
-    """The excess in the harmful direction."""
+    """The interaction in the harmful direction."""
     p: float | None
     most_harm: float | None
     """As `vsc_eval.studies.verdict.Evidence.most_harm` says."""
@@ -92,8 +92,8 @@ class _Judged:
 def _judged(union: UnionFigure, n_clusters: int, level: float) -> Iterator[_Judged]:
     limit = zero_count_limit(n_clusters, level=level) if n_clusters > 1 else None
     for outcome, interval, p, sign in (
-        ("drift", union.drift_excess, union.p_drift_adjusted, 1),
-        ("accuracy", union.accuracy_excess, union.p_accuracy_adjusted, -1),
+        ("drift", union.drift_interaction, union.p_drift_adjusted, 1),
+        ("accuracy", union.accuracy_interaction, union.p_accuracy_adjusted, -1),
     ):
         harm = sign * (interval.value or 0.0)
         end = interval.high if sign == 1 else interval.low

@@ -11,7 +11,7 @@ from typing import Any
 
 from vsc_eval.board.board import asked_hash
 from vsc_eval.board.entry.canonical import content_sha256, entry_document
-from vsc_eval.board.records import BoardCondition, BoardModel, BoardSuite, Entry, ItemTable
+from vsc_eval.board.records import BoardCondition, BoardIntervention, BoardModel, Entry, ItemTable
 
 _SLUG_LENGTH = 60
 _UNSEALED = "0" * 64
@@ -22,19 +22,19 @@ def assemble(
     board: str,
     model: BoardModel,
     backend: str,
-    suite: BoardSuite | None,
-    readout: str,
+    intervention: BoardIntervention | None,
+    scoring: str,
     conditions: Sequence[BoardCondition],
     items: ItemTable,
     **fields: Any,
 ) -> Entry:
     """The entry of these parts, `fields` being the remaining ones of Entry. Equal parts give an equal entry."""
     draft = Entry(
-        id=entry_id(model, backend, suite, readout, conditions, items),
+        id=entry_id(model, backend, intervention, scoring, conditions, items),
         board=board,
         model=model,
-        suite=suite,
-        readout=readout,
+        intervention=intervention,
+        scoring=scoring,
         conditions=tuple(conditions),
         items=items,
         sha256=_UNSEALED,
@@ -52,8 +52,8 @@ def sealed(entry: Entry) -> Entry:
 def entry_id(
     model: BoardModel,
     backend: str,
-    suite: BoardSuite | None,
-    readout: str,
+    intervention: BoardIntervention | None,
+    scoring: str,
     conditions: Sequence[BoardCondition],
     items: ItemTable,
 ) -> str:
@@ -62,10 +62,10 @@ def entry_id(
     asked = {
         "model": [model.fingerprint, model.revision],
         "backend": backend,
-        "suite": [suite.sae_fingerprint, suite.layer] if suite else None,
+        "intervention": [intervention.sae_fingerprint, intervention.layer] if intervention else None,
         "conditions": sorted([condition.name, condition.content_hash] for condition in conditions),
         "items": asked_hash(items, range(len(items.id))),
-        "readout": readout,
+        "scoring": scoring,
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode("ascii")).hexdigest()[:10]
     return f"{slug(model.name)}-{digest}"

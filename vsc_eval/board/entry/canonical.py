@@ -68,7 +68,7 @@ def _rounded(value: Any) -> Any:
         if not math.isfinite(value):
             raise DataError(
                 f"A figure of the entry is {value}, which JSON cannot hold.",
-                mend="Make the run again with this version; if that does not help, report it.",
+                hint="Make the run again with this version; if that does not help, report it.",
             )
         # Adding 0.0 makes -0.0 the 0.0 that it equals.
         return float(f"{value:.{DIGITS}g}") + 0.0

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from vsc_eval.analysis.compare.run_files import FinishedRun
 from vsc_eval.analysis.results import Results
 from vsc_eval.board.entry.assemble import assemble
+from vsc_eval.board.entry.interventions import board_intervention
 from vsc_eval.board.entry.parts import (
     attempt_words,
     changed_logprobs,
@@ -18,12 +19,11 @@ from vsc_eval.board.entry.parts import (
     last_part,
     model_name,
     packages_of,
-    readout_of,
+    scoring_of,
     without_paths,
 )
 from vsc_eval.board.entry.rows import edit_words, official_figures, run_rows, run_unions
-from vsc_eval.board.entry.suites import board_suite
-from vsc_eval.board.records import BoardCondition, BoardModel, BoardSuite, Entry, Provenance, Role, Shown
+from vsc_eval.board.records import BoardCondition, BoardIntervention, BoardModel, Entry, Provenance, Role, Shown
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.synthetic import TASKS
@@ -37,10 +37,11 @@ def entry_from_run(
     board: str,
     name: str | None = None,
     note: str = "",
-    suite: Path | None = None,
+    intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
 ) -> Entry:
-    """The entry of a finished run, for the board of that name. `suite` is where the run's suite is, if it was moved.
+    """The entry of a finished run, for the board of that name. `intervention` is where the run's intervention is, if
+    it was moved.
 
     Raises SpecError or DataError, as the parts say, for a run that cannot be published.
     """
@@ -49,13 +50,13 @@ def entry_from_run(
     names = [condition.name for condition in results.conditions]
     items = item_table(run.lines, names)
     edits = [condition for condition in results.conditions if not condition.is_baseline]
-    board_suite_, hashes = _suite(run, results, edits, suite)
+    board_intervention_, hashes = _intervention(run, results, edits, intervention)
     is_synthetic = any(task in TASKS for task in items.task)
     last = run.attempts[-1] if run.attempts else {}
     revision = run.hashes.get("model_revision")
     settings = {**run.settings, "model": model_name(results.model, revision, None)}
-    if isinstance(settings.get("suite"), str):
-        settings["suite"] = last_part(settings["suite"])
+    if isinstance(settings.get("intervention"), str):
+        settings["intervention"] = last_part(settings["intervention"])
     return assemble(
         board=board,
         model=BoardModel(
@@ -65,8 +66,8 @@ def entry_from_run(
             dtype=str(last.get("dtype", "unknown")).removeprefix("torch."),
         ),
         backend=run.settings.get("backend", "hf"),
-        suite=board_suite_,
-        readout=readout_of(run.lines),
+        intervention=board_intervention_,
+        scoring=scoring_of(run.lines),
         conditions=[_condition(spec, results, hashes) for spec in results.conditions],
         items=items,
         note=note,
@@ -101,13 +102,13 @@ def read_results(folder: Path, model: type[R]) -> R:
     except FileNotFoundError as error:
         raise SpecError(
             f"{folder} has no {RESULTS_FILE}: it did not come to its end.",
-            mend="Give the command that made it again, with the same --out: stored answers are not computed again.",
+            hint="Give the command that made it again, with the same --out: stored answers are not computed again.",
         ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(
             f"{file} is damaged: at '{'.'.join(map(str, first['loc'])) or 'top level'}': {first['msg']}.",
-            mend="Give the command that made it again, with the same --out.",
+            hint="Give the command that made it again, with the same --out.",
         ) from error
 
 
@@ -117,23 +118,23 @@ def _check_same_run(run: FinishedRun, results: Results) -> None:
     if stored != results.model_fingerprint:
         raise DataError(
             f"{run.path / RESULTS_FILE} is of model {results.model_fingerprint}, run.yaml of {stored}.",
-            mend="Give the command that made the run again, with the same --out.",
+            hint="Give the command that made the run again, with the same --out.",
         )
 
 
-def _suite(
+def _intervention(
     run: FinishedRun, results: Results, edits: list[ConditionSpec], moved: Path | None
-) -> tuple[BoardSuite | None, dict[str, str]]:
+) -> tuple[BoardIntervention | None, dict[str, str]]:
     if not edits:
         return None, {}
     hashes = run.hashes.get("conditions", {})
-    return board_suite(
-        moved or str(results.suite),
+    return board_intervention(
+        moved or str(results.intervention),
         edits,
         layer=run.hashes.get("layer"),
         sae_fingerprint=run.hashes.get("sae_fingerprint"),
         hashes=hashes,
-        name=last_part(str(results.suite)),
+        name=last_part(str(results.intervention)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vsc_eval.analysis.compare.run_files import FinishedRun
 from vsc_eval.board.entry.assemble import assemble
 from vsc_eval.board.entry.from_run import RESULTS_FILE, read_results
+from vsc_eval.board.entry.interventions import board_intervention
 from vsc_eval.board.entry.parts import (
     attempt_words,
     changed_logprobs,
@@ -14,11 +15,10 @@ from vsc_eval.board.entry.parts import (
     item_table,
     model_name,
     packages_of,
-    readout_of,
+    scoring_of,
     without_paths,
 )
 from vsc_eval.board.entry.rows import interval, study_rows
-from vsc_eval.board.entry.suites import board_suite
 from vsc_eval.board.records import (
     BoardCondition,
     BoardModel,
@@ -31,20 +31,20 @@ from vsc_eval.board.records import (
     UnionFigure,
 )
 from vsc_eval.errors import DataError
-from vsc_eval.specs import BASELINE, EditSpec, InterventionSuite, load_yaml_spec, parse_condition
+from vsc_eval.specs import BASELINE, EditSpec, InterventionSpec, load_yaml_spec, parse_condition
 
 if TYPE_CHECKING:
-    from vsc_eval.probing.result import LocalizeResult
+    from vsc_eval.probing.result import ProbingResult
     from vsc_eval.studies.records import PairRow, StudyResults
     from vsc_eval.studies.swept import SweptCondition
 
-_SUITE = "suite"
+_INTERVENTION = "intervention"
 
 
 def entry_from_study(run: FinishedRun, *, board: str, name: str | None = None, note: str = "") -> Entry:
     """The entry of a finished study, for the board of that name.
 
-    Edits of strength zero are no conditions of it: they are there for the drift floor, whose figures it has. Printed
+    Edits of strength zero are no conditions of it: they are there for the noise floor, whose figures it has. Printed
     tables show the conditions of the verdict's edit. Raises SpecError or DataError, as the parts say.
     """
     # Loads torch, for the records of the SAE's quality.
@@ -57,8 +57,8 @@ def entry_from_study(run: FinishedRun, *, board: str, name: str | None = None, n
     swept = swept_conditions(spec)
     names = [condition.name for condition in swept]
     parsed = {c.name: parse_condition(c.name, _default_edit(run)) for c in swept if c.sets}
-    suite, hashes = board_suite(
-        run.path / _SUITE,
+    intervention, hashes = board_intervention(
+        run.path / _INTERVENTION,
         list(parsed.values()),
         layer=results.layer,
         sae_fingerprint=results.sae_fingerprint,
@@ -76,8 +76,8 @@ def entry_from_study(run: FinishedRun, *, board: str, name: str | None = None, n
             dtype=str(run.attempts[-1].get("dtype", "unknown") if run.attempts else "unknown").removeprefix("torch."),
         ),
         backend=spec.backend,
-        suite=suite.model_copy(update={"name": f"{shown_name} study"}),
-        readout=readout_of(run.lines),
+        intervention=intervention.model_copy(update={"name": f"{shown_name} study"}),
+        scoring=scoring_of(run.lines),
         conditions=[_condition(c, hashes, spec.verdict.edit) for c in swept],
         items=item_table(run.lines, names),
         note=note,
@@ -97,7 +97,7 @@ def entry_from_study(run: FinishedRun, *, board: str, name: str | None = None, n
         unions=tuple(_union(pair, swept) for pair in results.pairs),
         controls=_controls(results),
         floor=_floor(results),
-        probes=_probes(results.localize),
+        probes=_probes(results.probing),
         logprobs=changed_logprobs(run.lines, names),
     )
 
@@ -108,12 +108,12 @@ def _check_same_study(run: FinishedRun, results: StudyResults) -> None:
         raise DataError(
             f"{run.path / RESULTS_FILE} is not of the study in study.yaml: it is of model "
             f"{results.model_fingerprint} and {results.n_items} items, that of {stored} and {len(run.lines)}.",
-            mend="Give the command that made the study again, with the same --out.",
+            hint="Give the command that made the study again, with the same --out.",
         )
 
 
 def _default_edit(run: FinishedRun) -> EditSpec:
-    return load_yaml_spec(run.path / _SUITE / "suite.yaml", InterventionSuite).default_edit
+    return load_yaml_spec(run.path / _INTERVENTION / "intervention.yaml", InterventionSpec).default_edit
 
 
 def _condition(condition: SweptCondition, hashes: dict[str, str], verdict_edit: str) -> BoardCondition:
@@ -137,9 +137,9 @@ def _union(pair: PairRow, swept: tuple[SweptCondition, ...]) -> UnionFigure:
         parts=(a, b),
         edit=pair.edit,
         form=pair.form,
-        drift_excess=interval(pair.drift_excess),
+        drift_interaction=interval(pair.drift_interaction),
         drift_bliss=interval(pair.drift_bliss) if pair.drift_bliss else None,
-        accuracy_excess=interval(pair.accuracy_excess),
+        accuracy_interaction=interval(pair.accuracy_interaction),
         p_drift_adjusted=pair.p_drift_adjusted,
         p_accuracy_adjusted=pair.p_accuracy_adjusted,
         verdict=pair.verdict,
@@ -175,7 +175,7 @@ def _floor(results: StudyResults) -> tuple[FloorFigure, ...]:
     )
 
 
-def _probes(found: LocalizeResult) -> Probes:
+def _probes(found: ProbingResult) -> Probes:
     """The probes that have a figure; those that were not asked for have none."""
     return Probes(
         chosen_layer=found.layer,

@@ -31,12 +31,12 @@ def migrated(
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DataError(
             f"{source}: at 'schema_version': {version!r:.50} is no version.",
-            mend="Restore the file, or publish the run again.",
+            hint="Restore the file, or publish the run again.",
         )
     if version > current:
         raise DataError(
             f"{source}: at 'schema_version': the entry is of version {version}; this vsc-eval reads up to {current}.",
-            mend="Update vsc-eval.",
+            hint="Update vsc-eval.",
         )
     for step in range(version, current):
         document = migrations[step](document) | {"schema_version": step + 1}

@@ -14,7 +14,7 @@ from vsc_eval.board.records import ItemTable
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.specs import BASELINE
 
-Readout = Literal["choice", "generate"]
+Scoring = Literal["loglikelihood", "generate"]
 
 _PATH = re.compile(
     # Where a word begins, but not within `https://`.
@@ -32,7 +32,7 @@ def item_table(lines: Sequence[ItemLine], conditions: Iterable[str]) -> ItemTabl
             if name not in line.answers:
                 raise DataError(
                     f"Item '{line.id}' has no answer under condition '{name}'.",
-                    mend="Give the command that made the run again, with the same --out.",
+                    hint="Give the command that made the run again, with the same --out.",
                 )
     return ItemTable(
         id=tuple(line.id for line in lines),
@@ -67,13 +67,13 @@ def changed_logprobs(
     return {name: items for name, items in found.items() if items}
 
 
-def readout_of(lines: Sequence[ItemLine]) -> Readout:
+def scoring_of(lines: Sequence[ItemLine]) -> Scoring:
     """How all items were asked. Raises SpecError if not all in one way."""
-    ways = sorted({line.asked.readout for line in lines})
+    ways = sorted({line.asked.scoring for line in lines})
     if len(ways) != 1:
         raise SpecError(
             f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
-            mend="A board asks all items in one way: publish a run of one readout.",
+            hint="A board asks all items in one way: publish a run of one scoring.",
         )
     return ways[0]
 
@@ -86,7 +86,7 @@ def model_name(model: str, revision: str | None, given: str | None) -> str:
     """
     if given is not None:
         if not given.strip():
-            raise SpecError("The model's name is empty.", mend="Give --name a name, or leave it out.")
+            raise SpecError("The model's name is empty.", hint="Give --name a name, or leave it out.")
         return given.strip()
     is_hub_id = revision is not None and re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model) and not model.startswith(".")
     return model if is_hub_id else last_part(model)
@@ -125,7 +125,7 @@ def date_of(run: FinishedRun, key: str) -> str:
     if moment is None or moment.tzinfo is None:
         raise DataError(
             f"The attempts in {run.path} do not say when the run {key}.",
-            mend="Give the command that made the run again: it writes the date, and computes nothing anew.",
+            hint="Give the command that made the run again: it writes the date, and computes nothing anew.",
         )
     return moment.isoformat()
 

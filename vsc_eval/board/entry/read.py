@@ -26,7 +26,7 @@ _RESTORE = "Restore the file from git, or publish the run again."
 def read_entry(path: Path) -> Entry:
     """The entry of a file, migrated to the current schema.
 
-    Raises DataError, naming the file, the place and the mend, for one that is too large, is no JSON, has a key twice or
+    Raises DataError, naming the file, the place and the hint, for one that is too large, is no JSON, has a key twice or
     a number that is none, does not fit the schema, or is not what was hashed when it was written.
     """
     document = read_document(path)
@@ -36,14 +36,14 @@ def read_entry(path: Path) -> Entry:
         raise DataError(
             f"{path}: at 'sha256': the entry is not what was published: its content hashes to "
             f"{content_sha256(document)[:10]}..., not {stored[:10]!r}...",
-            mend=f"Entries are not edited by hand. {_RESTORE}",
+            hint=f"Entries are not edited by hand. {_RESTORE}",
         )
     document = migrated(document, str(path))
     try:
         # As JSON, because strictness then takes a list for a tuple and still no "5" for a 5.
         return Entry.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        raise DataError(f"{path}: {_fault(error)}.", mend=_RESTORE) from error
+        raise DataError(f"{path}: {_fault(error)}.", hint=_RESTORE) from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -52,11 +52,11 @@ def read_document(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         content = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.", mend="Check the file.") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the file.") from error
     if size > MAX_BYTES:
         raise DataError(
             f"{path} has {size / 2**20:.0f} MiB; an entry may have {MAX_BYTES // 2**20}.",
-            mend="Publish the run without --with-pictures.",
+            hint="Publish the run without --with-pictures.",
         )
     try:
         document = json.loads(
@@ -64,18 +64,18 @@ def read_document(path: Path) -> dict[str, Any]:
         )
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: at byte {error.start}: not ASCII, in which entries are written.", mend=_RESTORE
+            f"{path}: at byte {error.start}: not ASCII, in which entries are written.", hint=_RESTORE
         ) from error
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}: at line {error.lineno}, column {error.colno}: no JSON: {error.msg}.", mend=_RESTORE
+            f"{path}: at line {error.lineno}, column {error.colno}: no JSON: {error.msg}.", hint=_RESTORE
         ) from error
     except RecursionError as error:
-        raise DataError(f"{path}: its lists and objects are nested too deep.", mend=_RESTORE) from error
+        raise DataError(f"{path}: its lists and objects are nested too deep.", hint=_RESTORE) from error
     except ValueError as error:
-        raise DataError(f"{path}: {error}.", mend=_RESTORE) from error
+        raise DataError(f"{path}: {error}.", hint=_RESTORE) from error
     if not isinstance(document, dict):
-        raise DataError(f"{path}: it holds a {type(document).__name__} and no entry.", mend=_RESTORE)
+        raise DataError(f"{path}: it holds a {type(document).__name__} and no entry.", hint=_RESTORE)
     return document
 
 

@@ -82,9 +82,9 @@ def run_unions(rows: Iterable[InteractionRow], conditions: Iterable[ConditionSpe
             parts=row.parts,
             edit=edit_words(by_name[row.union]) or "",
             form="norm_matched" if _is_matched(by_name[row.union]) else "raw",
-            drift_excess=interval(row.drift),
+            drift_interaction=interval(row.drift),
             drift_bliss=interval(row.drift_bliss),
-            accuracy_excess=interval(row.accuracy),
+            accuracy_interaction=interval(row.accuracy),
         )
         for row in rows
     )
@@ -117,7 +117,7 @@ def _count(share: float | None, row: ResultRow | ConditionRow) -> int:
         raise DataError(
             f"results.json says that {share} of {row.n} items are right or invalid (condition '{row.condition}', "
             f"{place}), which is no whole number of them.",
-            mend="The file is damaged: give the command that made it again.",
+            hint="The file is damaged: give the command that made it again.",
         )
     return count
 

@@ -37,7 +37,7 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
     if not lines:
         raise SpecError(
             "--with-pictures: the run has no items of external data sets.",
-            mend="Leave it out: the page draws pictures of synthetic items anew.",
+            hint="Leave it out: the page draws pictures of synthetic items anew.",
         )
     shown: dict[str, Shown] = {}
     for data in _data(found, include, data_dir):
@@ -49,7 +49,7 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
     if missing is not None:
         raise DataError(
             f"Item '{missing.id}' is not in the data of its task.",
-            mend="Name the run's task files and data with --include-path and --data-dir.",
+            hint="Name the run's task files and data with --include-path and --data-dir.",
         )
     return shown
 
@@ -75,7 +75,7 @@ def _shown(line: ItemLine, document: Mapping[str, Any], data: ExternalData) -> S
     if picture_hash(image) != line.asked.image_hash or document["answer"] != line.gold:
         raise DataError(
             f"Item '{line.id}' has another picture or right answer than when the run was made.",
-            mend="Publish without --with-pictures, or make the run again with the data as they are now.",
+            hint="Publish without --with-pictures, or make the run again with the data as they are now.",
         )
     return Shown(question=str(document["prompt"]), picture=_thumbnail(image))
 

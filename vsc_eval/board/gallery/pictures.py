@@ -110,13 +110,13 @@ def _grey() -> tuple[str, Picture]:
 
 def _other(entry: Entry, row: int, what: str) -> DataError:
     version = entry.provenance.generator_version
-    mend = "Take the entry off the board, or publish its run again: it was asked something else."
+    hint = "Take the entry off the board, or publish its run again: it was asked something else."
     if version != GENERATOR_VERSION:
-        mend = (
+        hint = (
             f"The entry is of generator version {version}, this vsc-eval has {GENERATOR_VERSION}: build the board with "
             "the version that made the entry."
         )
-    return DataError(f"Entry '{entry.id}', item '{entry.items.id[row]}': {what}", mend=mend)
+    return DataError(f"Entry '{entry.id}', item '{entry.items.id[row]}': {what}", hint=hint)
 
 
 def _given(entry: Entry, row: int) -> ItemView:
@@ -129,6 +129,6 @@ def _given(entry: Entry, row: int) -> ItemView:
     if problem is not None:
         raise DataError(
             f"Entry '{entry.id}', item '{item_id}': the picture in `shown` {problem}.",
-            mend="Publish the run again with --with-pictures, or without pictures.",
+            hint="Publish the run again with --with-pictures, or without pictures.",
         )
     return ItemView(shown.question, (), Picture(shown.picture, GIVEN_ALT))

@@ -1,4 +1,4 @@
-"""One entry's own tables: external data sets, their official figures, controls, drift floor."""
+"""One entry's own tables: external data sets, their official figures, controls, noise floor."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def floor_table(entry: Entry) -> Table | None:
         )
         for one in entry.floor
     )
-    return Table("floor", "Drift floor", columns, rows)
+    return Table("floor", "Noise floor", columns, rows)
 
 
 def _text(text: str) -> Cell:

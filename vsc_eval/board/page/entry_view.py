@@ -64,24 +64,24 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
 
 
 def _about(entry: Entry) -> list[tuple[str, str]]:
-    suite = entry.suite
+    intervention = entry.intervention
     lines = [
         ("Items", f"{len(entry.items.id):,} in {len(set(entry.items.cluster)):,} clusters"),
-        ("Answers read by", READOUTS[entry.readout]),
+        ("Answers read by", READOUTS[entry.scoring]),
         ("Conditions", f"{len(entry.conditions):,}"),
     ]
-    if suite is not None:
-        sets = ", ".join(f"{key} ({len(features)})" for key, features in suite.sets.items())
+    if intervention is not None:
+        sets = ", ".join(f"{key} ({len(features)})" for key, features in intervention.sets.items())
         lines += [
-            ("Suite", suite.name),
-            ("Edited layer", f"{suite.layer}, counted from 0"),
+            ("Intervention", intervention.name),
+            ("Edited layer", f"{intervention.layer}, counted from 0"),
             ("Feature sets (features)", sets),
         ]
     return [(label, plain(text, limit=600)) for label, text in lines]
 
 
 READOUTS = {
-    "choice": "the most probable option letter",
+    "loglikelihood": "the most probable option letter",
     "generate": "the text that the model wrote",
 }
 
@@ -92,7 +92,7 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Model", entry.model.name),
         ("Revision", entry.model.revision or "not from a hub"),
         ("Fingerprint of the model", f"{entry.model.fingerprint}, {entry.model.dtype}"),
-        ("Fingerprint of the SAE", "no SAE" if entry.suite is None else entry.suite.sae_fingerprint),
+        ("Fingerprint of the SAE", "no SAE" if entry.intervention is None else entry.intervention.sae_fingerprint),
         ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
         ("Date", made.date),
         ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[made.backend]),
@@ -159,10 +159,10 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
 
 
 def _matrices(entry: Entry) -> View | None:
-    """Excess of every union by edit, with the single sets' own effects for the diagonal; None without unions."""
+    """Interaction of every union by edit, with the single sets' own effects for the diagonal; None without unions."""
     if not entry.unions:
         return None
-    sets = list(entry.suite.sets) if entry.suite is not None else []
+    sets = list(entry.intervention.sets) if entry.intervention is not None else []
     for union in entry.unions:
         sets += [label for part in union.parts if (label := _set_of(entry, part)) not in sets]
     edits = list(dict.fromkeys(union.edit for union in entry.unions))
@@ -202,14 +202,14 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
 
 
 def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
-    """Places of the two sets, form, drift and accuracy excess, their adjusted p, verdict and its reasons."""
+    """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
     first, second = (sets.index(_set_of(entry, part)) for part in union.parts)
     return [
         first,
         second,
         0 if union.form == "raw" else 1,
-        triple(union.drift_excess),
-        triple(union.accuracy_excess),
+        triple(union.drift_interaction),
+        triple(union.accuracy_interaction),
         union.p_drift_adjusted,
         union.p_accuracy_adjusted,
         union.verdict and plain(union.verdict),

@@ -69,7 +69,7 @@ def facts(board: Board) -> list[tuple[str, str]]:
         found.append(("Synthetic tasks", f"{len(synthetic)} at {_counted(len(levels), 'level', 'levels')}"))
     if len(synthetic) < len(tasks):
         found.append(("External data sets", str(len(tasks) - len(synthetic))))
-    found.append(("Answers read by", READOUTS[board.spec.readout]))
+    found.append(("Answers read by", READOUTS[board.spec.scoring]))
     if board.spec.generator_version is not None:
         found.append(("Generator version", board.spec.generator_version))
     return [(label, plain(text, limit=200)) for label, text in found]

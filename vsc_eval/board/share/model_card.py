@@ -23,8 +23,8 @@ _WIDTH = 1_000_000
 """No folded lines: a value is on the line of its key."""
 _DIGITS = 6
 _OPTIONS = (
-    "revision", "suite", "tasks", "conditions", "n", "limit", "readout", "max_new_tokens", "dtype", "backend", "seed",
-)  # fmt: skip
+    "revision", "intervention", "tasks", "conditions", "n", "limit", "scoring", "max_new_tokens", "dtype", "backend",
+    "seed", )  # fmt: skip
 """Of `vsc-eval run`, that change what is asked."""
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:=+\-]{0,120}")
 
@@ -67,7 +67,7 @@ def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
     task = None if row.task is None else board.spec.tasks.get(row.task)
     is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
     name = "all items" if row.task is None else plain(row.task, LONG)
-    asked: dict[str, Any] = {"readout": entry.readout}
+    asked: dict[str, Any] = {"scoring": entry.scoring}
     if is_synthetic:
         asked["generator_version"] = entry.provenance.generator_version
     if task is not None:
@@ -120,7 +120,7 @@ def _body(entry: Entry, board: Board) -> str:
         f"## Evaluation on {where}",
         f"Model {escape(plain(entry.model.name, LONG))} without edits, {provenance.backend} in "
         f"{escape(plain(entry.model.dtype, SHORT))}, answers read "
-        f"{'from the option letters' if entry.readout == 'choice' else 'from generated text'}.",
+        f"{'from the option letters' if entry.scoring == 'loglikelihood' else 'from generated text'}.",
         _table(entry),
         f"Intervals: {escape(_methods(entry))}.",
         "### How to reproduce",

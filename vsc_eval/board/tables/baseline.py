@@ -57,7 +57,7 @@ def synthetic_ranking(view: BoardView) -> tuple[Ranked, ...]:
         row = view.baseline(entry, "all") if entry else None
         if entry is not None and row is not None:
             ids, clusters, right = right_answers(entry, view.synthetic)
-            models.append((model, Answered((entry.readout, ids), clusters, right), row))
+            models.append((model, Answered((entry.scoring, ids), clusters, right), row))
     return ranked(models)
 
 

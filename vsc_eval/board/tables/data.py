@@ -37,7 +37,7 @@ def baseline_data(view: BoardView, ranking: Sequence[Ranked], external: Mapping[
 
 
 _BASELINE_COLUMNS = (
-    *("model", "revision", "fingerprint", "backend", "dtype", "readout", "entry"),
+    *("model", "revision", "fingerprint", "backend", "dtype", "scoring", "entry"),
     *("kind", "scope", "task", "level", "metric", "figure", "is_main", "place", "place_last"),
     *("n", "n_clusters", "n_right", "n_invalid", "value", "low", "high", "reason", "method"),
 )
@@ -61,7 +61,7 @@ def _who(entry: Entry, label: str) -> Record:
         "fingerprint": entry.model.fingerprint,
         "backend": entry.provenance.backend,
         "dtype": entry.model.dtype,
-        "readout": entry.readout,
+        "scoring": entry.scoring,
         "entry": entry.id,
     }
 
@@ -126,7 +126,7 @@ def interventions_data(view: BoardView) -> Data:
 
 _INTERVALS = ("value", "low", "high")
 _INTERVENTION_COLUMNS = (
-    *("model", "revision", "fingerprint", "backend", "dtype", "readout", "entry", "suite", "layer"),
+    *("model", "revision", "fingerprint", "backend", "dtype", "scoring", "entry", "intervention", "layer"),
     *("condition", "role", "sets", "edit", "targets", "is_headline"),
     *("n", "n_clusters", "n_right", "n_invalid", "method"),
     *(f"accuracy_{part}" for part in _INTERVALS),
@@ -140,12 +140,12 @@ _INTERVENTION_COLUMNS = (
         for column in ("n", *(f"drift_{i}" for i in _INTERVALS))
     ),
     *("floor_name", "floor_n_changed", *(f"floor_drift_{part}" for part in _INTERVALS)),
-    *("form", *(f"drift_excess_{part}" for part in _INTERVALS), *(f"drift_bliss_{part}" for part in _INTERVALS)),
-    *(f"accuracy_excess_{part}" for part in _INTERVALS),
-    *("p_drift_excess_adjusted", "p_accuracy_excess_adjusted", "verdict"),
+    *("form", *(f"drift_interaction_{part}" for part in _INTERVALS), *(f"drift_bliss_{part}" for part in _INTERVALS)),
+    *(f"accuracy_interaction_{part}" for part in _INTERVALS),
+    *("p_drift_interaction_adjusted", "p_accuracy_interaction_adjusted", "verdict"),
     *(
         f"{of}_{outcome}_control_{column}"
-        for of in ("effect", "excess")
+        for of in ("effect", "interaction")
         for outcome in OUTCOMES
         for column in ("kind", "value", "percentile", "p", "draws")
     ),
@@ -155,8 +155,8 @@ _INTERVENTION_COLUMNS = (
 
 def _condition_record(entry: Entry, condition: BoardCondition) -> Record:
     return {
-        "suite": entry.suite.name if entry.suite else None,
-        "layer": entry.suite.layer if entry.suite else None,
+        "intervention": entry.intervention.name if entry.intervention else None,
+        "layer": entry.intervention.layer if entry.intervention else None,
         "condition": condition.name,
         "role": condition.role,
         "sets": "+".join(condition.sets),
@@ -214,11 +214,11 @@ def _union_record(union: UnionFigure | None) -> Record:
         return {}
     return {
         "form": union.form,
-        **_interval("drift_excess_", union.drift_excess),
+        **_interval("drift_interaction_", union.drift_interaction),
         **_interval("drift_bliss_", union.drift_bliss),
-        **_interval("accuracy_excess_", union.accuracy_excess),
-        "p_drift_excess_adjusted": union.p_drift_adjusted,
-        "p_accuracy_excess_adjusted": union.p_accuracy_adjusted,
+        **_interval("accuracy_interaction_", union.accuracy_interaction),
+        "p_drift_interaction_adjusted": union.p_drift_adjusted,
+        "p_accuracy_interaction_adjusted": union.p_accuracy_adjusted,
         "verdict": union.verdict,
     }
 
@@ -235,7 +235,7 @@ def _controls_by_condition(entry: Entry) -> dict[str, dict[Effect, dict[str, Wor
 def _control_record(controls: Mapping[Effect, Mapping[str, WorstControl]]) -> Record:
     record: Record = {}
     for (effect, _), by_outcome in controls.items():
-        of = "excess" if effect == "excess" else "effect"
+        of = "interaction" if effect == "interaction" else "effect"
         for outcome, worst in by_outcome.items():
             start = f"{of}_{outcome}_control"
             record |= {

@@ -34,7 +34,7 @@ def external_rankings(view: BoardView) -> dict[str, tuple[Ranked, ...]]:
             row = view.baseline(entry, "task", task) if entry else None
             if entry is not None and row is not None:
                 ids, clusters, right = right_answers(entry, (task,))
-                models.append((model, Answered((entry.readout, ids), clusters, right), row))
+                models.append((model, Answered((entry.scoring, ids), clusters, right), row))
         if models:
             found[task] = ranked(models)
     return found

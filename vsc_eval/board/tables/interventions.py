@@ -35,7 +35,7 @@ assert tuple(_PARTS) == PARTS
 
 NO_P = "no item is right under one of the two only"
 NO_TARGETS = "its sets name no task"
-NO_FLOOR = "no drift floor was measured"
+NO_FLOOR = "no noise floor was measured"
 NO_CONDITION = "not asked"
 
 

@@ -106,14 +106,14 @@ def _labels(groups: Iterable[Sequence[Entry]]) -> list[str]:
 
 
 def entry_labels(models: Sequence[BoardedModel]) -> dict[str, str]:
-    """Entry id -> what tells it from all other entries with interventions: the model, then the suite, the id's last
-    digits where needed."""
+    """Entry id -> what tells it from all other entries with interventions: the model, then the intervention, the id's
+    last digits where needed."""
     label_of = {entry.id: model.label for model in models for entry in model.entries}
     entries = [entry for model in models for entry in model.entries if entry.edits]
     labels = _told_apart(
         entries,
         lambda entry: label_of[entry.id],
-        (lambda entry: entry.suite.name if entry.suite else "", lambda entry: entry.id[-6:]),
+        (lambda entry: entry.intervention.name if entry.intervention else "", lambda entry: entry.id[-6:]),
     )
     return {entry.id: label for entry, label in zip(entries, labels, strict=True)}
 

@@ -30,7 +30,7 @@ class Answered:
     """What a model got right."""
 
     asked: tuple[str, tuple[str, ...]]
-    """The readout, and the ids of the items; only models that were asked the same are compared."""
+    """The scoring, and the ids of the items; only models that were asked the same are compared."""
     clusters: tuple[str, ...]
     right: npt.NDArray[np.bool_]
     """[items]"""
@@ -54,7 +54,7 @@ class Place:
 
 
 def places(models: Sequence[Answered], *, seed: int = 0) -> tuple[Place, ...]:
-    """The place of each model among those that were asked the same items with the same readout."""
+    """The place of each model among those that were asked the same items with the same scoring."""
     groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for row, model in enumerate(models):
         groups.setdefault(model.asked, []).append(row)

@@ -43,10 +43,16 @@ def unions_table(view: BoardView) -> Table | None:
             MODEL,
             Column("union", "union", "text", about="Two feature sets and the edit", limit=CONDITION),
             Column(
-                "drift_excess", "excess", "points", "drift", "Percentage points beyond what the parts lead to expect"
+                "drift_interaction",
+                "interaction",
+                "points",
+                "drift",
+                "Percentage points beyond what the parts lead to expect",
             ),
             Column("p_drift", "p, adjusted", "p", "drift"),
-            Column("accuracy_excess", "excess", "points", "accuracy", "Percentage points; below 0 is harmful"),
+            Column(
+                "accuracy_interaction", "interaction", "points", "accuracy", "Percentage points; below 0 is harmful"
+            ),
             Column("p_accuracy", "p, adjusted", "p", "accuracy"),
             Column("verdict", "verdict", "text", about="By the rule in the entry's settings"),
         ),
@@ -61,9 +67,9 @@ def _union(view: BoardView, entry: Entry, union: UnionFigure, is_headline: bool)
         (
             text_cell(view.labels[entry.id]),
             text_cell(union.union),
-            points_cell(union.drift_excess, NO_TEST),
+            points_cell(union.drift_interaction, NO_TEST),
             p_cell(union.p_drift_adjusted, NO_TEST),
-            points_cell(union.accuracy_excess, NO_TEST),
+            points_cell(union.accuracy_interaction, NO_TEST),
             p_cell(union.p_accuracy_adjusted, NO_TEST),
             _verdict_cell(union),
         ),
@@ -83,7 +89,8 @@ def _verdict_cell(union: UnionFigure) -> Cell:
 
 def _union_notes(view: BoardView) -> Iterable[str]:
     yield (
-        "excess: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage points "
+        "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in "
+        "percentage points "
         "[interval]. Harmful is drift above 0 and accuracy below 0."
     )
     matched = {entry.provenance.source for entry in view.edited() for u in entry.unions if u.form == "norm_matched"}
@@ -96,7 +103,8 @@ def _union_notes(view: BoardView) -> Iterable[str]:
     if corrections:
         words = " or ".join(sorted({"holm": "Holm", "bh": "Benjamini-Hochberg"}.get(c, c) for c in corrections))
         yield (
-            f"p: sign-flip test of the excess, two-sided, whole clusters, adjusted by {words} over all pairs and both "
+            f"p: sign-flip test of the interaction, two-sided, whole clusters, adjusted by {words} over all pairs "
+            f"and both "
             "outcomes of one edit and form."
         )
 
@@ -122,7 +130,7 @@ class WorstControl:
 
 
 Effect = tuple[str, tuple[str, ...]]
-"""`single`, `union` or `excess`, and the sets."""
+"""`single`, `union` or `interaction`, and the sets."""
 
 
 def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
@@ -144,7 +152,7 @@ def _remarkable(figure: ControlFigure) -> tuple[float, float, str]:
 
 
 def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
-    """The condition whose effect, or whose excess over its parts, it is; None where that cannot be told.
+    """The condition whose effect, or whose interaction over its parts, it is; None where that cannot be told.
 
     Controls are run under one edit, that of the verdicts.
     """
@@ -171,7 +179,7 @@ def controls_table(view: BoardView) -> Table | None:
                     (
                         text_cell(view.labels[entry.id]),
                         text_cell(words),
-                        text_cell("excess" if effect[0] == "excess" else "effect"),
+                        text_cell("interaction" if effect[0] == "interaction" else "effect"),
                         *(cell for outcome in OUTCOMES for cell in _beside_controls(by_outcome.get(outcome))),
                     ),
                     (entry.id,),

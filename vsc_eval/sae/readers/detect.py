@@ -53,9 +53,9 @@ def read_any_sae(
     damaged, holds what cannot be represented exactly and, where `d_model` is given, if the SAE is of another width.
     """
     if layout != "auto" and layout not in _READERS:
-        raise SpecError(f"Unknown layout '{layout}'.", mend=known_names("layouts", layout, ["auto", *LAYOUTS]))
+        raise SpecError(f"Unknown layout '{layout}'.", hint=known_names("layouts", layout, ["auto", *LAYOUTS]))
     if not path.exists():
-        raise SpecError(f"There is no SAE folder {path}.", mend="Check the path, or run `vsc-eval sae train`.")
+        raise SpecError(f"There is no SAE folder {path}.", hint="Check the path, or run `vsc-eval sae train`.")
     options = ReadOptions(layer=layer, hook=hook, k=k, activation=activation, relu_after_topk=relu_after_topk)
     path = _below(path, options)
     found = layout_of(path) if layout == "auto" else next(name for name in LAYOUTS if name == layout)
@@ -95,7 +95,7 @@ def check_width(cfg: SAEConfig, d_model: int | None) -> None:
     if d_model is not None and cfg.d_in != d_model:
         raise DataError(
             f"The SAE has width {cfg.d_in}, but the model's residual stream has width {d_model}.",
-            mend="Use the suite of this model, or train an SAE on it with `vsc-eval sae train`.",
+            hint="Use the intervention of this model, or train an SAE on it with `vsc-eval sae train`.",
         )
 
 
@@ -108,11 +108,11 @@ def layout_of(path: Path) -> Layout:
     if len(found) == 1:
         return found[0]
     if found:
-        raise SpecError(f"{path} holds SAEs in the layouts {', '.join(found)}.", mend="Name the layout, or the file.")
+        raise SpecError(f"{path} holds SAEs in the layouts {', '.join(found)}.", hint="Name the layout, or the file.")
     inside = ", ".join(sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})[:8])
     raise SpecError(
         f"{path} holds no SAE in a known layout ({', '.join(LAYOUTS)}).",
-        mend=f"Name one of the folders in it: {inside}." if inside else "Check the path, or run `vsc-eval sae train`.",
+        hint=f"Name one of the folders in it: {inside}." if inside else "Check the path, or run `vsc-eval sae train`.",
     )
 
 
@@ -138,7 +138,7 @@ def _below(path: Path, options: ReadOptions) -> Path:
     if options.hook is not None:
         if not (path / options.hook).exists():
             held = sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})
-            raise SpecError(f"{path} has no folder '{options.hook}'.", mend=known_names("hooks", options.hook, held))
+            raise SpecError(f"{path} has no folder '{options.hook}'.", hint=known_names("hooks", options.hook, held))
         return path / options.hook
     if options.layer is None or not path.is_dir() or any(_layout_of_name(file.name) for file in path.iterdir()):
         return path

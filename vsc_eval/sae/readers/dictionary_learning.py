@@ -58,7 +58,7 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     weights = read_tensors(weights_file)
     kind = trainer.get("dict_class") or _class_by_tensors(weights, options, weights_file)
     if kind not in _ACTIVATION:
-        raise DataError(f"{config_file}: the class {kind!r} is not supported.", mend=f"Use {', '.join(_ACTIVATION)}.")
+        raise DataError(f"{config_file}: the class {kind!r} is not supported.", hint=f"Use {', '.join(_ACTIVATION)}.")
     sae = _build(kind, weights, _k(trainer, weights, options, weights_file), weights_file)
     if kind == "AutoEncoder":
         fold_decoder_norm(sae)  # as the library's from_pretrained does
@@ -74,7 +74,7 @@ def _trainer(config_file: Path) -> dict[str, Any]:
         return {}
     trainer = read_json(config_file).get("trainer")
     if not isinstance(trainer, dict) or "dict_class" not in trainer:
-        raise DataError(f"{config_file} does not name the trainer's dict_class.", mend="Restore or remove the file.")
+        raise DataError(f"{config_file} does not name the trainer's dict_class.", hint="Restore or remove the file.")
     return trainer
 
 
@@ -91,7 +91,7 @@ def _class_by_tensors(weights: Mapping[str, Tensor], options: ReadOptions, path:
     if options.activation not in by_activation:
         raise SpecError(
             f"{path} has no {CONFIG_FILE} beside it: its tensors are those of a Top-K and of a BatchTopK SAE alike.",
-            mend=f"Restore {CONFIG_FILE}, or name the activation: topk or batchtopk.",
+            hint=f"Restore {CONFIG_FILE}, or name the activation: topk or batchtopk.",
         )
     return by_activation[options.activation]
 

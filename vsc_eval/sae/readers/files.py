@@ -61,9 +61,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", mend="Restore the file or train the SAE again.") from error
+        raise DataError(f"{path} cannot be read: {error}.", hint="Restore the file or train the SAE again.") from error
     if not isinstance(config, dict):
-        raise DataError(f"{path} holds no JSON object.", mend="Restore the file or train the SAE again.")
+        raise DataError(f"{path} holds no JSON object.", hint="Restore the file or train the SAE again.")
     return config
 
 
@@ -84,22 +84,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path} holds more than tensors, or is damaged: reading it could run its code, so it was not read.",
-            mend="Get the file from a source that you trust, load it there and save its tensors as safetensors.",
+            hint="Get the file from a source that you trust, load it there and save its tensors as safetensors.",
         ) from error
     except (SafetensorError, OSError, ValueError, RuntimeError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read, it may be truncated: {str(error).splitlines()[0] if str(error) else 'empty'}.",
-            mend="Copy or download the file again, or train the SAE again.",
+            hint="Copy or download the file again, or train the SAE again.",
         ) from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(f"{path} is not a table of tensors.", mend="Use the file of one SAE's weights.")
+        raise DataError(f"{path} is not a table of tensors.", hint="Use the file of one SAE's weights.")
     return {str(name): t.to(torch.float32) if t.is_floating_point() else t for name, t in found.items()}
 
 
 def take(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
     """The tensor `name`; raises DataError naming it and the file."""
     if name not in weights:
-        raise DataError(f"{path} has no tensor '{name}'.", mend="Use a complete file in this layout, or name another.")
+        raise DataError(f"{path} has no tensor '{name}'.", hint="Use a complete file in this layout, or name another.")
     return weights[name]
 
 
@@ -107,7 +107,7 @@ def matrix(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
     """The tensor `name`, which must have two axes; raises DataError."""
     tensor = take(weights, name, path)
     if tensor.ndim != 2:
-        raise DataError(f"{path}: '{name}' has shape {list(tensor.shape)}, not two axes.", mend="Use another file.")
+        raise DataError(f"{path}: '{name}' has shape {list(tensor.shape)}, not two axes.", hint="Use another file.")
     return tensor
 
 
@@ -117,7 +117,7 @@ def config_of(source: Path, /, **fields: Any) -> SAEConfig:
         return SAEConfig(**fields)
     except ValidationError as error:
         told = explain(error, SAEConfig, str(source))
-        raise DataError(told.message, mend=told.mend) from error
+        raise DataError(told.message, hint=told.hint) from error
 
 
 def filled(cfg: SAEConfig, weights: Mapping[str, Tensor], path: Path) -> SAE:
@@ -131,10 +131,10 @@ def filled(cfg: SAEConfig, weights: Mapping[str, Tensor], path: Path) -> SAE:
         if tensor.shape != own.shape:
             raise DataError(
                 f"{path}: '{name}' has shape {list(tensor.shape)}, but the config says {list(own.shape)}.",
-                mend="Use the config that belongs to these weights.",
+                hint="Use the config that belongs to these weights.",
             )
         if not torch.isfinite(tensor).all():
-            raise DataError(f"{path}: '{name}' holds NaN or infinite numbers.", mend="Train the SAE again.")
+            raise DataError(f"{path}: '{name}' holds NaN or infinite numbers.", hint="Train the SAE again.")
     sae.load_state_dict(dict(weights), strict=False)
     return sae.requires_grad_(False)
 
@@ -170,5 +170,5 @@ def layer_of_hook(hook: str | None) -> int | None:
 def agreed(what: str, said: int | None, asked: int | None, path: Path) -> int | None:
     """The value of `what` that the files say or the caller gave; raises SpecError where they differ."""
     if said is not None and asked is not None and said != asked:
-        raise SpecError(f"{path} is an SAE with {what} {said}, not {asked}.", mend=f"Leave `{what}` out, or mend it.")
+        raise SpecError(f"{path} is an SAE with {what} {said}, not {asked}.", hint=f"Leave `{what}` out, or fix it.")
     return asked if said is None else said

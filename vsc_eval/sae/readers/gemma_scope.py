@@ -43,11 +43,11 @@ def _check_plain(weights: dict[str, torch.Tensor], file: Path) -> None:
     if "affine_skip_connection" in weights:
         raise DataError(
             f"{file} has a skip connection: its output is not a sum of features.",
-            mend="Use an SAE of `resid_post`, not a transcoder.",
+            hint="Use an SAE of `resid_post`, not a transcoder.",
         )
     scaling = weights.get("scaling_factor")
     if scaling is not None and not torch.allclose(scaling, torch.ones_like(scaling)):
         raise DataError(
             f"{file} has a scaling_factor other than 1, which is not supported.",
-            mend="Multiply the rows of W_dec by it and save again.",
+            hint="Multiply the rows of W_dec by it and save again.",
         )

@@ -36,7 +36,7 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     if k is None:
         raise SpecError(
             f"Nothing says how many features of {file} fire: no folder above it is named '...-W{{N}}K-L0_{{k}}'.",
-            mend="Give k, the number behind L0_ in the repository's name.",
+            hint="Give k, the number behind L0_ in the repository's name.",
         )
     weights = read_tensors(file)
     own = {
@@ -49,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     if named is not None and d_sae != int(named.group(1)) * 1024:
         raise DataError(
             f"{file} has {d_sae} features, but its folder's name says {named.group(1)} x 1024.",
-            mend="Put the file back into its own repository's folder.",
+            hint="Put the file back into its own repository's folder.",
         )
     cfg = config_of(
         file,
@@ -68,11 +68,11 @@ def _layer(folder: Path, options: ReadOptions) -> int:
     if options.layer is None and len(found) == 1:
         return found[0]
     if not found:
-        raise DataError(f"{folder} holds no file layer{{n}}.sae.pt.", mend="Use a folder of Qwen-Scope SAEs.")
+        raise DataError(f"{folder} holds no file layer{{n}}.sae.pt.", hint="Use a folder of Qwen-Scope SAEs.")
     if options.layer not in found:
         asked = "no layer was named" if options.layer is None else f"none is of layer {options.layer}"
         raise SpecError(
             f"{folder} holds SAEs of several layers or of others: {asked}.",
-            mend=f"Give one of the layers {', '.join(map(str, found))}.",
+            hint=f"Give one of the layers {', '.join(map(str, found))}.",
         )
     return int(options.layer)

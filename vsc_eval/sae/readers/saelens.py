@@ -46,7 +46,7 @@ _TO_ACTIVATION: dict[str, Activation] = {
 def read(path: Path, options: ReadOptions) -> ReadSAE:
     """Read the SAE in folder `path`. Raises SpecError without a folder, DataError for what is damaged or unknown."""
     if not path.is_dir():
-        raise SpecError(f"There is no SAE folder {path}.", mend="Check the path, or run `vsc-eval sae train`.")
+        raise SpecError(f"There is no SAE folder {path}.", hint="Check the path, or run `vsc-eval sae train`.")
     config_file, weights_file = path / CONFIG_FILE, path / WEIGHTS_FILE
     config = read_json(config_file)
     cfg = _config(config, config_file)
@@ -70,10 +70,10 @@ def _config(config: dict[str, Any], path: Path) -> SAEConfig:
     if architecture not in _TO_ACTIVATION:
         raise DataError(
             f"{path}: architecture {architecture!r} is not supported.",
-            mend=f"Use an SAE of architecture {', '.join(_TO_ACTIVATION)}.",
+            hint=f"Use an SAE of architecture {', '.join(_TO_ACTIVATION)}.",
         )
     if activation_fn not in ("relu", "topk"):
-        raise DataError(f"{path}: activation {activation_fn!r} is not supported.", mend="Use an SAE with ReLU.")
+        raise DataError(f"{path}: activation {activation_fn!r} is not supported.", hint="Use an SAE with ReLU.")
     _check_plain(config, path)
     try:
         fields: dict[str, Any] = {
@@ -86,7 +86,7 @@ def _config(config: dict[str, Any], path: Path) -> SAEConfig:
             "topk_relu": architecture != SIGNED_TOPK,
         }
     except KeyError as error:
-        raise DataError(f"{path} lacks the key {error}.", mend="Add it, or train the SAE again.") from error
+        raise DataError(f"{path} lacks the key {error}.", hint="Add it, or train the SAE again.") from error
     metadata = config.get("metadata")
     own = metadata.get(OWN_CONFIG) if isinstance(metadata, dict) else None
     return config_of(path, **{**fields, **(own if isinstance(own, dict) else {})})
@@ -96,17 +96,17 @@ def _check_plain(config: dict[str, Any], path: Path) -> None:
     if (normalization := config.get("normalize_activations", "none")) not in ("none", None, False):
         raise DataError(
             f"{path}: the SAE expects activations normalised by {normalization!r}.",
-            mend="Fold it into the weights (SAELens: `fold_activation_norm_scaling_factor`) and save again.",
+            hint="Fold it into the weights (SAELens: `fold_activation_norm_scaling_factor`) and save again.",
         )
     if (reshaping := config.get("reshape_activations", "none")) not in ("none", None):
         raise DataError(
             f"{path}: the SAE reads activations reshaped by {reshaping!r}, not the residual stream.",
-            mend="Use an SAE of a decoder layer's output.",
+            hint="Use an SAE of a decoder layer's output.",
         )
     if config.get("finetuning_scaling_factor"):
         raise DataError(
             f"{path}: the SAE has a finetuning_scaling_factor, which is not supported.",
-            mend="Multiply the rows of W_dec by it in SAELens and save again.",
+            hint="Multiply the rows of W_dec by it in SAELens and save again.",
         )
 
 

@@ -32,15 +32,15 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     config = read_json(config_file)
     for key in ("d_in", "k"):
         if key not in config:
-            raise DataError(f"{config_file} lacks the key '{key}'.", mend="Restore the file.")
+            raise DataError(f"{config_file} lacks the key '{key}'.", hint="Restore the file.")
     if (activation := config.get("activation", "topk")) != "topk" or config.get("signed"):
         named = "signed topk" if config.get("signed") else activation
-        raise DataError(f"{config_file}: activation {named!r} is not supported.", mend="Use a topk one.")
+        raise DataError(f"{config_file}: activation {named!r} is not supported.", hint="Use a topk one.")
     weights = read_tensors(weights_file)
     if "W_skip" in weights or config.get("skip_connection"):
         raise DataError(
             f"{weights_file} has a skip connection: its output is not a sum of features.",
-            mend="Use one trained without `skip_connection`.",
+            hint="Use one trained without `skip_connection`.",
         )
     d_sae = config.get("num_latents") or config["d_in"] * config.get("expansion_factor", 32)
     cfg = config_of(

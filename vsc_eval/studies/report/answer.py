@@ -113,7 +113,8 @@ def _best_single(results: StudyResults) -> str:
 def _scope(results: StudyResults) -> str:
     return (
         f"By the sign-flip tests alone (p adjusted by {correction_words(results)}, at most "
-        f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful excess in some outcome is found "
+        f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome "
+        f"is found "
         f"for {_by_sign_flip(results)}. p of single conditions are adjusted over all conditions of the sweep. This is "
         "one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about others."
     )
@@ -130,8 +131,8 @@ def _by_sign_flip(results: StudyResults) -> str:
 
 def _harmful(pair: PairRow, results: StudyResults) -> bool:
     tests = {
-        "drift": (pair.drift_excess.value or 0.0, pair.p_drift_adjusted),
-        "accuracy": (-(pair.accuracy_excess.value or 0.0), pair.p_accuracy_adjusted),
+        "drift": (pair.drift_interaction.value or 0.0, pair.p_drift_adjusted),
+        "accuracy": (-(pair.accuracy_interaction.value or 0.0), pair.p_accuracy_adjusted),
     }
     asked = (tests[outcome] for outcome in results.spec.verdict.outcomes)
     return any(harm > 0 and p is not None and p <= results.spec.verdict.alpha for harm, p in asked)

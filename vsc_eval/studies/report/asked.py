@@ -35,7 +35,7 @@ def _setting(results: StudyResults) -> str:
     return bullets(
         [
             f"Model: {code(spec.model)}{revision}, fingerprint {code(results.model_fingerprint)}. Edits act on the "
-            f"output of decoder layer {results.layer} of 0 to {results.localize.n_layers - 1}.",
+            f"output of decoder layer {results.layer} of 0 to {results.probing.n_layers - 1}.",
             f"Command: {code(COMMAND)} (the spec is at the end of this report).",
             f"Items: {size(results.n_items, baseline.n_clusters)}, split `test`: {spec.sweep.items_per_cell} for each "
             f"of {len(spec.tasks)} tasks x {len(LEVELS)} levels. Controls: the first {spec.controls.items_per_cell} of "
@@ -50,11 +50,12 @@ def _setting(results: StudyResults) -> str:
 def _rule(results: StudyResults) -> str:
     rule = results.spec.verdict
     lines = [
-        "The *excess* of a pair is what its union does beyond its parts: D(A+B) - D(A) - D(B) for drift and d(A+B) - "
+        "The *interaction* of a pair is what its union does beyond its parts: D(A+B) - D(A) - D(B) for drift and "
+        "d(A+B) - "
         "d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's is negative.",
         _interference(rule, results.spec.controls.draws),
         f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
-        "the confidence interval of its excess.",
+        "the confidence interval of its interaction.",
         "**not enough evidence**: everything else.",
     ]
     if results.spec.sweep.norm_match:
@@ -77,7 +78,7 @@ def _interference(rule: VerdictRule, draws: int) -> str:
         )
     correction = CORRECTION_WORDS[rule.correction]
     return (
-        f"**interference**: {which}, the excess is harmful and at least {in_points(rule.min_effect)}; its "
+        f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
         f"sign-flip p, adjusted by {correction} over all pairs and outcomes, is at most {rule.alpha:g}{controls}."
     )
 
@@ -89,7 +90,7 @@ def _power(results: StudyResults) -> str:
 
     edit = results.spec.verdict.edit
     rows = [row for row in results.rows if row.scope == "all" and row.edit == edit and row.role == "single"]
-    parts = [f"excess of a raw union {detectable(ruled(results, 'raw'))}"]
+    parts = [f"interaction of a raw union {detectable(ruled(results, 'raw'))}"]
     if matched := ruled(results, "norm_matched"):
         parts.append(f"of a norm-matched one {detectable(matched)}")
     parts.append(f"accuracy difference of a single set {span(row.detectable_difference for row in rows)} points")
@@ -104,7 +105,8 @@ def _reading(results: StudyResults) -> str:
     assert baseline is not None
     return (
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
-        f"{escape(baseline.accuracy.method)}. p of a difference or an excess: {sign_flip_words(results)}; adjusted by "
+        f"{escape(baseline.accuracy.method)}. p of a difference or an interaction: {sign_flip_words(results)}; "
+        f"adjusted by "
         f"{correction_words(results)}. – is undefined, and the note below says why. Every number is in "
         "[results.json](results.json)."
     )

@@ -34,10 +34,11 @@ def section(results: StudyResults) -> str:
                 f"figures/{FIGURE}",
                 "Effects of the real sets as diamonds over the effects of the control draws as dots",
                 "Diamond: the real sets. Dots: control draws, one row for each kind. A filled diamond is extreme "
-                "against every kind that the verdict asks for (of an excess: by its family-wise p; of a single set: by "
+                "against every kind that the verdict asks for (of an interaction: by its family-wise p; of a "
+                "single set: by "
                 "its own p, not adjusted). Harmful is to the right for drift and to the left for accuracy.",
             ),
-            *(table(_table(results, "excess", outcome)) for outcome in _OUTCOMES),
+            *(table(_table(results, "interaction", outcome)) for outcome in _OUTCOMES),
             folded("Single sets and unions against controls", paragraphs(single_tables)),
         ]
     )
@@ -50,7 +51,7 @@ def _table(results: StudyResults, effect: str, outcome: Outcome) -> TextTable:
         by_sets.setdefault(test.sets, {})[test.kind] = test
     kinds = results.spec.controls.kinds
     family = any(test.p_family is not None for test in tests)
-    what = {"excess": "Excess of unions", "single": "Single sets", "union": "Unions"}[effect]
+    what = {"interaction": "Interaction of unions", "single": "Single sets", "union": "Unions"}[effect]
     figures = "percentile, p, family-wise p" if family else "percentile, p"
     return TextTable(
         title=f"{what}, {_OUTCOME_WORDS[outcome]} in points: {figures} (n = {results.n_control_items})",
@@ -83,7 +84,8 @@ def _notes(results: StudyResults, tests: Iterable[ControlTest], family: bool) ->
     )
     if family:
         yield (
-            "Family-wise p: of the largest standardised excess over all pairs with controls and all outcomes of the "
+            "Family-wise p: of the largest standardised interaction over all pairs with controls and all "
+            "outcomes of the "
             "verdict, within one kind (max-T over draws)."
         )
     reasons: dict[tuple[str, str], int] = {}

@@ -35,7 +35,8 @@ def _evidence(results: StudyResults) -> Iterator[str]:
     detectable = [v for pair in raw for v in (pair.detectable_drift, pair.detectable_accuracy) if v is not None]
     if detectable and max(detectable) > rule.min_effect:
         yield (
-            f"An excess of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one is up to "
+            f"An interaction of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one "
+            f"is up to "
             f"{share(max(detectable))} points: smaller interference would mostly be missed."
         )
     yield from _too_few_permutations(results)
@@ -46,7 +47,8 @@ def _evidence(results: StudyResults) -> Iterator[str]:
         )
     if ruled(results, "norm_matched"):
         yield (
-            "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the excess "
+            "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the "
+            "interaction "
             "compares a union with parts of the same size only on average."
         )
     if others := [edit for edit in results.spec.sweep.edits if edit != rule.edit]:
@@ -65,7 +67,7 @@ def _too_few_permutations(results: StudyResults) -> Iterator[str]:
             yield (
                 f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
                 f"be below {p_words(least)}: none of them can reach {spec.verdict.alpha:g}. More "
-                "`statistics.permutations` would mend that."
+                "`statistics.permutations` would fix that."
             )
 
 
@@ -126,7 +128,7 @@ def _sets(results: StudyResults) -> Iterator[str]:
     elif overlaps and max(overlaps) > 0:
         yield (
             f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once "
-            "in a union and once in each part, so the excess of those pairs is not that of separate features."
+            "in a union and once in each part, so the interaction of those pairs is not that of separate features."
         )
     unstable = [row.name for row in found.sets if row.stability_mean is not None and row.stability_mean < _UNSTABLE]
     if unstable:
@@ -137,7 +139,7 @@ def _sets(results: StudyResults) -> Iterator[str]:
 
 
 def _layer(results: StudyResults) -> Iterator[str]:
-    found = results.localize
+    found = results.probing
     pooling = found.spec.rule.pooling
     real, text = (found.row("task", pooling, results.layer, control) for control in ("real", "text_only"))
     embedded = found.row("task", pooling, EMBEDDINGS)
@@ -188,4 +190,4 @@ def _floor(results: StudyResults) -> Iterator[str]:
             "Drift of that size is no effect."
         )
     if not results.floor:
-        yield "The drift floor was not measured."
+        yield "The noise floor was not measured."

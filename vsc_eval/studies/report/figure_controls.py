@@ -11,21 +11,24 @@ from vsc_eval.studies.records import ControlTest, StudyResults
 from vsc_eval.studies.report.words import KIND_WORDS, spaced
 from vsc_eval.studies.spec import ControlKind, Outcome
 
-Effect = Literal["single", "excess"]
+Effect = Literal["single", "interaction"]
 
 _LOOKS: dict[ControlKind, tuple[str, str]] = {
     "random_sets": (BLUE, "o"),
     "random_directions": (ORANGE, "s"),
     "permuted_labels": (GREEN, "^"),
 }
-_EFFECT_WORDS: dict[Effect, str] = {"single": "single sets", "excess": "excess of unions over the sum of their parts"}
+_EFFECT_WORDS: dict[Effect, str] = {
+    "single": "single sets",
+    "interaction": "interaction of unions over the sum of their parts",
+}
 _OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift, points", "accuracy": "accuracy difference, points"}
 _ROW_INCHES = 0.5
 
 
 def controls_figure(results: StudyResults, path_png: Path) -> None:
-    """Single sets above, excesses of pairs below; drift to the left, accuracy to the right. Raises BackendError."""
-    effects: tuple[Effect, Effect] = ("single", "excess")
+    """Single sets above, interactions of pairs below; drift to the left, accuracy to the right. Raises BackendError."""
+    effects: tuple[Effect, Effect] = ("single", "interaction")
     outcomes: tuple[Outcome, Outcome] = ("drift", "accuracy")
     found = {effect: _sets(results, effect) for effect in effects}
     heights = [max(len(sets), 1) for sets in found.values()]
@@ -96,7 +99,7 @@ def _extreme(tests: dict[ControlKind, ControlTest], results: StudyResults, outco
     if not rule.control_kinds or any(kind not in tests for kind in rule.control_kinds):
         return False
     asked = [tests[kind] for kind in rule.control_kinds]
-    found = [test.p_family if test.effect == "excess" else test.p for test in asked]
+    found = [test.p_family if test.effect == "interaction" else test.p for test in asked]
     return all(p is not None and p <= rule.control_alpha for p in found)
 
 

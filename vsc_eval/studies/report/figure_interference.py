@@ -24,7 +24,7 @@ _LEAST_SCALE = 0.01
 
 @dataclass(frozen=True)
 class _Cell:
-    """An excess, as a share of items."""
+    """An interaction, as a share of items."""
 
     value: float | None
     p: float | None
@@ -48,14 +48,14 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
                 _wrapped(f"{outcome}: {_title(results, form, outcome)}", len(results.spec.tasks)), fontsize=11.5
             )
         bar = figure.colorbar(drawn, ax=list(grid[row]), shrink=0.86, aspect=28)
-        bar.set_label(f"{outcome} excess, points")
+        bar.set_label(f"{outcome} interaction, points")
     figure.get_layout_engine().set(h_pad=0.12)
     alpha = results.spec.verdict.alpha
     n = size(results.n_items, _n_clusters(results))
-    figure.suptitle(f"Excess of unions under {edit}, {n}", fontsize=14)
+    figure.suptitle(f"Interaction of unions under {edit}, {n}", fontsize=14)
     figure.supxlabel(
-        f"Percentage points; red is harm.  * adjusted p of the excess ≤ {alpha:g}.\n"
-        "Grey diagonal: the single set's own effect, not an excess.",
+        f"Percentage points; red is harm.  * adjusted p of the interaction ≤ {alpha:g}.\n"
+        "Grey diagonal: the single set's own effect, not an interaction.",
         fontsize=11,
     )
     save_png(figure, path_png)
@@ -83,8 +83,8 @@ def _cells(results: StudyResults, edit: str, form: Form, outcome: Outcome) -> di
 
 def _cell(pair: PairRow, outcome: Outcome) -> _Cell:
     if outcome == "drift":
-        return _Cell(pair.drift_excess.value, pair.p_drift_adjusted)
-    return _Cell(pair.accuracy_excess.value, pair.p_accuracy_adjusted)
+        return _Cell(pair.drift_interaction.value, pair.p_drift_adjusted)
+    return _Cell(pair.accuracy_interaction.value, pair.p_accuracy_adjusted)
 
 
 def _own(results: StudyResults, task: str, edit: str, outcome: Outcome) -> float | None:

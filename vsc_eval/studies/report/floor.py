@@ -9,7 +9,7 @@ from vsc_eval.studies.report.words import interval_note, share_ci, size
 
 
 def section(results: StudyResults) -> str:
-    return paragraphs(["## 9. The drift floor", table(_table(results))])
+    return paragraphs(["## 9. The noise floor", table(_table(results))])
 
 
 def _table(results: StudyResults) -> TextTable:

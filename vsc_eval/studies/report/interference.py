@@ -47,7 +47,7 @@ def _meaning(results: StudyResults) -> str:
     text = (
         "Raw: D(A+B) - D(A) - D(B) of drift, d(A+B) - d(A) - d(B) of the accuracy difference. Drift cannot exceed "
         "100 % and an answer can change only once, so the sum of two drifts is more than a union of independent sets "
-        "would do; the excess over the Bliss expectation D(A) + D(B) - D(A) D(B) allows for that."
+        "would do; the interaction over the Bliss expectation D(A) + D(B) - D(A) D(B) allows for that."
     )
     match = results.spec.sweep.norm_match
     if match == "mean":
@@ -65,9 +65,11 @@ def _figure(results: StudyResults, edit: str) -> str:
     forms = "raw and norm-matched" if results.spec.sweep.norm_match else "raw"
     return image(
         f"figures/{figure_name(edit)}",
-        f"Matrices of the excess of every union of two sets under {edit}, drift and accuracy, {forms}",
-        "Percentage points. Lower triangle: excess of the union of row and column. Diagonal (grey): the single set's "
-        f"own drift, or accuracy difference, which is no excess. \\*: adjusted p of the excess at most {alpha:g}. Red "
+        f"Matrices of the interaction of every union of two sets under {edit}, drift and accuracy, {forms}",
+        "Percentage points. Lower triangle: interaction of the union of row and column. Diagonal (grey): the "
+        "single set's "
+        f"own drift, or accuracy difference, which is no interaction. \\*: adjusted p of the interaction at most "
+        f"{alpha:g}. Red "
         "is harmful in every panel; empty: that pair was not asked for.",
     )
 
@@ -83,29 +85,29 @@ def _tables(results: StudyResults, edit: str) -> list[str]:
 
 def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable:
     raw = form == "raw"
-    figures = [f for pair in pairs for f in (pair.drift_excess, pair.accuracy_excess)]
+    figures = [f for pair in pairs for f in (pair.drift_interaction, pair.accuracy_interaction)]
     return TextTable(
-        title=f"Excess of {FORM_WORDS[form]} unions under {code(pairs[0].edit)}, points "
+        title=f"Interaction of {FORM_WORDS[form]} unions under {code(pairs[0].edit)}, points "
         f"({size(pairs[0].n, pairs[0].n_clusters)})",
         columns=(
-            *("pair", "union's drift %", "drift excess", "p (adj.)"),
+            *("pair", "union's drift %", "drift interaction", "p (adj.)"),
             *(("drift over Bliss",) if raw else ()),
-            *("accuracy excess", "p (adj.)"),
+            *("accuracy interaction", "p (adj.)"),
         ),
         rows=tuple(
             (
                 names(pair.parts),
                 share_ci(pair.drift),
-                signed_ci(pair.drift_excess),
+                signed_ci(pair.drift_interaction),
                 p_words(pair.p_drift_adjusted),
                 *((signed_ci(pair.drift_bliss),) if raw else ()),
-                signed_ci(pair.accuracy_excess),
+                signed_ci(pair.accuracy_interaction),
                 p_words(pair.p_accuracy_adjusted),
             )
             for pair in pairs
         ),
         notes=(
             f"{interval_note(figures)} p: {sign_flip_words(results)}, {correction_words(results)} over the "
-            f"{2 * len(pairs)} tests of this table.{' The excess over Bliss is not tested.' if raw else ''}",
+            f"{2 * len(pairs)} tests of this table.{' The interaction over Bliss is not tested.' if raw else ''}",
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vsc_eval.analysis.run_tables import NONE, TextTable
-from vsc_eval.probing.result import CONTROLS, Choice, Control, LocalizeResult, ProbeRow
+from vsc_eval.probing.result import CONTROLS, Choice, Control, ProbeRow, ProbingResult
 from vsc_eval.probing.spec import EMBEDDINGS, TARGETS
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import escape, image, paragraphs, table
@@ -20,7 +20,7 @@ _CONTROL_WORDS: dict[Control, str] = {
 
 
 def section(results: StudyResults) -> str:
-    found = results.localize
+    found = results.probing
     return paragraphs(
         [
             "## 1. The layer",
@@ -38,7 +38,7 @@ def section(results: StudyResults) -> str:
 
 
 def _probes(results: StudyResults) -> TextTable:
-    found = results.localize
+    found = results.probing
     rows = []
     for target in TARGETS:
         for pooling in found.spec.poolings:
@@ -67,7 +67,7 @@ def _accuracy(row: ProbeRow) -> str:
     return share(row.test_accuracy) + interval
 
 
-def _choices(found: LocalizeResult) -> TextTable:
+def _choices(found: ProbingResult) -> TextTable:
     return TextTable(
         title="What the same rule picks at each pooling",
         columns=("tokens", "layer", "test accuracy %"),
@@ -76,5 +76,5 @@ def _choices(found: LocalizeResult) -> TextTable:
     )
 
 
-def _pooling(choice: Choice, found: LocalizeResult) -> str:
+def _pooling(choice: Choice, found: ProbingResult) -> str:
     return f"{choice.pooling} (decides)" if choice.pooling == found.spec.rule.pooling else choice.pooling

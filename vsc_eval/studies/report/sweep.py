@@ -117,7 +117,7 @@ def _parts(results: StudyResults, edit: str) -> TextTable:
                 *(
                     (
                         str(row.drift.n_changed),
-                        share(row.drift_above_floor),
+                        share(row.drift_above_noise_floor),
                         str(row.drift.right_to_wrong),
                         str(row.drift.wrong_to_right),
                         str(row.drift.wrong_to_other),

@@ -29,7 +29,7 @@ def section(results: StudyResults) -> str:
 
 
 def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable:
-    figures = [f for pair in pairs for f in (pair.drift_excess, pair.accuracy_excess)]
+    figures = [f for pair in pairs for f in (pair.drift_interaction, pair.accuracy_interaction)]
     drift, accuracy = (
         span(pair.detectable_drift for pair in pairs),
         span(pair.detectable_accuracy for pair in pairs),
@@ -37,13 +37,13 @@ def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable
     return TextTable(
         title=f"Verdicts on {FORM_WORDS[form]} unions under {code(pairs[0].edit)} "
         f"({size(pairs[0].n, pairs[0].n_clusters)})",
-        columns=("pair", "drift excess", "p (adj.)", "accuracy excess", "p (adj.)", "verdict"),
+        columns=("pair", "drift interaction", "p (adj.)", "accuracy interaction", "p (adj.)", "verdict"),
         rows=tuple(
             (
                 names(pair.parts),
-                signed_ci(pair.drift_excess),
+                signed_ci(pair.drift_interaction),
                 p_words(pair.p_drift_adjusted),
-                signed_ci(pair.accuracy_excess),
+                signed_ci(pair.accuracy_interaction),
                 p_words(pair.p_accuracy_adjusted),
                 f"**{pair.verdict}**" if pair.verdict == "interference" else str(pair.verdict),
             )
@@ -52,7 +52,7 @@ def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable
         notes=(
             f"{interval_note(figures)} p: {sign_flip_words(results)}, {correction_words(results)} over the "
             f"{2 * len(pairs)} tests of pairs and outcomes.",
-            f"Smallest detectable excess (power 0.8, one test alone): drift {drift}, accuracy {accuracy} points.",
+            f"Smallest detectable interaction (power 0.8, one test alone): drift {drift}, accuracy {accuracy} points.",
         ),
     )
 

@@ -61,7 +61,7 @@ def report_text(results: StudyResults) -> str:
 def report_figures(results: StudyResults) -> dict[str, Callable[[Path], None]]:
     """File name of each figure that the text shows -> what draws it."""
     found: dict[str, Callable[[Path], None]] = {
-        layer.FIGURE: partial(probe_figure, results.localize),
+        layer.FIGURE: partial(probe_figure, results.probing),
         sets.FIGURE: partial(sets_figure, results.selection),
         frontier.FIGURE: partial(frontier_figure, results),
     }

@@ -18,7 +18,7 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.knobs import AttributeKnobs
+from vsc_eval.synthetic.difficulty import AttributeDifficulty
 from vsc_eval.synthetic.layout import CrowdedError, Point, place
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import Scene
@@ -36,18 +36,18 @@ def _draft(reference: str, of: Program, colours: list[str], scenes: list[Scene],
     )
 
 
-def _by_shape(context: Context, knobs: AttributeKnobs) -> Draft:
+def _by_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
     shapes = stream.sample(ALL_SHAPES, 4)
     colours = stream.sample(ALL_COLOURS, 4)
-    extents = sizes(context, knobs, 4)
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+    extents = sizes(context, difficulty, 4)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     scenes = [scene(list(zip(rotated(colours, i), shapes, strict=True)), extents, points) for i in range(4)]
     of = program.unique(program.filter_(shape=shapes[0]))
     return _draft(shapes[0], of, colours, scenes, "colour_of_other_shape")
 
 
-def _by_size_and_shape(context: Context, knobs: AttributeKnobs) -> Draft:
+def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
     size = stream.pick(("large", "small"))
     shape = stream.pick(ALL_SHAPES)
@@ -55,10 +55,10 @@ def _by_size_and_shape(context: Context, knobs: AttributeKnobs) -> Draft:
     other_rank = [shape, *(stream.pick(ALL_SHAPES) for _ in range(3))]
     colours = stream.sample(ALL_COLOURS, 4)
     fixed: list[Kind] = list(zip(stream.shuffled(colours), other_rank, strict=True))
-    large = [stream.even(*knobs.large_px) for _ in range(4)]
-    small = sizes(context, knobs, 4)
+    large = [stream.even(*difficulty.large_px) for _ in range(4)]
+    small = sizes(context, difficulty, 4)
     extents = large + small if size == "large" else small + large
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     scenes = [scene([*zip(rotated(colours, i), same_rank, strict=True), *fixed], extents, points) for i in range(4)]
     of = program.unique(program.filter_(shape=shape, size=size))
     return _draft(f"{size} {shape}", of, colours, scenes, "colour_of_same_size")
@@ -77,21 +77,21 @@ def _choose_extreme(stream: Stream, points: list[Point], axis: int, sign: int, m
     return [first, *stream.sample(later, 3)]
 
 
-def _by_extreme_position(context: Context, knobs: AttributeKnobs) -> Draft:
+def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
     word = stream.pick(tuple(phrasing.POSITION_WORDS))
     coordinate, which = phrasing.POSITION_WORDS[word]
     shape = stream.pick(ALL_SHAPES)
     colours = stream.sample(ALL_COLOURS, 4)
-    extents = sizes(context, knobs, knobs.n_objects)
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
-    low, high = knobs.size_px
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
+    low, high = difficulty.size_px
     # Edges of two objects differ by half of their sizes' difference less than their centres do.
-    margin = knobs.margin_px + (high - low) // 2
+    margin = difficulty.margin_px + (high - low) // 2
     chosen = _choose_extreme(stream, points, "xy".index(coordinate), 1 if which == "min" else -1, margin)
-    rest = [i for i in range(knobs.n_objects) if i not in chosen]
+    rest = [i for i in range(difficulty.n_objects) if i not in chosen]
     order = chosen + rest
-    rest_colours = stream.shuffled(colours * (knobs.times_each_colour - 1))
+    rest_colours = stream.shuffled(colours * (difficulty.times_each_colour - 1))
     fixed: list[Kind] = [(colour, other(stream, ALL_SHAPES, shape)) for colour in rest_colours]
     moved_extents, moved_points = [extents[i] for i in order], [points[i] for i in order]
     scenes = [
@@ -105,5 +105,5 @@ def _by_extreme_position(context: Context, knobs: AttributeKnobs) -> Draft:
 _BY = {"shape": _by_shape, "size_and_shape": _by_size_and_shape, "extreme_position": _by_extreme_position}
 
 
-def build(context: Context, knobs: AttributeKnobs) -> Draft:
-    return _BY[knobs.refer_by](context, knobs)
+def build(context: Context, difficulty: AttributeDifficulty) -> Draft:
+    return _BY[difficulty.refer_by](context, difficulty)

@@ -16,42 +16,42 @@ from vsc_eval.synthetic.builders.draft import (
     rotated,
     scene,
 )
-from vsc_eval.synthetic.knobs import ComparisonKnobs
+from vsc_eval.synthetic.difficulty import ComparisonDifficulty
 from vsc_eval.synthetic.layout import place
 from vsc_eval.synthetic.streams import Stream
 
 
-def _ranked_sizes(stream: Stream, knobs: ComparisonKnobs, largest: bool) -> tuple[list[int], list[int]]:
+def _ranked_sizes(stream: Stream, difficulty: ComparisonDifficulty, largest: bool) -> tuple[list[int], list[int]]:
     """Extents of the four compared objects, the answer first and the runner-up second, and of the others."""
-    least, greatest = knobs.size_px
-    n_others = knobs.n_objects - 4
+    least, greatest = difficulty.size_px
+    n_others = difficulty.n_objects - 4
     if largest:
-        top = stream.even(*knobs.extreme_px)
-        limit = min(int(top / knobs.ratio), top - knobs.margin_px)
-        runner = stream.even(max(least, int(limit / knobs.slack)), limit)
+        top = stream.even(*difficulty.extreme_px)
+        limit = min(int(top / difficulty.ratio), top - difficulty.margin_px)
+        runner = stream.even(max(least, int(limit / difficulty.slack)), limit)
         compared = [top, runner, *(stream.even(max(least, runner * 2 // 3), runner) for _ in range(2))]
-        beyond = (top + knobs.margin_px, min(greatest, top * 4 // 3 + knobs.margin_px))
+        beyond = (top + difficulty.margin_px, min(greatest, top * 4 // 3 + difficulty.margin_px))
         within = (max(least, top * 3 // 5), top)
     else:
-        top = stream.even(*knobs.smallest_px)
-        limit = max(-int(-top * knobs.ratio // 1), top + knobs.margin_px)
-        runner = stream.even(limit, min(greatest, int(limit * knobs.slack) + 2))
+        top = stream.even(*difficulty.smallest_px)
+        limit = max(-int(-top * difficulty.ratio // 1), top + difficulty.margin_px)
+        runner = stream.even(limit, min(greatest, int(limit * difficulty.slack) + 2))
         compared = [top, runner, *(stream.even(runner, min(greatest, runner * 3 // 2)) for _ in range(2))]
-        beyond = (max(least, top * 3 // 5), top - knobs.margin_px)
+        beyond = (max(least, top * 3 // 5), top - difficulty.margin_px)
         within = (top, min(greatest, top * 5 // 3))
-    others = [stream.even(*(beyond if i < knobs.n_beyond else within)) for i in range(n_others)]
+    others = [stream.even(*(beyond if i < difficulty.n_beyond else within)) for i in range(n_others)]
     return compared, others
 
 
-def build(context: Context, knobs: ComparisonKnobs) -> Draft:
+def build(context: Context, difficulty: ComparisonDifficulty) -> Draft:
     stream = context.stream
     largest = bool(stream.below(2))
     word = "largest" if largest else "smallest"
     shape = stream.pick(ALL_SHAPES)
     colours = stream.sample(ALL_COLOURS, 4)
-    compared, others = _ranked_sizes(stream, knobs, largest)
+    compared, others = _ranked_sizes(stream, difficulty, largest)
     extents = compared + others
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     fixed: list[Kind] = [
         (colour, other(stream, ALL_SHAPES, shape)) for colour in stream.shuffled(colours)[: len(others)]
     ]

@@ -20,7 +20,7 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.knobs import CountingKnobs
+from vsc_eval.synthetic.difficulty import CountingDifficulty
 from vsc_eval.synthetic.layout import place
 from vsc_eval.synthetic.streams import Stream
 
@@ -35,14 +35,14 @@ def _sharing(stream: Stream, target: Kind, n_shared: int) -> Kind:
     return other(stream, ALL_COLOURS, colour), shape
 
 
-def _kinds(stream: Stream, target: Kind, knobs: CountingKnobs) -> list[list[Kind]]:
+def _kinds(stream: Stream, target: Kind, difficulty: CountingDifficulty) -> list[list[Kind]]:
     """The objects' kinds for each count, lowest count first."""
-    low, high = knobs.counts
+    low, high = difficulty.counts
     flips = high - low
-    rest = knobs.n_objects - high
-    if knobs.distractors == "none":
+    rest = difficulty.n_objects - high
+    if difficulty.distractors == "none":
         return [[target] * count for count in range(low, high + 1)]
-    if knobs.distractors == "exactly_one":
+    if difficulty.distractors == "exactly_one":
         full = [target] * high + [_sharing(stream, target, 1) for _ in range(rest)]
         turned = [_sharing(stream, target, 1) for _ in range(flips)]
         return [
@@ -60,13 +60,13 @@ def _kinds(stream: Stream, target: Kind, knobs: CountingKnobs) -> list[list[Kind
     return by_count
 
 
-def build(context: Context, knobs: CountingKnobs) -> Draft:
+def build(context: Context, difficulty: CountingDifficulty) -> Draft:
     stream = context.stream
     colour, shape = target = stream.pick(ALL_COLOURS), stream.pick(ALL_SHAPES)
-    extents = sizes(context, knobs, knobs.n_objects)
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
-    low, high = knobs.counts
-    by_count = _kinds(stream, target, knobs)
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
+    low, high = difficulty.counts
+    by_count = _kinds(stream, target, difficulty)
     counts = rotated(range(low, high + 1), context.orbit)
     scenes = []
     for count in counts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from vsc_eval.synthetic.knobs import Knobs
+from vsc_eval.synthetic.difficulty import Difficulty
 from vsc_eval.synthetic.layout import Point
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene, SceneObject
@@ -48,9 +48,9 @@ class Context:
 Builder = Callable[[Context, Any], Draft]
 
 
-def sizes(context: Context, knobs: Knobs, n: int) -> list[int]:
+def sizes(context: Context, difficulty: Difficulty, n: int) -> list[int]:
     """`n` even extents, uniform over the level's range."""
-    return [context.stream.even(*knobs.size_px) for _ in range(n)]
+    return [context.stream.even(*difficulty.size_px) for _ in range(n)]
 
 
 def other(stream: Stream, values: Sequence[str], *excluded: str) -> str:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from vsc_eval.synthetic import phrasing, program
 from vsc_eval.synthetic.builders.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, replaced, scene, sizes
-from vsc_eval.synthetic.knobs import ExistenceKnobs
+from vsc_eval.synthetic.difficulty import ExistenceDifficulty
 from vsc_eval.synthetic.layout import place
 from vsc_eval.synthetic.streams import Stream
 
 
-def _fillers(stream: Stream, colours: list[str], shapes: list[str], knobs: ExistenceKnobs, n: int) -> list[Kind]:
+def _fillers(
+    stream: Stream, colours: list[str], shapes: list[str], difficulty: ExistenceDifficulty, n: int
+) -> list[Kind]:
     """Objects that no option names. The first four colours and shapes belong to the options, the others are free.
 
     share_nothing: colours and shapes of no option. share_one: of each option either the colour or the shape occurs.
     """
     free = [(stream.pick(colours[4:]), stream.pick(shapes[4:])) for _ in range(n)]
-    if knobs.foils == "share_nothing":
+    if difficulty.foils == "share_nothing":
         return free
     if n == 3:
         return [(colours[0], shapes[1]), (colours[2], shapes[3]), free[0]]
@@ -32,12 +34,12 @@ def _fillers(stream: Stream, colours: list[str], shapes: list[str], knobs: Exist
     ]
 
 
-def _simple(stream: Stream, knobs: ExistenceKnobs, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
+def _simple(stream: Stream, difficulty: ExistenceDifficulty, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
     """Options, and for each scene the kinds of all objects."""
     colours, shapes = stream.shuffled(ALL_COLOURS), stream.shuffled(ALL_SHAPES)
     options: list[Kind] = list(zip(colours[:4], shapes[:4], strict=True))
     n_named = 3 if negative else 1
-    fillers = _fillers(stream, colours, shapes, knobs, knobs.n_objects - n_named)
+    fillers = _fillers(stream, colours, shapes, difficulty, difficulty.n_objects - n_named)
     if not negative:
         return options, [[option, *fillers] for option in options]
     present = [replaced(options[:3], {i: options[3]}) for i in range(3)]
@@ -60,15 +62,15 @@ def _recombined(stream: Stream, negative: bool) -> tuple[list[Kind], list[list[K
     return options, scenes
 
 
-def build(context: Context, knobs: ExistenceKnobs) -> Draft:
+def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
     stream = context.stream
     negative = bool(stream.below(2))
-    if knobs.foils == "recombine":
+    if difficulty.foils == "recombine":
         options, kinds = _recombined(stream, negative)
     else:
-        options, kinds = _simple(stream, knobs, negative)
-    extents = sizes(context, knobs, knobs.n_objects)
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+        options, kinds = _simple(stream, difficulty, negative)
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     claims = [program.exists(program.filter_(colour=colour, shape=shape)) for colour, shape in options]
     return Draft(
         question=lambda template: phrasing.existence_question(negative, template),
@@ -76,5 +78,5 @@ def build(context: Context, knobs: ExistenceKnobs) -> Draft:
         program=program.which([program.not_(claim) for claim in claims] if negative else claims),
         scenes=[scene(k, extents, points) for k in kinds],
         intermediates=[{"present": [option in k for option in options]} for k in kinds],
-        kinds=[knobs.foils] * 4,
+        kinds=[difficulty.foils] * 4,
     )

@@ -18,7 +18,7 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.knobs import HopKnobs
+from vsc_eval.synthetic.difficulty import HopDifficulty
 from vsc_eval.synthetic.layout import grid_centre, snap
 from vsc_eval.synthetic.streams import Stream
 
@@ -26,16 +26,16 @@ Cell = tuple[int, int]
 """(row, column)."""
 
 
-def _path(stream: Stream, knobs: HopKnobs) -> tuple[list[Cell], list[str]]:
+def _path(stream: Stream, difficulty: HopDifficulty) -> tuple[list[Cell], list[str]]:
     """A walk over different cells: the cells with the start first, and the moves."""
     while True:
-        cells = [(stream.below(knobs.grid), stream.below(knobs.grid))]
+        cells = [(stream.below(difficulty.grid), stream.below(difficulty.grid))]
         moves: list[str] = []
-        while len(moves) < knobs.hops:
+        while len(moves) < difficulty.hops:
             direction = stream.pick(phrasing.DIRECTIONS)
             dx, dy = program.STEPS[direction]
             cell = (cells[-1][0] + dy, cells[-1][1] + dx)
-            if cell in cells or not (0 <= cell[0] < knobs.grid and 0 <= cell[1] < knobs.grid):
+            if cell in cells or not (0 <= cell[0] < difficulty.grid and 0 <= cell[1] < difficulty.grid):
                 break
             cells.append(cell)
             moves.append(direction)
@@ -71,17 +71,17 @@ def _colourings(
     return [colours[i] for i in order], [by_option[i] for i in order], [kinds_of_option[i] for i in order]
 
 
-def build(context: Context, knobs: HopKnobs) -> Draft:
+def build(context: Context, difficulty: HopDifficulty) -> Draft:
     stream = context.stream
-    path, moves = _path(stream, knobs)
-    cells = [(row, column) for row in range(knobs.grid) for column in range(knobs.grid)]
+    path, moves = _path(stream, difficulty)
+    cells = [(row, column) for row in range(difficulty.grid) for column in range(difficulty.grid)]
     start_shape = stream.pick(ALL_SHAPES)
     colours, kinds, roles = _colourings(stream, cells, path, start_shape)
-    extents = sizes(context, knobs, knobs.n_objects)
-    jitter = knobs.jitter_px
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    jitter = difficulty.jitter_px
     points = []
     for cell in cells:
-        x, y = grid_centre(knobs.grid, *cell)
+        x, y = grid_centre(difficulty.grid, *cell)
         points.append(snap(x + stream.between(-jitter, jitter), y + 2 + stream.between(-jitter, jitter), context.phase))
     start = kinds[0][cells.index(path[0])]
     of = program.unique(program.filter_(colour=start[0], shape=start[1]))
@@ -92,7 +92,7 @@ def build(context: Context, knobs: HopKnobs) -> Draft:
         question=lambda template: phrasing.hop_question(name, moves, template),
         options=colours,
         program=program.query_colour(of),
-        scenes=[scene(k, extents, points, grid=knobs.grid) for k in kinds],
+        scenes=[scene(k, extents, points, grid=difficulty.grid) for k in kinds],
         intermediates=[
             {"path": [list(cell) for cell in path], "colours_passed": [k[cells.index(cell)][0] for cell in path]}
             for k in kinds

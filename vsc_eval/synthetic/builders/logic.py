@@ -14,7 +14,7 @@ from typing import Any
 
 from vsc_eval.synthetic import phrasing, program
 from vsc_eval.synthetic.builders.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, other, scene, sizes
-from vsc_eval.synthetic.knobs import LogicKnobs
+from vsc_eval.synthetic.difficulty import LogicDifficulty
 from vsc_eval.synthetic.layout import CrowdedError, place
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.streams import Stream
@@ -97,23 +97,23 @@ def _near_miss(stream: Stream, kind: Kind, named: list[Kind], shapes: list[str],
     return stream.pick([c for c in ALL_COLOURS if c != colour and (c, shape) not in named]), shape
 
 
-def _facts(stream: Stream, knobs: LogicKnobs) -> tuple[list[Fact], list[Kind]]:
+def _facts(stream: Stream, difficulty: LogicDifficulty) -> tuple[list[Fact], list[Kind]]:
     """Four facts and the kinds of the objects that no fact changes."""
     colours = stream.shuffled(ALL_COLOURS)
     shapes = stream.shuffled(ALL_SHAPES)
-    plain = shapes[2:] if knobs.quantifiers else shapes
-    n_exists = _N_FACTS - 2 if knobs.quantifiers else _N_FACTS
+    plain = shapes[2:] if difficulty.quantifiers else shapes
+    n_exists = _N_FACTS - 2 if difficulty.quantifiers else _N_FACTS
     named: list[Kind] = [(colour, stream.pick(plain)) for colour in colours[:n_exists]]
     facts = [
-        _exists_fact(kind, _near_miss(stream, kind, named, plain, keep_colour=knobs.n_atoms > 1)) for kind in named
+        _exists_fact(kind, _near_miss(stream, kind, named, plain, keep_colour=difficulty.n_atoms > 1)) for kind in named
     ]
     fixed: list[Kind] = []
-    if knobs.quantifiers:
+    if difficulty.quantifiers:
         every, never = (colours[4], shapes[0]), (colours[5], shapes[1])
         facts.append(_all_fact(every, other(stream, ALL_COLOURS, every[0])))
         facts.append(_none_fact(never, other(stream, ALL_COLOURS, never[0])))
         fixed += [every, every, (other(stream, ALL_COLOURS, never[0]), shapes[1])]
-    while len(facts) + len(fixed) < knobs.n_objects:
+    while len(facts) + len(fixed) < difficulty.n_objects:
         kind = (stream.pick(ALL_COLOURS), stream.pick(plain))
         if kind not in named:
             fixed.append(kind)
@@ -174,13 +174,13 @@ def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
     return [plans[i] for i in order], worlds
 
 
-def build(context: Context, knobs: LogicKnobs) -> Draft:
+def build(context: Context, difficulty: LogicDifficulty) -> Draft:
     stream = context.stream
-    facts, fixed = _facts(stream, knobs)
-    plans, worlds = _draw(stream, knobs.n_atoms)
+    facts, fixed = _facts(stream, difficulty)
+    plans, worlds = _draw(stream, difficulty.n_atoms)
     statements = [_say(plan, facts) for plan in plans]
-    extents = sizes(context, knobs, knobs.n_objects)
-    points = place(stream, extents, gap=knobs.gap_px, phase=context.phase)
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     scenes = []
     intermediates: list[dict[str, Any]] = []
     for world in worlds:

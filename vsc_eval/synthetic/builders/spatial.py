@@ -17,20 +17,20 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.knobs import SpatialKnobs
+from vsc_eval.synthetic.difficulty import SpatialDifficulty
 from vsc_eval.synthetic.layout import MARGIN_PX, PHASES, Point, place, snap
 from vsc_eval.synthetic.scene import CANVAS
 from vsc_eval.synthetic.streams import Stream
 
 
-def _half_offset(stream: Stream, knobs: SpatialKnobs) -> Point:
+def _half_offset(stream: Stream, difficulty: SpatialDifficulty) -> Point:
     """Half of B - A along and across the deciding axis.
 
     Both are even and equal mod 4: then all four turns of the pair stay on the split's lattice.
     """
-    low, high = knobs.offset_px
+    low, high = difficulty.offset_px
     along = stream.even(low // 2, high // 2)
-    limit = int(min(knobs.off_axis_px, knobs.off_axis_ratio * 2 * along)) // 2
+    limit = int(min(difficulty.off_axis_px, difficulty.off_axis_ratio * 2 * along)) // 2
     across = stream.pick([d for d in range(-limit, limit + 1) if (d - along) % PHASES == 0])
     return along, across
 
@@ -48,12 +48,12 @@ def _distractors(stream: Stream, a: Kind, b: Kind, n: int) -> list[Kind]:
     return kinds
 
 
-def build(context: Context, knobs: SpatialKnobs) -> Draft:
+def build(context: Context, difficulty: SpatialDifficulty) -> Draft:
     stream = context.stream
     a: Kind = (stream.pick(ALL_COLOURS), stream.pick(ALL_SHAPES))
     b: Kind = (other(stream, ALL_COLOURS, a[0]), other(stream, ALL_SHAPES, a[1]))
-    extents = sizes(context, knobs, knobs.n_objects)
-    along, across = _half_offset(stream, knobs)
+    extents = sizes(context, difficulty, difficulty.n_objects)
+    along, across = _half_offset(stream, difficulty)
     reach = max(extents[:2])
     low = MARGIN_PX + reach // 2 + max(along, abs(across))
     span = CANVAS - 2 * low + 1
@@ -64,11 +64,11 @@ def build(context: Context, knobs: SpatialKnobs) -> Draft:
     rest = place(
         stream,
         extents[2:],
-        gap=knobs.gap_px,
+        gap=difficulty.gap_px,
         phase=context.phase,
         taken=[(x, y, reach) for x, y in (left, right, above, below)],
     )
-    kinds = [a, b, *_distractors(stream, a, b, knobs.n_objects - 2)]
+    kinds = [a, b, *_distractors(stream, a, b, difficulty.n_objects - 2)]
     options = rotated(phrasing.RELATIONS, context.orbit)
     name_a, name_b = phrasing.object_phrase(*a), phrasing.object_phrase(*b)
     return Draft(

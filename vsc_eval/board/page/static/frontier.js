@@ -10,7 +10,7 @@ function frontierPanel(entry, openFlips) {
     .sort((a, b) => a.drift - b.drift || b.diff - a.diff);
   const edits = [...new Set(all.map((point) => point.edit))];
   const colour = (point) => `k${Math.min(edits.indexOf(point.edit), COLOURS - 1)}`;
-  const readout = el("p", { class: "readout", "aria-hidden": "true" }, "Point at a mark, or move along them with the arrow keys.");
+  const scoring = el("p", { class: "scoring", "aria-hidden": "true" }, "Point at a mark, or move along them with the arrow keys.");
   const state = { edit: "", at: 0 };
   const redraw = () => {
     const fresh = make();
@@ -24,14 +24,14 @@ function frontierPanel(entry, openFlips) {
   });
   const make = () => {
     const points = all.filter((point) => state.edit === "" || point.edit === edits[Number(state.edit)]);
-    return chart((width) => frontierPicture(entry, points, colour, readout, state, openFlips, width));
+    return chart((width) => frontierPicture(entry, points, colour, scoring, state, openFlips, width));
   };
   let picture = make();
   return el("section", { class: "panel" },
     el("h4", {}, "Accuracy against drift"),
     el("p", { class: "note" }, "Every mark is one condition over all items. Up is better, to the left is less changed; the dashed line joins the conditions that no other beats in both."),
     edits.length > 1 ? el("div", { class: "bar" }, pick.node) : null,
-    picture, readout, frontierLegend(all, edits, colour),
+    picture, scoring, frontierLegend(all, edits, colour),
     later("The same as a table", () => pointTable(`Accuracy against drift, ${entry.name}`,
       ["Condition", "Drift, %", "Change of accuracy, points"],
       all.map((p) => [p.name, withEnds([p.drift, p.ends[0], p.ends[1]], fixed), withEnds([p.diff, p.ends[2], p.ends[3]], signed)]))));
@@ -49,7 +49,7 @@ function undominated(points) {
   return line;
 }
 
-function frontierPicture(entry, points, colour, readout, state, openFlips, width) {
+function frontierPicture(entry, points, colour, scoring, state, openFlips, width) {
   const height = Math.round(Math.max(300, Math.min(440, width * 0.6)));
   const box = { left: 52, right: width - 14, top: 28, bottom: height - 46 };
   const xs = points.map((p) => p.drift);
@@ -72,7 +72,7 @@ function frontierPicture(entry, points, colour, readout, state, openFlips, width
     svg("line", { class: "axis", x1: box.left, x2: box.right, y1: y(0), y2: y(0) }),
     svg("polyline", { class: "frontier", points: line }),
     [...marks].sort((a, b) => depth(points[b.dataset.at]) - depth(points[a.dataset.at])));
-  roam(picture, marks, points, readout, state, openFlips);
+  roam(picture, marks, points, scoring, state, openFlips);
   return picture;
 }
 
@@ -99,14 +99,14 @@ function pointWords(point) {
 }
 
 /** One stop for the Tab key; arrows, Home and End move between the marks; Enter and Space open one. */
-function roam(picture, marks, points, readout, state, openFlips) {
+function roam(picture, marks, points, scoring, state, openFlips) {
   const show = (i) => {
     marks[state.at]?.classList.remove("on");
     marks[state.at]?.setAttribute("tabindex", "-1");
     state.at = i;
     marks[i].classList.add("on");
     marks[i].setAttribute("tabindex", "0");
-    readout.replaceChildren(bdi(pointWords(points[i])));
+    scoring.replaceChildren(bdi(pointWords(points[i])));
   };
   const at = (event) => event.target.closest?.("[data-at]");
   const open = (i) => openFlips(points[i].condition);

@@ -20,7 +20,7 @@ function showEntry(place, condition = null) {
   if (place !== shown.entry || (condition !== null && condition !== shown.condition)) {
     gallery(byId("flips-body"), entry, block(`flips-${place}`), condition, (wanted) => {
       shown.condition = wanted;
-      settle(address(entry, wanted));
+      canonicalise(address(entry, wanted));
     });
   }
   Object.assign(shown, { entry: place, condition });
@@ -32,7 +32,7 @@ function address(entry, condition) {
 }
 
 /** Puts an address into the bar without going there: what it names is on the screen already. */
-function settle(wanted) {
+function canonicalise(wanted) {
   history.replaceState(null, "", wanted);
 }
 
@@ -61,7 +61,7 @@ if (chooser) {
   byId("entry-bar").hidden = false;
   chooser.addEventListener("change", () => {
     showEntry(Number(chooser.value));
-    settle(address(block(`entry-${chooser.value}`), null));
+    canonicalise(address(block(`entry-${chooser.value}`), null));
   });
   window.addEventListener("hashchange", follow);
   if (!follow()) showEntry(0);

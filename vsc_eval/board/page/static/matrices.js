@@ -23,7 +23,7 @@ function edition(matrices, { edit, diagonal, pairs }) {
   const largest = EXCESSES.map(({ at }) => Math.max(LEAST_SCALE, ...pairs.map((pair) => Math.abs(pair[at][0] ?? 0))));
   const maps = FORMS.flatMap((form, f) => {
     const here = pairs.filter((pair) => pair[2] === f);
-    return here.length ? EXCESSES.map((excess, i) => matrix(matrices.sets, diagonal, here, excess, form, largest[i])) : [];
+    return here.length ? EXCESSES.map((interaction, i) => matrix(matrices.sets, diagonal, here, interaction, form, largest[i])) : [];
   });
   const decided = pairs.filter((pair) => pair[7]);
   const marks = [
@@ -37,34 +37,34 @@ function edition(matrices, { edit, diagonal, pairs }) {
     decided.length ? later("Verdicts", () => verdictTable(matrices.sets, decided)) : null);
 }
 
-function matrix(sets, diagonal, pairs, excess, form, largest) {
+function matrix(sets, diagonal, pairs, interaction, form, largest) {
   const found = new Map(pairs.map((pair) => [`${Math.max(pair[0], pair[1])},${Math.min(pair[0], pair[1])}`, pair]));
   const title = freshId("matrix");
   return el("div", {},
-    el("h5", { id: title }, `Excess of ${excess.name}, ${form} unions`),
+    el("h5", { id: title }, `Interaction of ${interaction.name}, ${form} unions`),
     el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-labelledby": title },
       el("table", { class: "map matrix", "aria-labelledby": title },
         el("thead", {}, el("tr", {}, el("td"), sets.map((name) => el("th", { scope: "col" }, el("span", { class: "upright" }, bdi(name)))))),
         el("tbody", {}, sets.map((name, down) => el("tr", {}, el("th", { scope: "row" }, broken(name)),
-          sets.map((_, across) => matrixCell(down, across, found.get(`${down},${across}`), diagonal[down], excess, largest))))))),
+          sets.map((_, across) => matrixCell(down, across, found.get(`${down},${across}`), diagonal[down], interaction, largest))))))),
     divergingKey(largest, "harm", "less harm than the parts"));
 }
 
-function matrixCell(down, across, pair, own, excess, largest) {
+function matrixCell(down, across, pair, own, interaction, largest) {
   if (across > down) return el("td", { class: "none" });
-  if (across === down) return el("td", { class: "own" }, own ? (excess.own ? signed : fixed)(own[excess.own][0]) : NONE);
-  if (!pair || pair[excess.at][0] === null) return el("td", { class: "blank" }, NONE);
-  const value = pair[excess.at][0];
-  const p = pair[excess.p];
+  if (across === down) return el("td", { class: "own" }, own ? (interaction.own ? signed : fixed)(own[interaction.own][0]) : NONE);
+  if (!pair || pair[interaction.at][0] === null) return el("td", { class: "blank" }, NONE);
+  const value = pair[interaction.at][0];
+  const p = pair[interaction.p];
   const told = p !== null && p <= 0.05;
   const interferes = pair[7] === "interference";
-  return el("td", { class: `${diverging(value * excess.gain, largest)}${told ? " told" : ""}`, title: withEnds(pair[excess.at], signed) },
+  return el("td", { class: `${diverging(value * interaction.gain, largest)}${told ? " told" : ""}`, title: withEnds(pair[interaction.at], signed) },
     `${signed(value)}${told ? "*" : ""}`,
     interferes ? [el("span", { "aria-hidden": "true" }, "\u2691"), el("span", { class: "hidden" }, " interferes")] : null);
 }
 
 function pairTable(sets, pairs, edit) {
-  return pointTable(`Excess of unions, ${edit}`,
+  return pointTable(`Interaction of unions, ${edit}`,
     ["Union", "Form", "Drift, points", "adjusted p", "Accuracy, points", "adjusted p"],
     pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], withEnds(pair[3], signed), pText(pair[5]), withEnds(pair[4], signed), pText(pair[6])]), 2);
 }

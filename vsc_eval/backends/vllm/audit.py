@@ -49,14 +49,14 @@ class Entry:
         }
 
 
-class Ledger:
-    """Entries by ticket, the number that the asking side gave the request."""
+class AuditLog:
+    """Entries by request_id, the number that the asking side gave the request."""
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
 
     def take(self) -> dict[int, Account]:
         """The summaries of all requests, which are then forgotten."""
-        found = {ticket: entry.account() for ticket, entry in self.entries.items()}
+        found = {request_id: entry.account() for request_id, entry in self.entries.items()}
         self.entries.clear()
         return found

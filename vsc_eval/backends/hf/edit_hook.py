@@ -1,6 +1,6 @@
 """The forward hooks that edit layer L and measure what the edit did there and at the last layer.
 
-Both engine paths use the same tap: one condition over a full forward (hooks.py), or a stack of conditions over the
+Both engine paths use the same hook: one condition over a full forward (hooks.py), or a stack of conditions over the
 replayed suffix (suffix.py). Rows are condition-major.
 """
 
@@ -25,7 +25,7 @@ Positions = Literal["image", "text", "last", "all"]
 
 @dataclass(frozen=True)
 class RowEdit:
-    """One condition as the tap sees it."""
+    """One condition as the hook sees it."""
 
     name: str
     positions: Positions
@@ -37,7 +37,7 @@ class RowEdit:
 
 
 def row_edit(condition: CompiledCondition | None, sae: SAE | None) -> RowEdit | None:
-    """The tap's view of a compiled condition; None for the baseline.
+    """The hook's view of a compiled condition; None for the baseline.
 
     Generated tokens are text, so an edit of image tokens never touches them.
     """
@@ -48,7 +48,7 @@ def row_edit(condition: CompiledCondition | None, sae: SAE | None) -> RowEdit | 
     if sae is None:
         raise SpecError(
             f"Condition '{condition.name}' edits SAE features, but the engine has no SAE.",
-            mend="Give the engine the suite's SAE and layer.",
+            hint="Give the engine the intervention's SAE and layer.",
         )
     owned: SAE = sae
     # Once, and not in every decode step.
@@ -93,7 +93,7 @@ class BatchState:
         return self.masks[positions]
 
 
-class Tap:
+class EditHook:
     """Edits one stack of conditions at `layer` and keeps the measurements of its prefill.
 
     `edits`: one entry a condition, None for the baseline. After the forward: `shift_edited` and `shift_last`
@@ -111,7 +111,7 @@ class Tap:
 
     @contextlib.contextmanager
     def attached(self, decoder: TextDecoder, layer: int) -> Iterator[None]:
-        """Hook the tap onto the decoder for the body; both hooks are gone afterwards, whatever the body raises."""
+        """Hook the hook onto the decoder for the body; both hooks are gone afterwards, whatever the body raises."""
         with contextlib.ExitStack() as stack:
             # The edit goes on first: where L is the last layer, the measurement must see the edited output.
             stack.callback(decoder.layers[layer].register_forward_hook(self._on_edited_layer).remove)

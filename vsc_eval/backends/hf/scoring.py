@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vsc_eval.backends.hf.edit_hook import RowEdit
 from vsc_eval.backends.hf.run import StackResult
-from vsc_eval.backends.hf.tap import RowEdit
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.records import Reading
 
@@ -29,12 +29,12 @@ def stack_readings(
     the ones that the batch keeps. Raises SpecError for an edit that touches no token of an item, BackendError for
     logits that are not numbers.
     """
-    batch = result.tap.batch
+    batch = result.hook.batch
     assert batch.baseline_logits is not None
     baseline = torch.log_softmax(batch.baseline_logits.float(), -1)
     texts = _texts(result, tokenizer)
     readings = []
-    for index, edit in enumerate(result.tap.edits):
+    for index, edit in enumerate(result.hook.edits):
         rows = slice(index * batch.n_items, (index + 1) * batch.n_items)
         logprobs = torch.log_softmax(result.logits[rows].float(), -1)
         broken = result.generated.broken[rows] if result.generated else logprobs.isnan().any(-1).tolist()
@@ -51,8 +51,8 @@ def stack_readings(
                     option_logprobs=_option_logprobs(logprobs[item], option_ids[item]),
                     kl_options=_kl_options(baseline[item], logprobs[item], option_ids[item]),
                     kl_vocab=kl_vocab[item],
-                    shift_edited=_at(result.tap.shift_edited[index], item),
-                    shift_last=_at(result.tap.shift_last[index], item),
+                    shift_edited=_at(result.hook.shift_edited[index], item),
+                    shift_last=_at(result.hook.shift_last[index], item),
                     n_edited_tokens=n_edited[item],
                     n_fires=_n_fires(result, edit, index * batch.n_items + item),
                 )
@@ -70,11 +70,11 @@ def _check_numbers(broken: list[bool], edit: RowEdit | None, prompt_heads: Seque
     if edit is None:
         raise BackendError(
             f"The model's logits for the prompt '{head}' are not numbers.",
-            mend="Load it in another dtype (bfloat16 or float32); float16 overflows on some models.",
+            hint="Load it in another dtype (bfloat16 or float32); float16 overflows on some models.",
         )
     raise BackendError(
         f"Under condition '{edit.name}' the logits for the prompt '{head}' are not numbers.",
-        mend="Use a smaller value in the edit, or dtype float32.",
+        hint="Use a smaller value in the edit, or dtype float32.",
     )
 
 
@@ -86,13 +86,13 @@ def _texts(result: StackResult, tokenizer: Any) -> list[str | None]:
 
 def _edited_tokens(result: StackResult, edit: RowEdit | None, prompt_heads: Sequence[str]) -> list[int]:
     if edit is None:
-        return [0] * result.tap.batch.n_items
-    counts: list[int] = result.tap.batch.mask(edit.positions).sum(-1).tolist()
+        return [0] * result.hook.batch.n_items
+    counts: list[int] = result.hook.batch.mask(edit.positions).sum(-1).tolist()
     for count, head in zip(counts, prompt_heads, strict=True):
         if count == 0:
             raise SpecError(
                 f"Condition '{edit.name}' edits {edit.positions} tokens, but the prompt '{head}' has none.",
-                mend="Use another position (text, last, all), or leave out the prompts without a picture.",
+                hint="Use another position (text, last, all), or leave out the prompts without a picture.",
             )
     return counts
 

@@ -22,7 +22,7 @@ LEVELS: Final = ("easy", "medium", "hard")
 SPLITS: Final = ("train", "sae", "select", "test")
 
 
-class Knobs(BaseModel):
+class Difficulty(BaseModel):
     """Base of every level: immutable, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,14 +35,14 @@ class Knobs(BaseModel):
     """Objects in the picture (the greatest number, where it varies)."""
 
 
-class CountingKnobs(Knobs):
+class CountingDifficulty(Difficulty):
     counts: tuple[int, int]
     """Range of the answer; the four options are the four numbers in it."""
     distractors: Literal["none", "at_most_one", "exactly_one"]
     """How many of (colour, shape) a distractor shares with what is counted."""
 
 
-class SpatialKnobs(Knobs):
+class SpatialDifficulty(Difficulty):
     offset_px: tuple[int, int]
     """Distance of the centres along the axis that decides the answer."""
     off_axis_px: int
@@ -51,7 +51,7 @@ class SpatialKnobs(Knobs):
     """... and its greatest ratio to the deciding distance."""
 
 
-class AttributeKnobs(Knobs):
+class AttributeDifficulty(Difficulty):
     refer_by: Literal["shape", "size_and_shape", "extreme_position"]
     """How the question names the object."""
     times_each_colour: int
@@ -62,7 +62,7 @@ class AttributeKnobs(Knobs):
     """Least distance, of centres and of edges, between the extreme object and the next of its shape."""
 
 
-class ComparisonKnobs(Knobs):
+class ComparisonDifficulty(Difficulty):
     ratio: float
     """Least ratio between the extreme object's extent and the runner-up's."""
     slack: float
@@ -77,19 +77,19 @@ class ComparisonKnobs(Knobs):
     """Objects of other shapes that are larger (smaller) than the answer."""
 
 
-class ExistenceKnobs(Knobs):
+class ExistenceDifficulty(Difficulty):
     foils: Literal["share_nothing", "share_one", "recombine"]
     """What a named, absent object has in common with the objects present."""
 
 
-class LogicKnobs(Knobs):
+class LogicDifficulty(Difficulty):
     n_atoms: int
     """Atoms in each statement."""
     quantifiers: bool
     """Whether `all`, `not all`, `no` and `some` occur."""
 
 
-class HopKnobs(Knobs):
+class HopDifficulty(Difficulty):
     grid: int
     """Rows and columns; every cell holds an object."""
     hops: int
@@ -98,33 +98,35 @@ class HopKnobs(Knobs):
     """Greatest shift of an object from its cell's centre, along each axis."""
 
 
-KNOBS: Final[dict[tuple[str, str], Knobs]] = {
-    ("counting", "easy"): CountingKnobs(size_px=(44, 72), gap_px=24, n_objects=4, counts=(1, 4), distractors="none"),
-    ("counting", "medium"): CountingKnobs(
+DIFFICULTY: Final[dict[tuple[str, str], Difficulty]] = {
+    ("counting", "easy"): CountingDifficulty(
+        size_px=(44, 72), gap_px=24, n_objects=4, counts=(1, 4), distractors="none"
+    ),
+    ("counting", "medium"): CountingDifficulty(
         size_px=(36, 56), gap_px=12, n_objects=12, counts=(4, 7), distractors="at_most_one"
     ),
-    ("counting", "hard"): CountingKnobs(
+    ("counting", "hard"): CountingDifficulty(
         size_px=(24, 48), gap_px=8, n_objects=18, counts=(6, 9), distractors="exactly_one"
     ),
-    ("spatial_relation", "easy"): SpatialKnobs(
+    ("spatial_relation", "easy"): SpatialDifficulty(
         size_px=(48, 72), gap_px=24, n_objects=2, offset_px=(160, 240), off_axis_px=20, off_axis_ratio=1.0
     ),
-    ("spatial_relation", "medium"): SpatialKnobs(
+    ("spatial_relation", "medium"): SpatialDifficulty(
         size_px=(36, 56), gap_px=16, n_objects=4, offset_px=(96, 160), off_axis_px=448, off_axis_ratio=0.4
     ),
-    ("spatial_relation", "hard"): SpatialKnobs(
+    ("spatial_relation", "hard"): SpatialDifficulty(
         size_px=(28, 44), gap_px=8, n_objects=8, offset_px=(56, 96), off_axis_px=448, off_axis_ratio=0.6
     ),
-    ("attribute_query", "easy"): AttributeKnobs(
+    ("attribute_query", "easy"): AttributeDifficulty(
         size_px=(48, 72), gap_px=24, n_objects=4, refer_by="shape", times_each_colour=1
     ),
-    ("attribute_query", "medium"): AttributeKnobs(
+    ("attribute_query", "medium"): AttributeDifficulty(
         size_px=(32, 44), gap_px=12, n_objects=8, refer_by="size_and_shape", times_each_colour=2, large_px=(72, 88)
     ),
-    ("attribute_query", "hard"): AttributeKnobs(
+    ("attribute_query", "hard"): AttributeDifficulty(
         size_px=(32, 44), gap_px=8, n_objects=12, refer_by="extreme_position", times_each_colour=3, margin_px=16
     ),
-    ("comparison", "easy"): ComparisonKnobs(
+    ("comparison", "easy"): ComparisonDifficulty(
         size_px=(28, 112),
         gap_px=16,
         n_objects=4,
@@ -135,7 +137,7 @@ KNOBS: Final[dict[tuple[str, str], Knobs]] = {
         smallest_px=(28, 44),
         n_beyond=0,
     ),
-    ("comparison", "medium"): ComparisonKnobs(
+    ("comparison", "medium"): ComparisonDifficulty(
         size_px=(24, 112),
         gap_px=12,
         n_objects=6,
@@ -146,7 +148,7 @@ KNOBS: Final[dict[tuple[str, str], Knobs]] = {
         smallest_px=(36, 48),
         n_beyond=2,
     ),
-    ("comparison", "hard"): ComparisonKnobs(
+    ("comparison", "hard"): ComparisonDifficulty(
         size_px=(24, 96),
         gap_px=8,
         n_objects=8,
@@ -157,13 +159,13 @@ KNOBS: Final[dict[tuple[str, str], Knobs]] = {
         smallest_px=(40, 52),
         n_beyond=2,
     ),
-    ("existence", "easy"): ExistenceKnobs(size_px=(48, 72), gap_px=24, n_objects=3, foils="share_nothing"),
-    ("existence", "medium"): ExistenceKnobs(size_px=(32, 44), gap_px=12, n_objects=6, foils="share_one"),
-    ("existence", "hard"): ExistenceKnobs(size_px=(20, 28), gap_px=8, n_objects=10, foils="recombine"),
-    ("logic", "easy"): LogicKnobs(size_px=(48, 72), gap_px=24, n_objects=4, n_atoms=1, quantifiers=False),
-    ("logic", "medium"): LogicKnobs(size_px=(36, 56), gap_px=12, n_objects=6, n_atoms=2, quantifiers=False),
-    ("logic", "hard"): LogicKnobs(size_px=(28, 44), gap_px=8, n_objects=8, n_atoms=3, quantifiers=True),
-    ("multi_hop", "easy"): HopKnobs(size_px=(56, 80), gap_px=24, n_objects=9, grid=3, hops=1, jitter_px=12),
-    ("multi_hop", "medium"): HopKnobs(size_px=(44, 60), gap_px=16, n_objects=16, grid=4, hops=2, jitter_px=8),
-    ("multi_hop", "hard"): HopKnobs(size_px=(36, 52), gap_px=12, n_objects=25, grid=5, hops=3, jitter_px=6),
+    ("existence", "easy"): ExistenceDifficulty(size_px=(48, 72), gap_px=24, n_objects=3, foils="share_nothing"),
+    ("existence", "medium"): ExistenceDifficulty(size_px=(32, 44), gap_px=12, n_objects=6, foils="share_one"),
+    ("existence", "hard"): ExistenceDifficulty(size_px=(20, 28), gap_px=8, n_objects=10, foils="recombine"),
+    ("logic", "easy"): LogicDifficulty(size_px=(48, 72), gap_px=24, n_objects=4, n_atoms=1, quantifiers=False),
+    ("logic", "medium"): LogicDifficulty(size_px=(36, 56), gap_px=12, n_objects=6, n_atoms=2, quantifiers=False),
+    ("logic", "hard"): LogicDifficulty(size_px=(28, 44), gap_px=8, n_objects=8, n_atoms=3, quantifiers=True),
+    ("multi_hop", "easy"): HopDifficulty(size_px=(56, 80), gap_px=24, n_objects=9, grid=3, hops=1, jitter_px=12),
+    ("multi_hop", "medium"): HopDifficulty(size_px=(44, 60), gap_px=16, n_objects=16, grid=4, hops=2, jitter_px=8),
+    ("multi_hop", "hard"): HopDifficulty(size_px=(36, 52), gap_px=12, n_objects=25, grid=5, hops=3, jitter_px=6),
 }
