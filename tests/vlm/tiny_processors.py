@@ -10,7 +10,6 @@ from transformers import PreTrainedTokenizerFast
 
 from vsc_eval.synth import vocabulary
 from vsc_eval.vlm import LoadedVLM
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 from vsc_eval.zoo.tokenizer import build_tokenizer
 
 _TOKENS = {
@@ -198,7 +197,6 @@ def _qwen2_5_vl(tokenizer: Any) -> tuple[Any, Any]:
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-mend_torchvision()
 BUILDERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "llava": _llava,
     "gemma3": _gemma3,

@@ -20,7 +20,6 @@ from vsc_eval.harness.scoring import parse_answer
 from vsc_eval.harness.session_lm import SessionLM
 from vsc_eval.resources import tasks_dir, zoo_dir
 from vsc_eval.store import AnswerStore
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 
 LM_EVAL_BATCH_SIZE = 1
 """What lm-eval takes if no --batch_size is given."""
@@ -122,8 +121,6 @@ def _their_model(model: str, batch_size: int) -> LM:
         raise BackendError(
             f"lm-eval's hf-multimodal needs {' and '.join(missing)}.", mend=f"Run `pip install {' '.join(missing)}`."
         )
-    # It imports torchvision through transformers, and does not mend it.
-    mend_torchvision()
     from lm_eval.models.hf_vlms import HFMultimodalLM
 
     folder = str(zoo_dir(model)) if model == "vsc-tiny" else model

@@ -12,7 +12,6 @@ from vsc_eval.errors import BackendError
 from vsc_eval.serving.arguments import check_options
 from vsc_eval.serving.available import require_vllm
 from vsc_eval.vlm.load import EMBEDDED, LoadedVLM
-from vsc_eval.vlm.torchvision_mend import mend_torchvision
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -40,7 +39,6 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
             "vLLM edits nothing in a compiled or captured forward: a hook in it never fires.",
             mend="Leave enforce_eager out, or run `--conditions baseline` only.",
         )
-    mend_torchvision()
     arguments = _arguments(vlm, options, edits=edits)
     with _environment(edits=edits, single=arguments.get("tensor_parallel_size", 1) == 1):
         from vllm.platforms import current_platform

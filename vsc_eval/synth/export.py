@@ -14,12 +14,9 @@ from typing import Any
 
 import datasets
 
-from vsc_eval.audio_mend import mend_audio
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.synth.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
 from vsc_eval.synth.knobs import LEVELS, SPLITS, TASKS
-
-mend_audio()
 
 FEATURES = datasets.Features(
     {
