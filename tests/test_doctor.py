@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from vsc_eval import resources
-from vsc_eval.cli import doctor
-from vsc_eval.cli import main as cli
+from vsc_eval.cli.main import doctor
+from vsc_eval.cli.main import main as cli
 from vsc_eval.errors import BackendError
 
 
 def test_packages_and_machine_are_reported() -> None:
     checks = {check.name: check for check in doctor.examine(smoke=False)}
-    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision ops", "model size", "tasks"):
+    for name in ("Python", "torch", "transformers", "lm_eval", "cores", "torchvision import", "model size", "tasks"):
         assert checks[name].state == "OK", checks[name]
     assert all(check.hint for check in checks.values() if check.state != "OK")
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 from tiny_edits import EDITS, SETS, condition, random_sae, zero_strength
-from vsc_eval.backends.hf.scoring import kl_divergence
 
 from vsc_eval.backends.hf import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
 from vsc_eval.backends.hf.bench import bench_engine, layer_count_ratio
 from vsc_eval.backends.hf.memory import condition_bytes, fitting_stack, plan_stacks, useful_stack
+from vsc_eval.backends.hf.scoring import kl_divergence
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.records import Reading

@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
-
 VOCABULARY = 120
 PAD, END, IMAGE, VIDEO, VISION_START, VISION_END = 0, 1, 110, 111, 112, 113
 LENGTHS = (9, 5, 7)
@@ -319,7 +317,6 @@ def gemma4() -> TinyCase:
     return _case(lambda: Gemma4ForConditionalGeneration(config), inputs, 4)
 
 
-mend_torchvision()
 FAMILIES: dict[str, Callable[[], TinyCase]] = {
     "qwen3_vl": qwen3_vl,
     "qwen2_5_vl": qwen2_5_vl,

@@ -9,7 +9,6 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from vsc_eval.backends.hf import LoadedVLM
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.synthetic import vocabulary
 from vsc_eval.zoo.tokenizer import build_tokenizer
 
@@ -198,7 +197,6 @@ def _qwen2_5_vl(tokenizer: Any) -> tuple[Any, Any]:
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-mend_torchvision()
 BUILDERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "llava": _llava,
     "gemma3": _gemma3,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from vsc_eval.interventions.intervention import save_intervention
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec

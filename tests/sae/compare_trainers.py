@@ -127,10 +127,6 @@ def row(name: str, cfg: TrainConfig, data: Planted, spread: float, train: Callab
 def other_library() -> str | None:
     """None if dictionary_learning can be used, else why not."""
     try:
-        # transformers, which it imports, fails beside a CPU torch with another build of torchvision.
-        from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
-
-        mend_torchvision()
         import dictionary_learning.trainers.jumprelu  # noqa: F401
     except ImportError as error:
         return str(error)

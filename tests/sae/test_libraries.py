@@ -18,7 +18,6 @@ import torch
 from foreign import inputs, rand
 from torch import Tensor
 
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.sae import SAE, SAEConfig, load_any_sae, save_sae
 
 D, F, K = 24, 96, 5
@@ -28,7 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def library(name: str) -> ModuleType:
-    mend_torchvision()  # transformers, which all of them import, needs it beside a CPU torch
     try:
         return importlib.import_module(name)
     except ImportError as error:

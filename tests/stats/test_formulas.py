@@ -14,6 +14,7 @@ from vsc_eval.stats import (
     cluster_bootstrap,
     drift_above_noise_floor,
     extreme_p,
+    interaction,
     interactions,
     kl_options,
     margin,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine
@@ -17,6 +16,7 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.features.benchmark import benchmark_items
 from vsc_eval.interventions.edits import compile_condition
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 from vsc_eval.studies import asking

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from vsc_eval.interventions.intervention import load_intervention
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
 from vsc_eval.studies.answered import AnsweredItems

@@ -23,7 +23,6 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from vsc_eval.interventions.intervention import load_intervention
 
 from vsc_eval import resources
 from vsc_eval.backends.hf.engine import Engine, GenSettings
@@ -36,6 +35,7 @@ from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import parse_condition
 

@@ -1,4 +1,4 @@
-"""Arguments of vLLM, what is installed, and packages that are there but broken."""
+"""Arguments of vLLM, and what is installed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from vsc_eval.cli.main.run import add_parser
 
 from vsc_eval.backends.vllm import available
 from vsc_eval.backends.vllm.arguments import options_mark, parse_options
 from vsc_eval.backends.vllm.available import Installed, require_vllm
 from vsc_eval.backends.vllm.start import start_vllm
-from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
@@ -108,34 +107,11 @@ def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest
 
 
 def test_the_serving_parts_import_no_vllm() -> None:
-    modules = "engine start asking hook worker readings payload plugin available arguments"
+    modules = "engine start asking hook worker readings payload available arguments"
     names = ", ".join(f"vsc_eval.backends.vllm.{name}" for name in modules.split())
     code = f"import sys, {names}, vsc_eval.lmeval.lm_vllm; print('vllm' in sys.modules, 'ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
-
-
-@pytest.mark.parametrize(("body", "hidden"), [("raise OSError('Could not load this library')", True), ("x = 1", False)])
-def test_only_a_broken_audio_package_is_hidden(tmp_path: Path, body: str, hidden: bool) -> None:
-    (tmp_path / "torchcodec").mkdir()
-    (tmp_path / "torchcodec" / "__init__.py").write_text("import torchcodec.inner\n")
-    (tmp_path / "torchcodec" / "inner.py").write_text(body + "\n")
-    code = (
-        "import sys, importlib.util\n"
-        "sys.modules['torchaudio'] = None\n"
-        f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from vsc_eval.audio_mend import mend_audio\n"
-        "print('torchcodec' in mend_audio(), 'torchcodec' in mend_audio(),"
-        " importlib.util.find_spec('torchcodec') is None, 'torchcodec.inner' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(hidden), str(hidden), str(hidden), str(not hidden)]
-
-
-def test_the_plugin_offers_no_platform() -> None:
-    from vsc_eval.backends.vllm.plugin import no_platform
-
-    assert no_platform() is None  # type: ignore[func-returns-value]
 
 
 def test_the_command_line_knows_the_backend() -> None:
@@ -158,7 +134,7 @@ def test_the_command_line_knows_the_backend() -> None:
 def test_doctor_names_vllm(
     monkeypatch: pytest.MonkeyPatch, installed: Installed | None, state: str, words: str
 ) -> None:
-    from vsc_eval.cli.doctor import examine
+    from vsc_eval.cli.main.doctor import examine
 
     monkeypatch.setattr(available, "installed_vllm", lambda: installed)
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]

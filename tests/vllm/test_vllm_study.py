@@ -35,6 +35,7 @@ def run(spec: Path, out: Path, *options: str) -> None:
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
 
 
+@pytest.mark.vllm
 @pytest.mark.xdist_group("vllm")
 def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path) -> None:
     if installed_vllm() is None:

@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).with_name("two_workers.py")
 
 
 @pytest.mark.slow
+@pytest.mark.vllm
 @pytest.mark.skipif(installed_vllm() is None, reason="vLLM is not installed")
 @pytest.mark.skipif("VSC_EVAL_TEST_TENSOR_PARALLEL" not in os.environ, reason="set VSC_EVAL_TEST_TENSOR_PARALLEL=1")
 def test_two_workers_edit_as_one() -> None:

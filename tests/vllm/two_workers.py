@@ -6,13 +6,12 @@ import os
 
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
-from vsc_eval.interventions.intervention import load_intervention
-
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import parse_condition
 
 EXPRESSIONS = ("counting", "counting+logic", "logic:scale=6:prefill", "counting:add=3:last")

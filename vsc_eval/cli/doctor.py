@@ -126,13 +126,13 @@ def _largest(memory_bytes: int) -> str:
 
 
 def _torchvision() -> Check:
-    if importlib.util.find_spec("torchvision") is None or importlib.util.find_spec("torch") is None:
-        return Check("torchvision ops", "missing", "not installed", "`pip install torchvision`")
-    from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        return Check("torchvision import", "missing", "not tried without torch and transformers", "Install them.")
+    from vsc_eval.backends.hf.load import MATCHING, broken_torchvision
 
-    if mend_torchvision():
-        return Check("torchvision ops", "OK", "compiled ops do not load here; fixed (only transforms are used)")
-    return Check("torchvision ops", "OK", "compiled ops load")
+    if why := broken_torchvision():
+        return Check("torchvision import", "missing", why, MATCHING)
+    return Check("torchvision import", "OK", "works beside this torch")
 
 
 def _vllm() -> Check:

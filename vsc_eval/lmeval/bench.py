@@ -15,7 +15,6 @@ from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.lm import VscHF
 from vsc_eval.lmeval.scoring import parse_answer
@@ -122,8 +121,6 @@ def _their_model(model: str, batch_size: int) -> LM:
         raise BackendError(
             f"lm-eval's hf-multimodal needs {' and '.join(missing)}.", hint=f"Run `pip install {' '.join(missing)}`."
         )
-    # It imports torchvision through transformers, and does not fix it.
-    mend_torchvision()
     from lm_eval.models.hf_vlms import HFMultimodalLM
 
     folder = str(zoo_dir(model)) if model == "vsc-tiny" else model

@@ -12,14 +12,11 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from vsc_eval.audio_mend import mend_audio
 from vsc_eval.errors import SpecError
 from vsc_eval.lmeval.registry import register_models
 from vsc_eval.lmeval.scene_image import SceneImage
 from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, Item, make_items
 from vsc_eval.synthetic.render import blind_image
-
-mend_audio()
 
 
 def load_cell(

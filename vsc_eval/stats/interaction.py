@@ -32,12 +32,14 @@ def over_mean(a: Floats, b: Floats, union: Floats) -> Floats:
 
 def over_larger(a: Floats, b: Floats, union: Floats) -> Floats:
     """x(A+B) - max(x(A), x(B)): for a union whose edit has the larger of its parts' norms; of means, not of items."""
-    return union - np.maximum(a, b)
+    above: Floats = union - np.maximum(a, b)
+    return above
 
 
 def under_smaller(a: Floats, b: Floats, union: Floats) -> Floats:
     """x(A+B) - min(x(A), x(B)): the same of a gain, where less is worse."""
-    return union - np.minimum(a, b)
+    above: Floats = union - np.minimum(a, b)
+    return above
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def _patterns(n_clusters: int) -> Floats:
     if n_clusters == 0:
         return np.ones((1, 0))
     bits = (np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters)) & 1
-    return 1 - 2 * bits.astype(np.float64)
+    patterns: Floats = 1 - 2 * bits.astype(np.float64)
+    return patterns
 
 
 def _drawn(sums: Floats, rng: np.random.Generator, draws: int) -> Floats:

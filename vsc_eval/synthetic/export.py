@@ -14,12 +14,9 @@ from typing import Any
 
 import datasets
 
-from vsc_eval.audio_mend import mend_audio
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.synthetic.difficulty import LEVELS, SPLITS, TASKS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
-
-mend_audio()
 
 FEATURES = datasets.Features(
     {

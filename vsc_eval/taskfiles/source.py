@@ -15,11 +15,8 @@ import datasets
 from datasets.exceptions import DatasetNotFoundError, DatasetsError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from vsc_eval.audio_mend import mend_audio
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.taskfiles.schema import DatasetSource, TaskFile
-
-mend_audio()
 
 _BUILDERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
 _SUFFIXES = {

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.synthetic import SHAPES, vocabulary
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.zoo.config import TinyConfig, TinyShape
@@ -20,7 +19,6 @@ EMBEDDING_STD = 0.5
 
 def build_model(shape: TinyShape, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Any:
     """A freshly initialised float32 `Qwen3VLForConditionalGeneration` in train mode."""
-    mend_torchvision()
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     ids = tokenizer.convert_tokens_to_ids
@@ -116,7 +114,6 @@ def _copy_plurals(model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
 
 def build_processor(shape: TinyShape, tokenizer: PreTrainedTokenizerFast) -> Any:
     """The processor: every image is resized to the canvas, because the model has seen no other size."""
-    mend_torchvision()
     from transformers import Qwen2VLImageProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor
 
     pixels = shape.canvas_px**2

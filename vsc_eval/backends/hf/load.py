@@ -18,11 +18,11 @@ from vsc_eval import resources
 from vsc_eval.backends.hf.decoder import TextDecoder, find_decoder, text_config
 from vsc_eval.backends.hf.patch_embedding import embed_patches_by_products
 from vsc_eval.backends.hf.specials import special_strings
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.backends.hf.weights import check_model_folder, folder_fingerprint
 from vsc_eval.errors import BackendError, DataError, SpecError
 
 EMBEDDED = ("vsc-tiny",)
+MATCHING = "Install torch and torchvision again, both from one index, so that their builds match."
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 _HUB_ID = re.compile(r"^\w[\w.\-]*/\w[\w.\-]*$")
 
@@ -103,7 +103,8 @@ def load_vlm(
     Raises SpecError for an unknown model or option, DataError for a damaged folder, BackendError for a model that is
     no VLM, for pickled weights and for an unreachable hub.
     """
-    mend_torchvision()
+    if why := broken_torchvision():
+        raise BackendError(f"torchvision, which transformers' models need, cannot be imported: {why}", hint=MATCHING)
     name = str(pretrained)
     folder = _local_folder(name)
     files = check_model_folder(folder) if folder is not None else []
@@ -138,6 +139,15 @@ def load_vlm(
         revision=commit,
         pixels_limited=min_pixels is not None or max_pixels is not None,
     )
+
+
+def broken_torchvision() -> str:
+    """Why torchvision cannot be imported; empty if it can. transformers would say only that its model could not be."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:
+        return str(error).partition("\n")[0]
+    return ""
 
 
 def _fingerprint(content: str, dtype: torch.dtype, min_pixels: int | None, max_pixels: int | None) -> str:

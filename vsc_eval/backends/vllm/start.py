@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from vsc_eval import resources
 from vsc_eval.backends.hf.load import EMBEDDED, LoadedVLM
-from vsc_eval.backends.hf.torchvision_mend import mend_torchvision
 from vsc_eval.backends.vllm.arguments import check_options
 from vsc_eval.backends.vllm.available import require_vllm
 from vsc_eval.errors import BackendError
@@ -40,7 +39,6 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
             "vLLM edits nothing in a compiled or captured forward: a hook in it never fires.",
             hint="Leave enforce_eager out, or run `--conditions baseline` only.",
         )
-    mend_torchvision()
     arguments = _arguments(vlm, options, edits=edits)
     with _environment(edits=edits, single=arguments.get("tensor_parallel_size", 1) == 1):
         from vllm.platforms import current_platform
