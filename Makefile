@@ -39,7 +39,7 @@ help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
-	@echo "make intervention   the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
+	@echo "make interventions  the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
@@ -54,11 +54,11 @@ demo: $(STAMP)
 test: $(STAMP) $(VLLM_STAMP)
 	others=$$(test ! -e $(VLLM_STAMP) || echo 'not vllm'); \
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "$$others"
-	test ! -e $(VLLM_STAMP) || $(ONE_THREAD) $(VLLM_VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m vllm tests/serving
+	test ! -e $(VLLM_STAMP) || $(ONE_THREAD) $(VLLM_VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m vllm tests/vllm
 
 check: lint types test
 
-intervention: $(STAMP)
+interventions: $(STAMP)
 	find interventions/vsc-tiny -mindepth 1 ! -name study.yaml -delete
 	$(PATIENT) $(BIN)/vsc-eval sae train --model vsc-tiny $(SAE_OPTIONS) --out interventions/vsc-tiny/sae
 	$(PATIENT) $(BIN)/vsc-eval sae select --model vsc-tiny --sae interventions/vsc-tiny/sae --edit scale=4 --out interventions/vsc-tiny
