@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,19 @@ _ROWS_A_GROUP = 1 << 17
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _PAIRS = pa.list_(pa.struct([("column", pa.string()), ("value", pa.string())]))
 _META = {b"vsc_eval_schema": str(SCHEMA_VERSION).encode()}
+_MOST_LOGPROBS = 1 << 28
+"""Of a table in memory, padded: an item with a million options would be one for every answer."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may have that comes from somebody else: a small one can unpack to all memory."""
+
+    file_bytes: int = 64 << 20
+    answers: int = 2_000_000
+    items: int = 100_000
+    """And conditions."""
+    unpacked_bytes: int = 512 << 20
 
 _ITEM_TYPES: dict[str, pa.DataType] = {
     "item_id": pa.string(),
@@ -116,21 +130,39 @@ def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[s
     }
 
 
-def read_table(folder: Path, stem: str = ANSWERS) -> AnswerTable:
+def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = None) -> AnswerTable:
     """What `write_table` wrote, or another program of the same columns.
 
-    Raises DataError, naming the file, where one is missing, damaged, of another version, or where the answers are not
-    one for each item and condition of a pass.
+    With `limits` the files are somebody else's: they are bounded before they are unpacked, have exactly our columns,
+    and what answers.parquet repeats of items.parquet is the same there. Raises DataError, naming the file, where one is
+    missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
     """
-    item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
-    items = tuple(_item(row) for row in _read(item_file, _ITEM_TYPES).to_pylist())
-    conditions = tuple(_condition(row, condition_file) for row in _read(condition_file, _CONDITION_TYPES).to_pylist())
-    found = _read(answer_file, _ANSWER_TYPES)
+    item_file, condition_file, answer_file = files = [folder / name for name in table_files(stem)]
+    types = (_ITEM_TYPES, _CONDITION_TYPES, _ANSWER_TYPES)
+    item_rows, condition_rows, found = (_read(file, kind, limits) for file, kind in zip(files, types, strict=True))
+    items = tuple(_item(row) for row in item_rows.to_pylist())
+    conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())
     passes = {name: _answers(part, items, answer_file) for name, part in _by_pass(found)}
     main = passes.pop("main", None)
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
         raise _damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
-    return AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
+    table = AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
+    if limits is not None and (column := _not_repeated(found, table)):
+        raise _damaged(answer_file, f"its column '{column}' does not say what {item_file.name} and the answers say")
+    return table
+
+
+def _not_repeated(found: pa.Table, table: AnswerTable) -> str | None:
+    """The first column that is not what follows from the others."""
+    start = 0
+    for columns in _answer_columns(table):
+        part = found.slice(start, len(columns["right"]))
+        start += len(part)
+        for name in ("task", "level", "cluster", "gold", "right"):
+            kind = pa.bool_() if name == "right" else pa.string()
+            if part[name].cast(kind).combine_chunks() != columns[name].cast(kind):
+                return name
+    return None
 
 
 def file_hash(path: Path) -> str:
@@ -280,14 +312,14 @@ def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Ar
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(logprobs[kept]), mask=mask)
 
 
-def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
+def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = None) -> pa.Table:
     try:
-        found = pq.read_table(path)
+        found = pq.read_table(path) if limits is None else _read_bounded(path, types, limits)
     except FileNotFoundError as error:
         raise DataError(
             f"There is no {path}.", hint="The run is not finished: give its command again, then read it."
         ) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:
         raise _damaged(path, str(error)) from error
     version = (found.schema.metadata or {}).get(b"vsc_eval_schema", b"none").decode()
     if version != str(SCHEMA_VERSION):
@@ -300,6 +332,37 @@ def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
     return found.select(list(types))
 
 
+def _read_bounded(path: Path, types: dict[str, pa.DataType], limits: Limits) -> pa.Table:
+    most_rows = limits.answers if types is _ANSWER_TYPES else limits.items
+    if (size := path.stat().st_size) > limits.file_bytes:
+        raise _damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {limits.file_bytes >> 20}")
+    with pq.ParquetFile(path) as file:
+        schema, about = file.schema_arrow, file.metadata
+        if not schema.equals(pa.schema(list(types.items()))):
+            odd = [f.name for f in schema if types.get(f.name) != f.type] + [n for n in types if n not in schema.names]
+            raise _damaged(path, f"its columns are not those of such a file: {', '.join(odd)[:200] or 'their order'}")
+        groups = [about.row_group(place) for place in range(about.num_row_groups)]
+        unpacked = sum(g.column(place).total_uncompressed_size for g in groups for place in range(g.num_columns))
+        if about.num_rows > most_rows or unpacked > limits.unpacked_bytes:
+            raise _damaged(path, f"it would unpack to {about.num_rows:,} rows and {unpacked / 2**20:,.0f} MiB")
+        batches, size, rows = [], 0, 0
+        # What the file says of itself need not be true.
+        for batch in file.iter_batches(_ROWS_A_GROUP):
+            batch.validate(full=True)
+            batches.append(batch)
+            size, rows = size + batch.nbytes, rows + len(batch)
+            if rows > most_rows or size > limits.unpacked_bytes:
+                raise _damaged(path, "it unpacks to more than it says")
+    found = pa.Table.from_batches(batches, schema)
+    if missing := [name for name in _NEVER_NULL if name in types and found[name].null_count]:
+        raise _damaged(path, f"its column '{missing[0]}' has gaps")
+    return found
+
+
+_NEVER_NULL = ("item_id", "condition", "pass", "task", "cluster", "cluster_kind", "gold", "read", "answer", "right",
+               "scoring", "prompt_hash", "image_hash", "role", "content_hash", "group_size")  # fmt: skip
+
+
 def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     column = found["pass"].combine_chunks()
     names = np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False))
@@ -310,6 +373,8 @@ def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
     names = tuple(dict.fromkeys(rows["condition"].cast(pa.string()).to_pylist()))
     shape = (len(names), len(items))
+    if len(rows) != len(names) * len(items):
+        raise _damaged(path, f"it has {len(rows)} answers for {len(names)} conditions and {len(items)} items")
     expected_items = [item.item_id for item in items] * len(names)
     expected_names = [name for name in names for _ in items]
     if (
@@ -349,6 +414,11 @@ def _matrix(column: pa.ChunkedArray, shape: tuple[int, int], missing: float, kin
 def _padded(lists: pa.ListArray, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     lengths = lists.value_lengths().fill_null(0).to_numpy()
     width = int(lengths.max()) if len(lengths) else 0
+    if len(lengths) * width > _MOST_LOGPROBS:
+        raise DataError(
+            f"{len(lengths):,} answers with up to {width:,} log-probabilities each are more than fit into memory.",
+            hint="Ask fewer options of an item.",
+        )
     padded = np.full((len(lengths), width), np.nan, dtype=np.float32)
     padded[np.arange(width) < lengths[:, None]] = lists.flatten().to_numpy(zero_copy_only=False)
     return padded.reshape(*shape, width)
