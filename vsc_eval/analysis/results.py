@@ -18,7 +18,7 @@ from vsc_eval.answers.table import AnswerTable, Mask, Strings
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.stats import Drift, Estimate, Paired, accuracy, drift, interaction, paired_difference, stream
+from vsc_eval.stats import Drift, Figure, Paired, accuracy, drift, interaction, paired_difference, stream
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.taskfiles.data_report import DataReport
 
@@ -285,7 +285,7 @@ def _interaction(table: AnswerTable, model: str, union: str, parts: tuple[str, s
     )
 
 
-def figure_of(estimate: Estimate) -> Figure:
+def figure_of(estimate: Figure) -> Figure:
     """An estimate as a record."""
     return Figure(**dataclasses.asdict(estimate))
 

@@ -117,6 +117,19 @@ class AskedCondition:
             return "single"
         return "norm_matched" if self.spec.edit.norm_match else "combined"
 
+    @property
+    def edit(self) -> str | None:
+        """The edit as the condition's expression writes it (`scale=4`), norm matching aside; by its kind, strength and
+        positions where the name is no expression with an edit. None for the baseline."""
+        edit = self.spec.edit
+        if edit is None:
+            return None
+        written = [part for part in self.name.split(":")[1:] if not part.startswith("norm=")]
+        if written:
+            return ":".join(written)
+        words = edit.kind if edit.value is None else f"{edit.kind}={edit.value:g}"
+        return words if edit.positions == "all" else f"{words}:{edit.positions}"
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -267,6 +280,12 @@ class AnswerTable:
             margins[:, there] = of_gold - others.max(-1)
         margins[(~np.isnan(logprobs)).sum(-1) < 2] = np.nan
         return margins
+
+    def under(self, names: Sequence[str]) -> AnswerTable:
+        """Some of the conditions of `main`, the baseline first among them; the other passes stay as they are."""
+        rows = [self.main.rows[name] for name in names]
+        conditions = tuple(self.conditions[row] for row in rows)
+        return replace(self, conditions=conditions, main=self.main.take(rows))
 
     def only(self, items: Mask) -> AnswerTable:
         """The masked items [items]."""

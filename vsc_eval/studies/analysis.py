@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vsc_eval.analysis.results import Figure
 from vsc_eval.stats import (
-    Estimate,
+    Figure,
     adjust,
     bootstrap_many,
     cluster_standard_errors,
@@ -120,7 +120,7 @@ _Places = tuple[_Rows, _Rows, _Rows]
 
 def _estimates(
     table: AnswerArrays, spec: StudySpec, changed: Floats, gain: Floats, places: _Places, interaction: _Interaction
-) -> dict[str, tuple[Estimate, ...]]:
+) -> dict[str, tuple[Figure, ...]]:
     """Five estimates of every pair, [pairs] each, all under the same draws of clusters."""
     n, (a, b, union) = len(changed), places
     drift, gained = (a, b, union), (n + a, n + b, n + union)
@@ -242,6 +242,6 @@ def _ruled(row: PairRow, ruling: Ruling | None) -> PairRow:
     return row.model_copy(update={"verdict": ruling.verdict, "decided_by": ruling.decided_by})
 
 
-def figure(estimate: Estimate) -> Figure:
+def figure(estimate: Figure) -> Figure:
     """The estimate as a record."""
     return Figure(**dataclasses.asdict(estimate))

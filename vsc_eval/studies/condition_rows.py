@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vsc_eval.analysis.results import DriftFigures, McNemarCells, item_groups
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import (
-    Estimate,
+    Figure,
     adjust,
     amplification,
     bootstrap_many,
@@ -139,9 +139,9 @@ def _per_item(
 class _Figures:
     """Of one condition on one group."""
 
-    accuracy: Estimate
-    difference: Estimate
-    drift: Estimate
+    accuracy: Figure
+    difference: Figure
+    drift: Figure
     invalid_rate: float
     p: float | None
     p_adjusted: float | None
