@@ -359,6 +359,7 @@ def _read_bounded(path: Path, types: dict[str, pa.DataType], limits: Limits) -> 
     return found
 
 
+_NOT_EACH = "it does not hold one answer for each item and condition, in their order"
 _NEVER_NULL = ("item_id", "condition", "pass", "task", "cluster", "cluster_kind", "gold", "read", "answer", "right",
                "scoring", "prompt_hash", "image_hash", "role", "content_hash", "group_size")  # fmt: skip
 
@@ -374,14 +375,14 @@ def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
     names = tuple(dict.fromkeys(rows["condition"].cast(pa.string()).to_pylist()))
     shape = (len(names), len(items))
     if len(rows) != len(names) * len(items):
-        raise _damaged(path, f"it has {len(rows)} answers for {len(names)} conditions and {len(items)} items")
+        raise _damaged(path, _NOT_EACH)
     expected_items = [item.item_id for item in items] * len(names)
     expected_names = [name for name in names for _ in items]
     if (
         rows["item_id"].cast(pa.string()).to_pylist() != expected_items
         or rows["condition"].cast(pa.string()).to_pylist() != expected_names
     ):
-        raise _damaged(path, "it does not hold one answer for each item and condition, in their order")
+        raise _damaged(path, _NOT_EACH)
     read, answer = (rows[name].cast(pa.string()).to_pylist() for name in ("read", "answer"))
     vocabulary = tuple(sorted({*answer, *read}))
     place = {word: code for code, word in enumerate(vocabulary)}

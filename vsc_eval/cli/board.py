@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import console_for, counted, say_built, say_on, visible
+from vsc_eval.board.console import console_for, log_built, logger, progress_bar, visible
 
 _BOARD = """\
-A board is a folder: board.yaml says what every model is asked, entries/ holds one JSON file for each run, and all else
+A board is a folder: board.yaml says what every model is asked, entries/ holds one folder for each run, and all else
 is made from those.
 """
 
@@ -52,9 +52,9 @@ def _new(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import new_board
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
-    say = say_on(console_for(stderr=True))
-    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
-    say(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
+    log = logger(console_for(stderr=True))
+    log(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
+    log(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
     return 0
 
 
@@ -64,8 +64,8 @@ def _check(options: argparse.Namespace) -> int:
 
     from vsc_eval.board.check.board_check import check_entries
 
-    with counted("entries") as advance:
-        entries, problems = check_entries(options.board, intervals=options.intervals, advance=advance)
+    with progress_bar("entries") as progress:
+        entries, problems = check_entries(options.board, intervals=options.intervals, progress=progress)
     console = console_for()
     if not problems:
         words = "entry is" if len(entries) == 1 else "entries are"
@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
     for heading in ("file", "place", "what is wrong", "fix"):
         table.add_column(heading, overflow="fold")
     for found in problems:
-        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.hint)))
+        table.add_row(*(Text(visible(words)) for words in (found.folder, found.place, found.what, found.hint)))
     console.print(table)
     return 1
 
@@ -83,16 +83,16 @@ def _check(options: argparse.Namespace) -> int:
 def _build(options: argparse.Namespace) -> int:
     from vsc_eval.board.build import build_board, checked_board, stale_files
 
-    say = say_on(console_for(stderr=True))
+    log = logger(console_for(stderr=True))
     if options.check:
         stale = stale_files(checked_board(options.board))
         for name, what in stale.items():
-            say_on(console_for())(f"{name}: {what}")
-        say(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
+            logger(console_for())(f"{name}: {what}")
+        log(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
         return 1 if stale else 0
-    with counted("figures") as advance:
-        built = build_board(options.board, say=say, advance=advance)
-    say_built(built, say)
+    with progress_bar("figures") as progress:
+        built = build_board(options.board, log=log, progress=progress)
+    log_built(built, log)
     return 0
 
 

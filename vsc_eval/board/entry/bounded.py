@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from vsc_eval.specs import place_words
 
 MOST_BYTES = 64 * 2**20
 _MOST_YAML = 2**20
+_MOST_NESTED = 60
 _MOST_DIGITS = 19
 """Of an integer. One of 400 digits would become an infinite figure."""
 
@@ -88,9 +90,19 @@ def fault(error: ValidationError) -> str:
 
 
 def _mapping(path: Path, document: Any) -> dict[str, Any]:
+    layer = [document]
+    for _ in range(_MOST_NESTED):
+        layer = [inner for value in layer for inner in _members(value)]
+    if layer:
+        # Whoever walks through it would come to the end of the stack.
+        raise DataError(f"{path}: its lists and objects are nested too deep.", hint=RESTORE)
     if not isinstance(document, dict):
         raise DataError(f"{path}: it holds a {type(document).__name__} and no keys and values.", hint=RESTORE)
     return document
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
