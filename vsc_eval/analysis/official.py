@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from vsc_eval import metrics
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.metrics import Metric, Quantity, ScoredItem
@@ -49,14 +47,17 @@ def _rows(table: AnswerTable, metric: Metric, condition: str, statistics: Statis
     before = _figures(table, metric, BASELINE)
     found = before if condition == BASELINE else _figures(table, metric, condition)
     for figure, quantity in found.items():
-
-        def rng(figure: str = figure) -> np.random.Generator:
-            return stream(statistics.seed, "official", task, figure)
-
-        options = {"cluster_name": table.cluster_name, "draws": statistics.draws, "level": statistics.level}
         difference = None
         if condition != BASELINE and figure in before:
-            difference = metrics.estimate_difference(before[figure], quantity, table.clusters, rng(), **options)
+            difference = metrics.estimate_difference(
+                before[figure],
+                quantity,
+                table.clusters,
+                stream(statistics.seed, "official", task, figure),
+                cluster_name=table.cluster_name,
+                draws=statistics.draws,
+                level=statistics.level,
+            )
         yield OfficialRow(
             task=task,
             condition=condition,
@@ -64,7 +65,14 @@ def _rows(table: AnswerTable, metric: Metric, condition: str, statistics: Statis
             figure=figure,
             is_main=figure == metric.main,
             unit=quantity.unit,
-            value=metrics.estimate(quantity, table.clusters, rng(), **options),
+            value=metrics.estimate(
+                quantity,
+                table.clusters,
+                stream(statistics.seed, "official", task, figure),
+                cluster_name=table.cluster_name,
+                draws=statistics.draws,
+                level=statistics.level,
+            ),
             difference=difference,
         )
 

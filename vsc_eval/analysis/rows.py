@@ -104,7 +104,8 @@ def rows(
     """
     groupings = [by] if isinstance(by, str) else list(by)
     null = changed_without_cause(table) if null_changed is None else null_changed
-    per_item, found = _PerItem.of(table, null), []
+    per_item = _PerItem.of(table, null)
+    found: list[Row] = []
     for grouping in groupings:
         if grouping == "group":
             for grouped in group_tables(table):
