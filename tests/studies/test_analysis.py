@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from vsc_eval.studies.analysis_controls import control_tests
+from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.studies.arrays import AnswerArrays
 
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import adjust, cluster_bootstrap, cluster_standard_error, detectable_difference, sign_flip, stream
 from vsc_eval.studies import names
 from vsc_eval.studies.analysis import analyse, pair_rows
-from vsc_eval.studies.analysis_controls import control_tests
-from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.arrays import AnswerArrays
 from vsc_eval.studies.records import ControlTest, PairRow
 from vsc_eval.studies.simulate import Planted, Simulated, simulate
 from vsc_eval.studies.spec import (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.cli import main as cli
 from vsc_eval.specs import BASELINE, save_yaml_spec
 from vsc_eval.stats import stream
@@ -16,7 +17,7 @@ from vsc_eval.studies import names
 from vsc_eval.studies.calibrate import Calibration, ScenarioResult, calibrate, judged, rate, summarise
 from vsc_eval.studies.calibrate_study import left_out_draws
 from vsc_eval.studies.simulate import WORLDS, Planted, World, matching_factor, simulate, study_items
-from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions, VerdictRule
+from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions
 
 TASKS = ("counting", "logic", "existence")
 A, B, C = TASKS

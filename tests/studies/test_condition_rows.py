@@ -6,14 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from vsc_eval.specs import BASELINE
-from vsc_eval.stats import adjust, cluster_bootstrap, drift, mcnemar, paired_difference, sign_flip, stream
 from vsc_eval.studies.arrays import INVALID_CODE, AnswerArrays, ReadingArrays
 from vsc_eval.studies.condition_rows import condition_rows
+
+from vsc_eval.analysis.verdict import VerdictRule
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats import adjust, cluster_bootstrap, drift, mcnemar, paired_difference, sign_flip, stream
 from vsc_eval.studies.records import ConditionRow
 from vsc_eval.studies.simulate import World, simulate
-from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions, VerdictRule
+from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions
 from vsc_eval.studies.swept import swept_conditions
 
 TASKS = ("counting", "logic", "existence")

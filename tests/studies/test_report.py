@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.studies.arrays import AnswerArrays, ReadingArrays
+from vsc_eval.studies.condition_rows import condition_rows
 
 from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult
 from vsc_eval.probing.rule import choose, explain_choice
@@ -23,9 +26,6 @@ from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE
 from vsc_eval.studies import names, report
 from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.arrays import AnswerArrays, ReadingArrays
-from vsc_eval.studies.condition_rows import condition_rows
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
 from vsc_eval.studies.report import FIGURES_FOLDER, REPORT_FILE, write_report
 from vsc_eval.studies.report.answer import verdict_counts

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups
 from vsc_eval.analysis.noise_floor import changed_without_cause
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats, Mask
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats, Mask, Role
 from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
@@ -48,8 +48,7 @@ class Row(Record):
     """One condition on one group of items, against the baseline; what compares is None for the baseline itself."""
 
     condition: str
-    role: str
-    """See AskedCondition.role."""
+    role: Role
     sets: tuple[str, ...]
     edit: str | None
     """See AskedCondition.edit."""
@@ -105,7 +104,8 @@ def rows(
     """
     groupings = [by] if isinstance(by, str) else list(by)
     null = changed_without_cause(table) if null_changed is None else null_changed
-    per_item, found = _PerItem.of(table, null), []
+    per_item = _PerItem.of(table, null)
+    found: list[Row] = []
     for grouping in groupings:
         if grouping == "group":
             for grouped in group_tables(table):
@@ -138,7 +138,7 @@ def _groups(table: AnswerTable, grouping: Grouping) -> Iterator[ItemGroup]:
             return groups(table, scope)
     raise SpecError(
         f"There is no grouping '{grouping}'.",
-        hint=f"{known_names('groupings', grouping, SCOPES)} Columns of the items are given as a tuple: ('{grouping}',).",
+        hint=f"{known_names('groupings', grouping, SCOPES)} Columns of the items go into a tuple: ('{grouping}',).",
     )
 
 

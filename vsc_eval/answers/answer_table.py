@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
 Scoring = Literal["loglikelihood", "generate"]
+Role = Literal["baseline", "single", "combined", "norm_matched"]
+"""combined: an edit of two or more sets; norm_matched: the same held to the size of its parts."""
 Pass = Literal["main", "other_batches", "generated"]
 """main: every condition; other_batches: the baseline once more in other batches, for the noise floor; generated: the
 same items by the other scoring."""
@@ -109,8 +111,7 @@ class AskedCondition:
         return self.spec.name
 
     @property
-    def role(self) -> str:
-        """`baseline`, `single`, `combined` or `norm_matched` (a combined edit held to the size of its parts)."""
+    def role(self) -> Role:
         if self.spec.edit is None:
             return "baseline"
         if len(self.spec.sets) == 1:

@@ -97,12 +97,9 @@ def _simulated(options: argparse.Namespace) -> int:
 
 
 def _of_study(folder: Path) -> int:
-    from vsc_eval.studies.answered import AnsweredItems
     from vsc_eval.studies.calibrate import rate
     from vsc_eval.studies.calibrate_study import left_out_draws
-    from vsc_eval.studies.conclude import RESULTS_FILE, control_table, read_results
-    from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
-    from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
+    from vsc_eval.studies.conclude import RESULTS_FILE, read_results, tables
 
     if not (folder / RESULTS_FILE).is_file():
         raise SpecError(
@@ -111,12 +108,12 @@ def _of_study(folder: Path) -> int:
     spec = read_results(folder).spec
     if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
         raise SpecError(f"{folder} has no draws of permuted labels to leave out.", hint="Run a study that has them.")
-    swept, controls = (AnsweredItems.load(folder, stem).arrays() for stem in (SWEEP_STEM, CONTROLS_STEM))
-    studies = list(left_out_draws(control_table(swept, controls), spec))
+    _, controls = tables(folder, spec)
+    studies = list(left_out_draws(controls, spec))
     if not studies:
         raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")
     print(
-        f"{len(studies)} draws of permuted labels in place of the real sets, {controls.gold.size} items: "
+        f"{len(studies)} draws of permuted labels in place of the real sets, {len(controls.items)} items: "
         f"interference found in {_rate(rate([study.n_false > 0 for study in studies]))} of them, "
         f"{sum(study.n_false for study in studies)} of {sum(study.n_innocent for study in studies)} pairs. "
         f"Without controls: {_rate(rate([study.false_by_sign_flip for study in studies]))}. "

@@ -13,8 +13,10 @@ from safetensors.numpy import load_file, save
 
 from vsc_eval.files import replacing
 from vsc_eval.records import Record
-from vsc_eval.studies.arrays import AnswerArrays, Codes, Floats, ReadingArrays
 from vsc_eval.synthetic import LETTERS, Item
+
+Codes = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
 
 READING_FIELDS = ("kl_options", "kl_vocab", "shift_edited", "shift_last")
 """Figures of a Reading that are kept."""
@@ -70,32 +72,9 @@ class AnsweredItems:
         """One field of every item [items]."""
         return np.array([getattr(item, key) for item in self.items], dtype=np.str_)
 
-    def arrays(self) -> AnswerArrays:
-        """The answers, for the statistics."""
-        return AnswerArrays(
-            item_ids=tuple(item.id for item in self.items),
-            clusters=self.column("cluster"),
-            tasks=self.column("task"),
-            levels=self.column("level"),
-            gold=self.gold,
-            answers=dict(zip(self.conditions, self.codes, strict=True)),
-        )
-
     def row(self, condition: str) -> int:
         """The condition's row in the arrays."""
         return self.conditions.index(condition)
-
-    def reading_arrays(self) -> dict[str, ReadingArrays]:
-        """Figures of each condition, for the statistics."""
-        places = np.arange(len(self.items))
-        of_gold = self.logprobs[:, places, self.gold]
-        others = self.logprobs.copy()
-        others[:, places, self.gold] = -np.inf
-        margins = of_gold - others.max(-1)
-        return {
-            name: ReadingArrays(margin=margins[row], **{field: table[row] for field, table in self.readings.items()})
-            for row, name in enumerate(self.conditions)
-        }
 
     def save(self, folder: Path, stem: str) -> tuple[Path, Path]:
         """Write both files and return their paths. Raises BackendError if that fails."""

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from vsc_eval.interventions.intervention import load_intervention
-from vsc_eval.specs import BASELINE, load_yaml_spec
-from vsc_eval.studies import names
-from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.analysis_floor import floor_rows
+from vsc_eval.analysis.noise_floor import floor_rows
+from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.interventions.intervention import INTERVENTION_FILE, load_intervention
+from vsc_eval.specs import InterventionSpec, load_yaml_spec
+from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.answered import AnsweredItems
-from vsc_eval.studies.arrays import AnswerArrays
-from vsc_eval.studies.condition_rows import condition_rows
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import FLOOR_FILE, OTHER_BATCHES, Floor
 from vsc_eval.studies.floor import STEM as FLOOR_STEM
 from vsc_eval.studies.records import Exclusion, StudyResults
+from vsc_eval.studies.spec import StudySpec
 from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
 from vsc_eval.studies.stage_probing import read_probing
 from vsc_eval.studies.stage_select import read_quality, read_selection
 from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
 from vsc_eval.studies.stages import INTERVENTION, Stage, Study
+from vsc_eval.studies.tables import control_table, sweep_table
 from vsc_eval.sweeps.machine import package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION
 
 RESULTS_FILE = "results.json"
 
 
-def control_table(swept: AnswerArrays, controls: AnswerArrays) -> AnswerArrays:
-    """Real sets and control draws on the control items, which are among the sweep's."""
-    real = swept.only(np.isin(swept.item_ids, controls.item_ids))
-    assert real.item_ids == controls.item_ids, "the control items are not the sweep's first ones"
-    assert np.array_equal(real.answers[BASELINE], controls.answers[BASELINE]), "two baselines"
-    return dataclasses.replace(real, answers={**controls.answers, **real.answers})
+def tables(path: Path, spec: StudySpec) -> tuple[AnswerTable, AnswerTable]:
+    """The answers of the sweep and of the control draws, from a study's folder."""
+    intervention = load_yaml_spec(path / INTERVENTION / INTERVENTION_FILE, InterventionSpec)
+    swept, again, answered = (AnsweredItems.load(path, stem) for stem in (SWEEP_STEM, FLOOR_STEM, CONTROLS_STEM))
+    table = sweep_table(swept, again, spec, intervention)
+    controls = control_table(answered, load_yaml_spec(path / CONTROLS_FILE, ControlSets), spec, intervention)
+    wanted = np.isin([item.item_id for item in table.items], [item.item_id for item in controls.items])
+    baseline = table.only(wanted).main.answer[0]
+    assert np.array_equal(baseline, controls.main.answer[0]), "two baselines"
+    return table, controls
 
 
 def read_results(path: Path) -> StudyResults:
@@ -47,18 +49,12 @@ def read_results(path: Path) -> StudyResults:
 def _run(study: Study) -> list[Path]:
     spec, path = study.spec, study.path
     intervention = load_intervention(path / INTERVENTION)
-    swept, again = AnsweredItems.load(path, SWEEP_STEM), AnsweredItems.load(path, FLOOR_STEM)
-    controls = AnsweredItems.load(path, CONTROLS_STEM).arrays()
-    control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
-    floor = Floor.model_validate_json((path / FLOOR_FILE).read_bytes())
-    table = swept.arrays()
-    null = {OTHER_BATCHES: again.codes[again.row(BASELINE)]}
-    null |= {name: table.answers[name] for name in map(names.zero, spec.tasks)}
+    table, controls = tables(path, spec)
     step = study.counts("conclude", "statistics")
     step(0, 3)
-    pairs, tests = analyse(table, control_table(table, controls), spec)
+    pairs, tests = analyse(table, controls, spec)
     step(1, 3)
-    rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
+    rows = study_rows(table, spec)
     step(2, 3)
     quality, localized = read_quality(study), read_probing(study)
     results = StudyResults(
@@ -67,18 +63,18 @@ def _run(study: Study) -> list[Path]:
         sae_fingerprint=intervention.sae.fingerprint(),
         generator_version=GENERATOR_VERSION,
         versions={name: version for name, version in package_versions().items() if version is not None},
-        n_items=len(table.item_ids),
-        n_control_items=len(controls.item_ids),
+        n_items=len(table.items),
+        n_control_items=len(controls.items),
         probing=localized,
         layer=intervention.spec.layer,
         reconstruction=quality.reconstruction,
         splice=quality.splice,
         selection=read_selection(study),
-        floor=floor_rows(table, null, {row.name: row.max_logprob_difference for row in floor.rows}, spec),
+        floor=floor_rows(table, statistics_of(spec)),
         rows=rows,
         pairs=pairs,
         controls=tests,
-        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
+        excluded=tuple(exclusions(load_yaml_spec(path / CONTROLS_FILE, ControlSets), spec.controls.draws)),
     )
     study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
     step(3, 3)

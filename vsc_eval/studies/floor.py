@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from vsc_eval.records import Record
-from vsc_eval.studies.arrays import Floats
 
 FLOOR_FILE = "floor.json"
 STEM = "second_baseline"
@@ -31,7 +31,7 @@ class Floor(Record):
     rows: tuple[Unchanged, ...]
 
 
-def unchanged(name: str, baseline: Floats, again: Floats) -> Unchanged:
+def unchanged(name: str, baseline: npt.NDArray[np.float64], again: npt.NDArray[np.float64]) -> Unchanged:
     """Compares two tables of option log-probabilities [items, options]."""
     # Two options of probability 0 do not differ, and inf - inf is not a number.
     gap = np.abs(np.subtract(baseline, again, where=baseline != again, out=np.zeros_like(baseline)))
