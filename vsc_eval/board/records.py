@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.answers.answer_table import AnswerTable, Scoring
@@ -170,19 +171,8 @@ class UnionFigure(Record):
     decided_by: str | None = None
 
 
-class ControlFigure(Record):
-    """One effect beside the same effect of control draws."""
-
-    kind: str
-    outcome: str
-    effect: Literal["single", "combined", "interaction"]
-    sets: tuple[str, ...]
-    value: float
-    draws: tuple[float, ...]
-    percentile: float | None
-    """Share of draws that are less harmful, ties half, in percent."""
-    p: float | None
-    """(1 + draws at least as harmful) / (1 + draws)."""
+# Tables know them by these names.
+ControlFigure, FloorFigure, OfficialFigure = ControlTest, FloorRow, OfficialRow
 
 
 class Shown(Record):
@@ -236,7 +226,7 @@ class Entry(Record):
     rows: tuple[BoardRow, ...]
     official: tuple[OfficialRow, ...] = ()
     unions: tuple[UnionFigure, ...] = ()
-    controls: tuple[ControlFigure, ...] = ()
+    controls: tuple[ControlTest, ...] = ()
     floor: tuple[FloorRow, ...] = ()
     probing: ProbingResult | None = None
     table: AnswerTable = Field(exclude=True, repr=False)

@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
     for heading in ("file", "place", "what is wrong", "fix"):
         table.add_column(heading, overflow="fold")
     for found in problems:
-        table.add_row(*(Text(visible(words)) for words in (found.folder, found.place, found.what, found.hint)))
+        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.hint)))
     console.print(table)
     return 1
 

@@ -40,8 +40,8 @@ def figure_findings(parts: Parts, *, drawn: bool = False) -> Iterator[Finding]:
     yield from _form(parts)
     try:
         again = Recomputed(parts, drawn=drawn)
-        yield from _sections(parts, again, drawn=drawn)
         yield from _verdicts(parts)
+        yield from _sections(parts, again, drawn=drawn)
     except VscError as error:
         yield Finding("results", f"it cannot be computed anew: {error.message.rstrip('.')}")
     except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError) as error:
@@ -60,7 +60,7 @@ def _sections(parts: Parts, again: Recomputed, *, drawn: bool) -> Iterator[Findi
     yield from _compared("interactions", ("condition",), stated.interactions, again.interactions(), drawn, but=_RULED)
     yield from _compared("official", _OFFICIAL, stated.official, again.official(), drawn)
     yield from _compared("floor", ("name",), stated.floor, again.floor(), drawn)
-    if stated.controls:
+    if stated.controls and (verdict_rule(parts) or not _asks_verdicts(parts)):
         yield from _compared("controls", _CONTROL, stated.controls, again.controls(), drawn, but=_OF_DRAWS)
 
 
@@ -131,10 +131,13 @@ def _words(key: tuple[Any, ...]) -> str:
     return "/".join(f"{word:.80}" for word in words)
 
 
+def _asks_verdicts(parts: Parts) -> bool:
+    return parts.settings.get("verdict") is not None and parts.about.source == "study"
+
+
 def _verdicts(parts: Parts) -> Iterator[Finding]:
     """What the rule of the settings makes of the stated numbers."""
-    asks = parts.settings.get("verdict") is not None and parts.about.source == "study"
-    if asks and verdict_rule(parts) is None:
+    if _asks_verdicts(parts) and verdict_rule(parts) is None:
         yield Finding("interactions", "there are verdicts for which the settings have no rule")
         return
     for place, (stated, right) in enumerate(zip(parts.results.interactions, with_stated_verdicts(parts), strict=True)):

@@ -17,7 +17,6 @@ from vsc_eval.board.records import (
     BoardCondition,
     BoardModel,
     BoardRow,
-    ControlFigure,
     DriftCounts,
     Entry,
     Interval,
@@ -70,10 +69,7 @@ def entry_of(parts: Parts) -> Entry:
         rows=tuple(map(_row, parts.results.rows)),
         official=parts.results.official,
         unions=tuple(map(_union, parts.results.interactions)),
-        controls=tuple(
-            ControlFigure.model_validate(test.model_dump(include=set(ControlFigure.model_fields)))
-            for test in parts.results.controls
-        ),
+        controls=parts.results.controls,
         floor=parts.results.floor,
         probing=parts.results.probing,
         table=table,

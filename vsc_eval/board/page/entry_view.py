@@ -13,16 +13,17 @@ from vsc_eval.board.page.entry_tables import control_table, external_table, floo
 from vsc_eval.board.page.numbers import Triple, triple
 from vsc_eval.board.page.table_view import table_view
 from vsc_eval.board.page.text import name, plain
-from vsc_eval.board.records import BoardRow, Entry, Interval, Probes, UnionFigure
+from vsc_eval.board.records import BoardRow, Entry, Interval, UnionFigure
 from vsc_eval.board.tables.groups import baseline_of
+from vsc_eval.probing.result import ProbingResult
 
 View = dict[str, Any]
 
 ROLES = {
     "baseline": "baseline",
     "single": "single set",
-    "union": "union",
-    "norm_matched_union": "norm-matched union",
+    "combined": "combined edit",
+    "norm_matched": "norm-matched combined edit",
 }
 CONTROL_WORDS = {
     "real": "picture and text",
@@ -54,7 +55,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "grid": _grid(entry, board, places),
         "frontier": _frontier(entry, places),
         "matrices": _matrices(entry),
-        "probes": None if entry.probes is None else _probes(entry.probes),
+        "probes": None if entry.probing is None else _probes(entry.probing),
         "tables": [
             table_view(table, {})
             for table in (external_table(entry, board), official_table(entry), control_table(entry), floor_table(entry))
@@ -217,36 +218,35 @@ def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
     ]
 
 
-def _probes(probes: Probes) -> View:
-    """Panels of target x pooling, each with one line a control."""
+def _probes(found: ProbingResult) -> View:
+    """Panels of target x pooling, each with one line a control; probes that were not asked for have no figure."""
     panels: list[View] = []
-    points = probes.points
-    for target in dict.fromkeys(point.target for point in points):
-        for pooling in dict.fromkeys(point.pooling for point in points if point.target == target):
-            here = [point for point in points if (point.target, point.pooling) == (target, pooling)]
-            lines = [
-                {
-                    "name": CONTROL_WORDS.get(control) or name(control),
-                    "control": control != "real",
-                    "points": [
-                        [point.layer, *triple(Interval(value=point.accuracy, low=point.low, high=point.high))]
-                        for point in sorted(here, key=lambda point: point.layer)
-                        if point.control == control
-                    ],
-                }
-                for control in dict.fromkeys(point.control for point in here)
-            ]
-            chance = probes.chance.get(target)
-            panels.append(
-                {
-                    "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
-                    "chance": None if chance is None else 100 * chance,
-                    "lines": lines,
-                }
-            )
+    rows = [row for row in found.rows if row.test_accuracy is not None and row.low is not None and row.high is not None]
+    for target, pooling in dict.fromkeys((row.target, row.pooling) for row in rows):
+        here = [row for row in rows if (row.target, row.pooling) == (target, pooling)]
+        lines = [
+            {
+                "name": CONTROL_WORDS.get(control) or name(control),
+                "control": control != "real",
+                "points": [
+                    [row.layer, *triple(Interval(value=row.test_accuracy, low=row.low, high=row.high))]
+                    for row in sorted(here, key=lambda row: row.layer)
+                    if row.control == control
+                ],
+            }
+            for control in dict.fromkeys(row.control for row in here)
+        ]
+        chance = found.chance.get(target)
+        panels.append(
+            {
+                "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
+                "chance": None if chance is None else 100 * chance,
+                "lines": lines,
+            }
+        )
     return {
-        "layer": probes.chosen_layer,
-        "by": plain(probes.chosen_by),
-        "interval": plain(probes.interval),
+        "layer": found.layer,
+        "by": plain(found.chosen_by),
+        "interval": plain(found.interval),
         "panels": panels,
     }

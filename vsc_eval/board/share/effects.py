@@ -17,8 +17,8 @@ _NAME = 34
 _MAX_NAMED = 6
 _MAX_BARS = 12
 _LOOKS: dict[Role, tuple[str, str, float, str]] = {
-    "norm_matched_union": ("^", GREEN, 130, "norm-matched union"),
-    "union": ("s", VERMILION, 70, "union of sets"),
+    "norm_matched": ("^", GREEN, 130, "norm-matched combined edit"),
+    "combined": ("s", VERMILION, 70, "combined edit"),
     "single": ("o", BLUE, 34, "one set"),
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""

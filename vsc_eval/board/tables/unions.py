@@ -157,7 +157,7 @@ def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
     Controls are run under one edit, that of the verdicts.
     """
     kind, sets = effect
-    role = "single" if kind == "single" else "union"
+    role = "single" if kind == "single" else "combined"
     edits = {union.edit for union in entry.unions if union.verdict is not None}
     found = [
         condition
