@@ -63,12 +63,12 @@ def sample_items(n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> tuple[A
     )
 
 
-def _logprobs(rng: random.Random, answer: str) -> tuple[float, ...]:
-    """Of the four letters, the answer's the largest; an unreadable answer has its mass elsewhere."""
-    weights = [rng.uniform(0.02, 0.5) for _ in LETTERS]
-    if answer in LETTERS:
-        weights[LETTERS.index(answer)] = rng.uniform(1, 6)
-    total = sum(weights) * (1.01 if answer in LETTERS else 5)
+def _logprobs(rng: random.Random, answer: str, options: Sequence[str]) -> tuple[float, ...]:
+    """Of the options, the answer's the largest; an unreadable answer has its mass elsewhere."""
+    weights = [rng.uniform(0.02, 0.5) for _ in options]
+    if answer in options:
+        weights[options.index(answer)] = rng.uniform(1, 6)
+    total = sum(weights) * (1.01 if answer in options else 5)
     return tuple(float(np.log(weight / total)) for weight in weights)
 
 
@@ -104,8 +104,8 @@ def table_of(
     logprobs = np.full((*codes.shape, max((len(item.options) for item in items), default=0)), np.nan, np.float32)
     for row, condition in enumerate(conditions):
         for place, item in enumerate(items):
-            if item.options == tuple(LETTERS):
-                logprobs[row, place, : len(LETTERS)] = _logprobs(rng, answers[condition.name][place])
+            values = _logprobs(rng, answers[condition.name][place], item.options)
+            logprobs[row, place, : len(values)] = values
     shape = codes[1:].shape
     floats = {
         name: np.vstack([np.full((1, len(items)), np.nan), rng_of(rng).uniform(*ends, shape)])

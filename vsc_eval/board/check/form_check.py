@@ -107,7 +107,7 @@ def _provenance(parts: Parts) -> Iterator[Finding]:
         yield Finding("date", f"'{date:.40}' is no ISO 8601 date and time with an offset from UTC")
     if version is None and any(item.task in TASKS for item in parts.table.items):
         yield Finding("hashes.generator_version", "it is there exactly if synthetic tasks were asked")
-    for name, document in (("run.yaml", parts.run), ("results.json", _named_paths(parts.document))):
+    for name, document in (("run.yaml", parts.run.get("settings")), ("results.json", _named_paths(parts.document))):
         if without_paths(document) != document:
             yield Finding(name, "it holds a path of the machine that the run was made on")
 

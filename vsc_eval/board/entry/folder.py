@@ -83,8 +83,9 @@ def write_parts(parts: Parts, folder: Path) -> About:
     """Write all files into a folder; entry.json comes last. Equal parts give the same bytes."""
     folder.mkdir(parents=True)
     files = write_table(folder, parts.table)
+    # Of run.yaml and entry.json a reviewer sees in a diff what is there: ASCII, no invisible or reordered characters.
     texts = {
-        RUN: yaml.safe_dump(dict(parts.run), sort_keys=False, allow_unicode=True),
+        RUN: yaml.safe_dump(dict(parts.run), sort_keys=False),
         RESULTS: json.dumps(parts.document, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
     if parts.shown:
@@ -97,7 +98,6 @@ def write_parts(parts: Parts, folder: Path) -> About:
     draft = parts.about.model_copy(update={"id": entry_id(parts), "files": dict(sorted(files.items()))})
     about = draft.model_copy(update={"sha256": content_sha256(draft.model_dump(mode="json"))})
     with replacing(folder / ABOUT) as partial:
-        # ASCII: what a reviewer sees in a diff is what is there, with no invisible or reordered characters.
         partial.write_text(json.dumps(about.model_dump(mode="json"), indent=1) + "\n", encoding="ascii")
     return about
 
