@@ -6,9 +6,9 @@ need only look for these two.
 
 from __future__ import annotations
 
-from hostile_entries import hostile_board, hostile_entry
+from hostile_entries import hostile_board, hostile_entry, hostile_parts
 
-__all__ = ["HOSTILE", "HOSTILE_IDS", "NAMED", "NO_JSON_TEXT", "RAN", "hostile_board", "hostile_entry"]
+__all__ = ["HOSTILE", "HOSTILE_IDS", "NAMED", "NO_JSON_TEXT", "RAN", "hostile_board", "hostile_entry", "hostile_parts"]
 
 RAN = "window.pwned=1"
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from samples import DRAWS, EDIT, add_entry, load_board, parts_of, sample_items, sample_parts
+from samples import DRAWS, add_entry, load_board, parts_of, sample_items, sample_parts, table_of
 
 from vsc_eval.answers.answer_table import AskedCondition, AskedItem
 from vsc_eval.answers.hashes import prompt_hash
@@ -49,7 +49,8 @@ def _external_items(text: str) -> list[AskedItem]:
 
 
 def _conditions(text: str) -> tuple[AskedCondition, ...]:
-    named = {text: (text,), "plain": ("plain",), f"{text}+plain": (text, "plain")}
+    # The edit in words is what stands behind the first colon.
+    named = {text: (text,), f"plain:{text}": ("plain",), f"{text}+plain:{text}": (text, "plain")}
     edits = [
         AskedCondition(
             ConditionSpec(name=name, sets=sets, edit=EditSpec(value=4)), content_hash=f"{text}{name}", targets=sets
@@ -76,8 +77,6 @@ def _answers(items: Sequence[AskedItem], names: Sequence[str], text: str) -> dic
 @lru_cache(maxsize=256)
 def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> Parts:
     """The files of a valid entry that hold `text` in every free text; notes are cut to what the schema takes."""
-    from samples import table_of
-
     sample = sample_parts("model", n_per_cell=n_per_cell, tasks=tasks, source="study")
     items = [*sample_items(n_per_cell, tasks), *_external_items(text)]
     conditions = _conditions(text)
@@ -99,7 +98,7 @@ def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
         }
     )
     settings = {text: text, "list": [text, {text: text}], "model": "model", "seed": 0, "statistics": dict(DRAWS)}
-    settings |= {"verdict": {"edit": EDIT}, "controls": {"items_per_cell": n_per_cell}}
+    settings |= {"verdict": {"edit": text}, "controls": {"items_per_cell": n_per_cell}}
     hashes = {"model_fingerprint": text, "model_revision": text, "tasks": {text: text}, "generator_version": "1", **own}
     run = {"schema_version": 1, "settings": without_paths(settings), "hashes": hashes}
     parts = parts_of(about, run, table, rng)

@@ -222,8 +222,9 @@ def results_of(source: str, run: dict[str, Any], table: AnswerTable, rng: random
     }
     if source == "study":
         found = tuple(row for row in found if row.scope in SCOPES[:3] or row.condition == BASELINE or "t" in row.scope)
-        controls = _controls(table, rng)
-        pairs = with_verdicts(pairs, VerdictRule.model_validate(settings["verdict"]), controls)
+        rule = VerdictRule.model_validate(settings["verdict"])
+        controls = _controls(table, rng, rule.edit)
+        pairs = with_verdicts(pairs, rule, controls)
         document["controls"] = [test.model_dump(mode="json") for test in controls]
         document["floor"] = [row.model_dump(mode="json") for row in floor_rows(table, statistics)]
         document["probing"] = _probing(rng, settings["model"]).model_dump(mode="json")
@@ -232,10 +233,10 @@ def results_of(source: str, run: dict[str, Any], table: AnswerTable, rng: random
     return document
 
 
-def _controls(table: AnswerTable, rng: random.Random) -> list[ControlTest]:
+def _controls(table: AnswerTable, rng: random.Random, edit: str) -> list[ControlTest]:
     """The real effects beside made-up draws."""
     pairs = [c.targets for c in table.conditions if c.role == "combined" and c.targets]
-    found = control_tests(table, table.under([BASELINE]), edit=EDIT, pairs=pairs, n_draws=1)  # type: ignore[arg-type]
+    found = control_tests(table, table.under([BASELINE]), edit=edit, pairs=pairs, n_draws=1)  # type: ignore[arg-type]
     tests = []
     for test in found:
         harm = -1 if test.outcome == "accuracy" else 1
@@ -338,3 +339,11 @@ def renamed(parts: Parts, name: str) -> Parts:
     """The same run under another name of its model."""
     named = dataclasses.replace(parts, about=parts.about.model_copy(update={"name": name}))
     return dataclasses.replace(named, about=named.about.model_copy(update={"id": entry_id(named)}))
+
+
+def edit_items(entry: Entry, name: str, **fields: Any) -> Entry:
+    """The entry with other values in one of its items."""
+    items = tuple(
+        dataclasses.replace(item, **fields) if item.item_id == name else item for item in entry.table.items
+    )
+    return entry.model_copy(update={"table": dataclasses.replace(entry.table, items=items)})

@@ -84,7 +84,9 @@ def publish_parts(
         after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
         log(f"Building {board} ...")
         texts = generated_texts(after)
-        if done != "already there":
+        if done == "already there":
+            shutil.rmtree(staged)
+        else:
             _take_place(staged, folder, [board / ENTRIES / known.id for known in twins])
         return Published(entry=entry, folder=folder, done=done, built=write_generated(after, texts, progress=progress))
 
