@@ -13,6 +13,7 @@ from hostile_entries import hostile_entry
 from samples import sample_entry
 from table_boards import board_of, golden_board, judged
 
+from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.records import Entry, Interval
 from vsc_eval.board.tables import Table, board_tables, table_files, to_csv, to_latex, to_markdown
 from vsc_eval.board.tables.models import boarded_models, entry_labels
@@ -21,6 +22,7 @@ from vsc_eval.board.tables.plain_text import plain
 from vsc_eval.board.tables.table import Cell, Column, Row
 from vsc_eval.board.tables.unions import worst_controls
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import Figure
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
 
@@ -156,8 +158,12 @@ def test_sums_leave_external_items_out() -> None:
 
 def test_external_figures_are_the_main_ones() -> None:
     entry = hostile_entry("pope")
-    side = entry.official[0].model_copy(update={"is_main": False, "value": Interval(value=0.1)})
-    table = table_of("external", entry.model_copy(update={"official": (side, *entry.official)}))
+    main = OfficialRow(
+        task="pope", condition=BASELINE, metric="pope", figure="f1", is_main=True, unit="items",
+        value=Figure(0.5, 0.25, 0.75, 2, 2, "made up"), difference=None,
+    )  # fmt: skip
+    side = main.model_copy(update={"is_main": False, "value": Figure(0.1, None, None, 2, 2, "made up", "few")})
+    table = table_of("external", entry.model_copy(update={"official": (side, main)}))
     assert column(table, "official") == ["50.0 [25.0, 75.0]"]
     assert column(table, "n") == ["2"]
 
