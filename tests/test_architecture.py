@@ -156,7 +156,7 @@ LIGHT = (
     "vsc_eval.records",
     "vsc_eval.stats",
     "vsc_eval.synthetic",
-    "vsc_eval.cli.main.main",
+    "vsc_eval.cli.main",
 )
 HEAVY = ("torch", "transformers", "lm_eval", "vllm", "datasets", "sae_lens")
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from vsc_eval.cli.main.main import main as cli
 
+from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
@@ -307,7 +307,7 @@ def test_two_conditions_of_one_name(run: Run, tmp_path: Path) -> None:
 
 def test_the_installed_command_gives_the_exit_code_and_the_message(model: Path, tmp_path: Path) -> None:
     """The same through a real process, without pytest's capture around it."""
-    command = [sys.executable, "-m", "vsc_eval.cli.main.main", "run", "--model", str(model), "--conditions", "counting"]
+    command = [sys.executable, "-m", "vsc_eval.cli.main", "run", "--model", str(model), "--conditions", "counting"]
     ended = subprocess.run(
         [*command, "--intervention", "nowhere", "--out", str(tmp_path / "run")], capture_output=True, text=True
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vsc_eval.cli.main.main import doctor
-from vsc_eval.cli.main.main import main as cli
 
 from vsc_eval import resources
+from vsc_eval.cli import doctor
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import BackendError
 
 

@@ -29,7 +29,7 @@ verdict: {edit: scale=8, control_kinds: []}
 
 
 def run(spec: Path, out: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "vsc_eval.cli.main.main", "study", str(spec), "--out", str(out), *options]
+    command = [sys.executable, "-m", "vsc_eval.cli.main", "study", str(spec), "--out", str(out), *options]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
