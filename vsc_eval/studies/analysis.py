@@ -46,6 +46,8 @@ def tests_of_controls(table: AnswerTable, controls: AnswerTable, spec: StudySpec
     """The real sets on the control items beside the control draws."""
     wanted = {item.item_id for item in controls.items}
     real = table.only(np.array([item.item_id in wanted for item in table.items], dtype=bool))
+    baselines = (np.array(part.main.vocabulary)[part.main.answer[0]] for part in (real, controls))
+    assert np.array_equal(*baselines), "two baselines"
     return control_tests(
         real,
         controls,
