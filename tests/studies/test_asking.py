@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made import made_table
+from vsc_eval.studies.floor import OTHER_BATCHES, largest_difference, null_answers
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition
 from vsc_eval.answers.store import AnswerStore
@@ -22,7 +23,6 @@ from vsc_eval.interventions.intervention import LoadedIntervention, load_interve
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, EditSpec, parse_condition
 from vsc_eval.studies.asking import ask_items, open_study_session
-from vsc_eval.studies.floor import OTHER_BATCHES, largest_difference, null_answers
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import Item
 

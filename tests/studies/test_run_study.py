@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from vsc_eval.studies.floor import OTHER_BATCHES
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
 from vsc_eval.answers.parquet import read_table
@@ -17,7 +18,6 @@ from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
 from vsc_eval.studies.conclude import read_results
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import OTHER_BATCHES
 from vsc_eval.studies.run import run_study
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
