@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made import words_of
 from rich.console import Console
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.analysis.noise_floor import OTHER_BATCHES
+from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
-from vsc_eval.studies.answered import AnsweredItems
 from vsc_eval.studies.conclude import read_results
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import OTHER_BATCHES
 from vsc_eval.studies.run import run_study
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
@@ -48,17 +48,17 @@ def test_results_hold_every_stage(finished: Path, spec: StudySpec) -> None:
 
 def test_figures_are_those_of_the_answers(finished: Path, swept: FinishedRun) -> None:
     results = read_results(finished)
-    lines = swept.lines
+    table = swept.table
     condition = "counting+existence:scale=40"
     row = results.row(condition)
     assert row is not None
     assert row.drift is not None
-    assert row.drift.n_changed == sum(line.answers[condition] != line.answers["baseline"] for line in lines) > 0
-    assert row.accuracy.value == pytest.approx(np.mean([line.answers[condition] == line.gold for line in lines]))
-    pair = next(pair for pair in results.pairs if pair.union == condition)
+    assert row.drift.n_changed == (words_of(table, condition) != words_of(table, "baseline")).sum() > 0
+    assert row.accuracy.value == pytest.approx(np.mean(words_of(table, condition) == table.column("gold")))
+    pair = next(pair for pair in results.pairs if pair.condition == condition)
 
     def drift(name: str) -> float:
-        return float(np.mean([line.answers[name] != line.answers["baseline"] for line in lines]))
+        return float(np.mean(words_of(table, name) != words_of(table, "baseline")))
 
     expected = drift(condition) - drift("counting:scale=40") - drift("existence:scale=40")
     assert pair.drift_interaction.value == pytest.approx(expected)
@@ -74,7 +74,7 @@ def test_nothing_changes_where_nothing_is_done(finished: Path) -> None:
 def test_sweep_answers_as_a_run_does(
     finished: Path, swept: FinishedRun, spec: StudySpec, tmp_path: Path, console: Console
 ) -> None:
-    conditions = tuple(swept.conditions)
+    conditions = swept.table.names
     assert len(conditions) == 1 + 2 + 2 * (2 + 1 + 1)
     run_spec = RunSpec(
         model=spec.model,
@@ -85,15 +85,20 @@ def test_sweep_answers_as_a_run_does(
         batch_size=spec.batch_size,
     )
     run_sweep(run_spec, tmp_path / "run", console=console)
-    ran = read_run(tmp_path / "run").by_id
-    assert ran.keys() == swept.by_id.keys()
-    assert Counter(len(set(line.answers.values())) for line in swept.lines).keys() != {1}
-    for item, line in swept.by_id.items():
-        assert ran[item].answers == line.answers
-        assert ran[item].asked == line.asked
-        assert (ran[item].gold, ran[item].cluster) == (line.gold, line.cluster)
-        for name in conditions:
-            assert ran[item].option_logprobs[name] == pytest.approx(line.option_logprobs[name], abs=1e-5)
+    ran = read_run(tmp_path / "run")
+    assert ran.places.keys() == swept.places.keys()
+    theirs = ran.table.only(np.array([ran.places[name] for name in swept.places], dtype=np.int32))
+    assert swept.table.changed(conditions).any()
+    for ours, other in zip(swept.table.items, theirs.items, strict=True):
+        assert (other.prompt_hash, other.image_hash, other.options) == (ours.prompt_hash, ours.image_hash, ours.options)
+        assert (other.gold, other.cluster, other.scoring) == (ours.gold, ours.cluster, ours.scoring)
+    for name in conditions:
+        assert (words_of(theirs, name) == words_of(swept.table, name)).all()
+    np.testing.assert_allclose(
+        theirs.main.option_logprobs[[theirs.main.rows[name] for name in conditions]],
+        swept.table.main.option_logprobs,
+        atol=1e-5,
+    )
 
 
 def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpec) -> None:
@@ -104,16 +109,18 @@ def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpe
         for draw in range(spec.controls.draws):
             expected |= {names.control_single(task, kind, draw, "scale=40") for task in spec.tasks}
             expected |= {names.control_union(a, b, kind, draw, "scale=40") for a, b in spec.pairs}
-    answered = AnsweredItems.load(finished, "controls")
-    assert set(answered.conditions) == expected
+    answered, real = read_table(finished, "controls"), read_table(finished)
+    assert set(answered.names) == expected
+    assert {(c.control_kind, c.draw) for c in answered.conditions[1:]} == {
+        (kind, draw) for kind in spec.controls.kinds for draw in range(spec.controls.draws)
+    }
     # Directions turn the edit and keep its size: the same norm at the edited layer, another answer distribution.
-    real, shift = AnsweredItems.load(finished, "sweep"), answered.readings["shift_edited"]
     columns = [real.items.index(item) for item in answered.items]
-    turned = answered.row("counting.direction.00:scale=40")
-    np.testing.assert_allclose(
-        shift[turned], real.readings["shift_edited"][real.row("counting:scale=40"), columns], rtol=1e-4
-    )
-    assert not np.allclose(answered.logprobs[turned], real.logprobs[real.row("counting:scale=40"), columns])
+    turned, straight = "counting.direction.00:scale=40", "counting:scale=40"
+    shift = answered.figures("shift_edited", [turned])[0]
+    np.testing.assert_allclose(shift, real.figures("shift_edited", [straight])[0, columns], rtol=1e-4)
+    logprobs = answered.main.option_logprobs[answered.main.rows[turned]]
+    assert not np.allclose(logprobs, real.main.option_logprobs[real.main.rows[straight], columns])
 
 
 def test_control_sets_replace_every_feature(finished: Path) -> None:
@@ -128,10 +135,11 @@ def test_control_sets_replace_every_feature(finished: Path) -> None:
 
 def test_results_name_no_time_and_no_machine(finished: Path) -> None:
     text = (finished / "results.json").read_text()
-    document = (finished / "study.yaml").read_text()
-    assert "seconds" in document
-    assert "machine" in document
-    assert not {"started", "machine", "seconds", "attempts"} & set(json.loads(text))
+    document, local = ((finished / name).read_text() for name in ("study.yaml", "local.yaml"))
+    for key in ("started", "machine", "seconds", "attempts"):
+        assert key in local
+        assert key not in document
+        assert key not in json.loads(text)
     assert str(finished) not in text
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Mask
@@ -58,16 +56,18 @@ def floor_rows(table: AnswerTable, statistics: StatisticsSpec) -> tuple[FloorRow
         level=statistics.level,
         cluster_name=table.cluster_name,
     )
-    gaps = _logprob_gaps(table, list(changed))
+    gaps = largest_differences(table)
     return tuple(
         FloorRow(name=name, drift=share, n_changed=int(items.sum()), max_logprob_difference=gaps[name])
         for (name, items), share in zip(changed.items(), shares, strict=True)
     )
 
 
-def _logprob_gaps(table: AnswerTable, names: list[str]) -> Mapping[str, float]:
+def largest_differences(table: AnswerTable) -> dict[str, float]:
+    """Largest change of an option's log-probability against the baseline, nats, of each that did nothing; 0 where there
+    are no options."""
     baseline, found = table.main.option_logprobs[0], {}
-    for name in names:
+    for name in changed_without_cause(table):
         part, row = (table.passes["other_batches"], BASELINE) if name == OTHER_BATCHES else (table.main, name)
         again = part.option_logprobs[part.rows[row]].astype(np.float64)
         # Two options of probability 0 do not differ, and inf - inf is not a number.

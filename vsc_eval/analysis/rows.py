@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups
 from vsc_eval.analysis.noise_floor import changed_without_cause
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats, Mask, Role
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Codes, Floats, Mask, Role
 from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
@@ -120,6 +120,20 @@ def rows(
     return tuple(sorted(found, key=lambda row: order[row.condition]))
 
 
+def rows_against(
+    table: AnswerTable, names: Sequence[str], before: Codes, statistics: StatisticsSpec, *, by: Iterable[Scope]
+) -> tuple[tuple[Row, ...], ...]:
+    """Rows of each of `names`, conditions of the table, against answers of its own in place of the baseline's: those of
+    another run, say. The groups are in the order of `by`.
+
+    `before` [names, items] are places in the table's vocabulary. What is measured against the table's own baseline
+    (distances, shifts, the noise floor) is None.
+    """
+    per_item = _PerItem.against(table, names, before)
+    found = [tuple(_rows(group, per_item, statistics)) for scope in by for group in groups(table, scope)]
+    return tuple(zip(*found, strict=True))
+
+
 def find_row(
     rows: Iterable[Row], condition: str, scope: Scope = "all", task: str | None = None, level: str | None = None
 ) -> Row | None:
@@ -150,6 +164,9 @@ class _PerItem:
     """What groups sum up: [conditions, items] each, but `null_changed` [null conditions, items]."""
 
     table: AnswerTable
+    conditions: tuple[AskedCondition, ...]
+    compared: tuple[bool, ...]
+    """Which conditions are compared with others: all but the baseline, which would be with itself."""
     changed: Floats
     gain: Floats
     right: Mask
@@ -162,28 +179,41 @@ class _PerItem:
 
     @classmethod
     def of(cls, table: AnswerTable, null_changed: Mapping[str, Mask]) -> _PerItem:
-        names, codes, gold = table.names, table.main.answer, table.gold
-        words = table.main.vocabulary
+        """Of every condition against the baseline."""
+        null = np.array(list(null_changed.values()), dtype=np.float64).reshape(-1, len(table.items))
+        found = cls.against(table, table.names, table.main.answer[:1])
+        compared = tuple(name != BASELINE for name in table.names)
+        return replace(found, compared=compared, readings=_readings(table), null_changed=null)
+
+    @classmethod
+    def against(cls, table: AnswerTable, names: Sequence[str], before: Codes) -> _PerItem:
+        """Of some conditions against `before` [names or 1, items]."""
+        codes, gold, words = table.codes(names), table.gold, table.main.vocabulary
         # A gold answer that no condition gave has the code -1, so "unreadable" needs another one.
         invalid = words.index(INVALID) if INVALID in words else -2
         assert not any(item.gold == INVALID for item in table.items), "a gold answer cannot be invalid"
-        right = table.right(names)
-        base_right = right[0]
-        cells = (right & base_right, ~right & base_right, right & ~base_right, ~right & ~base_right)
-        readings = {name: table.figures(name, names) for name in READINGS}
-        margins = table.margins(names)
-        with np.errstate(invalid="ignore"):
-            readings["margin"] = margins - margins[0]
+        right, was_right = codes == gold, before == gold
+        cells = (right & was_right, ~right & was_right, right & ~was_right, ~right & ~was_right)
         return cls(
             table=table,
-            changed=table.changed(names),
-            gain=table.gain(names),
+            conditions=tuple(map(table.condition, names)),
+            compared=(True,) * len(names),
+            changed=np.asarray(codes != before, dtype=np.float64),
+            gain=right.astype(np.float64) - was_right,
             right=right,
             invalid=codes == invalid,
-            counted={**change_parts(codes[0], codes, gold, invalid), **dict(zip(_CELLS, cells, strict=True))},
-            readings=readings,
-            null_changed=np.array(list(null_changed.values()), dtype=np.float64).reshape(-1, len(table.items)),
+            counted={**change_parts(before, codes, gold, invalid), **dict(zip(_CELLS, cells, strict=True))},
+            readings={},
+            null_changed=np.zeros((0, len(table.items))),
         )
+
+
+def _readings(table: AnswerTable) -> dict[str, Floats]:
+    found = {name: table.figures(name, table.names) for name in READINGS}
+    margins = table.margins(table.names)
+    with np.errstate(invalid="ignore"):
+        found["margin"] = margins - margins[0]
+    return found
 
 
 @dataclass(frozen=True)
@@ -200,10 +230,11 @@ class _Figures:
     floor: float | None
     counts: Mapping[str, int]
     means: Mapping[str, float | None]
+    """Of `_PerItem.readings`, as far as there are any."""
 
 
 def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> Iterator[Row]:
-    conditions = per_item.table.conditions
+    conditions = per_item.conditions
     places = [i for i, c in enumerate(conditions) if group.targets is None or c.targets == group.targets]
 
     def cut(values: npt.NDArray[T]) -> npt.NDArray[T]:
@@ -214,7 +245,7 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
     figures = _resampled([cut(per_item.right), gain, cut(per_item.changed)], clusters, group, per_item, statistics)
     rng = stream(statistics.seed, "study", "conditions", "sign flips", *group.stream)
     flipped = sign_flip(gain, clusters, rng, draws=statistics.permutations).p_values
-    p = [None if conditions[place].name == BASELINE else p for place, p in zip(places, flipped, strict=True)]
+    p = [p if per_item.compared[place] else None for place, p in zip(places, flipped, strict=True)]
     adjusted = adjust(p, statistics.correction) if group.scope == "all" else [None] * k
     errors = cluster_standard_errors(gain, clusters)
     counts = {name: cut(mask).sum(axis=1) for name, mask in per_item.counted.items()}
@@ -233,7 +264,7 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
             counts={name: int(column[i]) for name, column in counts.items()},
             means={name: column[i] for name, column in means.items()},
         )
-        yield _row(group, conditions[place], found)
+        yield _row(group, conditions[place], found, per_item.compared[place])
 
 
 def _resampled(
@@ -259,8 +290,7 @@ def _resampled(
     return [*wilson, *found[len(wilson) :]]
 
 
-def _row(group: ItemGroup, condition: AskedCondition, f: _Figures) -> Row:
-    edited = condition.name != BASELINE
+def _row(group: ItemGroup, condition: AskedCondition, f: _Figures, compared: bool) -> Row:
     drift = Drift(share=f.drift, n_changed=sum(f.counts[part] for part in PARTS), **{p: f.counts[p] for p in PARTS})
     return Row(
         condition=condition.name,
@@ -276,19 +306,19 @@ def _row(group: ItemGroup, condition: AskedCondition, f: _Figures) -> Row:
         n_clusters=f.accuracy.n_clusters,
         accuracy=f.accuracy,
         invalid_rate=f.invalid_rate,
-        difference=f.difference if edited else None,
+        difference=f.difference if compared else None,
         p_difference=f.p,
         p_difference_adjusted=f.p_adjusted,
-        mcnemar=mcnemar_of_cells(*(f.counts[cell] for cell in _CELLS)) if edited else None,
-        detectable_difference=f.detectable if edited else None,
-        drift=drift if edited else None,
-        drift_above_noise_floor=drift_above_noise_floor(f.drift.value, f.floor) if edited else None,
-        mean_kl_options=f.means["kl_options"] if edited else None,
-        mean_kl_vocab=f.means["kl_vocab"] if edited else None,
-        mean_margin_change=f.means["margin"] if edited else None,
-        mean_shift_edited=f.means["shift_edited"] if edited else None,
-        mean_shift_last=f.means["shift_last"] if edited else None,
-        amplification=amplification(f.means["shift_last"], f.means["shift_edited"]) if edited else None,
+        mcnemar=mcnemar_of_cells(*(f.counts[cell] for cell in _CELLS)) if compared else None,
+        detectable_difference=f.detectable if compared else None,
+        drift=drift if compared else None,
+        drift_above_noise_floor=drift_above_noise_floor(f.drift.value, f.floor) if compared else None,
+        mean_kl_options=f.means.get("kl_options") if compared else None,
+        mean_kl_vocab=f.means.get("kl_vocab") if compared else None,
+        mean_margin_change=f.means.get("margin") if compared else None,
+        mean_shift_edited=f.means.get("shift_edited") if compared else None,
+        mean_shift_last=f.means.get("shift_last") if compared else None,
+        amplification=amplification(f.means.get("shift_last"), f.means.get("shift_edited")) if compared else None,
     )
 
 

@@ -176,8 +176,8 @@ class Answers:
         new = np.array([words.index(word) for word in self.vocabulary], dtype=np.int32)
         return replace(self, vocabulary=tuple(words), read=new[self.read], answer=new[self.answer])
 
-    def take(self, rows: Sequence[int] | slice, items: Mask | slice = slice(None)) -> Answers:
-        """Some conditions and items."""
+    def take(self, rows: Sequence[int] | slice, items: Mask | Codes | slice = slice(None)) -> Answers:
+        """Some conditions and items, in the order that they are named."""
 
         def cut(part: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
             return {name: table[rows][:, items] for name, table in part.items()}
@@ -288,11 +288,12 @@ class AnswerTable:
         conditions = tuple(self.conditions[row] for row in rows)
         return replace(self, conditions=conditions, main=self.main.take(rows))
 
-    def only(self, items: Mask) -> AnswerTable:
-        """The masked items [items]."""
+    def only(self, items: Mask | Codes) -> AnswerTable:
+        """The masked items [items]; or those at these places, in their order."""
+        places = np.flatnonzero(items) if items.dtype == np.bool_ else items
         return replace(
             self,
-            items=tuple(item for item, keep in zip(self.items, items, strict=True) if keep),
+            items=tuple(self.items[place] for place in places.tolist()),
             main=self.main.take(slice(None), items),
             passes={name: part.take(slice(None), items) for name, part in self.passes.items()},
         )

@@ -97,9 +97,11 @@ def _simulated(options: argparse.Namespace) -> int:
 
 
 def _of_study(folder: Path) -> int:
+    from vsc_eval.answers.parquet import read_table
     from vsc_eval.studies.calibrate import rate
     from vsc_eval.studies.calibrate_study import left_out_draws
-    from vsc_eval.studies.conclude import RESULTS_FILE, read_results, tables
+    from vsc_eval.studies.conclude import RESULTS_FILE, read_results
+    from vsc_eval.studies.stage_controls import CONTROLS_STEM
 
     if not (folder / RESULTS_FILE).is_file():
         raise SpecError(
@@ -108,7 +110,7 @@ def _of_study(folder: Path) -> int:
     spec = read_results(folder).spec
     if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
         raise SpecError(f"{folder} has no draws of permuted labels to leave out.", hint="Run a study that has them.")
-    _, controls = tables(folder, spec)
+    controls = read_table(folder, CONTROLS_STEM)
     studies = list(left_out_draws(controls, spec))
     if not studies:
         raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")

@@ -5,40 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from vsc_eval.analysis.noise_floor import floor_rows
-from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.interventions.intervention import INTERVENTION_FILE, load_intervention
-from vsc_eval.specs import InterventionSpec, load_yaml_spec
+from vsc_eval.answers.parquet import read_table
+from vsc_eval.interventions.intervention import load_intervention
+from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
-from vsc_eval.studies.answered import AnsweredItems
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import STEM as FLOOR_STEM
 from vsc_eval.studies.records import Exclusion, StudyResults
-from vsc_eval.studies.spec import StudySpec
-from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
+from vsc_eval.studies.stage_controls import CONTROLS_STEM
 from vsc_eval.studies.stage_probing import read_probing
 from vsc_eval.studies.stage_select import read_quality, read_selection
-from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
 from vsc_eval.studies.stages import INTERVENTION, Stage, Study
-from vsc_eval.studies.tables import control_table, sweep_table
 from vsc_eval.sweeps.machine import package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION
 
 RESULTS_FILE = "results.json"
-
-
-def tables(path: Path, spec: StudySpec) -> tuple[AnswerTable, AnswerTable]:
-    """The answers of the sweep and of the control draws, from a study's folder."""
-    intervention = load_yaml_spec(path / INTERVENTION / INTERVENTION_FILE, InterventionSpec)
-    swept, again, answered = (AnsweredItems.load(path, stem) for stem in (SWEEP_STEM, FLOOR_STEM, CONTROLS_STEM))
-    table = sweep_table(swept, again, spec, intervention)
-    controls = control_table(answered, load_yaml_spec(path / CONTROLS_FILE, ControlSets), spec, intervention)
-    wanted = np.isin([item.item_id for item in table.items], [item.item_id for item in controls.items])
-    baseline = table.only(wanted).main.answer[0]
-    assert np.array_equal(baseline, controls.main.answer[0]), "two baselines"
-    return table, controls
 
 
 def read_results(path: Path) -> StudyResults:
@@ -49,7 +30,8 @@ def read_results(path: Path) -> StudyResults:
 def _run(study: Study) -> list[Path]:
     spec, path = study.spec, study.path
     intervention = load_intervention(path / INTERVENTION)
-    table, controls = tables(path, spec)
+    table, controls = read_table(path), read_table(path, CONTROLS_STEM)
+    control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
     step = study.counts("conclude", "statistics")
     step(0, 3)
     pairs, tests = analyse(table, controls, spec)
@@ -74,7 +56,7 @@ def _run(study: Study) -> list[Path]:
         rows=rows,
         pairs=pairs,
         controls=tests,
-        excluded=tuple(exclusions(load_yaml_spec(path / CONTROLS_FILE, ControlSets), spec.controls.draws)),
+        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
     )
     study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
     step(3, 3)
