@@ -102,7 +102,7 @@ def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
     hashes = {"model_fingerprint": text, "model_revision": text, "tasks": {text: text}, "generator_version": "1", **own}
     run = {"schema_version": 1, "settings": without_paths(settings), "hashes": hashes}
     parts = parts_of(about, run, table, rng)
-    parts.document["probing"] |= {"chosen_by": text, "interval": text}
+    parts.document["probing"] |= without_paths({"chosen_by": text, "interval": text})
     shown = {text: Shown(question=text, picture=PIXEL), text + "2": Shown(question=text)}
     return dataclasses.replace(parts, results=Results.model_validate(parts.document), shown=shown)
 

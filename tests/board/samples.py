@@ -343,7 +343,5 @@ def renamed(parts: Parts, name: str) -> Parts:
 
 def edit_items(entry: Entry, name: str, **fields: Any) -> Entry:
     """The entry with other values in one of its items."""
-    items = tuple(
-        dataclasses.replace(item, **fields) if item.item_id == name else item for item in entry.table.items
-    )
+    items = tuple(dataclasses.replace(item, **fields) if item.item_id == name else item for item in entry.table.items)
     return entry.model_copy(update={"table": dataclasses.replace(entry.table, items=items)})

@@ -62,7 +62,13 @@ def test_an_entry_of_a_real_folder_is_right_and_always_the_same(folder: Path, tm
     assert about.sha256 == content_sha256(json.loads((tmp_path / "a" / ABOUT).read_text()))
     document = json.loads((folder / "results.json").read_text())
     own = json.loads((tmp_path / "a" / "results.json").read_text())
-    assert {name for name in document if document[name] != own[name]} <= {"model", "intervention", "spec"}
+    assert {name for name in document if document[name] != own[name]} <= {
+        "model",
+        "intervention",
+        "spec",
+        "probing",
+        "data",
+    }
 
 
 def test_no_path_of_the_machine_and_no_text_is_in_an_entry(folder: Path, tmp_path: Path) -> None:

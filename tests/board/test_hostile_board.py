@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_parts
-
 from hostile_entries import NOTE_LENGTH
 
 from vsc_eval.analysis.flips import flips

@@ -193,7 +193,11 @@ def test_entries_that_go_take_their_files_with_them(board: Path) -> None:
     shutil.rmtree(board / ENTRIES / second.about.id)
     assert f"cards/{second.about.id}.md" in stale_files(load_board(board))
     built = build_board(board)
-    assert set(built.removed) == {f"cards/{second.about.id}.md", f"figures/{second.about.id}.svg", f"figures/{second.about.id}.png"}
+    assert set(built.removed) == {
+        f"cards/{second.about.id}.md",
+        f"figures/{second.about.id}.svg",
+        f"figures/{second.about.id}.png",
+    }
     kept = {"cards/mine.md", "tables/baseline.xlsx", BOARD_FILE}
     first = entry_of("first").about.id
     assert set(files(board)) == generated(first) | stored(first) | kept

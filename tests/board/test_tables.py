@@ -22,8 +22,7 @@ from vsc_eval.board.tables.plain_text import plain
 from vsc_eval.board.tables.table import Cell, Column, Row
 from vsc_eval.board.tables.unions import worst_controls
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure
-from vsc_eval.stats import holm
+from vsc_eval.stats import Figure, holm
 from vsc_eval.stats.drift import PARTS
 
 Records = list[dict[str, str]]

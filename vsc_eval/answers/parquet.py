@@ -54,6 +54,7 @@ class Limits:
     """And conditions."""
     unpacked_bytes: int = 512 << 20
 
+
 _ITEM_TYPES: dict[str, pa.DataType] = {
     "item_id": pa.string(),
     "doc_id": pa.int32(),

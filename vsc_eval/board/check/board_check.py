@@ -59,9 +59,7 @@ def check_entries(
         found = entry_findings(parts, spec, intervals=intervals)
         problems += [Problem(name, finding.place, finding.what, finding.hint) for finding in found]
         if folder.name != parts.about.id:
-            problems.append(
-                Problem(name, "id", f"the entry is {parts.about.id}", f"Name the folder {parts.about.id}.")
-            )
+            problems.append(Problem(name, "id", f"the entry is {parts.about.id}", f"Name the folder {parts.about.id}."))
         if not found:
             entries[name] = entry_of(parts)
     progress(len(folders), len(folders))

@@ -160,7 +160,9 @@ def _form(parts: Parts) -> Iterator[Finding]:
             ("p", test.p, control_p(value, draws)),
         ):
             if not _same(found, right):
-                yield Finding(f"controls[{place}].{field}", f"it is {_shown(found)}, and the draws give {_shown(right)}")
+                yield Finding(
+                    f"controls[{place}].{field}", f"it is {_shown(found)}, and the draws give {_shown(right)}"
+                )
         if not all(-3 <= draw <= 3 for draw in test.draws):
             yield Finding(f"controls[{place}].draws", "a share of items is out of range")
     yield from _probabilities("", parts.document)
@@ -185,8 +187,10 @@ def _interval_faults(record: Any, place: str = "") -> Iterator[Difference]:
         elif low is not None and low > high:
             yield place, f"its interval [{low:g}, {high:g}] is turned around"
         # Resampled means are around the mean; a largest part's or an official figure's need not be.
-        elif low is not None and place in ("accuracy", "difference", "drift.share") and not (
-            low - _TOLERANCE <= value <= high + _TOLERANCE
+        elif (
+            low is not None
+            and place in ("accuracy", "difference", "drift.share")
+            and not (low - _TOLERANCE <= value <= high + _TOLERANCE)
         ):
             yield place, f"its interval [{low:g}, {high:g}] does not contain {value:g}"
         return

@@ -12,7 +12,7 @@ import numpy as np
 from vsc_eval.answers.answer_table import FLOAT_COLUMNS, Answers, AnswerTable, AskedItem
 from vsc_eval.board.check.problem import Finding
 from vsc_eval.board.entry.folder import Parts, entry_id
-from vsc_eval.board.entry.paths import without_paths
+from vsc_eval.board.entry.paths import results_without_paths, without_paths
 from vsc_eval.board.entry.view import shown_conditions
 from vsc_eval.board.gallery.data_uri import picture_problem
 from vsc_eval.extract import INVALID
@@ -91,7 +91,7 @@ def _items(table: AnswerTable) -> Iterator[Finding]:
             yield Finding(f"items.item_id[{row}]", f"the synthetic item '{name:.80}' is not of its task and level")
         elif is_synthetic and item.scoring == "loglikelihood" and not item.options:
             yield Finding(f"items.options[{row}]", f"the synthetic item '{name:.80}' has no options")
-        if item.gold_index is not None and not 0 <= item.gold_index < len(item.options):
+        if item.options and item.gold_index is not None and not 0 <= item.gold_index < len(item.options):
             yield Finding(f"items.gold_index[{row}]", f"'{name:.80}' has no option {item.gold_index}")
 
 
@@ -107,14 +107,13 @@ def _provenance(parts: Parts) -> Iterator[Finding]:
         yield Finding("date", f"'{date:.40}' is no ISO 8601 date and time with an offset from UTC")
     if version is None and any(item.task in TASKS for item in parts.table.items):
         yield Finding("hashes.generator_version", "it is there exactly if synthetic tasks were asked")
-    for name, document in (("run.yaml", parts.run.get("settings")), ("results.json", _named_paths(parts.document))):
-        if without_paths(document) != document:
+    settings = parts.run.get("settings")
+    for name, has_path in (
+        ("run.yaml", without_paths(settings) != settings),
+        ("results.json", results_without_paths(parts.document) != parts.document),
+    ):
+        if has_path:
             yield Finding(name, "it holds a path of the machine that the run was made on")
-
-
-def _named_paths(document: dict[str, Any]) -> dict[str, Any]:
-    """The keys of results.json in which a user's paths may stand."""
-    return {name: document[name] for name in ("model", "intervention", "spec") if name in document}
 
 
 def _answers(name: str, answers: Answers, table: AnswerTable) -> Iterator[Finding]:

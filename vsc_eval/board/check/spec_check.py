@@ -16,7 +16,9 @@ _OTHER_BOARD = "Publish it to a board of its own: `vsc-eval board new DIR --from
 def spec_findings(parts: Parts, spec: BoardSpec) -> Iterator[Finding]:
     """Everything in which the entry is not one of this board."""
     if parts.about.board != spec.name:
-        yield Finding("board", f"the entry is of board '{parts.about.board:.60}', and this is '{spec.name}'", _OTHER_BOARD)
+        yield Finding(
+            "board", f"the entry is of board '{parts.about.board:.60}', and this is '{spec.name}'", _OTHER_BOARD
+        )
     items = parts.table.items
     other = next((item.scoring for item in items if item.scoring != spec.scoring), None)
     if other is not None:

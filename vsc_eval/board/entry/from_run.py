@@ -17,7 +17,7 @@ from vsc_eval.answers.parquet import file_hash, read_table
 from vsc_eval.board.entry.bounded import fault, read_json
 from vsc_eval.board.entry.folder import RESULTS, RUN, Parts, entry_id
 from vsc_eval.board.entry.interventions import board_intervention
-from vsc_eval.board.entry.paths import last_part, model_name, without_paths
+from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.entry.results import Results
 from vsc_eval.board.entry.view import shown_conditions
 from vsc_eval.board.records import About, BoardIntervention, Shown
@@ -197,8 +197,10 @@ def _public_results(document: dict[str, Any], model: str) -> dict[str, Any]:
     if isinstance(document.get("intervention"), str):
         public["intervention"] = last_part(document["intervention"])
     if isinstance(document.get("spec"), dict):
-        public["spec"] = without_paths({**document["spec"], "model": model})
-    return public
+        public["spec"] = {**document["spec"], "model": model}
+    if isinstance(document.get("probing"), dict):
+        public["probing"] = {**document["probing"], "spec": {**document["probing"]["spec"], "model": model}}
+    return results_without_paths(public)
 
 
 def without_texts(table: AnswerTable) -> AnswerTable:

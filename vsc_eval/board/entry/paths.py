@@ -16,6 +16,11 @@ _PATH = re.compile(
 )
 """A path that begins at the root, a home, here, a drive or a server; `org/name` is a hub id and none."""
 
+_FIGURES = frozenset({
+    "rows", "interactions", "pairs", "official", "controls", "floor", "conditions", "targets", "selection",
+})  # fmt: skip
+"""Sections of results.json."""
+
 
 def model_name(model: str, revision: str | None, given: str | None) -> str:
     """As the entry shows it: the given name, a hub id, or the last part of a folder. Raises SpecError for an empty one.
@@ -45,3 +50,9 @@ def without_paths(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_paths(inner) for inner in value]
     return value
+
+
+def results_without_paths(document: Mapping[str, Any]) -> dict[str, Any]:
+    """results.json with the same done to all but the figures, whose names of conditions and categories are as they
+    are."""
+    return {name: value if name in _FIGURES else without_paths(value) for name, value in document.items()}

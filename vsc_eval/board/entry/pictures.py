@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.answers.answer_table import AskedItem
+from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.entry.from_run import FinishedRun, read_finished
 from vsc_eval.board.records import Shown
 from vsc_eval.errors import DataError, SpecError

@@ -171,7 +171,9 @@ def _items(
 
 def _entry(chosen: Chosen, items: dict[Key, int], letters: dict[tuple[str, ...], int]) -> dict[str, Any]:
     entry = chosen.entry
-    one_each = sorted({flip.item_id: flip for flip in chosen.all_flips()}.values(), key=lambda f: chosen.places[f.item_id])
+    one_each = sorted(
+        {flip.item_id: flip for flip in chosen.all_flips()}.values(), key=lambda f: chosen.places[f.item_id]
+    )
     rows = _names([flip.item_id for flip in one_each])
     shown = [(place, flip) for place, of_one in enumerate(chosen.flips) for flip in of_one]
     return {

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vsc_eval.board.board import Board
 from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.board.board import Board
 from vsc_eval.board.records import BoardRow, Entry, Interval
 from vsc_eval.board.tables.markdown import escape
 from vsc_eval.board.tables.numbers import percent, with_interval
