@@ -14,7 +14,7 @@ from samples import sample_entry
 from table_boards import board_of, golden_board, judged
 
 from vsc_eval.analysis.official import OfficialRow
-from vsc_eval.board.records import Entry, Interval
+from vsc_eval.board.records import Entry
 from vsc_eval.board.tables import Table, board_tables, table_files, to_csv, to_latex, to_markdown
 from vsc_eval.board.tables.models import boarded_models, entry_labels
 from vsc_eval.board.tables.numbers import p_value, percent, points, with_interval
@@ -71,9 +71,9 @@ def test_p(p: float, text: str) -> None:
 
 
 def test_a_figure_stands_with_its_interval_or_alone() -> None:
-    assert with_interval(Interval(value=-0.012, low=-0.03, high=0.004), points) == "−1.2 [−3.0, +0.4]"
-    assert with_interval(Interval(value=1.0, reason="one orbit"), percent) == "100.0"
-    assert with_interval(Interval(value=None, reason="no items"), percent) == "–"
+    assert with_interval(Figure(-0.012, -0.03, 0.004, 9, 3, ""), points) == "−1.2 [−3.0, +0.4]"
+    assert with_interval(Figure(1.0, None, None, 9, 3, "", "one orbit"), percent) == "100.0"
+    assert with_interval(Figure(None, None, None, 0, 0, "", "no items"), percent) == "–"
 
 
 def test_rows_of_the_ranking_are_the_entries_own_figures() -> None:
@@ -228,7 +228,7 @@ def test_parts_add_up() -> None:
 
 def test_the_floor_is_the_largest_one() -> None:
     entry = sample_entry("model-b", source="study")
-    larger = entry.floor[0].model_copy(update={"name": "zero", "drift": Interval(value=0.01, low=0.0, high=0.03)})
+    larger = entry.floor[0].model_copy(update={"name": "zero", "drift": Figure(0.01, 0.0, 0.03, 9, 3, "")})
     table = table_of("effects", entry.model_copy(update={"floor": (*entry.floor, larger)}))
     assert set(column(table, "floor")) == {"1.0 [0.0, 3.0]"}
 

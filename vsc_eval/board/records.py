@@ -5,7 +5,7 @@ Text from models and data sets (answers, options, names) is kept as it was; whoe
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -15,20 +15,14 @@ from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.answers.answer_table import AnswerTable, Scoring
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
+from vsc_eval.stats import Figure
 
 UNSEALED = "0" * 64
 
+Interval: TypeAlias = Figure
+
 BoardScope = Literal["cell", "task", "level", "all", "on_target", "off_target", "category", "group"]
 Role = Literal["baseline", "single", "combined", "norm_matched"]
-
-
-class Interval(Record):
-    """A value with the interval that the row's `method` names. None is undefined, and `reason` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
 
 
 class BoardModel(Record):
@@ -172,7 +166,9 @@ class UnionFigure(Record):
 
 
 # Tables know them by these names.
-ControlFigure, FloorFigure, OfficialFigure = ControlTest, FloorRow, OfficialRow
+ControlFigure: TypeAlias = ControlTest
+FloorFigure: TypeAlias = FloorRow
+OfficialFigure: TypeAlias = OfficialRow
 
 
 class Shown(Record):

@@ -43,7 +43,8 @@ def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
 def check_entries(
     path: Path, *, intervals: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-    """The entries that are right by themselves, by id, and the problems of all; `progress` is called with (entries checked, entries)."""
+    """The entries that are right by themselves, by id, and the problems of all; `progress` is called with (entries
+    checked, entries)."""
     spec = read_board_spec(path)
     problems, entries = list(_foreign(path)), {}
     folders = entry_folders(path)

@@ -38,10 +38,10 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
             "--with-pictures: the run has no items of external data sets.",
             hint="Leave it out: the page draws pictures of synthetic items anew.",
         )
-    is_changed = table.changed(table.names).any(axis=0)
+    is_changed = table.changed(table.names).max(axis=0) > 0
     changed = {
         item.item_id: item
-        for item, is_one in zip(table.items, is_changed, strict=True)
+        for item, is_one in zip(table.items, is_changed.tolist(), strict=True)
         if is_one and item.task not in TASKS
     }
     shown: dict[str, Shown] = {}

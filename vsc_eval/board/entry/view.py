@@ -19,12 +19,10 @@ from vsc_eval.board.records import (
     BoardRow,
     DriftCounts,
     Entry,
-    Interval,
     ItemTable,
     Provenance,
     UnionFigure,
 )
-from vsc_eval.stats import Figure
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.synthetic import TASKS
 
@@ -128,15 +126,11 @@ def _row(row: Row) -> BoardRow:
         n_right=round((row.accuracy.value or 0) * row.n),
         n_invalid=round(row.invalid_rate * row.n),
         method=method_words(row),
-        accuracy=interval(row.accuracy),
-        difference=interval(row.difference) if row.difference else None,
-        drift=interval(drift.share) if drift else None,
+        accuracy=row.accuracy,
+        difference=row.difference,
+        drift=drift.share if drift else None,
         drift_counts=DriftCounts(**{name: getattr(drift, name) for name in ("n_changed", *PARTS)}) if drift else None,
     )
-
-
-def interval(figure: Figure) -> Interval:
-    return Interval(value=figure.value, low=figure.low, high=figure.high, reason=figure.reason)
 
 
 def method_words(row: Row) -> str:
@@ -153,9 +147,9 @@ def _union(row: InteractionRow) -> UnionFigure:
         parts=row.part_conditions,
         edit=row.edit,
         form=row.form,
-        drift_interaction=interval(row.drift_interaction),
-        drift_bliss=interval(row.drift_bliss) if row.drift_bliss else None,
-        accuracy_interaction=interval(row.accuracy_interaction),
+        drift_interaction=row.drift_interaction,
+        drift_bliss=row.drift_bliss,
+        accuracy_interaction=row.accuracy_interaction,
         p_drift_adjusted=row.p_drift_adjusted,
         p_accuracy_adjusted=row.p_accuracy_adjusted,
         verdict=row.verdict,

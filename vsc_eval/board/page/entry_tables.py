@@ -114,9 +114,9 @@ def _control_row(one: ControlFigure) -> Row:
     middle = median(draws) if draws else None
     cells = (
         _text(" + ".join(one.sets)),
-        _text(KIND_WORDS.get(one.kind, one.kind)),
+        _text(KIND_WORDS[one.kind]),
         _text(one.effect),
-        _text(OUTCOME_WORDS.get(one.outcome, one.outcome)),
+        _text(OUTCOME_WORDS[one.outcome]),
         Cell(points(one.value), one.value),
         Cell(NONE if middle is None else points(middle), middle),
         Cell(f"{points(min(draws))} to {points(max(draws))}" if draws else NONE, min(draws, default=None)),

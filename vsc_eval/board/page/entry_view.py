@@ -13,9 +13,10 @@ from vsc_eval.board.page.entry_tables import control_table, external_table, floo
 from vsc_eval.board.page.numbers import Triple, triple
 from vsc_eval.board.page.table_view import table_view
 from vsc_eval.board.page.text import name, plain
-from vsc_eval.board.records import BoardRow, Entry, Interval, UnionFigure
+from vsc_eval.board.records import BoardRow, Entry, UnionFigure
 from vsc_eval.board.tables.groups import baseline_of
 from vsc_eval.probing.result import ProbingResult
+from vsc_eval.stats import Figure
 
 View = dict[str, Any]
 
@@ -138,7 +139,7 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
 
 def _figures(row: BoardRow) -> list[float | int | None]:
     """n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends."""
-    undefined = Interval(value=None)
+    undefined = Figure(None, None, None, 0, 0, "")
     return [
         row.n,
         row.n_invalid,
@@ -229,7 +230,7 @@ def _probes(found: ProbingResult) -> View:
                 "name": CONTROL_WORDS.get(control) or name(control),
                 "control": control != "real",
                 "points": [
-                    [row.layer, *triple(Interval(value=row.test_accuracy, low=row.low, high=row.high))]
+                    [row.layer, *triple(Figure(row.test_accuracy, row.low, row.high, row.n_test, row.n_test_orbits, found.interval))]
                     for row in sorted(here, key=lambda row: row.layer)
                     if row.control == control
                 ],

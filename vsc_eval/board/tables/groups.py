@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, BoardScope, Entry, Interval
+from vsc_eval.board.records import BoardRow, BoardScope, Entry
 from vsc_eval.board.tables.models import BoardedModel, boarded_models, entry_labels
 from vsc_eval.extract import INVALID
 from vsc_eval.specs import BASELINE
@@ -88,5 +88,5 @@ def baseline_of(entry: Entry, tasks: Sequence[str], scope: BoardScope, level: st
         n_right=int(right.sum()),
         n_invalid=sum(answers[row] == INVALID for row in rows),
         method=found.method,
-        accuracy=Interval(value=found.value, low=found.low, high=found.high, reason=found.reason),
+        accuracy=found,
     )
