@@ -15,8 +15,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("resources", "files", "seeding", "progress"),
-    ("specs", "records", "extract", "figures"),
+    ("specs", "records", "extract"),
     ("stats",),
+    ("tables", "figures"),
     ("answers",),
     ("synthetic", "taskfiles", "sae"),
     ("interventions", "metrics"),

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_entry
+from vsc_eval.board.tables.csv_table import to_csv
+from vsc_eval.board.tables.latex import to_latex
+from vsc_eval.board.tables.markdown import to_markdown
+from vsc_eval.board.tables.table import Table
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
@@ -18,10 +22,6 @@ from vsc_eval.board.entry.canonical import content_sha256, entry_text
 from vsc_eval.board.entry.read import read_entry
 from vsc_eval.board.gallery import flips, gallery_data
 from vsc_eval.board.tables import board_tables
-from vsc_eval.board.tables.csv_table import to_csv
-from vsc_eval.board.tables.latex import to_latex
-from vsc_eval.board.tables.markdown import to_markdown
-from vsc_eval.board.tables.table import Table
 from vsc_eval.errors import DataError
 
 TASKS = ("counting",)

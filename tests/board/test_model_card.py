@@ -13,11 +13,11 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from samples import sample_board, sample_entry, write_board
+from vsc_eval.board.tables.plain_text import LONG, plain
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, Interval, OfficialFigure
 from vsc_eval.board.share import model_card
-from vsc_eval.board.tables.plain_text import LONG, plain
 from vsc_eval.synthetic import TASKS
 
 

@@ -12,13 +12,13 @@ from hostile import NAMED, hostile_entry
 from matplotlib import colormaps, rcParams
 from PIL import Image
 from samples import sample_entry
+from vsc_eval.board.tables.plain_text import plain
 
 from vsc_eval.board.records import Entry
 from vsc_eval.board.share import summary_figure
 from vsc_eval.board.share.accuracies import ink
 from vsc_eval.board.share.canvas import label
 from vsc_eval.board.share.effects import effects, extremes
-from vsc_eval.board.tables.plain_text import plain
 from vsc_eval.errors import BackendError
 
 SVG = "{http://www.w3.org/2000/svg}"

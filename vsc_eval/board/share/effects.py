@@ -8,10 +8,10 @@ from typing import Any
 
 from vsc_eval.board.records import BoardCondition, BoardRow, Entry, Interval, Role
 from vsc_eval.board.share.canvas import GREY, label
-from vsc_eval.board.tables.numbers import points
-from vsc_eval.board.tables.plain_text import plain
 from vsc_eval.figures.labels import label_points
 from vsc_eval.figures.style import BLUE, GREEN, GRID, VERMILION, bare
+from vsc_eval.tables.clean import name
+from vsc_eval.tables.numbers import points
 
 _NAME = 34
 _MAX_NAMED = 6
@@ -53,7 +53,7 @@ def _name(condition: BoardCondition) -> str:
     """The sets and the edit; that a union is norm-matched is told by its mark."""
     sets = " + ".join(each.replace("_", " ") for each in condition.sets)
     words = f"{sets}, {condition.edit}" if sets and condition.edit else condition.name
-    return plain(words, _NAME)
+    return name(words, _NAME)
 
 
 def draw_effects(axes: Any, entry: Entry) -> None:
