@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from vsc_eval.analysis.results import Results, interaction_rows, result_rows
-from vsc_eval.analysis.run_tables import NONE, condition_table, markdown, print_tables
+from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.table import AnswerTable, ItemInfo
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
@@ -169,8 +170,8 @@ def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
     spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
     rows = result_rows(spoilt, "m", TARGETS, 0)
     shown = condition_table(results.model_copy(update={"scoring": "generate", "rows": rows}))
-    assert shown.columns[2] == "inv %"
-    assert shown.rows[0][:3] == (BASELINE, "58.3", "4.2")
+    assert shown.columns[2].head == "inv %"
+    assert shown.texts(shown.rows[0])[:3] == [BASELINE, "58.3", "4.2"]
     assert not any("name no option" in note for note in shown.notes)
     base = ("invalid",) * 24 + base[24:]
     spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
@@ -180,8 +181,9 @@ def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
 
 
 def test_on_and_off_target_carry_their_n(results: Results) -> None:
-    shown = {row[0]: row[-2:] for row in condition_table(results).rows}
-    assert shown[BASELINE] == (NONE, NONE)
+    found = condition_table(results)
+    shown = {words[0]: words[-2:] for words in map(found.texts, found.rows)}
+    assert shown[BASELINE] == ["–", "–"]
     assert shown["counting"][1] == "0.0 (32)"
     assert [cell.split()[1] for cell in shown["counting+logic"]] == ["(32)", "(16)"]
 
@@ -192,7 +194,7 @@ def test_intervals_are_named_by_what_is_shown(results: Results) -> None:
     alone = results.model_copy(
         update={"conditions": SPECS[:1], "rows": tuple(r for r in results.rows if r.condition == BASELINE)}
     )
-    assert "intervals" not in condition_table(alone).notes[0]
+    assert "Intervals" not in condition_table(alone).notes[0]
     loose = table()
     items = tuple(dataclasses.replace(item, cluster=item.item_id, cluster_kind="item") for item in loose.items)
     row = result_rows(dataclasses.replace(loose, items=items), "m", {BASELINE: None, "logic": ("logic",)}, 0)[-1]
@@ -201,11 +203,15 @@ def test_intervals_are_named_by_what_is_shown(results: Results) -> None:
     assert row.drift.share.method.endswith("clustered by item")
 
 
-def test_names_in_brackets_are_shown_as_they_are(results: Results) -> None:
-    renamed = results.model_copy(update={"model": "runs/[bold]/m"})
-    console = Console(record=True, width=160)
-    print_tables(renamed, console)
-    assert "runs/[bold]/m: 48 items" in console.export_text()
+def test_names_are_shown_as_they_are_and_do_nothing(results: Results) -> None:
+    renamed = results.model_copy(update={"model": "runs/[bold]/m\x1b[2J\n<img src=x onerror=y>"})
+    file = io.StringIO()
+    print_tables(renamed, Console(file=file, width=160))
+    assert "runs/[bold]/m␛[2J <img src=x onerror=y>: 48 items" in file.getvalue()
+    text = markdown(renamed)
+    assert "\x1b" not in text
+    assert "<img" not in text
+    assert text.splitlines()[1] == ""
 
 
 def test_results_round_trip_and_repeat(results: Results) -> None:
@@ -216,8 +222,8 @@ def test_results_round_trip_and_repeat(results: Results) -> None:
 def test_tables_show_every_condition(results: Results) -> None:
     text = markdown(results)
     for name in TARGETS:
-        assert f"| {name} |" in text
-    assert "| counting | 100.0 | 25.0 | 62.5 |" in text
+        assert f"| `{name}` |" in text
+    assert "| `counting` | 100.0 | 25.0 | 62.5 |" in text
     console = Console(record=True, width=160)
     print_tables(results, console)
     shown = console.export_text()

@@ -116,7 +116,8 @@ def test_console(small: Table) -> None:
 
 def test_a_terminal_that_is_not_utf_8_loses_signs_and_no_line() -> None:
     code = (
-        "from vsc_eval.tables.console import *; from vsc_eval.tables.table import *; forgiving_streams();"
+        "from vsc_eval.tables.clean import forgiving_streams; from vsc_eval.tables.console import *;"
+        "from vsc_eval.tables.table import *; forgiving_streams();"
         "draw(table('t', 'R→W', columns('a', ('b −', 'points')), [('模型', -0.1), ('é', None)], ['–']), Console())"
     )
     done = subprocess.run(

@@ -6,8 +6,10 @@ All of them first make visible what would mislead a reader or move a terminal's 
 from __future__ import annotations
 
 import html as _html
+import io
 import json
 import re
+import sys
 import unicodedata
 from typing import Any
 
@@ -70,6 +72,13 @@ def everywhere(value: Any) -> Any:
 def terminal(text: str, limit: int = MESSAGE) -> str:
     """For a terminal, in its lines: no escape sequence moves the cursor, colours or retitles it."""
     return plain(text, limit, lines=True)
+
+
+def forgiving_streams() -> None:
+    """Of a terminal that is not UTF-8, stdout writes `?` for what it lacks: a run's last line cannot end in a
+    UnicodeEncodeError. stderr is so by itself."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def html(text: str, limit: int = TEXT) -> str:

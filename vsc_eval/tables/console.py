@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from typing import Any, TextIO
+import re
+from typing import IO, Any
 
 from rich import box
 from rich.console import Console
@@ -19,18 +18,11 @@ LOG_COLUMNS = 160
 """rich takes 80 columns for a pipe or a log file, where nothing is gained by folding."""
 
 
-def console_for(*, stderr: bool = False, file: TextIO | None = None) -> Console:
+def console_for(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
     """A console that does not fold tables in a pipe or a log file."""
     options: dict[str, Any] = {"stderr": stderr, "file": file}
     console = Console(**options)
     return console if console.is_terminal else Console(**options, width=LOG_COLUMNS)
-
-
-def forgiving_streams() -> None:
-    """Of a terminal that is not UTF-8, stdout writes `?` for what it lacks: a run's last line cannot end in a
-    UnicodeEncodeError. stderr is so by itself."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def draw(table: Table, console: Console, *, everything: bool = True) -> None:
@@ -52,12 +44,16 @@ def draw(table: Table, console: Console, *, everything: bool = True) -> None:
 
 def say(words: str, console: Console, *, style: str | None = None) -> None:
     """A line of words as they are: no markup, no escape sequence."""
-    console.print(Text(plain(words, TEXT), style=style or ""))
+    console.print(Text(_typed(plain(words, TEXT)), style=style or ""))
 
 
 def _texts(table: Table, row: Row) -> list[str]:
-    # The hyphen that people type and search for, which every terminal has.
     return [
-        text.replace(MINUS, "-") if column.is_number else name(text, TEXT)
+        _typed(text) if column.is_number else name(text, TEXT)
         for text, column in zip(table.texts(row), table.columns, strict=True)
     ]
+
+
+def _typed(text: str) -> str:
+    """Numbers with the hyphen that people type and search for, which every terminal has."""
+    return re.sub(f"{MINUS}(?=\\d)", "-", text)

@@ -6,9 +6,10 @@ is written is its column's to say; whoever writes a format escapes the texts for
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vsc_eval.tables.clean import LONG, plain
@@ -152,14 +153,17 @@ def table(
 
 
 def columns(*heads: str | tuple[Any, ...] | Column) -> tuple[Column, ...]:
-    """Columns from (head, unit, ...) or heads of texts alone; their keys are their places."""
-    found = []
-    for place, head in enumerate(heads):
+    """Columns from (head, unit, group, ...) or heads of texts alone; their keys are made from their heads."""
+    found: dict[str, Column] = {}
+    for head in heads:
         if isinstance(head, Column):
-            found.append(head)
-        else:
-            found.append(Column(f"c{place}", head) if isinstance(head, str) else Column(f"c{place}", *head))
-    return tuple(found)
+            found[head.key] = head
+            continue
+        made = Column("", head) if isinstance(head, str) else Column("", *head)
+        key = re.sub(r"\W+", "_", made.full_head.lower()).strip("_") or "column"
+        key = key if key not in found else f"{key}_{len(found)}"
+        found[key] = replace(made, key=key)
+    return tuple(found.values())
 
 
 def shown(found: Cell, column: Column) -> str:

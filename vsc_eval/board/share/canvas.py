@@ -8,9 +8,6 @@ from typing import Any
 
 from vsc_eval.tables.clean import name
 
-GREY = "#6E6E6E"
-"""Dark enough for small type."""
-
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
 _FILLED = 0.97

@@ -7,9 +7,9 @@ from typing import Any
 
 from vsc_eval.board.records import Entry
 from vsc_eval.board.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.board.share.canvas import DPI, GREY, HEIGHT_PX, WIDTH_PX, fit, label
+from vsc_eval.board.share.canvas import DPI, HEIGHT_PX, WIDTH_PX, fit, label
 from vsc_eval.board.share.effects import draw_effects, effect_words, effects
-from vsc_eval.figures.style import new_figure, plain_style, save_png, save_svg
+from vsc_eval.figures.style import GREY, new_figure, plain_style, save_png, save_svg
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import percent, with_interval
