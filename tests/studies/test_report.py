@@ -231,7 +231,7 @@ def test_every_number_of_every_table_is_in_the_results(written: Path) -> None:
         for table in tables(text)
         for row in table[1:]
         for cell in row
-        for number in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", re.sub(r"`[^`]*`", "", cell))
+        for number in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", re.sub(r"`[^`]*`", "", cell).replace("−", "-"))
     ]
     assert len(found) > 500
     assert [entry for entry in found if entry[0] not in known] == []

@@ -30,6 +30,8 @@ _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _MAX_MARKS = 4
 """Combining marks on one character; more of them would run over the lines above and below."""
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+_JOINED = ("Lo", "Mn", "Mc", "So", "Sk")
+"""Letters without case, marks and symbols."""
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
@@ -231,7 +233,7 @@ def _visible(character: str, before: str) -> str:
         return chr(0x2400 + point)
     if point == 0x7F:
         return "\N{SYMBOL FOR DELETE}"
-    if character in _JOINERS and not before.isascii():
+    if character in _JOINERS and before and unicodedata.category(before[-1]) in _JOINED:
         # Persian, Hindi and emoji need them; between Latin letters they only make two names look the same.
         return character
     is_no_character = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
