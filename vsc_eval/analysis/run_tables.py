@@ -120,7 +120,7 @@ def category_table(results: Results) -> Table:
     return table(
         "categories",
         "Accuracy % by category and group",
-        columns("part", ("n", "count"), *((name, "percent") for name in names)),
+        columns(("part", "name"), ("n", "count"), *((name, "percent") for name in names)),
         rows,
         [_left_note(results, names)],
     )

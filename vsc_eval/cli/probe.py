@@ -16,8 +16,8 @@ _TOLERANCE = 0.02
 
 
 def add_parser(subparsers: Any) -> None:
-    """Mount `probing` on the main command line."""
-    parser = subparsers.add_parser("probing", help="probe every decoder layer and pick the one that carries the task")
+    """Mount `probe` on the main command line."""
+    parser = subparsers.add_parser("probe", help="probe every decoder layer and pick the one that carries the task")
     parser.add_argument("--model", help="vsc-tiny, a path or a hub id")
     parser.add_argument("--revision", help="revision on the hub")
     parser.add_argument("--spec", type=Path, help="YAML file with all settings, instead of --model and the rest")
