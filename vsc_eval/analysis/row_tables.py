@@ -115,12 +115,8 @@ def null_note(rows: Rows) -> str | None:
     found = [
         f"{name} {100 * row.detectable_difference:.1f}"
         for name, row in rows.items()
-        if row.difference is not None and row.detectable_difference is not None and holds_zero(row.difference)
+        if row.difference is not None and row.detectable_difference is not None and row.difference.holds_zero
     ]
     if not found:
         return None
     return f"No difference shown; power 0.8 to find one of at least (points): {', '.join(found)}."
-
-
-def holds_zero(figure: Any) -> bool:
-    return figure.low is not None and figure.high is not None and figure.low <= 0 <= figure.high

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from vsc_eval.analysis.results import ResultRow, Results
+from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.row_tables import cells_table, null_note, parts_table, readings_table
+from vsc_eval.analysis.rows import Row
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw
@@ -69,7 +70,7 @@ def condition_table(results: Results) -> Table:
     )
 
 
-def _invalid_note(baseline: ResultRow) -> str | None:
+def _invalid_note(baseline: Row) -> str | None:
     if baseline.invalid_rate < _MANY_INVALID:
         return None
     return (
@@ -79,18 +80,24 @@ def _invalid_note(baseline: ResultRow) -> str | None:
 
 
 def interaction_table(results: Results) -> Table:
-    """Unions against their parts."""
+    """Combined edits against their parts."""
     return table(
         "interactions",
         "Unions of two sets: what they do beyond their parts (percentage points)",
         columns(
             ("union", "name"),
-            ("drift − sum", "points"),
+            ("drift − parts", "points"),
             ("drift − Bliss", "points"),
-            ("diff − sum", "points"),
+            ("diff − parts", "points"),
         ),
-        [(row.union, row.drift, row.drift_bliss, row.accuracy) for row in results.interactions],
-        [methods_note(row.drift.method for row in results.interactions)],
+        [
+            (row.condition, row.drift_interaction, row.drift_bliss, row.accuracy_interaction)
+            for row in results.interactions
+        ],
+        [
+            methods_note(row.drift.method for row in results.interactions),
+            "Parts: their sum; of a norm-matched union the mean, or the extreme, as its norm was matched.",
+        ],
     )
 
 
@@ -185,11 +192,11 @@ def markdown(results: Results) -> str:
     return "\n".join([f"# {clean.markdown(results.model)}\n", *map(to_markdown, all_tables(results))])
 
 
-def _whole(results: Results, condition: str) -> ResultRow:
+def _whole(results: Results, condition: str) -> Row:
     row = results.find(condition, "all")
     assert row is not None, condition
     return row
 
 
-def _drift_share(row: ResultRow | None) -> Cell | None:
+def _drift_share(row: Row | None) -> Cell | None:
     return None if row is None or row.drift is None else cell(row.drift.share.value, suffix=f" ({row.n})")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vsc_eval.studies.records import ConditionRow, StudyResults
+from vsc_eval.analysis.rows import Row
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.answer import verdict_counts
 from vsc_eval.studies.report.pairs import verdict_table
 from vsc_eval.studies.report.words import baseline, conditions, gain_of, noise_floor, ruled
@@ -44,7 +45,7 @@ def _lines(results: StudyResults) -> Iterator[str]:
     yield from (f"Excluded: {entry.what}: {entry.why}" for entry in results.excluded)
 
 
-def _condition(row: ConditionRow) -> str:
+def _condition(row: Row) -> str:
     drift = row.drift.share.value if row.drift else None
     words = "" if drift is None else f", drift {percent(drift)} %"
     return f"{row.condition} ({points(gain_of(row))} points{words})"

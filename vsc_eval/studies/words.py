@@ -17,8 +17,10 @@ ROLE_WORDS = {
     "single": "single set",
     "union": "union",
     "norm_matched_union": "norm-matched union",
+    "combined": "union",
+    "norm_matched": "norm-matched union",
 }
-"""Roles of a condition."""
+"""Roles of a condition, in a board's entries and in a study's tables."""
 
 
 def spaced(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
-from vsc_eval.analysis.row_tables import PART_HEADS, PARTS_NOTE, holds_zero, null_note, part_counts
+from vsc_eval.analysis.row_tables import PART_HEADS, PARTS_NOTE, null_note, part_counts
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.markdown import to_markdown
@@ -69,9 +69,6 @@ def _settings_notes(found: Comparison) -> Iterable[str]:
         own = [condition for condition in run.conditions if condition not in other.conditions]
         if own:
             yield f"Conditions of {name} only: {len(own)} ({_first(own)})."
-    if found.partial_conditions:
-        n, first = len(found.partial_conditions), _first(found.partial_conditions)
-        yield f"{n} conditions were asked of a part of the items ({first}); name one with --condition."
 
 
 def accuracy_table(found: Comparison) -> Table:
@@ -92,7 +89,7 @@ def accuracy_table(found: Comparison) -> Table:
         ),
         [
             (
-                *(name, row.accuracy_a, row.accuracy_b, row.difference, row.p_difference),
+                *(name, row.accuracy_a, row.accuracy, row.difference, row.p_difference),
                 *(row.agreement, row.kappa.value),
             )
             for name, row in rows.items()
@@ -126,12 +123,12 @@ def change_table(found: Comparison) -> Table:
         [
             (
                 name,
-                row.change.share,
-                *part_counts(row.change),
-                f"{percent(row.invalid_a)} / {percent(row.invalid_b)}",
+                row.drift.share,
+                *part_counts(row.drift),
+                f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}",
                 "/".join(
                     str(getattr(row.mcnemar, kind))
-                    for kind in ("both_right", "only_a_right", "only_b_right", "both_wrong")
+                    for kind in ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
                 ),
                 cell(row.mcnemar.p_value, missing=row.mcnemar.reason or ""),
             )
@@ -182,7 +179,7 @@ def effect_table(found: Comparison) -> Table:
     nulls = [
         f"{_both(row)} {100 * row.detectable_difference:.1f}"
         for row in rows
-        if row.detectable_difference is not None and holds_zero(row.effect_difference)
+        if row.detectable_difference is not None and row.effect_difference.holds_zero
     ]
     method = methods_note(row.effect_difference.method for row in rows)
     return table(
@@ -234,8 +231,8 @@ def group_table(found: Comparison, pair: ConditionPair) -> Table:
         ),
         [
             (
-                *(" ".join(filter(None, (row.task, row.level))), row.n, row.accuracy_a.value, row.accuracy_b.value),
-                *(row.difference, row.p_difference, row.p_holm, row.agreement.value, row.kappa.value),
+                *(" ".join(filter(None, (row.task, row.level))), row.n, row.accuracy_a.value, row.accuracy.value),
+                *(row.difference, row.p_difference, row.p_difference_adjusted, row.agreement.value, row.kappa.value),
                 *((row.options and row.options.max_abs_difference,) if has_options else ()),
             )
             for row in rows
@@ -264,9 +261,9 @@ def _named(found: Comparison, words: Callable[[ConditionPair], str | None]) -> d
 def _unchanged_notes(found: Comparison) -> list[str]:
     def bound(pair: ConditionPair) -> str | None:
         row: CompareRow = found.whole(pair)
-        if row.change.upper_if_none is None:
+        if row.upper_if_none is None:
             return None
-        return f"{percent(row.change.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
+        return f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
 
     return [
         f"No answer changed: {', '.join(names)}. With 95% confidence a change would be seen in fewer than {words}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
     Section,
@@ -13,7 +14,6 @@ from vsc_eval.studies.report.words import (
     sign_flip_words,
     size,
 )
-from vsc_eval.studies.spec import VerdictRule
 from vsc_eval.studies.words import CORRECTION_WORDS, KIND_WORDS
 from vsc_eval.synthetic import LEVELS
 from vsc_eval.tables.clean import code, markdown

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.analysis.results import Figure
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
 from vsc_eval.figures.labels import label_points
 from vsc_eval.figures.style import (
     BLUE,
@@ -23,13 +24,14 @@ from vsc_eval.figures.style import (
     new_figure,
     save_png,
 )
-from vsc_eval.studies.records import ConditionRow, Role, StudyResults
+from vsc_eval.stats import Figure
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.sweep import pareto
 from vsc_eval.studies.report.words import accuracy_of, conditions, drift_of, is_matched
 from vsc_eval.studies.words import ROLE_WORDS, spaced
 
 _EDIT_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-_MARKERS: dict[Role, tuple[str, float]] = {"single": ("o", 46), "union": ("s", 34), "norm_matched_union": ("^", 38)}
+_MARKERS: dict[Role, tuple[str, float]] = {"single": ("o", 46), "combined": ("s", 34), "norm_matched": ("^", 38)}
 """Marker and area."""
 
 
@@ -61,7 +63,7 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
     save_png(figure, path_png)
 
 
-def _point(axes: Any, row: ConditionRow, colour: str) -> None:
+def _point(axes: Any, row: Row, colour: str) -> None:
     marker, area = _MARKERS[row.role]
     face = "none" if is_matched(row) else colour
     axes.scatter(
@@ -69,7 +71,7 @@ def _point(axes: Any, row: ConditionRow, colour: str) -> None:
     )
 
 
-def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
+def _bars(axes: Any, row: Row, colour: str) -> None:
     """Both intervals. Those of all conditions together would hide the points."""
     cross(axes, _place(row), _ends(row.drift.share if row.drift else None), _ends(row.accuracy), colour)
 
@@ -80,16 +82,16 @@ def _ends(figure: Figure | None) -> Ends | None:
     return 100 * figure.low, 100 * figure.high
 
 
-def _place(row: ConditionRow) -> tuple[float, float]:
+def _place(row: Row) -> tuple[float, float]:
     """In percent."""
     return 100 * drift_of(row), 100 * accuracy_of(row)
 
 
-def _xy(rows: Sequence[ConditionRow]) -> tuple[list[float], list[float]]:
+def _xy(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
     return [_place(row)[0] for row in rows], [_place(row)[1] for row in rows]
 
 
-def _extremes(results: StudyResults) -> list[ConditionRow]:
+def _extremes(results: StudyResults) -> list[Row]:
     """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
     in one place only the first is named."""
     rows = conditions(results)
@@ -103,13 +105,13 @@ def _extremes(results: StudyResults) -> list[ConditionRow]:
         min(singles, key=accuracy_of),
         max(edited, key=drift_of),
     ]
-    placed: dict[tuple[float, float], ConditionRow] = {}
+    placed: dict[tuple[float, float], Row] = {}
     for row in found:
         placed.setdefault((drift_of(row), accuracy_of(row)), row)
     return list(placed.values())
 
 
-def _name(row: ConditionRow) -> str:
+def _name(row: Row) -> str:
     if row.role == "baseline":
         return "baseline"
     matched = " (norm-matched)" if is_matched(row) else ""
@@ -123,7 +125,7 @@ def _legend(figure: Any, results: StudyResults, colours: dict[str, str]) -> None
     handles = [mark("baseline", "*", "black", size=14)]
     for role, (marker, _) in _MARKERS.items():
         if role in roles:
-            face = "none" if role == "norm_matched_union" else None
+            face = "none" if role == "norm_matched" else None
             handles.append(mark(ROLE_WORDS[role], marker, "#555555", face=face))
     handles += [mark(edit, "o", colour) for edit, colour in colours.items()]
     handles.append(Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"))

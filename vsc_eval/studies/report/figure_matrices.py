@@ -6,10 +6,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.style import new_figure, save_png
 from vsc_eval.studies import names
-from vsc_eval.studies.records import PairRow, Selection, StudyResults
+from vsc_eval.studies.records import Selection, StudyResults
 from vsc_eval.studies.report.words import pairs_of, size
 from vsc_eval.studies.words import spaced
 from vsc_eval.tables.numbers import UNDEFINED, decimal, points
@@ -62,7 +63,7 @@ def _title(results: StudyResults, form: str, outcome: str) -> str:
     return f"norm-matched union, less the {reference} of its parts"
 
 
-def _outcome(pair: PairRow, outcome: str) -> tuple[float | None, float | None]:
+def _outcome(pair: InteractionRow, outcome: str) -> tuple[float | None, float | None]:
     """The interaction, as a share of items, and its p."""
     if outcome == "drift":
         return pair.drift_interaction.value, pair.p_drift_adjusted
@@ -81,7 +82,7 @@ def _own_effects(results: StudyResults, edit: str, outcome: str) -> dict[tuple[i
 
 
 def _interactions(
-    results: StudyResults, pairs: list[PairRow], outcome: str, drawn: Any
+    results: StudyResults, pairs: list[InteractionRow], outcome: str, drawn: Any
 ) -> dict[tuple[int, int], Square]:
     found, tasks = {}, results.spec.tasks
     for pair in pairs:

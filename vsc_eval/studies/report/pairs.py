@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from vsc_eval.studies.records import ControlTest, PairRow, StudyResults
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
     Section,
     correction_words,
@@ -75,7 +77,7 @@ def _under(results: StudyResults, edit: str) -> list[str | Table]:
     return [figure, *tables]
 
 
-def _beyond(results: StudyResults, pairs: list[PairRow]) -> Table:
+def _beyond(results: StudyResults, pairs: list[InteractionRow]) -> Table:
     raw = pairs[0].form == "raw"
     return table(
         "interactions",
@@ -102,7 +104,7 @@ def _beyond(results: StudyResults, pairs: list[PairRow]) -> Table:
     )
 
 
-def _tests_note(results: StudyResults, pairs: list[PairRow], of: str) -> str:
+def _tests_note(results: StudyResults, pairs: list[InteractionRow], of: str) -> str:
     return (
         f"{intervals_note(interactions(pairs))} p: {sign_flip_words(results)}, {correction_words(results)} over the "
         f"{2 * len(pairs)} tests of {of}."
@@ -133,7 +135,7 @@ def controls(results: StudyResults) -> Section:
             "Single sets and unions against controls",
             *(
                 _against_controls(results, effect, what, outcome)
-                for effect, what in (("single", "Single sets"), ("union", "Unions"))
+                for effect, what in (("single", "Single sets"), ("combined", "Unions"))
                 for outcome in OUTCOME_WORDS
             ),
         ),
@@ -199,7 +201,7 @@ def verdicts(results: StudyResults) -> Section:
     return parts
 
 
-def verdict_table(results: StudyResults, pairs: list[PairRow]) -> Table:
+def verdict_table(results: StudyResults, pairs: list[InteractionRow]) -> Table:
     """Of pairs of one form."""
     return table(
         "verdicts",
@@ -227,7 +229,7 @@ def verdict_table(results: StudyResults, pairs: list[PairRow]) -> Table:
     )
 
 
-def _decided(pairs: list[PairRow]) -> str:
+def _decided(pairs: list[InteractionRow]) -> str:
     """Pairs that the same numbers decided share a line."""
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:

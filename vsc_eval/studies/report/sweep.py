@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vsc_eval.analysis.row_tables import parts_table, readings_table
-from vsc_eval.studies.records import ConditionRow, Role, StudyResults
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
     EDITED,
     Section,
@@ -94,18 +96,18 @@ def _target_columns(group: str) -> tuple[tuple[str, str, str], ...]:
     return ("diff.", "points", group), ("drift %", "percent", group)
 
 
-def _target(row: ConditionRow | None) -> tuple[Value, Value]:
+def _target(row: Row | None) -> tuple[Value, Value]:
     if row is None or row.difference is None or row.drift is None:
         return None, None
     return row.difference.value, row.drift.share.value
 
 
-def _sizes(rows: Iterable[ConditionRow]) -> str:
+def _sizes(rows: Iterable[Row]) -> str:
     sizes = sorted({row.n for row in rows})
     return f" (n = {' or '.join(map(str, sizes))})" if sizes else ""
 
 
-def _named(results: StudyResults, edit: str) -> dict[str, ConditionRow]:
+def _named(results: StudyResults, edit: str) -> dict[str, Row]:
     return {set_names(row.sets) + (" (norm-matched)" if is_matched(row) else ""): row for row in edited(results, edit)}
 
 
@@ -153,9 +155,9 @@ def frontier(results: StudyResults) -> Section:
     ]
 
 
-def pareto(results: StudyResults) -> list[ConditionRow]:
+def pareto(results: StudyResults) -> list[Row]:
     """Conditions that none beats, by rising drift: each is more accurate than all with less drift."""
-    found: list[ConditionRow] = []
+    found: list[Row] = []
     for row in sorted(conditions(results), key=lambda row: (drift_of(row), -accuracy_of(row))):
         if not found or accuracy_of(row) > accuracy_of(found[-1]):
             found.append(row)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vsc_eval.analysis.results import Figure
-from vsc_eval.studies.records import ConditionRow, PairRow, Role, RowScope, StudyResults
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.stats import Figure
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.words import CORRECTION_WORDS
 from vsc_eval.tables.numbers import percent, points, span, with_interval
 from vsc_eval.tables.table import Table, methods_note
@@ -15,8 +19,8 @@ Section = list[str | Table | None]
 
 EDITED: dict[Role, str] = {
     "single": "single sets",
-    "union": "unions of two",
-    "norm_matched_union": "norm-matched unions",
+    "combined": "unions of two",
+    "norm_matched": "norm-matched unions",
 }
 """Roles of the conditions that edit, as they are shown one after the other."""
 
@@ -56,56 +60,56 @@ def correction_words(results: StudyResults) -> str:
     return CORRECTION_WORDS[results.spec.verdict.correction]
 
 
-def baseline(results: StudyResults) -> ConditionRow:
+def baseline(results: StudyResults) -> Row:
     found = results.row("baseline")
     assert found is not None
     return found
 
 
-def edited(results: StudyResults, edit: str, *roles: Role, scope: RowScope = "all") -> list[ConditionRow]:
+def edited(results: StudyResults, edit: str, *roles: Role, scope: Scope = "all") -> list[Row]:
     """Conditions under that edit, of these roles or of all that edit."""
     return [row for row in results.rows if row.scope == scope and row.edit == edit and row.role in (roles or EDITED)]
 
 
-def conditions(results: StudyResults) -> list[ConditionRow]:
+def conditions(results: StudyResults) -> list[Row]:
     """Every condition on all items, the baseline first."""
     return [row for row in results.rows if row.scope == "all"]
 
 
-def is_matched(row: ConditionRow) -> bool:
-    return row.role == "norm_matched_union"
+def is_matched(row: Row) -> bool:
+    return row.role == "norm_matched"
 
 
-def pairs_of(results: StudyResults, edit: str, form: str) -> list[PairRow]:
+def pairs_of(results: StudyResults, edit: str, form: str) -> list[InteractionRow]:
     return [pair for pair in results.pairs if (pair.edit, pair.form) == (edit, form)]
 
 
-def ruled(results: StudyResults, form: str) -> list[PairRow]:
+def ruled(results: StudyResults, form: str) -> list[InteractionRow]:
     """The pairs of that form which have a verdict."""
     return [pair for pair in results.pairs if pair.form == form and pair.verdict is not None]
 
 
-def interactions(pairs: Iterable[PairRow]) -> list[Figure]:
+def interactions(pairs: Iterable[InteractionRow]) -> list[Figure]:
     return [figure for pair in pairs for figure in (pair.drift_interaction, pair.accuracy_interaction)]
 
 
-def detectable_words(pairs: Sequence[PairRow]) -> str:
+def detectable_words(pairs: Sequence[InteractionRow]) -> str:
     """Smallest detectable interactions of these pairs."""
     drift, accuracy = (pair.detectable_drift for pair in pairs), (pair.detectable_accuracy for pair in pairs)
     return f"{span(drift)} points of drift, {span(accuracy)} points of accuracy"
 
 
-def drift_of(row: ConditionRow) -> float:
+def drift_of(row: Row) -> float:
     """Drift of a condition; the baseline has none."""
     return 0.0 if row.drift is None or row.drift.share.value is None else row.drift.share.value
 
 
-def accuracy_of(row: ConditionRow) -> float:
+def accuracy_of(row: Row) -> float:
     assert row.accuracy.value is not None
     return row.accuracy.value
 
 
-def gain_of(row: ConditionRow) -> float:
+def gain_of(row: Row) -> float:
     """Accuracy less the baseline's; 0 for the baseline itself."""
     return 0.0 if row.difference is None or row.difference.value is None else row.difference.value
 
