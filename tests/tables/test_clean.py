@@ -6,7 +6,7 @@ import json
 import unicodedata
 
 import pytest
-from hostile import HOSTILE, HOSTILE_IDS
+from hostile_texts import HOSTILE, HOSTILE_IDS
 
 from vsc_eval.tables.clean import everywhere, json_block, name, plain, terminal
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from format_checks import check_csv, check_latex, parsed, shown, table_cells
-from hostile import HOSTILE, HOSTILE_IDS
+from hostile_texts import HOSTILE, HOSTILE_IDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
