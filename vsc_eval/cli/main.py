@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from vsc_eval import __version__
 from vsc_eval.errors import VscError
+from vsc_eval.tables.clean import forgiving_streams, terminal
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("vsc_eval.cli.run", "run one model under many conditions and compare them"),
@@ -70,6 +71,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 (checks that failed), 2 (the user's error), 130 (interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    forgiving_streams()
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         parser = build_parser(command)
@@ -78,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.handler(options) or 0)
     except VscError as error:
-        print(f"vsc-eval: error: {error.message}\n  {error.hint}", file=sys.stderr)
+        print(terminal(f"vsc-eval: error: {error.message}\n  {error.hint}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.console import console_for, log_built, logger, progress_bar
+from vsc_eval.board.console import log_built, logger, progress_bar
 
 _DESCRIPTION = """\
 Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one folder in
@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import publish
+    from vsc_eval.tables.console import console_for
 
     log, shown = logger(console_for(stderr=True)), None
     if options.with_pictures:

@@ -9,30 +9,19 @@ import json
 from typing import Any
 
 from vsc_eval.board.board import NO_LEVEL, Board
-from vsc_eval.board.page.entry_tables import control_table, external_table, floor_table, official_table
-from vsc_eval.board.page.numbers import Triple, triple
+from vsc_eval.board.page.entry_tables import entry_tables
 from vsc_eval.board.page.table_view import table_view
-from vsc_eval.board.page.text import name, plain
 from vsc_eval.board.records import BoardRow, Entry, UnionFigure
 from vsc_eval.board.tables.groups import baseline_of
 from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
 from vsc_eval.stats import Figure
+from vsc_eval.studies.words import ROLE_WORDS
+from vsc_eval.tables.clean import name, plain
+from vsc_eval.tables.numbers import hundredfold
 
 View = dict[str, Any]
-
-ROLES = {
-    "baseline": "baseline",
-    "single": "single set",
-    "combined": "combined edit",
-    "norm_matched": "norm-matched combined edit",
-}
-CONTROL_WORDS = {
-    "real": "picture and text",
-    "blank_image": "grey picture",
-    "text_only": "text alone",
-    "random_labels": "random labels",
-}
-POOLING_WORDS = {"last": "last token", "image": "image tokens, mean", "text": "text tokens, mean"}
+Triple = tuple[float | None, float | None, float | None]
 
 
 def entry_view(entry: Entry, board: Board, label: str) -> View:
@@ -47,7 +36,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "conditions": [
             {
                 "name": name(condition.name),
-                "role": ROLES[condition.role],
+                "role": ROLE_WORDS[condition.role],
                 "edit": None if condition.edit is None else name(condition.edit),
                 "headline": condition.is_headline,
             }
@@ -57,11 +46,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "frontier": _frontier(entry, places),
         "matrices": _matrices(entry),
         "probes": None if entry.probing is None else _probes(entry.probing),
-        "tables": [
-            table_view(table, {})
-            for table in (external_table(entry, board), official_table(entry), control_table(entry), floor_table(entry))
-            if table is not None
-        ],
+        "tables": [table_view(table, {}) for table in entry_tables(entry, board)],
     }
 
 
@@ -108,6 +93,13 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Settings", json.dumps(made.settings, indent=1, sort_keys=True, ensure_ascii=False)),
     ]
     return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
+
+
+def triple(interval: Figure) -> Triple:
+    """Value, low and high in percent or points, so exact that they are rounded as in the tables; None stays None."""
+    ends = (interval.value, interval.low, interval.high)
+    value, low, high = (None if end is None else hundredfold(end) for end in ends)
+    return value, low, high
 
 
 def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
@@ -230,7 +222,10 @@ def _probes(found: ProbingResult) -> View:
                 "name": CONTROL_WORDS.get(control) or name(control),
                 "control": control != "real",
                 "points": [
-                    [row.layer, *triple(Figure(row.test_accuracy, row.low, row.high, row.n_test, row.n_test_orbits, found.interval))]
+                    [
+                        row.layer,
+                        *(None if v is None else hundredfold(v) for v in (row.test_accuracy, row.low, row.high)),
+                    ]
                     for row in sorted(here, key=lambda row: row.layer)
                     if row.control == control
                 ],

@@ -14,12 +14,13 @@ import yaml
 
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, Entry, Interval
-from vsc_eval.board.tables.markdown import escape
-from vsc_eval.board.tables.numbers import percent, with_interval
-from vsc_eval.board.tables.plain_text import LONG, SHORT, plain
+from vsc_eval.board.records import BoardRow, Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
+from vsc_eval.tables import clean
+from vsc_eval.tables.clean import LONG, SHORT, code, markdown
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.table import Column, table
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -40,7 +41,7 @@ def model_card(entry: Entry, board: Board) -> str:
     # Loads a tenth of a second of huggingface_hub, for cards alone.
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
-    index = eval_results_to_model_index(plain(entry.model.name, LONG), list(_results(entry, board)))
+    index = eval_results_to_model_index(clean.name(entry.model.name, LONG), list(_results(entry, board)))
     front = yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return f"---\n{front}---\n\n{_body(entry, board)}"
 
@@ -53,11 +54,11 @@ def _scored(entry: Entry) -> list[BoardRow]:
 
 def _results(entry: Entry, board: Board) -> Iterator[EvalResult]:
     for row in _scored(entry):
-        about = {"n": row.n, "invalid": row.n_invalid, "interval": plain(row.method, LONG)}
+        about = {"n": row.n, "invalid": row.n_invalid, "interval": clean.name(row.method, LONG)}
         yield _result(entry, board, row, ("accuracy", "Accuracy"), row.accuracy, about)
         for figure in entry.official:
             if row.task is not None and _is_main(figure, row.task):
-                name = plain(figure.figure, LONG)
+                name = clean.name(figure.figure, LONG)
                 yield _result(entry, board, row, (name, name), figure.value, {})
 
 
@@ -72,7 +73,7 @@ def _result(
     board: Board,
     row: BoardRow,
     metric: tuple[str, str],
-    value: Interval | Figure,
+    value: Figure,
     about: dict[str, Any],
 ) -> EvalResult:
     """One metric, by type and name, of the items of a row."""
@@ -80,19 +81,19 @@ def _result(
 
     task = None if row.task is None else board.spec.tasks.get(row.task)
     is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
-    name = "all items" if row.task is None else plain(row.task, LONG)
+    name = "all items" if row.task is None else clean.name(row.task, LONG)
     asked: dict[str, Any] = {"scoring": entry.scoring}
     if is_synthetic:
         asked["generator_version"] = entry.provenance.generator_version
     if task is not None:
-        asked["items_sha256"] = {plain(level, LONG): group.sha256 for level, group in task.levels.items()}
+        asked["items_sha256"] = {clean.name(level, LONG): group.sha256 for level, group in task.levels.items()}
     ends = {name: round(end, _DIGITS) for name, end in (("low", value.low), ("high", value.high)) if end is not None}
     assert value.value is not None
     return EvalResult(
         task_type=TASK_TYPE,
         task_name="Visual Question Answering",
         dataset_type=board.spec.name,
-        dataset_name=f"{plain(board.spec.title, LONG)}: {name}",
+        dataset_name=f"{clean.name(board.spec.title, LONG)}: {name}",
         dataset_config="all" if row.task is None else name,
         dataset_split="test" if is_synthetic else None,
         dataset_args=asked,
@@ -100,33 +101,33 @@ def _result(
         metric_name=metric[1],
         metric_value=round(value.value, _DIGITS),
         metric_args={**about, **ends},
-        source_name=plain(board.spec.title, LONG) if board.spec.url else None,
+        source_name=clean.name(board.spec.title, LONG) if board.spec.url else None,
         source_url=board.spec.url,
     )
 
 
 def _body(entry: Entry, board: Board) -> str:
     provenance = entry.provenance
-    title = escape(plain(board.spec.title, LONG))
+    title = markdown(board.spec.title, LONG)
     where = f"[{title}]({board.spec.url})" if board.spec.url else title
     versions = ", ".join(
-        f"{name} {escape(plain(provenance.packages[name], SHORT))}"
+        f"{name} {markdown(provenance.packages[name], SHORT)}"
         for name in ("vsc-eval", "torch", "transformers", "vllm")
         if name in provenance.packages
     )
     parts = [
         f"## Evaluation on {where}",
-        f"Model {escape(plain(entry.model.name, LONG))} without edits, {provenance.backend} in "
-        f"{escape(plain(entry.model.dtype, SHORT))}, answers read "
+        f"Model {markdown(entry.model.name, LONG)} without edits, {provenance.backend} in "
+        f"{markdown(entry.model.dtype, SHORT)}, answers read "
         f"{'from the option letters' if entry.scoring == 'loglikelihood' else 'from generated text'}.",
         _table(entry),
-        f"Intervals: {escape(_methods(entry))}.",
+        f"Intervals: {markdown(_methods(entry))}.",
         "### How to reproduce",
         f"```sh\n{_command(entry)}\nvsc-eval publish OUT --to BOARD\n```",
         f"The entry `{entry.id}` of the board (sha256 `{entry.sha256}`) holds every answer and all settings; a run "
-        f"that asks the same of the same weights gets the same id. Weights: `{escape_code(entry.model.fingerprint)}`. "
-        f"Versions: {versions or 'not known'}. Machine: {escape(plain(provenance.machine, LONG))}. "
-        f"Date: {escape(plain(provenance.day, SHORT))}.",
+        f"that asks the same of the same weights gets the same id. Weights: {code(entry.model.fingerprint, SHORT)}. "
+        f"Versions: {versions or 'not known'}. Machine: {markdown(provenance.machine, LONG)}. "
+        f"Date: {markdown(provenance.day, SHORT)}.",
     ]
     if entry.edits:
         parts.insert(4, f"The entry also holds {len(entry.edits)} conditions with edits of the model's activations.")
@@ -134,20 +135,18 @@ def _body(entry: Entry, board: Board) -> str:
 
 
 def _table(entry: Entry) -> str:
-    lines = ["| task | items | accuracy, % | unreadable answers |", "|:--|--:|--:|--:|"]
-    for row in _scored(entry):
-        name = "all items" if row.task is None else escape(plain(row.task, SHORT))
-        lines.append(f"| {name} | {row.n} | {with_interval(row.accuracy, percent)} | {row.n_invalid} |")
-    return "\n".join(lines)
+    columns = (
+        Column("task", "task"),
+        Column("n", "items", "count"),
+        Column("accuracy", "accuracy, %", "percent"),
+        Column("invalid", "unreadable answers", "count"),
+    )
+    rows = [(row.task or "all items", row.n, row.accuracy, row.n_invalid) for row in _scored(entry)]
+    return to_markdown(table("accuracy", "Accuracy", columns, rows), heading="###").rstrip("\n")
 
 
 def _methods(entry: Entry) -> str:
-    return "; ".join(dict.fromkeys(plain(row.method, LONG) for row in _scored(entry)))
-
-
-def escape_code(text: str) -> str:
-    """One line that stays inside a code span."""
-    return plain(text, SHORT).replace("`", "'")
+    return "; ".join(dict.fromkeys(clean.name(row.method, LONG) for row in _scored(entry)))
 
 
 def _command(entry: Entry) -> str:

@@ -1,6 +1,6 @@
 // Accuracy against drift of every edit, as a picture whose points take the keyboard, and as a table.
 
-const SHAPES = { "single set": "circle", "combined edit": "square", "norm-matched combined edit": "triangle" };
+const SHAPES = { "single set": "circle", "union": "square", "norm-matched union": "triangle" };
 const COLOURS = 6;
 const MOST_WHISKERS = 40;
 
