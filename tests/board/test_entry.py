@@ -100,7 +100,7 @@ def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:
     assert entry.intervention.sae_fingerprint == document["hashes"]["sae_fingerprint"]
     assert len(entry.intervention.sets["counting"]) > 1
     assert [c.role for c in entry.conditions] == ["baseline", "single", "single", "combined", "norm_matched"]
-    changed = [row.drift_counts.n_changed for row in entry.rows if row.scope == "all" and row.drift_counts]
+    changed = [row.drift.n_changed for row in entry.rows if row.scope == "all" and row.drift]
     # The edits are strong, so that there is something to see.
     assert len(changed) == 4
     assert max(changed) > 0

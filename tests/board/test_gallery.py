@@ -228,8 +228,8 @@ def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:
     for condition in entry.edits:
         row = entry.row(condition.name, "all")
         assert row is not None
-        assert row.drift_counts is not None
-        assert all(counted[condition.name, kind] == getattr(row.drift_counts, kind) for kind in KINDS)
+        assert row.drift is not None
+        assert all(counted[condition.name, kind] == getattr(row.drift, kind) for kind in KINDS)
 
 
 def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:

@@ -241,7 +241,7 @@ def test_csv_has_every_figure_in_full_precision() -> None:
         assert row.difference is not None
         assert row.drift is not None
         assert float(record["difference_value"]) == row.difference.value
-        assert float(record["drift_low"]) == row.drift.low
+        assert float(record["drift_low"]) == row.drift.share.low
         assert int(record["n"]) == row.n
         assert sum(int(record[part]) for part in PARTS) == int(record["n_changed"])
     baseline = records(to_csv(tables.baseline_data))

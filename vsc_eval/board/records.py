@@ -10,8 +10,11 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import AnswerTable, Scoring
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
@@ -21,7 +24,7 @@ UNSEALED = "0" * 64
 
 Interval: TypeAlias = Figure
 
-BoardScope = Literal["cell", "task", "level", "all", "on_target", "off_target", "category", "group"]
+BoardScope: TypeAlias = Scope
 Role = Literal["baseline", "single", "combined", "norm_matched"]
 
 
@@ -104,68 +107,9 @@ class ItemTable(Record):
     """Condition -> parsed answers [items], `invalid` where none could be read; the baseline is among them."""
 
 
-class DriftCounts(Record):
-    """Answers that differ from the baseline's; the five parts add up to `n_changed`."""
-
-    n_changed: int
-    right_to_wrong: int
-    wrong_to_right: int
-    wrong_to_other: int
-    to_invalid: int
-    from_invalid: int
-
-
-class BoardRow(Record):
-    """One condition on one group of items."""
-
-    condition: str
-    scope: BoardScope
-    task: str | None = None
-    level: str | None = None
-    by: str | None = None
-    """Column of a `category`."""
-    category: str | None = None
-    n: int
-    n_clusters: int
-    n_right: int
-    n_invalid: int
-    method: str
-    """Of the intervals of this row: which, at which level, clustered by what."""
-    accuracy: Interval
-    difference: Interval | None = None
-    """acc(condition) - acc(baseline), paired; None for the baseline."""
-    p_difference: float | None = None
-    """Exact McNemar (a run) or sign-flip of whole clusters (a study), two-sided, not adjusted."""
-    detectable_difference: float | None = None
-    drift: Interval | None = None
-    drift_counts: DriftCounts | None = None
-    mean_kl_options: float | None = None
-    mean_margin_change: float | None = None
-    mean_shift_edited: float | None = None
-    mean_shift_last: float | None = None
-    amplification: float | None = None
-
-
-class UnionFigure(Record):
-    """A union of two sets beyond its two parts, all with one edit."""
-
-    union: str
-    parts: tuple[str, str]
-    """Names of the two conditions."""
-    edit: str
-    form: Literal["raw", "norm_matched"]
-    drift_interaction: Interval
-    """In a study, beyond the sum of the parts for a raw union, and beyond their mean (or the larger) for a norm-matched
-    one. In a run, beyond the sum for both."""
-    drift_bliss: Interval | None = None
-    accuracy_interaction: Interval
-    p_drift_adjusted: float | None = None
-    p_accuracy_adjusted: float | None = None
-    verdict: str | None = None
-    decided_by: str | None = None
-
-
-# Tables know them by these names.
+# Tables have rows, cells and figures of their own; by these names they know those of the results.
+BoardRow: TypeAlias = Row
+UnionFigure: TypeAlias = InteractionRow
 ControlFigure: TypeAlias = ControlTest
 FloorFigure: TypeAlias = FloorRow
 OfficialFigure: TypeAlias = OfficialRow

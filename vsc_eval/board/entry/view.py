@@ -8,22 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import changes_nothing
-from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
 from vsc_eval.board.entry.folder import Parts, read_parts
 from vsc_eval.board.records import (
     BoardCondition,
     BoardModel,
-    BoardRow,
-    DriftCounts,
     Entry,
     ItemTable,
     Provenance,
-    UnionFigure,
 )
-from vsc_eval.stats.drift import PARTS
 from vsc_eval.synthetic import TASKS
 
 
@@ -64,9 +58,9 @@ def entry_of(parts: Parts) -> Entry:
         scoring=table.items[0].scoring if table.items else "loglikelihood",
         conditions=tuple(_condition(c, edit) for c in shown),
         items=_items(table, [c.name for c in shown]),
-        rows=tuple(map(_row, parts.results.rows)),
+        rows=parts.results.rows,
         official=parts.results.official,
-        unions=tuple(map(_union, parts.results.interactions)),
+        unions=parts.results.interactions,
         controls=parts.results.controls,
         floor=parts.results.floor,
         probing=parts.results.probing,
@@ -109,51 +103,6 @@ def _items(table: AnswerTable, names: list[str]) -> ItemTable:
             name: tuple(getattr(item, name) for item in items)
             for name in ("task", "level", "cluster", "cluster_kind", "gold", "prompt_hash", "image_hash", "options")
         },
-    )
-
-
-def _row(row: Row) -> BoardRow:
-    drift = row.drift
-    return BoardRow(
-        **{
-            name: getattr(row, name)
-            for name in (
-                *("condition", "scope", "task", "level", "by", "category", "n", "n_clusters", "p_difference"),
-                *("detectable_difference", "mean_kl_options", "mean_margin_change", "mean_shift_edited"),
-                *("mean_shift_last", "amplification"),
-            )
-        },
-        n_right=round((row.accuracy.value or 0) * row.n),
-        n_invalid=round(row.invalid_rate * row.n),
-        method=method_words(row),
-        accuracy=row.accuracy,
-        difference=row.difference,
-        drift=drift.share if drift else None,
-        drift_counts=DriftCounts(**{name: getattr(drift, name) for name in ("n_changed", *PARTS)}) if drift else None,
-    )
-
-
-def method_words(row: Row) -> str:
-    """How a row's intervals came to be. Wilson's is of accuracies alone, so that a row may have two methods."""
-    others = [figure.method for figure in (row.difference, row.drift and row.drift.share) if figure]
-    if set(others) <= {row.accuracy.method}:
-        return row.accuracy.method
-    return f"accuracy: {row.accuracy.method}; differences and drift: {', '.join(dict.fromkeys(others))}"
-
-
-def _union(row: InteractionRow) -> UnionFigure:
-    return UnionFigure(
-        union=row.condition,
-        parts=row.part_conditions,
-        edit=row.edit,
-        form=row.form,
-        drift_interaction=row.drift_interaction,
-        drift_bliss=row.drift_bliss,
-        accuracy_interaction=row.accuracy_interaction,
-        p_drift_adjusted=row.p_drift_adjusted,
-        p_accuracy_adjusted=row.p_accuracy_adjusted,
-        verdict=row.verdict,
-        decided_by=row.decided_by,
     )
 
 

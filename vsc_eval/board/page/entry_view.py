@@ -137,7 +137,7 @@ def _figures(row: BoardRow) -> list[float | int | None]:
         row.n_invalid,
         *triple(row.accuracy),
         *triple(row.difference or undefined),
-        *triple(row.drift or undefined),
+        *triple(row.drift.share if row.drift else undefined),
     ]
 
 
@@ -147,8 +147,8 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
     for row in entry.rows:
         if row.scope != "all" or row.by is not None or row.drift is None or row.difference is None:
             continue
-        if row.drift.value is not None and row.difference.value is not None:
-            points.append([places[row.condition], *triple(row.drift), *triple(row.difference)])
+        if row.drift.share.value is not None and row.difference.value is not None:
+            points.append([places[row.condition], *triple(row.drift.share), *triple(row.difference)])
     return points
 
 
@@ -158,10 +158,10 @@ def _matrices(entry: Entry) -> View | None:
         return None
     sets = list(entry.intervention.sets) if entry.intervention is not None else []
     for union in entry.unions:
-        sets += [label for part in union.parts if (label := _set_of(entry, part)) not in sets]
+        sets += [label for part in union.part_conditions if (label := _set_of(entry, part)) not in sets]
     edits = list(dict.fromkeys(union.edit for union in entry.unions))
     headline = {condition.name for condition in entry.conditions if condition.is_headline}
-    chosen = next((union.edit for union in entry.unions if union.union in headline), edits[0])
+    chosen = next((union.edit for union in entry.unions if union.condition in headline), edits[0])
     return {
         "sets": [name(key) for key in sets],
         "chosen": edits.index(chosen),
@@ -191,13 +191,13 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
         if row is None or row.drift is None or row.difference is None:
             own.append(None)
         else:
-            own.append((triple(row.drift), triple(row.difference)))
+            own.append((triple(row.drift.share), triple(row.difference)))
     return own
 
 
 def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
     """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
-    first, second = (sets.index(_set_of(entry, part)) for part in union.parts)
+    first, second = (sets.index(_set_of(entry, part)) for part in union.part_conditions)
     return [
         first,
         second,
