@@ -38,6 +38,6 @@ def leaderboards_dir() -> Path:
     return _data_dir("leaderboards")
 
 
-def zoo_dir(model_name: str = "vsc-tiny") -> Path:
+def embedded_dir(model_name: str = "vsc-tiny") -> Path:
     """Folder of an embedded model (config, tokenizer, processor, weights), as `save_pretrained` writes it."""
-    return _PACKAGE / "zoo" / model_name
+    return _PACKAGE / "embedded" / model_name

@@ -19,7 +19,7 @@ from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.lm import VscHF
 from vsc_eval.lmeval.scoring import parse_answer
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.resources import tasks_dir, zoo_dir
+from vsc_eval.resources import embedded_dir, tasks_dir
 
 LM_EVAL_BATCH_SIZE = 1
 """What lm-eval takes if no --batch_size is given."""
@@ -123,7 +123,7 @@ def _their_model(model: str, batch_size: int) -> LM:
         )
     from lm_eval.models.hf_vlms import HFMultimodalLM
 
-    folder = str(zoo_dir(model)) if model == "vsc-tiny" else model
+    folder = str(embedded_dir(model)) if model == "vsc-tiny" else model
     return HFMultimodalLM(folder, batch_size=batch_size, device="cpu", dtype="auto")
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.batches import object_targets, pixels_of, random_scene
+from training.build import build_model, build_processor
+from training.config import StageSpec, TinyConfig, TinyShape
+from training.install import install
+from training.packed import PackedForward
+from training.packing import encode, packed_batch
+from training.questions import draw, marks, of_item
+from training.tokenizer import build_tokenizer, prefix_layout
+from training.train import Trainer
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import LEVELS, TASKS, answer_index, find_item, format_prompt, make_orbit, vocabulary
 from vsc_eval.synthetic.phrasing import words
 from vsc_eval.synthetic.streams import Stream
-from vsc_eval.zoo.batches import object_targets, pixels_of, random_scene
-from vsc_eval.zoo.build import build_model, build_processor
-from vsc_eval.zoo.config import StageSpec, TinyConfig, TinyShape
-from vsc_eval.zoo.install import install
-from vsc_eval.zoo.packed import PackedForward
-from vsc_eval.zoo.packing import encode, packed_batch
-from vsc_eval.zoo.questions import draw, marks, of_item
-from vsc_eval.zoo.tokenizer import build_tokenizer, prefix_layout
-from vsc_eval.zoo.train import Trainer
 
 SHAPE = TinyShape(n_layers=3)
 
