@@ -5,7 +5,6 @@ from vsc_eval.stats.divergence import amplification, kl_options, margin, margin_
 from vsc_eval.stats.drift import Drift, drift
 from vsc_eval.stats.estimate import Estimate
 from vsc_eval.stats.floor import drift_above_noise_floor, noise_floor
-from vsc_eval.stats.grid import grid_bootstrap
 from vsc_eval.stats.interaction import Interaction, interaction, interactions
 from vsc_eval.stats.matched import extreme_p
 from vsc_eval.stats.mcnemar import McNemar, mcnemar
@@ -40,7 +39,6 @@ __all__ = [
     "drift_above_noise_floor",
     "extreme_p",
     "family_p",
-    "grid_bootstrap",
     "holm",
     "interaction",
     "interactions",
