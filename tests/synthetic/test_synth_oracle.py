@@ -115,4 +115,4 @@ def test_prove_counts_what_it_checks(capsys: pytest.CaptureFixture[str]) -> None
     assert (proof.n_items, proof.n_disagreements, proof.n_shared_scenes, proof.n_repeated_scenes) == (168, 0, 0, 0)
     assert set(proof.text_only) == {0.25}
     assert main(["--n", "4"]) == 0
-    assert "generated and rendered 84 test items" in capsys.readouterr().out
+    assert "items checked                            336 in" in capsys.readouterr().out

@@ -134,7 +134,7 @@ def test_the_command_line_knows_the_backend() -> None:
 def test_doctor_names_vllm(
     monkeypatch: pytest.MonkeyPatch, installed: Installed | None, state: str, words: str
 ) -> None:
-    from vsc_eval.cli.main.doctor import examine
+    from vsc_eval.cli.doctor import examine
 
     monkeypatch.setattr(available, "installed_vllm", lambda: installed)
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]
