@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("resources", "files", "seeding", "progress"),
     ("specs", "records", "extract", "figures"),
+    ("settings",),
     ("stats",),
     ("answers",),
     ("synthetic", "taskfiles", "sae"),

@@ -18,7 +18,7 @@ import yaml
 from small_vlm import untrained_vsc_tiny
 
 from training.config import TinyShape
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig

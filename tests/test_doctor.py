@@ -8,7 +8,7 @@ import pytest
 
 from vsc_eval import resources
 from vsc_eval.cli import doctor
-from vsc_eval.cli.main import main
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import BackendError
 
 
@@ -23,7 +23,7 @@ def test_a_missing_model_is_named_with_its_mend(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(resources, "embedded_dir", lambda model_name="vsc-tiny": tmp_path / model_name)
-    assert main(["doctor"]) == 1
+    assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "no weights" in shown
     assert "one-item run" not in shown

@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 import pytest
-from vsc_eval.cli.run import add_parser
 
 from vsc_eval.backends.vllm import available
 from vsc_eval.backends.vllm.arguments import options_mark, parse_options
 from vsc_eval.backends.vllm.available import Installed, require_vllm
 from vsc_eval.backends.vllm.start import start_vllm
+from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
