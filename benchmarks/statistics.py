@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.shared import run, table, take_turns
 from vsc_eval.cli.main import Parser
-from vsc_eval.stats import Estimate, bootstrap_many, cluster_bootstrap, stream
+from vsc_eval.stats import bootstrap_many, cluster_bootstrap, stream
 
 _ORBIT = 4
 
@@ -24,17 +24,17 @@ def bench(options: argparse.Namespace) -> list[str]:
     def rng(cell: int) -> np.random.Generator:
         return stream(0, "bench", str(cell))
 
-    def together() -> list[tuple[Estimate, ...]]:
+    def together() -> list[object]:
         return [bootstrap_many(values[cell], clusters, rng(cell), draws=options.draws) for cell in cells]
 
-    def one_by_one() -> list[tuple[Estimate, ...]]:
+    def one_by_one() -> list[object]:
         return [
             tuple(cluster_bootstrap(row, clusters, rng(cell), draws=options.draws) for row in values[cell])
             for cell in cells
         ]
 
     n_figures = options.conditions * options.cells
-    ways: dict[str, tuple[int, Callable[[], list[tuple[Estimate, ...]]]]] = {
+    ways: dict[str, tuple[int, Callable[[], list[object]]]] = {
         "a cell at once": (n_figures, together),
         "one figure a call": (n_figures, one_by_one),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA_FOLDERS = ("tasks", "interventions", "leaderboards")
+DATA_FOLDERS = ("tasks", "interventions")
 WEIGHT_LIMIT_BYTES = 15 * 2**20
 
 pytestmark = pytest.mark.xdist_group("packaging")

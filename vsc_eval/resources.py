@@ -1,6 +1,6 @@
 """The only module that knows where the data folders live, in a checkout and in an installed wheel.
 
-In a checkout `tasks/`, `interventions/` and `leaderboards/` stand beside the package; the wheel carries them as
+In a checkout `tasks/` and `interventions/` stand beside the package; the wheel carries them as
 `vsc_eval/_data/...`, because an importable top-level folder named `tasks` would pollute site-packages.
 """
 
@@ -31,11 +31,6 @@ def tasks_dir() -> Path:
 def interventions_dir() -> Path:
     """Folder of interventions, one folder a model."""
     return _data_dir("interventions")
-
-
-def leaderboards_dir() -> Path:
-    """Folder of published results."""
-    return _data_dir("leaderboards")
 
 
 def embedded_dir(model_name: str = "vsc-tiny") -> Path:
