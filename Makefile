@@ -60,7 +60,7 @@ demo: $(STAMP)
 bench: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.engine --device cpu --conditions 8 --repeats 1
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.harness --tasks vsc_easy --repeats 1
-	$(ONE_THREAD) $(BIN)/python -m benchmarks.statistics --repeats 1
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.bootstrap --repeats 1
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.items --n 20 --repeats 1
 
 # The tests that start vLLM run in its own environment; where there is none, they are skipped in this one, and say so.

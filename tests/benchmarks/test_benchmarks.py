@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import engine, items, statistics
+from benchmarks import bootstrap, engine, items
 from benchmarks.harness import bench_harness, report
 from benchmarks.shared import (
     Agreement,
@@ -117,7 +117,7 @@ def test_what_is_missing_is_named() -> None:
 
 def test_small_timings_run(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--conditions", "4", "--cells", "3", "--n", "8", "--draws", "200", "--repeats", "1"]
-    assert statistics.main(small) == 0
+    assert bootstrap.main(small) == 0
     assert "4 conditions x 3 cells of 8 items" in capsys.readouterr().out
     assert items.main(["--n", "4", "--repeats", "1"]) == 0
     assert "made and drawn" in capsys.readouterr().out

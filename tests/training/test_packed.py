@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.__main__ import main
 from training.batches import object_targets, pixels_of, random_scene
 from training.build import build_model, build_processor
 from training.config import StageSpec, TinyConfig, TinyShape
@@ -194,3 +195,9 @@ def test_a_torn_checkpoint_is_named(tmp_path: Path):
 def test_install_refuses_an_unfinished_run(tmp_path: Path):
     with pytest.raises(DataError, match="no exported model"):
         install(tmp_path, tmp_path / "target")
+
+
+def test_the_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["install", "--work", str(tmp_path)]) == 2
+    assert "python -m training: error: " in capsys.readouterr().err
+    assert main(["eval", "--model", str(tmp_path)]) == 2

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.statistics`: the cluster bootstrap of all conditions of a cell at once, and one by one."""
+"""`python -m benchmarks.bootstrap`: the cluster bootstrap of all conditions of a cell at once, and one by one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bench(options: argparse.Namespace) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = Parser(prog="python -m benchmarks.statistics", description="The cluster bootstrap of a whole table.")
+    parser = Parser(prog="python -m benchmarks.bootstrap", description="The cluster bootstrap of a whole table.")
     parser.add_argument("--conditions", type=int, default=30, help="rows of the table")
     parser.add_argument("--cells", type=int, default=21, help="columns of the table")
     parser.add_argument("--n", type=int, default=100, help="items of each cell")
