@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from scipy import stats
 
-from vsc_eval.stats.estimate import Estimate
+from vsc_eval.stats.figure import Figure
 
 
-def wilson_interval(successes: int, n_items: int, *, level: float = 0.95) -> Estimate:
+def wilson_interval(successes: int, n_items: int, *, level: float = 0.95) -> Figure:
     """Share `successes / n_items` with Wilson's interval; only for items that are independent (one item a cluster)."""
     method = f"{level:.0%} Wilson interval, items independent"
     if n_items == 0:
-        return Estimate(None, None, None, 0, 0, method, "no items")
+        return Figure(None, None, None, 0, 0, method, "no items")
     if not 0 <= successes <= n_items:
         raise ValueError(f"{successes} successes of {n_items} items")
     interval = stats.binomtest(successes, n_items).proportion_ci(level, method="wilson")
-    return Estimate(successes / n_items, float(interval.low), float(interval.high), n_items, n_items, method)
+    return Figure(successes / n_items, float(interval.low), float(interval.high), n_items, n_items, method)
