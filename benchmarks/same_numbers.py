@@ -133,8 +133,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
             examples.setdefault(kind, f"{' / '.join(key)}: {value} was, {now} is")
     unexpected = sum(count for (_, meant), count in kinds.items() if not meant)
     print(f"{len(before)} figures compared, {sum(kinds.values())} differ, {unexpected} of them unexpectedly")
-    for (kind, meant), count in kinds.most_common():
-        print(f"  {'meant' if meant else 'NOT MEANT'}: {kind}: {count}\n    {examples[kind, meant]}")
+    for (name, meant), count in kinds.most_common():
+        print(f"  {'meant' if meant else 'NOT MEANT'}: {name}: {count}\n    {examples[name, meant]}")
     return unexpected
 
 
