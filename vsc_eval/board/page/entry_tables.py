@@ -42,7 +42,7 @@ def _external(entry: Entry, board: Board) -> Table:
 
 def _external_row(row: BoardRow) -> Row:
     part = ", ".join(text for text in (row.level, row.category and f"{row.by}: {row.category}") if text)
-    figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift and row.drift.share)
+    figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift.share if row.drift else None)
     return Row.of((row.task, part or "all", row.condition, *figures), condition=row.condition)
 
 

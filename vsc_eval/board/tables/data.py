@@ -154,7 +154,7 @@ def _effect_record(row: BoardRow, p_adjusted: float | None) -> Record:
         **_copied(row.drift, "n_changed", *PARTS),
         **_interval("accuracy_", row.accuracy),
         **_interval("difference_", row.difference),
-        **_interval("drift_", row.drift and row.drift.share),
+        **_interval("drift_", row.drift.share if row.drift else None),
         "p_difference_holm": p_adjusted,
     }
 

@@ -79,7 +79,7 @@ def _effects(view: BoardView) -> Table:
                     cell(row.difference, missing=NOT_ASKED),
                     cell(row.p_difference, missing=_NO_P),
                     cell(adjusted[condition.name], missing=_NO_P),
-                    cell(row.drift and row.drift.share, missing=NOT_ASKED),
+                    cell(row.drift.share if row.drift else None, missing=NOT_ASKED),
                     _on_or_off(view, entry, condition, "on_target"),
                     _on_or_off(view, entry, condition, "off_target"),
                     floor_cell,
@@ -110,7 +110,7 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
     row = view.row(entry, condition.name, scope)
     if row is None:
         return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
-    return cell(row.drift and row.drift.share, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
+    return cell(row.drift.share if row.drift else None, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
