@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +27,7 @@ from vsc_eval.answers.answer_table import (
     AskedItem,
     Pass,
 )
+from vsc_eval.answers.bounded_parquet import Limits, damaged, read_bounded
 from vsc_eval.errors import DataError
 from vsc_eval.files import replacing
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -42,18 +42,6 @@ _PAIRS = pa.list_(pa.struct([("column", pa.string()), ("value", pa.string())]))
 _META = {b"vsc_eval_schema": str(SCHEMA_VERSION).encode()}
 _MOST_LOGPROBS = 1 << 28
 """Of a table in memory, padded: an item with a million options would be one for every answer."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a file may have that comes from somebody else: a small one can unpack to all memory."""
-
-    file_bytes: int = 64 << 20
-    answers: int = 2_000_000
-    items: int = 100_000
-    """And conditions."""
-    unpacked_bytes: int = 512 << 20
-
 
 _ITEM_TYPES: dict[str, pa.DataType] = {
     "item_id": pa.string(),
@@ -146,10 +134,10 @@ def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = Non
     passes = {name: _answers(part, items, answer_file) for name, part in _by_pass(found)}
     main = passes.pop("main", None)
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
-        raise _damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
+        raise damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
     table = AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
     if limits is not None and (column := _not_repeated(found, table)):
-        raise _damaged(answer_file, f"its column '{column}' does not say what {item_file.name} and the answers say")
+        raise damaged(answer_file, f"its column '{column}' does not say what {item_file.name} and the answers say")
     return table
 
 
@@ -229,7 +217,7 @@ def _condition(row: dict[str, Any], path: Path) -> AskedCondition:
         edit = row["edit"] and json.loads(row["edit"])
         spec = ConditionSpec.model_validate({"name": row["condition"], "sets": row["sets"] or (), "edit": edit})
     except ValueError as error:
-        raise _damaged(path, f"condition '{row['condition']}' cannot be read: {error}") from error
+        raise damaged(path, f"condition '{row['condition']}' cannot be read: {error}") from error
     return AskedCondition(
         spec=spec,
         content_hash=row["content_hash"],
@@ -315,13 +303,17 @@ def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Ar
 
 def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = None) -> pa.Table:
     try:
-        found = pq.read_table(path) if limits is None else _read_bounded(path, types, limits)
+        found = (
+            pq.read_table(path)
+            if limits is None
+            else read_bounded(path, types, limits, limits.answers if types is _ANSWER_TYPES else limits.items)
+        )
     except FileNotFoundError as error:
         raise DataError(
             f"There is no {path}.", hint="The run is not finished: give its command again, then read it."
         ) from error
     except (pa.ArrowException, OSError, MemoryError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     version = (found.schema.metadata or {}).get(b"vsc_eval_schema", b"none").decode()
     if version != str(SCHEMA_VERSION):
         raise DataError(
@@ -329,40 +321,11 @@ def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = Non
             hint="Read it with the release that wrote it, or run it again.",
         )
     if missing := [name for name in types if name not in found.column_names]:
-        raise _damaged(path, f"the columns {', '.join(missing)} are missing")
+        raise damaged(path, f"the columns {', '.join(missing)} are missing")
     return found.select(list(types))
 
 
-def _read_bounded(path: Path, types: dict[str, pa.DataType], limits: Limits) -> pa.Table:
-    most_rows = limits.answers if types is _ANSWER_TYPES else limits.items
-    if (size := path.stat().st_size) > limits.file_bytes:
-        raise _damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {limits.file_bytes >> 20}")
-    with pq.ParquetFile(path) as file:
-        schema, about = file.schema_arrow, file.metadata
-        if not schema.equals(pa.schema(list(types.items()))):
-            odd = [f.name for f in schema if types.get(f.name) != f.type] + [n for n in types if n not in schema.names]
-            raise _damaged(path, f"its columns are not those of such a file: {', '.join(odd)[:200] or 'their order'}")
-        groups = [about.row_group(place) for place in range(about.num_row_groups)]
-        unpacked = sum(g.column(place).total_uncompressed_size for g in groups for place in range(g.num_columns))
-        if about.num_rows > most_rows or unpacked > limits.unpacked_bytes:
-            raise _damaged(path, f"it would unpack to {about.num_rows:,} rows and {unpacked / 2**20:,.0f} MiB")
-        batches, size, rows = [], 0, 0
-        # What the file says of itself need not be true.
-        for batch in file.iter_batches(_ROWS_A_GROUP):
-            batch.validate(full=True)
-            batches.append(batch)
-            size, rows = size + batch.nbytes, rows + len(batch)
-            if rows > most_rows or size > limits.unpacked_bytes:
-                raise _damaged(path, "it unpacks to more than it says")
-    found = pa.Table.from_batches(batches, schema)
-    if missing := [name for name in _NEVER_NULL if name in types and found[name].null_count]:
-        raise _damaged(path, f"its column '{missing[0]}' has gaps")
-    return found
-
-
 _NOT_EACH = "it does not hold one answer for each item and condition, in their order"
-_NEVER_NULL = ("item_id", "condition", "pass", "task", "cluster", "cluster_kind", "gold", "read", "answer", "right",
-               "scoring", "prompt_hash", "image_hash", "role", "content_hash", "group_size")  # fmt: skip
 
 
 def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -376,14 +339,14 @@ def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
     names = tuple(dict.fromkeys(rows["condition"].cast(pa.string()).to_pylist()))
     shape = (len(names), len(items))
     if len(rows) != len(names) * len(items):
-        raise _damaged(path, _NOT_EACH)
+        raise damaged(path, _NOT_EACH)
     expected_items = [item.item_id for item in items] * len(names)
     expected_names = [name for name in names for _ in items]
     if (
         rows["item_id"].cast(pa.string()).to_pylist() != expected_items
         or rows["condition"].cast(pa.string()).to_pylist() != expected_names
     ):
-        raise _damaged(path, _NOT_EACH)
+        raise damaged(path, _NOT_EACH)
     read, answer = (rows[name].cast(pa.string()).to_pylist() for name in ("read", "answer"))
     vocabulary = tuple(sorted({*answer, *read}))
     place = {word: code for code, word in enumerate(vocabulary)}
@@ -424,7 +387,3 @@ def _padded(lists: pa.ListArray, shape: tuple[int, int]) -> npt.NDArray[np.float
     padded = np.full((len(lengths), width), np.nan, dtype=np.float32)
     padded[np.arange(width) < lengths[:, None]] = lists.flatten().to_numpy(zero_copy_only=False)
     return padded.reshape(*shape, width)
-
-
-def _damaged(path: Path, why: str) -> DataError:
-    return DataError(f"{path} is damaged: {why}.", hint="Give the command of that run again; it is then written anew.")

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.parquet import Limits, file_hash, read_table, table_files, write_table
+from vsc_eval.answers.bounded_parquet import Limits
+from vsc_eval.answers.parquet import file_hash, read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
 from vsc_eval.board.entry.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.board.entry.results import Results
