@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -187,7 +186,7 @@ def _texts(parts: Parts) -> Iterator[Finding]:
             "entry": parts.about.model_dump(mode="json"),
             "run": dict(parts.run),
             "results": parts.document,
-            "items": [asdict(item) for item in table.items],
+            "items": [vars(item) for item in table.items],
             "conditions": [[c.name, *c.spec.sets, *(c.targets or ())] for c in table.conditions],
             "answers": [list(part.vocabulary) for part in (table.main, *table.passes.values())],
             "pictures": {name: shown.question for name, shown in parts.shown.items()},

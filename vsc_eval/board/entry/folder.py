@@ -87,7 +87,7 @@ def write_parts(parts: Parts, folder: Path) -> About:
     # Of run.yaml and entry.json a reviewer sees in a diff what is there: ASCII, no invisible or reordered characters.
     texts = {
         RUN: yaml.safe_dump(dict(parts.run), sort_keys=False),
-        RESULTS: json.dumps(parts.document, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        RESULTS: _a_record_a_line(parts.document),
     }
     if parts.shown:
         shown = {name: each.model_dump(mode="json") for name, each in parts.shown.items()}
@@ -101,6 +101,20 @@ def write_parts(parts: Parts, folder: Path) -> About:
     with replacing(folder / ABOUT) as partial:
         partial.write_text(json.dumps(about.model_dump(mode="json"), indent=1) + "\n", encoding="ascii")
     return about
+
+
+def _a_record_a_line(document: Mapping[str, Any]) -> str:
+    """JSON whose diff names the record that changed, in half the size of an indented one."""
+
+    def lines(value: Any) -> str:
+        if isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value):
+            return "[\n" + ",\n".join(map(compact, value)) + "\n]"
+        return compact(value)
+
+    def compact(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    return "{\n" + ",\n".join(f"{compact(key)}:{lines(value)}" for key, value in document.items()) + "\n}\n"
 
 
 def content_sha256(document: Mapping[str, Any]) -> str:

@@ -66,7 +66,8 @@ def draw_effects(axes: Any, entry: Entry) -> None:
         if len(found) <= _MAX_BARS:
             for effect in those:
                 point = effect.drift, effect.change
-                cross(axes, point, _ends(effect.row.drift.share if effect.row.drift else None), _ends(effect.row.difference), colour)
+                drift = effect.row.drift.share if effect.row.drift else None
+                cross(axes, point, _ends(drift), _ends(effect.row.difference), colour)
         if those:
             xy = [effect.drift for effect in those], [effect.change for effect in those]
             axes.scatter(

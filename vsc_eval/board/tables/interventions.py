@@ -110,7 +110,8 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
     row = view.row(entry, condition.name, scope)
     if row is None:
         return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
-    return cell(row.drift.share if row.drift else None, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
+    drift = row.drift.share if row.drift else None
+    return cell(drift, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
