@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress"),
+    ("resources", "files", "seeding", "progress", "registry"),
+    ("edit_kinds",),
     ("specs", "records", "extract", "figures"),
     ("settings",),
     ("stats",),
@@ -45,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "datasets": ("lmeval", "taskfiles", "synthetic.export"),
     "transformers": ("backends", "features", "lmeval", "zoo"),
     "torch": (
+        "edit_kinds",
         "sae",
         "interventions",
         "backends",
@@ -153,6 +155,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
+    "vsc_eval.edit_kinds.scale",
     "vsc_eval.records",
     "vsc_eval.stats",
     "vsc_eval.synthetic",

@@ -107,7 +107,11 @@ def _load(folder: Path, text: str) -> InterventionSpec:
         ("postions: image", "positions: image", "unknown key 'postions' in 'default_edit'. Did you mean 'positions'?"),
         ("indicies: [2]", "indices: [2]", "unknown key 'indicies' in 'sets[1]'. Did you mean 'indices'?"),
         ("layer: -1", "layer: 3", "at 'layer': Input should be greater than or equal to 0."),
-        ("kind: skale", "kind: scale", "at 'default_edit.kind': Input should be 'scale', 'ablate', 'clamp' or 'add'."),
+        (
+            "kind: skale",
+            "kind: scale",
+            "at 'default_edit.kind': unknown edit kind 'skale'. Did you mean 'scale'?",
+        ),
         ("value: .nan", "value: 2", "at 'default_edit.value': Input should be a finite number."),
         ("sae: sae\nlayer: 4", "sae: sae", "the key 'layer' is there twice"),
         ("", "sae: sae", "the key 'sae' is missing."),

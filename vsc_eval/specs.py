@@ -5,7 +5,6 @@ Every spec round-trips through YAML and has a content hash, which the answer sto
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,7 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.errors import SpecError
+from vsc_eval.edit_kinds.base import EDITS, RESERVED, usage
+from vsc_eval.errors import SpecError, known_names
 
 BASELINE = "baseline"
 
@@ -52,12 +53,11 @@ class NormMatch(Spec):
 class EditSpec(Spec):
     """What is done to the residual stream h at one decoder layer. The delta is added to h; the SAE's error term stays.
 
-    scale: delta = sum_S (value - 1) z_i W_dec[i];  ablate: the same with value 0;
-    clamp: delta = sum_S (value - z_i) W_dec[i], whether the features fired or not;
-    add: delta = value * sum_S W_dec[i] (unit decoder rows), whatever z is.
+    Each kind has its formula in a file of vsc_eval.edit_kinds, or in another package's.
     """
 
-    kind: Literal["scale", "ablate", "clamp", "add"] = "scale"
+    kind: Annotated[str, AfterValidator(EDITS.valid)] = "scale"
+    """`scale`, `ablate`, `clamp`, `add` or another package's."""
     value: float | None = Field(default=None, allow_inf_nan=False)
     """alpha for `scale`, target activation for `clamp`, coefficient for `add`; must be absent for `ablate`."""
     positions: Literal["image", "text", "last", "all"] = "all"
@@ -70,11 +70,6 @@ class EditSpec(Spec):
     """The control "random directions of matched norm": a seed. Every W_dec[i] above gives way to a random direction of
     the same length, and the delta is rescaled at each token to the norm that it would have without this."""
 
-    @property
-    def strength(self) -> float:
-        """alpha: `value`, and 0 for `ablate`, which scales by it."""
-        return 0.0 if self.value is None else self.value
-
     @model_serializer(mode="wrap")
     def _as_before_the_control(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """An edit without random directions keeps the dump and the hashes it had before there were any: answers stored
@@ -86,11 +81,13 @@ class EditSpec(Spec):
 
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
-        if self.kind == "ablate" and self.value is not None:
-            raise ValueError("`ablate` takes no `value`; remove it, or use kind: scale")
-        if self.kind != "ablate" and self.value is None:
-            raise ValueError(f"`{self.kind}` needs a `value`")
+        EDITS.get(self.kind).strength(self.value)
         return self
+
+    @property
+    def strength(self) -> float:
+        """alpha, or the value of another kind; 0 for `ablate`."""
+        return EDITS.get(self.kind).strength(self.value)
 
 
 class ConditionSpec(Spec):
@@ -189,14 +186,6 @@ class SweepSpec(Spec):
 S = TypeVar("S", bound=Spec)
 
 
-def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(wrong, known, n=1)
-    guess = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{guess}Known {what}: {', '.join(known) or 'none'}."
-
-
 class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys without a word."""
 
@@ -293,10 +282,6 @@ def _number(text: str, expression: str) -> float:
 def _changes(modifier: str, expression: str) -> dict[str, Any]:
     """The fields of an EditSpec that one modifier sets."""
     key, _, value = modifier.partition("=")
-    if key == "ablate" and not value:
-        return {"kind": "ablate", "value": None}
-    if key in ("scale", "clamp", "add"):
-        return {"kind": key, "value": _number(value, expression)}
     if key in ("image", "text", "last", "all") and not value:
         return {"positions": key}
     if key == "prefill" and not value:
@@ -305,9 +290,14 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
         return {"norm_match": {"reference": value}}
     if key == "random" and value.isascii() and value.isdigit():
         return {"random_directions": int(value)}
+    if key not in RESERVED and key in EDITS:
+        if EDITS.get(key).value is not None:
+            return {"kind": key, "value": _number(value, expression)}
+        if not value:
+            return {"kind": key, "value": None}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        hint="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
+        hint=f"Use {', '.join(usage())}, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
         "(a whole number).",
     )
 
@@ -315,8 +305,8 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
-    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; SEED a whole number >= 0; what is left out comes from
-    `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
+    EDIT is `scale=2`, `ablate`, `clamp=5`, `add=3` or another package's kind; SEED a whole number >= 0; what is left
+    out comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
 
     Raises SpecError.
     """

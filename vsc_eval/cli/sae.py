@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from vsc_eval.cli.sae_files import add_convert, add_show
 from vsc_eval.specs import EditSpec, Spec, explain, parse_condition
 
-_SCORES = {"auroc": "auroc", "diff": "diff_of_means", "freq": "frequency_gap"}
 _POSITIONS = ("image", "text", "last", "all")
 
 S = TypeVar("S", bound=Spec)
@@ -62,7 +61,11 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.add_argument("--sae", type=Path, required=True, help="folder of the SAE")
     parser.add_argument("--out", type=Path, required=True, help="folder of the intervention")
-    parser.add_argument("--score", choices=tuple(_SCORES), default="auroc", help="what a feature is ranked by")
+    parser.add_argument(
+        "--score",
+        default="auroc",
+        help="what ranks a feature: auroc, diff_of_means, frequency_gap or a plugin's",
+    )
     parser.add_argument(
         "--pooling", choices=("mean", "max", "fired"), default="mean", help="tokens -> one value an item"
     )
@@ -160,7 +163,7 @@ def run_select(args: argparse.Namespace) -> int:
 
     rule = _build(
         SelectionRule,
-        score=_SCORES[args.score],
+        score=args.score,
         pooling=args.pooling,
         m=args.m,
         min_frequency=args.min_freq,

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from vsc_eval.errors import SpecError
-from vsc_eval.specs import keys_at, known_names
+from vsc_eval.errors import SpecError, known_names
+from vsc_eval.specs import keys_at
 from vsc_eval.taskfiles.schema import TaskFile
 
 _SHAPE_KEYS = frozenset({"dataset", "kind", "fields", "schema_version"})
