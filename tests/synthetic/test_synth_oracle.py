@@ -8,10 +8,14 @@ import pytest
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import COLOURS, LEVELS, SHAPES, TASKS, Item, Scene, SceneObject, execute, make_orbit
 from vsc_eval.synthetic.mask import identity_mask
-from vsc_eval.synthetic.oracle import look_at, oracle_answer, read_answer
+from vsc_eval.synthetic.oracle import look_at, read_answer
 from vsc_eval.synthetic.prove import main, prove, text_only_accuracy, verify
 from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.seen import look
+
+
+def oracle_answer(item: Item) -> int:
+    return read_answer(item.task, look_at(item.scene), item.prompt)
 
 
 def _with_object(item: Item, index: int, **changes: object) -> Item:

@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default: auto")
     add("--device", default="auto", help="cpu, cuda, cuda:1 (default: auto)")
     add("--engine-mode", choices=("auto", "shared", "hooks"), default="auto", help="default: auto")
-    add("--backend", choices=("hf", "vllm"), default="hf", help="what runs the model (default: hf, transformers)")
+    add("--backend", default="hf", help="what runs the model: hf (transformers, default), vllm or a plugin's")
     add("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2")
     add("--attn-implementation", help="of transformers, for example sdpa or eager")
     add("--max-pixels", type=int, help="largest picture of the processor")

@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--batch-size", type=int, help="prompts a batch, in place of the spec's")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, in place of the spec's")
-    parser.add_argument("--backend", choices=("hf", "vllm"), help="what answers in the sweep, in place of the spec's")
+    parser.add_argument("--backend", help="what answers in the sweep, in place of the spec's: hf, vllm or a plugin's")
     parser.add_argument(
         "--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2"
     )

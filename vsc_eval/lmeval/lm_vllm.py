@@ -57,7 +57,8 @@ class VscVllm(SessionLM):
             store=AnswerStore(Path(answers)) if answers else None,
             batch_size=batch_size_of(batch_size),
             # Settings of the task files reach every model through --model_args; --metadata is their own place.
-            vllm={name: value for name, value in vllm.items() if not name.startswith("vsc_")},
+            backend="vllm",
+            options={name: value for name, value in vllm.items() if not name.startswith("vsc_")},
         )
         super().__init__(session, next(reversed(session.conditions)), images_first=bool(images_first))
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from vsc_eval.backends.registry import BackendName
 from vsc_eval.backends.vllm.arguments import check_options, options_that_count
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
@@ -154,7 +155,7 @@ class StudySpec(Spec):
     batch_size: int = Field(default=16, ge=1)
     device: str = "auto"
     engine_mode: Literal["auto", "shared", "hooks"] = "auto"
-    backend: Literal["hf", "vllm"] = "hf"
+    backend: BackendName = "hf"
     """What answers in the sweep and the controls: transformers or vLLM. Activations always come from transformers."""
     vllm: dict[str, Any] = Field(default_factory=dict)
     """Arguments of vLLM."""

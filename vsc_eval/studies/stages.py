@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.vllm.engine import VllmEngine
+from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
 from vsc_eval.studies.asking import Respondent
@@ -52,7 +51,8 @@ class Study:
     say: Callable[[str], None]
     loaded: LoadedVLM | None = field(default=None, init=False)
     """The model, once a stage has asked for it."""
-    _vllm: VllmEngine | None = field(default=None, init=False)
+    _started: AnswerEngine | None = field(default=None, init=False)
+    """A backend that does not work on transformers' model."""
 
     @property
     def path(self) -> Path:
@@ -94,29 +94,24 @@ class Study:
         self, intervention: LoadedIntervention | None, *, batch_size: int | None = None, store: str = "answers.sqlite"
     ) -> Iterator[Respondent]:
         """The model under `intervention`'s edits, its answers kept in a file of the folder."""
-        engine: AnswerEngine
-        if self.spec.backend == "vllm":
-            engine = self._in_vllm()
-            engine.batch_size = batch_size or self.spec.batch_size
+        batch_size = batch_size or self.spec.batch_size
+        if BACKENDS.get(self.spec.backend).needs_weights:
+            engine = self._engine(intervention, batch_size)
         else:
-            engine = Engine(
-                self.vlm,
-                sae=intervention.sae if intervention else None,
-                layer=intervention.spec.layer if intervention else None,
-                batch_size=batch_size or self.spec.batch_size,
-                mode=self.spec.engine_mode,
-            )
+            # Started once for all stages: a process can hardly hold two.
+            self._started = self._started or self._engine(self.intervention(), batch_size)
+            engine = self._started
+            engine.batch_size = batch_size
         with AnswerStore(self.path / store) as kept:
             yield Respondent(self.vlm, engine, kept)
 
-    def _in_vllm(self) -> VllmEngine:
-        """vLLM, started once for all stages: a process can hardly hold two."""
-        if self._vllm is None:
-            intervention = self.intervention()
-            self._vllm = VllmEngine(
-                self.vlm, sae=intervention.sae, layer=intervention.spec.layer, options=self.spec.vllm
-            )
-        return self._vllm
+    def _engine(self, intervention: LoadedIntervention | None, batch_size: int) -> AnswerEngine:
+        return BACKENDS.get(self.spec.backend).make(
+            self.vlm,
+            sae=intervention.sae if intervention else None,
+            layer=intervention.spec.layer if intervention else None,
+            settings=EngineSettings(batch_size, self.spec.engine_mode, options=self.spec.vllm),
+        )
 
     def steps(self, stage: str) -> Callable[[str, int, int], None]:
         """A progress callback for parts that tell (what, how many were just done, how many there are)."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from vsc_eval.backends.registry import BackendName
 from vsc_eval.backends.vllm.arguments import options_that_count
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import (
@@ -63,8 +64,8 @@ class RunSpec(Spec):
     """Prompts a batch; None: the backend's own number."""
     device: str = "auto"
     engine_mode: Literal["auto", "shared", "hooks"] = "auto"
-    backend: Literal["hf", "vllm"] = "hf"
-    """What runs the model: transformers or vLLM."""
+    backend: BackendName = "hf"
+    """What runs the model: transformers, vLLM or another package's backend."""
     vllm: dict[str, Any] = Field(default_factory=dict)
     """Arguments of vLLM."""
 

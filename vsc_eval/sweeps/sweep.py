@@ -25,8 +25,8 @@ from vsc_eval.answers.store import AnswerStore
 from vsc_eval.answers.table import AnswerTable
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
-from vsc_eval.backends.vllm.available import require_vllm
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, SweepLM, evaluate_condition, one_environment_report
 from vsc_eval.lmeval.task_index import ExternalChoice
@@ -75,7 +75,8 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
             settings=GenSettings(scoring=spec.scoring),
             batch_size=spec.batch_size,
             mode=spec.engine_mode,
-            vllm=spec.vllm if spec.backend == "vllm" else None,
+            backend=spec.backend,
+            options=spec.vllm,
         )
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
@@ -117,7 +118,7 @@ def _load(spec: RunSpec) -> LoadedVLM:
         max_pixels=spec.max_pixels,
         min_pixels=spec.min_pixels,
         attn_implementation=spec.attn_implementation,
-        weights=spec.backend == "hf",
+        weights=BACKENDS.get(spec.backend).needs_weights,
     )
 
 
@@ -156,10 +157,11 @@ def _attempt(folder: RunFolder, plan: Plan, session: Session) -> Iterator[None]:
 
 
 def _how(spec: RunSpec, vlm: LoadedVLM) -> dict[str, Any]:
-    """Where it is computed. vLLM takes the accelerator that it finds."""
-    if spec.backend == "hf":
-        return {"engine_mode": spec.engine_mode, "device": str(vlm.device)}
-    return {"device": "cuda" if cuda_words() else "cpu", "vllm": str(require_vllm()), "vllm_arguments": spec.vllm}
+    """Where it is computed. A backend of its own takes the accelerator that it finds."""
+    backend = BACKENDS.get(spec.backend)
+    if backend.needs_weights:
+        return {"engine_mode": spec.engine_mode, "device": str(vlm.device), **backend.attempt(spec.vllm)}
+    return {"device": "cuda" if cuda_words() else "cpu", **backend.attempt(spec.vllm)}
 
 
 def _now() -> str:

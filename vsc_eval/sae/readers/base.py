@@ -18,8 +18,8 @@ class SAELayout:
     is_weights: Callable[[str], bool]
     """Whether a file of that name holds an SAE's weights in this layout: how a layout is told, so no two may agree."""
     read: Callable[[Path, ReadOptions], ReadSAE]
-    """Reads a folder with such a file, or the file itself. Raises DataError for what is damaged or cannot be represented
-    exactly, SpecError where the SAE meant cannot be told or options contradict the files."""
+    """Reads a folder with such a file, or the file itself. Raises DataError for what is damaged or cannot be
+    represented exactly, SpecError where the SAE meant cannot be told or options contradict the files."""
     reads_folder: bool = False
     """Whether `read` is given the folder in any case: weights and config belong together."""
 

@@ -79,4 +79,8 @@ def _layer(folder: Path, options: ReadOptions) -> int:
     return int(options.layer)
 
 
-LAYOUT = SAELayout("qwen_scope", is_weights=lambda name: name.startswith("layer") and name.endswith(".sae.pt"), read=read)
+def _is_weights(name: str) -> bool:
+    return name.startswith("layer") and name.endswith(".sae.pt")
+
+
+LAYOUT = SAELayout("qwen_scope", is_weights=_is_weights, read=read)
