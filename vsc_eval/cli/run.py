@@ -70,7 +70,7 @@ def _handle(options: argparse.Namespace) -> int:
 
     from vsc_eval.sweeps.sweep import run_sweep, show
 
-    results = run_sweep(spec, options.out)
+    results = run_sweep(spec, options.out).results
     console = Console()
     # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
     show(results, options.out, console if console.is_terminal else Console(width=_LOG_COLUMNS))

@@ -88,7 +88,9 @@ def layout_of(path: Path) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise SpecError(f"{path} holds SAEs in the layouts {', '.join(found)}.", hint="Name the layout, or the file.")
+        raise SpecError(
+            f"{path} holds SAEs in the layouts {', '.join(sorted(found))}.", hint="Name the layout, or the file."
+        )
     inside = ", ".join(sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})[:8])
     raise SpecError(
         f"{path} holds no SAE in a known layout ({', '.join(LAYOUTS.names())}).",
