@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from vsc_eval.specs import Spec
-from vsc_eval.synthetic import TASKS
+from vsc_eval.synthetic import SYNTHETIC_TASKS, TASKS
 
 Pooling = Literal["last", "image", "text"]
 """Tokens over which a prompt's hidden states are averaged: the last one, the picture's, or all others."""
@@ -92,9 +92,9 @@ class ProbingSpec(Spec):
 
     @model_validator(mode="after")
     def _known_and_once(self) -> Self:
-        unknown = [task for task in self.tasks if task not in TASKS]
+        unknown = [task for task in self.tasks if task not in SYNTHETIC_TASKS]
         if unknown:
-            raise ValueError(f"unknown task '{unknown[0]}' (known: {', '.join(TASKS)})")
+            raise ValueError(f"unknown task '{unknown[0]}' (known: {', '.join(SYNTHETIC_TASKS.names())})")
         for name, values in (("tasks", self.tasks), ("poolings", self.poolings)):
             if len(set(values)) != len(values):
                 raise ValueError(f"`{name}` names one of {list(values)} twice")

@@ -12,7 +12,7 @@ from vsc_eval.backends.vllm.arguments import check_options, options_that_count
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
 from vsc_eval.specs import EditSpec, Spec, parse_condition
-from vsc_eval.synthetic import LETTERS, LEVELS, TASKS
+from vsc_eval.synthetic import LETTERS, LEVELS, SYNTHETIC_TASKS, TASKS
 
 ControlKind = Literal["random_sets", "random_directions", "permuted_labels"]
 Form = Literal["raw", "norm_matched"]
@@ -173,8 +173,8 @@ class StudySpec(Spec):
     def _consistent(self) -> Self:
         if len(self.tasks) < 2 or len(set(self.tasks)) != len(self.tasks):
             raise ValueError("a study compares tasks: name at least two, each once")
-        if unknown := [task for task in self.tasks if task not in TASKS]:
-            raise ValueError(f"unknown tasks {unknown}; the benchmark has {', '.join(TASKS)}")
+        if unknown := [task for task in self.tasks if task not in SYNTHETIC_TASKS]:
+            raise ValueError(f"unknown tasks {unknown}; there are {', '.join(SYNTHETIC_TASKS.names())}")
         for edit in self.sweep.edits:
             parse_edit(edit)
         if len({parse_edit(edit).model_dump_json() for edit in self.sweep.edits}) != len(self.sweep.edits):

@@ -32,11 +32,16 @@ class SyntheticTask:
     """What the task's programs need beyond the ops of program.py."""
 
 
+_ENDINGS = frozenset({*LEVELS, "choice", "paired", "none", "grey", "level", "views", "external"})
+
+
 def _fault(task: Any) -> str | None:
     if not isinstance(task, SyntheticTask):
         return f"it is of type {type(task).__name__}, not SyntheticTask"
     if not (task.name.isidentifier() and task.name.islower() and task.name.isascii()):
         return f"'{task.name}' is no name in lower case, digits and _"
+    if (ending := task.name.rpartition("_")[2]) in _ENDINGS:
+        return f"its name ends in '{ending}', as the names of levels, variants and views do"
     if tuple(task.levels) != LEVELS:
         return f"it has the levels {', '.join(task.levels)}, not {', '.join(LEVELS)}"
     return None
