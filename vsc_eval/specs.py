@@ -57,9 +57,9 @@ class EditSpec(Spec):
     """
 
     kind: Annotated[str, AfterValidator(EDITS.valid)] = "scale"
-    """`scale`, `ablate`, `clamp`, `add` or another package's."""
+    """A kind of vsc_eval.edit_kinds, or another package's."""
     value: float | None = Field(default=None, allow_inf_nan=False)
-    """alpha for `scale`, target activation for `clamp`, coefficient for `add`; must be absent for `ablate`."""
+    """What the kind says: alpha for `scale`; absent for a kind that takes none, as `ablate`."""
     positions: Literal["image", "text", "last", "all"] = "all"
     """Which prompt tokens are edited. `last` is the last prompt token."""
     decode: bool = True
@@ -305,8 +305,8 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
-    EDIT is `scale=2`, `ablate`, `clamp=5`, `add=3` or another package's kind; SEED a whole number >= 0; what is left
-    out comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
+    EDIT is a kind of vsc_eval.edit_kinds, such as `scale=2` or `ablate`; SEED a whole number >= 0; what is left out
+    comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
 
     Raises SpecError.
     """

@@ -38,6 +38,7 @@ from vsc_eval.metrics.base import ScoredItem
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.sae.readers import LAYOUTS, read_any_sae
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, load_yaml_spec, parse_condition, save_yaml_spec
+from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.synthetic import SPLITS, SYNTHETIC_TASKS, find_item, make_items, make_orbit
 from vsc_eval.synthetic.prove import text_only_accuracy, verify
@@ -182,6 +183,13 @@ def test_a_task_is_no_part_of_the_benchmark() -> None:
     assert len({task for task, _ in found.items}) == 7
     with pytest.raises(SpecError, match="Did you mean vsc_majority"):
         find_tasks(["vsc_majorty"], "loglikelihood", n=4, limit=None)
+
+
+def test_a_task_is_known_to_specs() -> None:
+    assert StudySpec(tasks=("counting", "majority")).pairs == (("counting", "majority"),)
+    assert ProbingSpec(tasks=("counting", "majority")).tasks == ("counting", "majority")
+    with pytest.raises(ValueError, match="unknown task.*majority"):
+        StudySpec(tasks=("counting", "majorty"))
 
 
 @pytest.mark.parametrize("name", ["Majority", "my_easy", "majority_paired", "views"])

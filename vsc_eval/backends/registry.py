@@ -43,10 +43,6 @@ class MakeEngine(Protocol):
         ...
 
 
-def _nothing(options: Mapping[str, Any]) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Backend:
     """One way to run models. Its engine keeps to vsc_eval.backends.protocol."""
@@ -55,8 +51,10 @@ class Backend:
     make: MakeEngine
     needs_weights: bool
     """Whether the engine works on transformers' model, which is otherwise loaded as a shell without weights."""
-    check_options: Callable[[Mapping[str, Any]], None] = _nothing
+    check_options: Callable[[Mapping[str, Any]], None] = lambda options: None
     """Raises SpecError for options that are not the user's to set."""
+    options_that_count: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    """Those that may change an answer by more than rounding: a run goes on only with the same."""
     attempt: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda options: {"options": dict(options)}
     """What run.yaml says of the backend in one attempt: versions, options."""
 

@@ -61,11 +61,7 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.add_argument("--sae", type=Path, required=True, help="folder of the SAE")
     parser.add_argument("--out", type=Path, required=True, help="folder of the intervention")
-    parser.add_argument(
-        "--score",
-        default="auroc",
-        help="what ranks a feature: auroc, diff_of_means, frequency_gap or a plugin's",
-    )
+    parser.add_argument("--score", default="auroc", help="what a feature is ranked by; a wrong name lists all")
     parser.add_argument(
         "--pooling", choices=("mean", "max", "fired"), default="mean", help="tokens -> one value an item"
     )

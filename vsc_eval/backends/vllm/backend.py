@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vsc_eval.backends.registry import Backend, EngineSettings
-from vsc_eval.backends.vllm.arguments import check_options
+from vsc_eval.backends.vllm.arguments import check_options, options_that_count
 from vsc_eval.backends.vllm.available import require_vllm
 
 if TYPE_CHECKING:
@@ -26,4 +26,11 @@ def _attempt(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"vllm": str(require_vllm()), "vllm_arguments": dict(options)}
 
 
-VLLM = Backend("vllm", _make, needs_weights=False, check_options=check_options, attempt=_attempt)
+VLLM = Backend(
+    "vllm",
+    _make,
+    needs_weights=False,
+    check_options=check_options,
+    options_that_count=options_that_count,
+    attempt=_attempt,
+)
