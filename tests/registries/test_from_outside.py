@@ -35,6 +35,7 @@ from vsc_eval.lmeval.task_index import compiled_includes
 from vsc_eval.lmeval.tasks import find_tasks
 from vsc_eval.metrics import METRICS
 from vsc_eval.metrics.base import ScoredItem
+from vsc_eval.probing.spec import ProbingSpec
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.sae.readers import LAYOUTS, read_any_sae
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, load_yaml_spec, parse_condition, save_yaml_spec
@@ -188,7 +189,7 @@ def test_a_task_is_no_part_of_the_benchmark() -> None:
 def test_a_task_is_known_to_specs() -> None:
     assert StudySpec(tasks=("counting", "majority")).pairs == (("counting", "majority"),)
     assert ProbingSpec(tasks=("counting", "majority")).tasks == ("counting", "majority")
-    with pytest.raises(ValueError, match="unknown task.*majority"):
+    with pytest.raises(ValueError, match=r"unknown task.*majority"):
         StudySpec(tasks=("counting", "majorty"))
 
 
