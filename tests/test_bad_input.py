@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig

@@ -14,13 +14,14 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
+from vsc_eval.answers.answer_table import Scoring
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.session import Session
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.requests import gen_settings
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.lmeval.tasks import Answer, DocKey, Scoring, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
 from vsc_eval.specs import BASELINE
 
 
@@ -101,7 +102,7 @@ def score_condition(
     with quiet_harness():
         outcome = simple_evaluate(
             model=model,
-            model_args={"pretrained": settings.model, "intervention": model.condition},
+            model_args={"pretrained": settings.model, "condition": model.condition},
             tasks=list(tasks.names),
             task_manager=tasks.manager,
             limit=settings.limit,

@@ -70,7 +70,7 @@ class VscHF(SessionLM):
             batch_size=batch_size_of(batch_size),
             memory_budget_bytes=None if memory_gb is None else int(float(memory_gb) * 2**30),
         )
-        super().__init__(session, next(reversed(session.conditions)), images_first=bool(images_first))
+        super().__init__(session, list(session.conditions)[-1], images_first=bool(images_first))
 
     @classmethod
     def create_from_arg_obj(

@@ -60,7 +60,7 @@ class VscVllm(SessionLM):
             backend="vllm",
             options={name: value for name, value in vllm.items() if not name.startswith("vsc_")},
         )
-        super().__init__(session, next(reversed(session.conditions)), images_first=bool(images_first))
+        super().__init__(session, list(session.conditions)[-1], images_first=bool(images_first))
 
     @classmethod
     def create_from_arg_obj(

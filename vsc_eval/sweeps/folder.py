@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -151,8 +151,11 @@ def _read_local(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def attempt(folder: RunFolder, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Record in local.yaml when, where and with which versions the block was computed; one entry for each start."""
+def attempt(
+    folder: RunFolder, how: dict[str, Any], *, worth_keeping: Callable[[dict[str, Any]], bool] = bool
+) -> Iterator[dict[str, Any]]:
+    """Record in local.yaml when, where and with which versions the block was computed; one entry for each start, unless
+    it is not `worth_keeping`."""
     entry: dict[str, Any] = {
         "started": now(),
         "ended": None,
@@ -162,12 +165,13 @@ def attempt(folder: RunFolder, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "versions": package_versions(),
     }
     folder.local.setdefault("attempts", []).append(entry)
-    if folder.document.get("hashes"):
+    if folder.document.get("hashes") and worth_keeping(entry):
         # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
         folder.save()
     yield entry
     entry["ended"] = now()
-    folder.save()
+    if worth_keeping(entry):
+        folder.save()
 
 
 def now() -> str:
