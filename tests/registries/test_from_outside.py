@@ -188,7 +188,7 @@ def test_a_task_is_no_part_of_the_benchmark() -> None:
 
 def test_a_task_is_known_to_specs() -> None:
     assert StudySpec(tasks=("counting", "majority")).pairs == (("counting", "majority"),)
-    assert ProbingSpec(tasks=("counting", "majority")).tasks == ("counting", "majority")
+    assert ProbingSpec(model="vsc-tiny", tasks=("counting", "majority")).tasks == ("counting", "majority")
     with pytest.raises(ValueError, match=r"unknown task.*majority"):
         StudySpec(tasks=("counting", "majorty"))
 
