@@ -10,12 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from selecting import select_features
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets, permuted_labels
 from vsc_eval.interventions.harvest import Firing, FiringMeter, Harvest
-from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError, choose_features, score_table
+from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError
 from vsc_eval.sae import SparseCodes
 from vsc_eval.specs import FeatureSet
 
@@ -44,7 +45,7 @@ def harvest(n_features: int = 120, orbits_per_task: int = 10, seed: int = 0, **o
 
 
 def real_sets(of: Harvest) -> tuple[FeatureSet, ...]:
-    return choose_features(score_table(of.pooled, of.tasks, RULE), RULE, provenance=of.origin)
+    return select_features(of.pooled, of.tasks, RULE, provenance=of.origin)
 
 
 def test_frequency_and_strength_by_hand() -> None:
@@ -153,7 +154,7 @@ def test_permuted_sets_are_selected_by_the_same_rule_on_other_labels() -> None:
     assert permuted == permuted_label_sets(source, RULE, seed=0, draw=3)
     assert [(s.name, s.task) for s in permuted] == [(f"{task}.permuted.03", task) for task in TASKS]
     assert max(s.scores[0] for s in permuted) < 0.8
-    expected = choose_features(score_table(source.pooled, permuted_labels(source, seed=0, draw=3), RULE), RULE)
+    expected = select_features(source.pooled, permuted_labels(source, seed=0, draw=3), RULE)
     assert {s.task: s.indices for s in permuted} == {s.task: s.indices for s in expected}
     assert permuted[0].provenance["control"] == "permuted_labels"
     assert permuted[0].provenance["sae_fingerprint"] == "x"

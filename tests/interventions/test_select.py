@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
+from selecting import select_features
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.activations import PooledActivations, pool_codes
 from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
+from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae import SparseCodes
-from vsc_eval.specs import FeatureSet
 
 NAMES = SCORES.names()
 
@@ -26,12 +25,6 @@ NAMES = SCORES.names()
 def pooled(values: Any) -> PooledActivations:
     tensor = torch.as_tensor(values, dtype=torch.float32)
     return PooledActivations(tensor, tensor > 0)
-
-
-def select_features(
-    pooled: PooledActivations, labels: Sequence[str], rule: SelectionRule, **more: Any
-) -> tuple[FeatureSet, ...]:
-    return choose_features(score_table(pooled, labels, rule), rule, **more)
 
 
 def one_score(task: list[float], others: list[float], score: str) -> float:

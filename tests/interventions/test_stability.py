@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from selecting import select_features
 
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.harvest import Firing, Harvest
 from vsc_eval.interventions.overlap import decoder_cosine, jaccard, set_overlap
 from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
+from vsc_eval.interventions.select import SelectionRule, score_table
 from vsc_eval.interventions.stability import orbit_weights, resampled_tables, set_stability
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.specs import FeatureSet
@@ -60,13 +61,13 @@ def test_orbits_are_drawn_whole_and_within_their_task() -> None:
 def test_every_item_once_is_the_selection_itself() -> None:
     source, rule = harvest(), SelectionRule(m=5, min_frequency=0.3)
     (table,) = resampled_tables(source, rule, np.ones((1, len(source.tasks)), dtype=np.int64))
-    real = choose_features(score_table(source.pooled, source.tasks, rule), rule)
+    real = select_features(source.pooled, source.tasks, rule)
     assert [tuple(row.tolist()) for row in table.chosen(rule)] == [s.indices for s in real]
 
 
 def test_features_that_know_the_task_are_stable_and_noise_is_not() -> None:
     source, rule = harvest(signal=3.0), SelectionRule(m=6, min_frequency=0.0)
-    sets = choose_features(score_table(source.pooled, source.tasks, rule), rule)
+    sets = select_features(source.pooled, source.tasks, rule)
     told: list[int] = []
     result = set_stability(sets, source, rule, draws=20, seed=0, progress=told.append)
     assert sum(told) == 300
@@ -84,7 +85,7 @@ def test_features_that_know_the_task_are_stable_and_noise_is_not() -> None:
 def test_samples_with_too_few_features_are_counted() -> None:
     source = harvest(n_features=9)
     rule = SelectionRule(m=3, min_frequency=0.9)
-    sets = choose_features(score_table(source.pooled, source.tasks, rule), rule)
+    sets = select_features(source.pooled, source.tasks, rule)
     source.pooled.fired[:, 0] = torch.arange(len(source.tasks)) % 24 < 22
     result = set_stability(sets, source, rule, draws=50, seed=0)
     assert 0 < result.sets[0].n_short < 50
@@ -94,7 +95,7 @@ def test_samples_with_too_few_features_are_counted() -> None:
 
 def test_sets_of_other_tasks_are_refused() -> None:
     source, rule = harvest(), SelectionRule(m=3)
-    sets = choose_features(score_table(source.pooled, source.tasks, rule), rule)
+    sets = select_features(source.pooled, source.tasks, rule)
     with pytest.raises(SpecError, match="The sets are of the tasks"):
         set_stability(sets[:2], source, rule, draws=2, seed=0)
 
