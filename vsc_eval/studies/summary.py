@@ -23,7 +23,7 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     draw(verdict_table(results, ruled(results, "raw")), console)
     for line in _lines(results):
         say(line, console)
-    say(f"Written to {out}: report.md, results.json, study.yaml, items.jsonl, intervention/", console)
+    say(f"Written to {out}: report.md, results.json, study.yaml, answers.parquet, intervention/", console)
 
 
 def _lines(results: StudyResults) -> Iterator[str]:
