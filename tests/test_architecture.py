@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress"),
+    ("resources", "files", "seeding", "progress", "yaml_files"),
+    ("mistakes",),
     ("specs", "records", "extract", "figures"),
     ("stats",),
     ("answers",),

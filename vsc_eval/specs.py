@@ -5,15 +5,12 @@ Every spec round-trips through YAML and has a content hash, which the answer sto
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +22,11 @@ from pydantic import (
 )
 
 from vsc_eval.errors import SpecError
+from vsc_eval.mistakes import explain as explain
+from vsc_eval.mistakes import keys_at as keys_at
+from vsc_eval.mistakes import known_names as known_names
+from vsc_eval.mistakes import place_words as place_words
+from vsc_eval.yaml_files import read_yaml, yaml_text
 
 BASELINE = "baseline"
 
@@ -184,96 +186,18 @@ class SweepSpec(Spec):
 S = TypeVar("S", bound=Spec)
 
 
-def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(wrong, known, n=1)
-    guess = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{guess}Known {what}: {', '.join(known) or 'none'}."
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is there twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
-    """Keys that `model` knows at a place inside it, given as field names and list positions."""
-    for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            inner = _model_in(model.model_fields[part].annotation)
-            if inner is not None:
-                model = inner
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation such as `tuple[Model, ...]` or `Model | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(argument) for argument in get_args(annotation))
-    return next((model for model in found if model is not None), None)
-
-
-def place_words(path: Iterable[str | int]) -> str:
-    """`sets[0].indices` from ("sets", 0, "indices")."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "top level"
-
-
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> SpecError:
-    """The first thing wrong with an input as a SpecError that names the place, the mistake and the fix.
-
-    A misspelt key comes before the missing one that it causes.
-    """
-    errors = error.errors(include_url=False)
-    misspelt = next((e for e in errors if e["type"] == "extra_forbidden"), None)
-    if misspelt is not None:
-        *parents, key = misspelt["loc"]
-        inside = f" in '{place_words(parents)}'" if parents else ""
-        return SpecError(
-            f"{source}: unknown key '{key}'{inside}.",
-            hint=known_names("keys", str(key), keys_at(model, parents)),
-        )
-    first = errors[0]
-    if first["type"] == "missing":
-        *parents, key = first["loc"]
-        inside = f" in '{place_words(parents)}'" if parents else ""
-        return SpecError(f"{source}: the key '{key}' is missing{inside}.", hint="Add it.")
-    message = first["msg"].removeprefix("Value error, ")
-    return SpecError(f"{source}: at '{place_words(first['loc'])}': {message}.", hint="Fix that entry.")
-
-
 def load_yaml_spec(path: Path, model: type[S]) -> S:
-    """Read a YAML file into `model`; raises SpecError naming file, key and fix."""
+    """Read a YAML file into `model`; raises SpecError naming file, line, key and fix."""
+    file = read_yaml(path, tuple(model.model_fields))
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # a SafeLoader
-    except FileNotFoundError as error:
-        raise SpecError(f"There is no file {path}.", hint="Check the path.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}.", hint="Fix the file at that place.") from error
-    if not isinstance(raw, dict):
-        found = "is empty" if raw is None else f"holds a {type(raw).__name__} where keys and values are expected"
-        raise SpecError(f"{path} {found}.", hint=f"Its keys are: {', '.join(model.model_fields)}.")
-    try:
-        return model.model_validate(raw)
+        return model.model_validate(file.value)
     except ValidationError as error:
-        raise explain(error, model, str(path)) from error
+        raise explain(error, model, file) from error
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
     """Write `spec` as YAML, keys in the order of the model."""
-    document = spec.model_dump(mode="json")
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    if yaml.safe_load(text) != document:  # PyYAML writes U+0085 as it is and reads it as a line's end
-        text = yaml.safe_dump(document, sort_keys=False)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(yaml_text(spec.model_dump(mode="json")), encoding="utf-8")
 
 
 def _number(text: str, expression: str) -> float:

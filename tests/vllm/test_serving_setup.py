@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from vsc_eval.cli.main.run import add_parser
+from vsc_eval.cli.run import add_parser
 
 from vsc_eval.backends.vllm import available
 from vsc_eval.backends.vllm.arguments import options_mark, parse_options
