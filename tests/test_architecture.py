@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("synthetic", "taskfiles", "sae"),
     ("interventions", "metrics"),
     ("backends",),
+    ("settings",),
     ("features", "probing"),
     ("analysis",),
     ("lmeval",),
@@ -153,6 +154,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
+    "vsc_eval.settings",
     "vsc_eval.records",
     "vsc_eval.stats",
     "vsc_eval.synthetic",

@@ -17,9 +17,12 @@ from vsc_eval.specs import (
     InterventionSpec,
     NormMatch,
     SweepSpec,
+    expand_condition,
     load_yaml_spec,
     parse_condition,
+    parse_conditions,
     save_yaml_spec,
+    split_names,
 )
 
 SCALE = EditSpec(kind="scale", value=2.0)
@@ -177,6 +180,50 @@ def test_unknown_set_names_the_closest() -> None:
 )
 def test_condition_expressions(expression: str, expected: ConditionSpec) -> None:
     assert parse_condition(expression, SCALE) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a", ["a"]),
+        (" a+b:ablate:image ", ["a+b:ablate:image"]),
+        ("a:scale=0, 0.5,1", ["a:scale=0", "a:scale=0.5", "a:scale=1"]),
+        ("a:add=-1,1e2:last", ["a:add=-1:last", "a:add=1e2:last"]),
+        (
+            "a:clamp=1,2:random=3,4",
+            ["a:clamp=1:random=3", "a:clamp=1:random=4", "a:clamp=2:random=3", "a:clamp=2:random=4"],
+        ),
+    ],
+)
+def test_a_grid_stands_for_its_conditions_as_if_written_out(expression: str, expected: list[str]) -> None:
+    assert list(expand_condition(expression)) == expected
+    assert parse_conditions([expression], SCALE) == [parse_condition(name, SCALE) for name in expected]
+
+
+def test_a_grid_is_refused_where_one_condition_belongs_and_when_a_number_is_missing() -> None:
+    with pytest.raises(SpecError, match=r"'a:scale=0,1' is a grid of 2 conditions, where one belongs.*`a:scale=0`"):
+        parse_condition("a:scale=0,1", SCALE)
+    for wrong in ("a:scale=0,,1", "a:scale=0,"):
+        with pytest.raises(SpecError, match="'' in condition 'a:scale=' is not a number"):
+            parse_conditions([wrong], SCALE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b", ("a", "b")),
+        (" a , b,,", ("a", "b")),
+        ("a:scale=0,0.5,1,b:ablate", ("a:scale=0,0.5,1", "b:ablate")),
+        ("a:scale=.5,1.,-2e-3:image,b", ("a:scale=.5,1.,-2e-3:image", "b")),
+        ("a:clamp=1,2:random=3,4:image,5", ("a:clamp=1,2:random=3,4:image", "5")),
+        ("a:scale=2:image,3", ("a:scale=2:image", "3")),
+        ("a,3", ("a", "3")),
+        ("a:norm=max,3", ("a:norm=max", "3")),
+        ("a:scale=1,2.1.3", ("a:scale=1", "2.1.3")),
+    ],
+)
+def test_a_list_is_split_at_commas_that_do_not_go_on_with_numbers(text: str, expected: tuple[str, ...]) -> None:
+    assert split_names(text) == expected
 
 
 def test_a_default_norm_match_is_for_unions_only() -> None:

@@ -1,4 +1,4 @@
-"""The reader of YAML files: hostile and broken text ends in an error with its line, and what is written is read back."""
+"""The reader of YAML files: broken and hostile text ends in an error with its line; what is written is read back."""
 
 from __future__ import annotations
 

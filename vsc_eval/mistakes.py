@@ -90,7 +90,7 @@ def _of_a_validator(place: tuple[str | int, ...], message: str) -> Mistake:
     key, colon, rest = message.partition(": ")
     if colon and re.fullmatch(r"[\w.]+", key):
         place, message = (*place, *key.split(".")), rest
-    return Mistake(place, message, "Keep one of them." if "two ways" in message else "Change that.")
+    return Mistake(place, message, "Keep one of them." if "two ways" in message else "Change the value.")
 
 
 def _said(error: Any, key: str, hints: Mapping[str, str]) -> tuple[str, str]:
@@ -112,7 +112,7 @@ def _said(error: Any, key: str, hints: Mapping[str, str]) -> tuple[str, str]:
             return f"{_short(given)} is no {wanted}", f"Write a {wanted}."
         case "string_pattern_mismatch":
             return f"{given!r} does not fit", hints.get(key, "Change it.")
-    message = error["msg"][0].lower() + error["msg"][1:]
+    message = error["msg"][0].lower() + error["msg"][1:].partition(", unable to")[0]
     return f"{message}, not {_short(given)}", "Change the value."
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     model_serializer,
     model_validator,
@@ -36,7 +40,7 @@ _NAME = re.compile(r"^[A-Za-z0-9_.\-]+$")
 class Spec(BaseModel):
     """Base of every input: immutable, no unknown keys, hashable by content."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def content_hash(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON of this spec."""
@@ -169,15 +173,24 @@ class InterventionSpec(Spec):
         raise SpecError(f"Unknown feature set '{name}'.", hint=known_names("sets", name, [s.name for s in self.sets]))
 
 
+def _branch(value: Any) -> str:
+    return "condition" if isinstance(value, dict | ConditionSpec) else "expression"
+
+
 class SweepSpec(Spec):
-    """`--spec FILE`: conditions written out in full."""
+    """`--spec FILE`: conditions written out in full, or as expressions."""
 
     schema_version: Literal[1] = 1
-    conditions: tuple[ConditionSpec, ...] = Field(min_length=1)
+    conditions: tuple[
+        Annotated[
+            Annotated[str, Tag("expression")] | Annotated[ConditionSpec, Tag("condition")], Discriminator(_branch)
+        ],
+        ...,
+    ] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [c.name for c in self.conditions]
+        names = [c if isinstance(c, str) else c.name for c in self.conditions]
         if len(set(names)) != len(names):
             raise ValueError("two conditions have the same name")
         return self
@@ -231,6 +244,38 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
     )
 
 
+_NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
+_GRID = re.compile(rf"[^=]*={_NUMBER}(,{_NUMBER})*")
+_GOES_ON = re.compile(rf"{_NUMBER}(:.*)?")
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names or conditions of a list with commas. A comma between numbers belongs to a grid:
+    `a:scale=0,0.5:image,b` holds `a:scale=0,0.5:image` and `b`."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and _GOES_ON.fullmatch(part) and _GRID.fullmatch(found[-1].rpartition(":")[2]):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return tuple(name.strip() for name in found if name.strip())
+
+
+def expand_condition(expression: str) -> tuple[str, ...]:
+    """The conditions that a grid stands for, in order: `a:scale=0,0.5` -> `a:scale=0`, `a:scale=0.5`. Two grids in one
+    expression are their product, the last one running fastest; an expression without a grid stands for itself."""
+    choices = []
+    for part in expression.strip().split(":"):
+        key, equals, values = part.partition("=")
+        choices.append([f"{key}{equals}{value.strip()}" for value in values.split(",")] if equals else [part])
+    return tuple(":".join(parts) for parts in product(*choices))
+
+
+def parse_conditions(expressions: Iterable[str], default_edit: EditSpec) -> list[ConditionSpec]:
+    """Every condition that `expressions` name, grids written out. Raises SpecError as `parse_condition`."""
+    return [parse_condition(name, default_edit) for expression in expressions for name in expand_condition(expression)]
+
+
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
@@ -239,6 +284,11 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
 
     Raises SpecError.
     """
+    if len(named := expand_condition(expression)) > 1:
+        raise SpecError(
+            f"'{expression}' is a grid of {len(named)} conditions, where one belongs.",
+            hint=f"Write one of them, for example `{named[0]}`.",
+        )
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:
         if modifiers:

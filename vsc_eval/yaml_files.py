@@ -79,7 +79,7 @@ def yaml_text(value: Any) -> str:
 
 
 def _dumped(value: Any, *, allow_unicode: bool) -> str:
-    writer = YAML(typ="safe", pure=True)
+    writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False
     writer.allow_unicode = allow_unicode

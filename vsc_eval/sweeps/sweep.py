@@ -73,9 +73,7 @@ def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Re
             plan.conditions,
             intervention=plan.intervention,
             settings=GenSettings(scoring=spec.scoring),
-            batch_size=spec.batch_size,
-            mode=spec.engine_mode,
-            vllm=spec.vllm if spec.backend == "vllm" else None,
+            **spec.answering(),
         )
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
@@ -108,17 +106,7 @@ def _plan(spec: RunSpec) -> Plan:
 
 
 def _load(spec: RunSpec) -> LoadedVLM:
-    return load_vlm(
-        spec.model,
-        revision=spec.revision,
-        dtype=spec.dtype,
-        device=spec.device,
-        trust_remote_code=spec.trust_remote_code,
-        max_pixels=spec.max_pixels,
-        min_pixels=spec.min_pixels,
-        attn_implementation=spec.attn_implementation,
-        weights=spec.backend == "hf",
-    )
+    return load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading())
 
 
 def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
