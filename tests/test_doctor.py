@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vsc_eval import resources
-from vsc_eval.cli.main import doctor
-from vsc_eval.cli.main import main as cli
+from vsc_eval.cli import doctor
+from vsc_eval.cli import main as cli
 from vsc_eval.errors import BackendError
 
 

@@ -215,12 +215,24 @@ class TaskTypesSpec(Settings):
         return given
 
 
-class StatisticsSpec(Settings):
-    """How sure the figures are. The defaults are those of `stats.bootstrap`, which loads scipy."""
+class ResamplingSpec(Settings):
+    """How finely intervals and tests are drawn. The defaults are those of `stats.bootstrap`, which loads scipy."""
 
     draws: int = Field(default=2_000, ge=100)
     """Draws of the cluster bootstrap."""
     permutations: int = Field(default=10_000, ge=100)
     """Draws of the sign-flip test."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
-    """Of confidence intervals."""
+    """Level of the intervals."""
+
+
+Correction = Literal["holm", "bh"]
+
+
+class StatisticsSpec(ResamplingSpec):
+    """How intervals and tests are computed."""
+
+    correction: Correction = "holm"
+    """How p are adjusted for the number of tests."""
+    seed: Seed = 0
+    """Of the bootstrap and of the tests, each through a stream of its own."""

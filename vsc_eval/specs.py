@@ -76,6 +76,11 @@ class EditSpec(Spec):
     """The control "random directions of matched norm": a seed. Every W_dec[i] above gives way to a random direction of
     the same length, and the delta is rescaled at each token to the norm that it would have without this."""
 
+    @property
+    def strength(self) -> float:
+        """alpha: `value`, and 0 for `ablate`, which scales by it."""
+        return 0.0 if self.value is None else self.value
+
     @model_serializer(mode="wrap")
     def _as_before_the_control(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """An edit without random directions keeps the dump and the hashes it had before there were any: answers stored

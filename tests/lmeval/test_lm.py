@@ -107,6 +107,13 @@ def test_stored_answers_are_not_asked_again(tiny_vlm: LoadedVLM, monkeypatch: py
     assert again["results"] == first["results"]
 
 
+def readings_of(lm: SweepLM) -> dict[str, list[Reading]]:
+    """What every document was answered under each condition of the session."""
+    prompts = [question.prompt for question in lm.questions.values()]
+    (settings,) = {question.settings for question in lm.questions.values()}
+    return lm.session.answers(prompts, list(lm.session.conditions), settings)
+
+
 def test_both_scorings_see_the_same_options(tiny_vlm: LoadedVLM, intervention_folder: Path) -> None:
     """The distribution over the letters, its KL and the shifts do not depend on whether a text is read as well."""
     session = open_session(tiny_vlm, ["counting"], intervention=intervention_folder, batch_size=4)
@@ -114,9 +121,8 @@ def test_both_scorings_see_the_same_options(tiny_vlm: LoadedVLM, intervention_fo
     for name in ("vsc_logic_hard", "vsc_logic_hard_choice"):
         lm = SweepLM(session, BASELINE)
         evaluate(lm, name, n=4)
-        ((settings, prompts),) = lm.asked.items()
-        assert {prompt.options for prompt in prompts.values()} == {("A", "B", "C", "D")}
-        found[settings.scoring] = {c: list(rows.values()) for c, rows in lm.readings().items()}
+        assert {question.prompt.options for question in lm.questions.values()} == {("A", "B", "C", "D")}
+        found["generate" if name == "vsc_logic_hard" else "loglikelihood"] = readings_of(lm)
     assert len(session.store) == 2 * 2 * 4
     for condition in (BASELINE, "counting"):
         for text, choice in zip(found["generate"][condition], found["loglikelihood"][condition], strict=True):
@@ -148,7 +154,7 @@ def test_only_documents_in_our_shape_have_letters() -> None:
 def test_texts_of_other_tasks_have_no_options(session: Session) -> None:
     lm = SweepLM(session, BASELINE)
     lm.generate_until([request(doc={"question": "How many?", "answer": "3"})])
-    (reading,) = lm.readings()[BASELINE].values()
+    (reading,) = readings_of(lm)[BASELINE]
     assert (reading.option_logprobs, reading.kl_options) == (None, None)
     assert reading.kl_vocab == 0
 
@@ -159,7 +165,7 @@ def test_letters_that_are_no_single_tokens_cost_their_figures_only(session: Sess
     lm = SweepLM(session, BASELINE)
     with pytest.warns(EngineWarning, match="as one token.*stay undefined"):
         lm.generate_until([request(doc=doc)])
-    (reading,) = lm.readings()[BASELINE].values()
+    (reading,) = readings_of(lm)[BASELINE]
     assert reading.text is not None
     assert reading.option_logprobs is None
 
@@ -209,9 +215,8 @@ def test_greedy_flag_when_options_hold_little_mass(session: Session, tiny_vlm: L
     requests = [request("<image>How many?", letter, {"visual": [IMAGE]}) for letter in (" A", " B")]
     scores = lm.loglikelihood(requests)
     assert all(score < 0 for score, _ in scores)
-    reading = session.readings(
-        [to_prompt(requests[0], options=("A", "B"))], [BASELINE], settings=GenSettings("generate", 1)
-    )[BASELINE][0]
+    prompt = to_prompt(requests[0], options=("A", "B"))
+    reading = session.answers([prompt], [BASELINE], GenSettings("generate", 1))[BASELINE][0]
     ids = option_token_ids(tiny_vlm, ("A", "B"))
     assert [flag for _, flag in scores] == [reading.token_ids == (i,) for i in ids]
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from vsc_eval.analysis.results import Results
 from vsc_eval.answers.items import ItemLine, logprobs_of
+from vsc_eval.answers.parquet import file_hash, read_table, table_files
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
@@ -87,7 +88,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_the_folder_holds_everything(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
-    assert names == {"run.yaml", "answers.sqlite", "items.jsonl", "results.json", "results.md", "lm_eval", ".lock"}
+    parquet = {"answers.parquet", "items.parquet", "conditions.parquet"}
+    texts = {"run.yaml", "local.yaml", "items.jsonl", "results.json", "results.md"}
+    assert names == {"answers.sqlite", "lm_eval", ".lock", *parquet, *texts}
     folders = {path.name.split("-")[0] for path in (finished / "lm_eval").iterdir()}
     assert folders == {"baseline", "counting", "logic", "counting+logic", "counting_scale=1"}
     for folder in (finished / "lm_eval").iterdir():
@@ -102,7 +105,7 @@ def test_results_are_what_lm_eval_scored(finished: Path) -> None:
     assert [condition.name for condition in results.conditions] == ["baseline", *CONDITIONS]
     (file,) = (finished / "lm_eval" / "logic").glob("results_*.json")
     theirs = json.loads(file.read_text())
-    assert theirs["config"]["model_args"]["intervention"] == "logic"
+    assert theirs["config"]["model_args"]["condition"] == "logic"
     for level in ("easy", "medium", "hard"):
         row = results.find("logic", "cell", "counting", level)
         assert row is not None
@@ -179,7 +182,9 @@ def test_run_yaml_says_what_was_run(finished: Path) -> None:
         "vsc_counting_hard_choice",
         "vsc_existence_easy_choice",
     }
-    (attempt,) = document["attempts"]
+    assert document["files"] == {name: file_hash(finished / name) for name in table_files()}
+    assert not {"attempts", "machine", "folder"} & document.keys()
+    (attempt,) = yaml.safe_load((finished / "local.yaml").read_text())["attempts"]
     assert attempt["versions"]["lm_eval"]
     assert attempt["ended"] >= attempt["started"]
 
@@ -190,7 +195,7 @@ def test_a_finished_run_computes_nothing_again(spec: RunSpec, finished: Path, wo
     assert work == []
     assert (finished / "results.json").read_bytes() == before
     assert len(list((finished / "lm_eval" / "logic").glob("results_*.json"))) == 1
-    assert len(yaml.safe_load((finished / "run.yaml").read_text())["attempts"]) == 2
+    assert len(yaml.safe_load((finished / "local.yaml").read_text())["attempts"]) == 2
 
 
 def test_kill_9_and_again_gives_the_same_and_computes_the_rest_only(
@@ -219,7 +224,7 @@ def test_kill_9_and_again_gives_the_same_and_computes_the_rest_only(
     assert 0 < stored < N_READINGS
     run_sweep(spec, out, console=QUIET)
     assert sum(work) == N_READINGS - stored
-    for name in ("items.jsonl", "results.json", "results.md"):
+    for name in (*table_files(), "results.json", "results.md"):
         assert (out / name).read_bytes() == (finished / name).read_bytes()
 
 
@@ -243,7 +248,7 @@ def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
     out, calls = tmp_path / "stopped", 0
     target, name = {
         "store": (AnswerStore, "put_many"),
-        "scoring": (run_module, "evaluate_condition"),
+        "scoring": (run_module, "score_condition"),
         "results": (run_module, "result_rows"),
     }[moment]
     original = getattr(target, name)
@@ -261,10 +266,10 @@ def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
             run_sweep(spec, out, console=QUIET)
     first = sum(work)
     run_sweep(spec, out, console=QUIET)
-    lost = 8 * 5 if moment == "store" else 0  # the chunk that was computed and not yet committed
+    lost = 4 * 5 if moment == "store" else 0  # the batch that was computed and not yet committed
     assert sum(work) == N_READINGS + lost
     assert sum(work[:]) - first == N_READINGS - (first - lost)
-    for name in ("items.jsonl", "results.json"):
+    for name in (*table_files(), "results.json"):
         assert (out / name).read_bytes() == (finished / name).read_bytes()
 
 
@@ -293,7 +298,7 @@ def test_generated_answers(tiny_folder: Path, intervention_folder: Path, tmp_pat
         conditions=("logic",),
         max_new_tokens=2,
     )
-    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    results = run_sweep(spec, tmp_path / "run", console=QUIET).results
     row = results.find("logic", "on_target")
     assert row is not None
     assert row.n == 8
@@ -302,18 +307,21 @@ def test_generated_answers(tiny_folder: Path, intervention_folder: Path, tmp_pat
     assert row.mean_kl_options > 0
     assert row.mean_margin_change is not None
     assert row.invalid_rate > 0  # an untrained model names no option
-    item = ItemLine.model_validate_json((tmp_path / "run" / "items.jsonl").read_text().splitlines()[0])
-    assert (item.asked.scoring, item.asked.max_new_tokens) == ("generate", 2)
+    table = read_table(tmp_path / "run")
+    item = table.items[0]
+    assert (item.scoring, item.max_new_tokens) == ("generate", 2)
+    assert (table.main.counts["n_new_tokens"] == 2).all()
+    assert all(isinstance(text, str) for text in table.main.texts["text"].ravel())
     (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
     first = json.loads(file.read_text().splitlines()[0])
     arguments = first["arguments"]["gen_args_0"]["arg_1"]
     assert arguments["max_gen_toks"] == 2
-    assert list(item.asked.stops) == [stop for stop in arguments["until"] if stop]
+    assert list(item.stops) == [stop for stop in arguments["until"] if stop]
 
 
 def test_the_baseline_alone_needs_no_intervention(tiny_folder: Path, tmp_path: Path) -> None:
     spec = RunSpec(model=str(tiny_folder), tasks=("vsc_counting_easy",), n=4, device="cpu")
-    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    results = run_sweep(spec, tmp_path / "run", console=QUIET).results
     assert results.intervention is None
     assert {row.scope for row in results.rows} == {"cell", "task", "level", "all"}
     assert results.interactions == ()
@@ -321,7 +329,7 @@ def test_the_baseline_alone_needs_no_intervention(tiny_folder: Path, tmp_path: P
 
 def test_limit_takes_the_first_items(tiny_folder: Path, tmp_path: Path) -> None:
     spec = RunSpec(model=str(tiny_folder), tasks=("vsc_counting_easy",), limit=2, device="cpu")
-    results = run_sweep(spec, tmp_path / "run", console=QUIET)
+    results = run_sweep(spec, tmp_path / "run", console=QUIET).results
     assert [row.n for row in results.rows] == [2, 2, 2, 2]
 
 

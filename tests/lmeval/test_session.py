@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.ask import ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LETTERS, make_items
 
@@ -37,6 +39,20 @@ def opened(tiny_vlm: LoadedVLM, intervention_folder: Path) -> Callable[..., Sess
     return make
 
 
+def asked(
+    session: Session, prompts: Sequence[Prompt], names: Sequence[str], settings: GenSettings = CHOICE, **options: Any
+) -> dict[str, list[Reading]]:
+    """All readings, in the order of the prompts."""
+    found: dict[str, dict[int, Reading]] = {name: {} for name in names}
+
+    def collect(places: Sequence[int], answers: Mapping[str, Sequence[Reading]]) -> None:
+        for name, column in answers.items():
+            found[name].update(zip(places, column, strict=True))
+
+    ask(session, prompts, names, settings=settings, collect=collect, **options)
+    return {name: [column[place] for place in range(len(prompts))] for name, column in found.items()}
+
+
 def _count_reads(session: Session) -> list[tuple[int, int]]:
     """(conditions, prompts) of every later call of the engine."""
     calls: list[tuple[int, int]] = []
@@ -53,51 +69,50 @@ def _count_reads(session: Session) -> list[tuple[int, int]]:
 def test_all_conditions_are_filled_in_one_pass(opened: Callable[..., Session], prompts: list[Prompt]) -> None:
     session = opened("counting", "counting+logic:ablate")
     calls = _count_reads(session)
-    readings = session.readings(prompts, [BASELINE])
-    assert list(readings) == [BASELINE]
-    assert calls == [(3, 4), (3, 4)]
+    asked(session, prompts, list(session.conditions))
+    assert calls == [(3, 2)] * 4
     assert len(session.store) == 3 * N
-    session.readings(prompts, ["counting", "counting+logic:ablate"])
-    assert len(calls) == 2
+    asked(session, prompts, ["counting", "counting+logic:ablate"])
+    assert len(calls) == 4
 
 
 def test_an_edit_changes_the_readings_and_zero_strength_does_not(
     opened: Callable[..., Session], prompts: list[Prompt]
 ) -> None:
     session = opened("counting", "counting:scale=1")
-    found = session.readings(prompts, [BASELINE, "counting", "counting:scale=1"])
+    found = asked(session, prompts, [BASELINE, "counting", "counting:scale=1"])
     base = [r.option_logprobs for r in found[BASELINE]]
     assert [r.option_logprobs for r in found["counting:scale=1"]] == base
     assert all(a.option_logprobs != b for a, b in zip(found["counting"], base, strict=True))
 
 
-def test_a_killed_run_loses_one_chunk(opened: Callable[..., Session], prompts: list[Prompt], tmp_path: Path) -> None:
+def test_a_killed_run_loses_one_batch(opened: Callable[..., Session], prompts: list[Prompt], tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     session = opened("counting", store=AnswerStore(path))
 
     def die(done: int, total: int) -> None:
-        # In the second chunk: a chunk is two batches of two prompts, here under two conditions.
+        # In the third batch of two prompts, here under two conditions.
         if done == 2 * 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        session.readings(prompts, [BASELINE], progress=die)
+        asked(session, prompts, [BASELINE, "counting"], progress=die)
     session.store.close()
     again = opened("counting", store=AnswerStore(path))
     assert len(again.store) == 2 * 4
     calls = _count_reads(again)
-    resumed = again.readings(prompts, ["counting"])
-    assert calls == [(2, 4)]
-    assert resumed == opened("counting").readings(prompts, ["counting"])
+    resumed = asked(again, prompts, ["counting"])
+    assert calls == [(1, 2)] * 2
+    assert resumed == asked(opened("counting"), prompts, ["counting"])
 
 
 def test_a_later_condition_computes_only_itself(opened: Callable[..., Session], prompts: list[Prompt]) -> None:
     store = AnswerStore(":memory:")
-    opened("counting", store=store).readings(prompts, [BASELINE])
+    asked(opened("counting", store=store), prompts, [BASELINE, "counting"])
     session = opened("counting", "logic", store=store)
     calls = _count_reads(session)
-    session.readings(prompts, [BASELINE, "counting", "logic"])
-    assert calls == [(1, 4), (1, 4)]
+    asked(session, prompts, [BASELINE, "counting", "logic"])
+    assert calls == [(1, 2)] * 4
 
 
 def test_stored_answers_are_found_by_the_keys_of_what_is_asked(
@@ -105,11 +120,11 @@ def test_stored_answers_are_found_by_the_keys_of_what_is_asked(
 ) -> None:
     """A sweep asks once for each condition; each time it must not look through all conditions."""
     session = opened("counting", "logic")
-    first = session.readings(prompts, [BASELINE, "counting", "logic"])
+    first = asked(session, prompts, [BASELINE, "counting", "logic"])
     made: list[str] = []
     key = session.key
     monkeypatch.setattr(session, "key", lambda prompt, name, settings: made.append(name) or key(prompt, name, settings))
-    assert session.readings(prompts, ["counting"])["counting"] == first["counting"]
+    assert asked(session, prompts, ["counting"])["counting"] == first["counting"]
     assert made == ["counting"] * N
 
 
@@ -119,11 +134,11 @@ def test_equal_prompts_and_equal_conditions_are_asked_once(
     session = opened("counting+logic", "logic+counting")
     calls = _count_reads(session)
     seen: list[tuple[int, int]] = []
-    found = session.readings(
-        [prompts[0], prompts[0]], ["logic+counting", "counting+logic"], progress=lambda *a: seen.append(a)
+    found = asked(
+        session, [prompts[0], prompts[0]], ["logic+counting", "counting+logic"], progress=lambda *a: seen.append(a)
     )
-    assert calls == [(2, 1)]
-    assert seen == [(2, 2)]
+    assert calls == [(1, 1)]
+    assert seen[-1] == (1, 1)
     assert found["logic+counting"] == found["counting+logic"]
 
 
@@ -136,7 +151,7 @@ def test_settings_are_part_of_the_key(opened: Callable[..., Session], prompts: l
 
 def test_user_errors(opened: Callable[..., Session], prompts: list[Prompt], tiny_vlm: LoadedVLM) -> None:
     with pytest.raises(SpecError, match="Unknown condition 'logic'"):
-        opened("counting").readings(prompts, ["logic"])
+        asked(opened("counting"), prompts, ["logic"])
     with pytest.raises(SpecError, match="Unknown feature set 'countin'"):
         opened("countin")
     with pytest.raises(SpecError, match="no intervention"):
@@ -161,11 +176,11 @@ def test_too_little_memory_is_a_users_error(
     session = opened()
     monkeypatch.setattr(session.engine, "read", full)
     with pytest.raises(BackendError, match="smaller batch size"):
-        session.readings(prompts, [BASELINE])
+        asked(session, prompts, [BASELINE])
     error.args = ("shapes do not fit",)
     if type(error) is RuntimeError:
         with pytest.raises(RuntimeError, match="do not fit"):
-            session.readings(prompts, [BASELINE])
+            asked(session, prompts, [BASELINE])
 
 
 def test_an_sae_of_another_width(tiny_vlm: LoadedVLM, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Our readers against the other libraries' own forwards. Skipped, saying why, where a library is not installed.
 
-None of them is needed to use this project; docs/sae.md says how to run these tests.
+None of them is needed to use this project; `make test-libraries` installs them and runs these tests.
 """
 
 from __future__ import annotations

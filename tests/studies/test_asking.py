@@ -1,28 +1,28 @@
-"""Asking in chunks and slices."""
+"""Asking in batches and slices."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from made import made_table
 
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends import ask as ask_module
 from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.features.benchmark import benchmark_items
-from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
-from vsc_eval.specs import parse_condition
-from vsc_eval.studies import asking
-from vsc_eval.studies.answered import READING_FIELDS, AnsweredItem, AnsweredItems
-from vsc_eval.studies.asking import Respondent, ask
-from vsc_eval.studies.floor import unchanged
+from vsc_eval.specs import ConditionSpec, EditSpec, parse_condition
+from vsc_eval.studies.asking import ask_items, open_study_session
+from vsc_eval.studies.floor import OTHER_BATCHES, largest_difference, null_answers
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import Item
 
@@ -57,15 +57,10 @@ class Asker:
         self.vlm, self.intervention, self.items = vlm, intervention, items
         self.heard: list[tuple[int, int]] = []
 
-    def __call__(self, store: AnswerStore, stop_after: float = math.inf) -> AnsweredItems:
+    def __call__(self, store: AnswerStore, stop_after: float = math.inf) -> Answers:
         engine = Engine(self.vlm, sae=self.intervention.sae, layer=self.intervention.spec.layer, batch_size=5)
-        compile_ = partial(
-            compile_condition,
-            known_sets=self.intervention.sets,
-            sae=self.intervention.sae,
-            layer=self.intervention.spec.layer,
-        )
         conditions = [parse_condition(text, self.intervention.spec.default_edit) for text in EXPRESSIONS]
+        session = open_study_session(self.vlm, engine, store, self.intervention, conditions)
         self.heard = []
 
         def progress(done: int, total: int) -> None:
@@ -73,7 +68,7 @@ class Asker:
             if done > stop_after:
                 raise KeyboardInterrupt
 
-        return ask(Respondent(self.vlm, engine, store), self.items, conditions, compile_, progress)
+        return ask_items(session, self.items, progress)
 
 
 @pytest.fixture
@@ -81,16 +76,20 @@ def asker(vlm: LoadedVLM, intervention: LoadedIntervention, items: list[Item]) -
     return Asker(vlm, intervention, items)
 
 
+def same(a: Answers, b: Answers) -> None:
+    assert a.names == b.names == ("baseline", *EXPRESSIONS)
+    np.testing.assert_array_equal(a.option_logprobs, b.option_logprobs)
+    assert a.floats.keys() == b.floats.keys()
+    for name in a.floats:
+        np.testing.assert_array_equal(a.floats[name], b.floats[name])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_slices_change_nothing(asker: Asker, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     whole = asker(AnswerStore(":memory:"))
     assert asker.heard[-1] == (5 * 24, 5 * 24)  # the order of the sets makes no other edit
-    monkeypatch.setattr(asking, "SLICE", size)
-    sliced = asker(AnswerStore(":memory:"))
-    assert sliced.conditions == whole.conditions == ("baseline", *EXPRESSIONS)
-    np.testing.assert_array_equal(sliced.logprobs, whole.logprobs)
-    for field, table in whole.readings.items():
-        np.testing.assert_array_equal(sliced.readings[field], table)
+    monkeypatch.setattr(ask_module, "SLICE", size)
+    same(asker(AnswerStore(":memory:")), whole)
 
 
 def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
@@ -103,7 +102,7 @@ def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
     asked: list[list[str]] = []
     read = engine.read
 
-    def recorded(prompts: list[Prompt], *rest: Any) -> list[list[Reading]]:
+    def recorded(prompts: Sequence[Prompt], *rest: Any) -> list[list[Reading]]:
         asked.append([prompt.text for prompt in prompts])
         return read(prompts, *rest)
 
@@ -111,12 +110,9 @@ def test_items_apart_are_asked_in_the_batches_of_a_run_of_their_own(
 
     def batches(items: list[Item], apart: set[str]) -> list[list[str]]:
         asked.clear()
-        compile_ = partial(
-            compile_condition, known_sets=intervention.sets, sae=intervention.sae, layer=intervention.spec.layer
-        )
-        respondent = Respondent(vlm, engine, AnswerStore(":memory:"))
-        answered = ask(respondent, items, (), compile_, lambda done, total: None, apart=apart)
-        assert [item.id for item in answered.items] == [item.id for item in items]
+        session = open_study_session(vlm, engine, AnswerStore(":memory:"), intervention, ())
+        answers = ask_items(session, items, lambda done, total: None, apart=apart)
+        assert answers.answer.shape == (1, len(items))
         return list(asked)
 
     alone = batches(few, set())
@@ -133,48 +129,26 @@ def test_what_is_stored_is_not_counted_as_work(asker: Asker, tmp_path: Path) -> 
         again = asker(store)
         assert asker.heard[0][0] == 0
         assert asker.heard[-1] == (5 * 24 - 75, 5 * 24 - 75)
-        np.testing.assert_array_equal(again.logprobs, whole.logprobs)
+        same(again, whole)
 
 
 def test_baseline_has_no_shift_and_zero_divergence(asker: Asker) -> None:
-    answered = asker(AnswerStore(":memory:"))
-    assert np.isnan(answered.readings["shift_edited"][0]).all()
-    np.testing.assert_array_equal(answered.readings["kl_options"][0], 0.0)
-    assert (answered.readings["shift_edited"][1:] > 0).all()
+    answers = asker(AnswerStore(":memory:"))
+    assert np.isnan(answers.floats["shift_edited"][0]).all()
+    np.testing.assert_array_equal(answers.floats["kl_options"][0], 0.0)
+    assert (answers.floats["shift_edited"][1:] > 0).all()
 
 
-def test_arrays_survive_the_disk(asker: Asker, tmp_path: Path) -> None:
-    answered = asker(AnswerStore(":memory:"))
-    files = answered.save(tmp_path, "some")
-    assert sorted(file.name for file in files) == ["some.json", "some.safetensors"]
-    loaded = AnsweredItems.load(tmp_path, "some")
-    assert (loaded.items, loaded.conditions) == (answered.items, answered.conditions)
-    np.testing.assert_array_equal(loaded.logprobs, answered.logprobs)
-    for field, table in answered.readings.items():
-        np.testing.assert_array_equal(loaded.readings[field], table)
-    first = [file.read_bytes() for file in files]
-    assert first == [file.read_bytes() for file in loaded.save(tmp_path, "some")]
-
-
-def _two_items(logprobs: list[list[list[float]]]) -> AnsweredItems:
-    described = {"cluster": "o", "task": "counting", "level": "easy", "prompt": "?", "image_hash": "none"}
-    items = tuple(AnsweredItem(id=str(i), gold=gold, **described) for i, gold in enumerate("BD"))
-    return AnsweredItems(items, ("baseline",), np.array(logprobs), {})
-
-
-def test_codes_and_margins_by_hand() -> None:
-    answered = _two_items([[[-2.0, -1.0, -1.0, -3.0], [-np.inf, -np.inf, -0.5, -1.5]]])
-    # The first of equals, as `vsc-eval run` parses it.
-    assert answered.codes.tolist() == [[1, 2]]
-    assert answered.gold.tolist() == [1, 3]
-    margins = AnsweredItems(
-        answered.items, answered.conditions, answered.logprobs, dict.fromkeys(READING_FIELDS, np.zeros((1, 2)))
-    ).reading_arrays()["baseline"]
-    assert margins.margin.tolist() == [0.0, -1.0]
-
-
-def test_unchanged_counts_answers_and_the_largest_difference() -> None:
-    before = np.array([[-1.0, -2.0, -np.inf, -3.0], [-1.0, -2.0, -3.0, -4.0]])
-    after = np.array([[-1.0, -2.25, -np.inf, -3.0], [-2.5, -2.0, -3.0, -4.0]])
-    found = unchanged("again", before, after)
-    assert (found.n_items, found.n_changed, found.max_logprob_difference) == (2, 1, 1.5)
+def test_the_noise_floor_counts_answers_and_the_largest_difference() -> None:
+    table = made_table(n_orbits=1)
+    null = ConditionSpec(name="counting:scale=1", sets=("counting",), edit=EditSpec(value=1.0))
+    main = table.main
+    logprobs = main.option_logprobs[[0, 0]]
+    logprobs[:, 0, 3] = -np.inf  # no difference, in both
+    logprobs[1, 0, 1] -= 1.5
+    main = Answers(("baseline", null.name), main.vocabulary, main.read[:2], main.answer[:2], logprobs, {}, {}, {})
+    conditions = (table.conditions[0], AskedCondition(null))
+    again = Answers(("baseline",), main.vocabulary, main.read[:1], main.answer[:1], logprobs[:1], {}, {}, {})
+    found = AnswerTable(table.items, conditions, main, {"other_batches": again})
+    assert largest_difference(found) == pytest.approx({OTHER_BATCHES: 0, null.name: 1.5})
+    assert list(null_answers(found)) == [OTHER_BATCHES, null.name]

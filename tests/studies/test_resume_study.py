@@ -171,7 +171,7 @@ def _raise(what: str, done: int, total: int) -> None:
         ("probing/probing.json", "probing"),
         ("intervention/sae/sae_weights.safetensors", "sae"),
         ("intervention/intervention.yaml", "select"),
-        ("sweep.safetensors", "sweep"),
+        ("answers.parquet", "sweep"),
         ("controls.yaml", "controls"),
         ("results.json", "conclude"),
     ],

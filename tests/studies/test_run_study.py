@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
-from vsc_eval.studies.answered import AnsweredItems
 from vsc_eval.studies.conclude import read_results
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
 from vsc_eval.studies.floor import OTHER_BATCHES
@@ -104,16 +104,18 @@ def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpe
         for draw in range(spec.controls.draws):
             expected |= {names.control_single(task, kind, draw, "scale=40") for task in spec.tasks}
             expected |= {names.control_union(a, b, kind, draw, "scale=40") for a, b in spec.pairs}
-    answered = AnsweredItems.load(finished, "controls")
-    assert set(answered.conditions) == expected
+    answered, real = read_table(finished, "controls"), read_table(finished)
+    assert set(answered.names) == expected
+    assert {(c.control_kind, c.draw) for c in answered.conditions[1:]} == {
+        (kind, draw) for kind in spec.controls.kinds for draw in range(spec.controls.draws)
+    }
     # Directions turn the edit and keep its size: the same norm at the edited layer, another answer distribution.
-    real, shift = AnsweredItems.load(finished, "sweep"), answered.readings["shift_edited"]
     columns = [real.items.index(item) for item in answered.items]
-    turned = answered.row("counting.direction.00:scale=40")
-    np.testing.assert_allclose(
-        shift[turned], real.readings["shift_edited"][real.row("counting:scale=40"), columns], rtol=1e-4
-    )
-    assert not np.allclose(answered.logprobs[turned], real.logprobs[real.row("counting:scale=40"), columns])
+    turned, straight = "counting.direction.00:scale=40", "counting:scale=40"
+    shift = answered.figures("shift_edited", [turned])[0]
+    np.testing.assert_allclose(shift, real.figures("shift_edited", [straight])[0, columns], rtol=1e-4)
+    logprobs = answered.main.option_logprobs[answered.main.rows[turned]]
+    assert not np.allclose(logprobs, real.main.option_logprobs[real.main.rows[straight], columns])
 
 
 def test_control_sets_replace_every_feature(finished: Path) -> None:
@@ -128,10 +130,11 @@ def test_control_sets_replace_every_feature(finished: Path) -> None:
 
 def test_results_name_no_time_and_no_machine(finished: Path) -> None:
     text = (finished / "results.json").read_text()
-    document = (finished / "study.yaml").read_text()
-    assert "seconds" in document
-    assert "machine" in document
-    assert not {"started", "machine", "seconds", "attempts"} & set(json.loads(text))
+    document, local = ((finished / name).read_text() for name in ("study.yaml", "local.yaml"))
+    for key in ("started", "machine", "seconds", "attempts"):
+        assert key in local
+        assert key not in document
+        assert key not in json.loads(text)
     assert str(finished) not in text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 # One process of the test run: each would start a vLLM of its own for the fixture.
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_agreement")]
 
 TOLERANCE_NATS = 1e-3
 FAULT_NATS = 0.1

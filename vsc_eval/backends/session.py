@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,13 @@ from vsc_eval.interventions.intervention import LoadedIntervention, load_interve
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, parse_condition
 
-Progress = Callable[[int, int], None]
-"""Called with (answers computed so far, answers to compute) in one call of `readings`; stored ones count in neither."""
-
 DEFAULT_BATCH_SIZE = 16
-_BATCHES_PER_CHUNK = 2
+Conditions = Mapping[str, CompiledCondition | None]
+"""Name -> compiled condition; None is the baseline."""
 
 
 class Session:
-    """`conditions` maps names to compiled conditions, None being the baseline, which is always there.
-
-    Every chunk of prompts is asked under all conditions in one pass of the engine and is committed to the store before
-    the next begins, so an interrupted run loses one chunk.
-    """
+    """A model under some conditions, the baseline among them, and where its answers are kept. ask.py asks it."""
 
     def __init__(
         self,
@@ -47,19 +41,16 @@ class Session:
         vlm: LoadedVLM,
         engine: AnswerEngine,
         store: AnswerStore,
-        conditions: Mapping[str, CompiledCondition | None],
+        conditions: Conditions,
         settings: GenSettings,
-        progress: Progress | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.vlm = vlm
         self.engine = engine
         self.store = store
         self.settings = settings
         self.progress = progress
-        self.conditions: dict[str, CompiledCondition | None] = {
-            BASELINE: None,
-            **{name: None if c is None or c.is_baseline else c for name, c in conditions.items()},
-        }
+        self.conditions = conditions
 
     def key(self, prompt: Prompt, condition: str, settings: GenSettings) -> str:
         """The store's key of one answer."""
@@ -73,87 +64,88 @@ class Session:
             settings_hash=_settings_hash(settings),
         )
 
-    def readings(
+    def answers(
         self,
         prompts: Sequence[Prompt],
-        condition_names: Sequence[str],
-        *,
-        settings: GenSettings | None = None,
-        progress: Progress | None = None,
+        names: Sequence[str],
+        settings: GenSettings,
+        progress: Callable[[int], None] | None = None,
     ) -> dict[str, list[Reading]]:
-        """The readings of `prompts` under each of `condition_names`, in order.
+        """The readings of one batch of `prompts` under each of the conditions `names`, in order.
 
-        If the store lacks one of them, all that it lacks of `prompts` is computed, under all conditions of the session.
-        Raises SpecError for a name that is no condition of the session, BackendError where the memory is too small.
+        What the store lacks is computed in one pass and stored in one step. `progress` is called with the number of
+        answers computed so far. Raises SpecError for a name that is no condition of the session, BackendError where
+        the memory is too small.
         """
-        for name in condition_names:
+        for name in names:
             if name not in self.conditions:
                 raise SpecError(f"Unknown condition '{name}'.", hint=f"This session has: {', '.join(self.conditions)}.")
-        settings = settings or self.settings
-        keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in condition_names}
-        wanted = {key for column in keys.values() for key in column}
-        stored = self.store.get_many(wanted)
-        if len(stored) < len(wanted):
-            keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in self.conditions}
-            self._fill(prompts, keys, settings, progress or self.progress)
-            stored = self.store.get_many(wanted)
-        return {name: [stored[key] for key in keys[name]] for name in condition_names}
-
-    def _fill(
-        self,
-        prompts: Sequence[Prompt],
-        keys: Mapping[str, Sequence[str]],
-        settings: GenSettings,
-        progress: Progress | None,
-    ) -> None:
-        groups = self._missing(prompts, keys)
-        total = sum(len(names) * len(rows) for names, rows in groups)
+        keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in names}
+        stored = self.store.get_many(key for column in keys.values() for key in column)
         done = 0
+        for group, rows in _missing(keys, stored):
 
-        def advance(n_conditions: int, n_prompts: int) -> None:
-            nonlocal done
-            done += n_conditions * n_prompts
-            if progress:
-                progress(done, total)
+            def advance(n_prompts: int, group: tuple[str, ...] = group) -> None:
+                nonlocal done
+                done += len(group) * n_prompts
+                if progress:
+                    progress(done)
 
-        size = self.engine.batch_size * _BATCHES_PER_CHUNK
-        for names, rows in groups:
-            conditions = [self.conditions[name] for name in names]
-            for start in range(0, len(rows), size):
-                chunk = rows[start : start + size]
-                with _memory_errors(self.engine.batch_size):
-                    answers = self.engine.read(
-                        [prompts[row] for row in chunk],
-                        conditions,
-                        settings,
-                        partial(advance, len(names)),
-                    )
-                self.store.put_many(
-                    {
-                        keys[name][row]: reading
-                        for name, column in zip(names, answers, strict=True)
-                        for row, reading in zip(chunk, column, strict=True)
-                    }
+            with _memory_errors(self.engine.batch_size):
+                answers = self.engine.read(
+                    [prompts[row] for row in rows], [self.conditions[name] for name in group], settings, advance
                 )
+            fresh = {
+                keys[name][row]: reading
+                for name, column in zip(group, answers, strict=True)
+                for row, reading in zip(rows, column, strict=True)
+            }
+            self.store.put_many(fresh)
+            stored |= fresh
+        return {name: [stored[key] for key in keys[name]] for name in names}
 
-    def _missing(
-        self, prompts: Sequence[Prompt], keys: Mapping[str, Sequence[str]]
-    ) -> list[tuple[tuple[str, ...], list[int]]]:
-        """(conditions, rows that lack an answer under exactly these).
 
-        Of conditions with the same content and of prompts that are asked twice, only the first is computed.
-        """
-        known = set(self.store.get_many(key for column in keys.values() for key in column))
-        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for row in range(len(prompts)):
-            names = []
-            for name in self.conditions:
-                if keys[name][row] not in known:
-                    known.add(keys[name][row])
-                    names.append(name)
-            if names:
-                groups[tuple(names)].append(row)
-        return list(groups.items())
+def _missing(
+    keys: Mapping[str, Sequence[str]], stored: Mapping[str, Reading]
+) -> list[tuple[tuple[str, ...], list[int]]]:
+    """(conditions, rows that lack an answer under exactly these).
+
+    Of conditions with the same content and of prompts that are asked twice, only the first is computed.
+    """
+    known = set(stored)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in range(len(next(iter(keys.values()), ()))):
+        names = []
+        for name, column in keys.items():
+            if column[row] not in known:
+                known.add(column[row])
+                names.append(name)
+        if names:
+            groups[tuple(names)].append(row)
+    return list(groups.items())
+
+
+class LazyConditions(Conditions):
+    """Conditions that are compiled when they are looked up; a study has thousands, so only the last few are kept."""
+
+    def __init__(
+        self,
+        specs: Sequence[ConditionSpec],
+        compile_: Callable[[ConditionSpec], CompiledCondition | None],
+        *,
+        kept: int,
+    ) -> None:
+        self.specs: dict[str, ConditionSpec] = {BASELINE: ConditionSpec(name=BASELINE), **{s.name: s for s in specs}}
+        self._compiled = lru_cache(maxsize=kept)(lambda name: compile_(self.specs[name]))
+
+    def __getitem__(self, name: str) -> CompiledCondition | None:
+        return None if self.specs[name].is_baseline else self._compiled(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.specs)
+
+    def __len__(self) -> int:
+        return len(self.specs)
 
 
 @contextmanager
@@ -185,7 +177,7 @@ def open_session(
     memory_budget_bytes: int | None = None,
     mode: Mode = "auto",
     vllm: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Session:
     """A session of `vlm` under the baseline and the given conditions.
 
@@ -196,7 +188,7 @@ def open_session(
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
     loaded: LoadedIntervention | None = None
-    conditions: dict[str, CompiledCondition | None] = {}
+    conditions: dict[str, CompiledCondition | None] = {BASELINE: None}
     if wanted:
         d_model = vlm.decoder.d_model
         loaded = (

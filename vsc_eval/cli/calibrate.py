@@ -97,12 +97,12 @@ def _simulated(options: argparse.Namespace) -> int:
 
 
 def _of_study(folder: Path) -> int:
-    from vsc_eval.studies.answered import AnsweredItems
+    from vsc_eval.answers.parquet import read_table
+    from vsc_eval.studies.answered import answer_arrays
     from vsc_eval.studies.calibrate import rate
     from vsc_eval.studies.calibrate_study import left_out_draws
     from vsc_eval.studies.conclude import RESULTS_FILE, control_table, read_results
-    from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
-    from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
+    from vsc_eval.studies.stage_controls import CONTROLS_STEM
 
     if not (folder / RESULTS_FILE).is_file():
         raise SpecError(
@@ -111,7 +111,7 @@ def _of_study(folder: Path) -> int:
     spec = read_results(folder).spec
     if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
         raise SpecError(f"{folder} has no draws of permuted labels to leave out.", hint="Run a study that has them.")
-    swept, controls = (AnsweredItems.load(folder, stem).arrays() for stem in (SWEEP_STEM, CONTROLS_STEM))
+    swept, controls = answer_arrays(read_table(folder)), answer_arrays(read_table(folder, CONTROLS_STEM))
     studies = list(left_out_draws(control_table(swept, controls), spec))
     if not studies:
         raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")

@@ -189,7 +189,7 @@ def _smoke() -> str:
     spec = RunSpec(tasks=("vsc_counting_easy",), conditions=(first,), n=4)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        results = run_sweep(spec, Path(folder) / "run", console=Console(quiet=True))
+        results = run_sweep(spec, Path(folder) / "run", console=Console(quiet=True)).results
     return f"{len(results.conditions)} conditions x 4 items in {time.monotonic() - started:.1f} s"
 
 

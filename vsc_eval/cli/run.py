@@ -54,7 +54,7 @@ def _handle(options: argparse.Namespace) -> int:
     # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
     console = console if console.is_terminal else Console(width=_LOG_COLUMNS)
     if len(models) == 1:
-        show(run_sweep(spec, options.out), options.out, console)
+        show(run_sweep(spec, options.out).results, options.out, console)
         return 0
     if len(set(models)) < len(models):
         raise SpecError(f"--model: one of {', '.join(models)} is named twice.", hint="Name each model once.")

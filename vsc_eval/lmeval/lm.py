@@ -35,7 +35,7 @@ class VscHF(SessionLM):
             store=AnswerStore(spec.answers) if spec.answers else None,
             **spec.answering(),
         )
-        super().__init__(session, next(reversed(session.conditions)), images_first=spec.images_first)
+        super().__init__(session, list(session.conditions)[-1], images_first=spec.images_first)
 
     @classmethod
     def _spec(cls, given: dict[str, Any]) -> LmEvalSpec:

@@ -27,7 +27,7 @@ def option_letters(doc: object) -> tuple[str, ...]:
     return tuple(letters) if fits else ()
 
 
-def parse_answer(doc: dict[str, Any], text: str) -> str:
+def parse_answer(doc: Mapping[str, Any], text: str) -> str:
     """The option letter that `text` gives for this document, or `invalid`."""
     return extract_choice(text, doc["options"], doc["letters"])
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from vsc_eval.backends.ask import ask
 from vsc_eval.backends.hf.engine import EngineWarning, GenSettings
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids
 from vsc_eval.backends.session import Session
@@ -99,19 +100,36 @@ class SessionLM(LM):  # type: ignore[misc]
 
     def _read(self, wanted: Sequence[tuple[Prompt, str]], settings: GenSettings, disable_tqdm: bool) -> list[Reading]:
         """One reading for each (prompt, condition)."""
-        rows = {id(prompt): prompt for prompt, _ in wanted}
-        place = {key: index for index, key in enumerate(rows)}
+        prompts = list({id(prompt): prompt for prompt, _ in wanted}.values())
+        place = {id(prompt): index for index, prompt in enumerate(prompts)}
         names = list(dict.fromkeys(name for _, name in wanted))
+        found: dict[str, list[Reading | None]] = {name: [None] * len(prompts) for name in names}
+
+        def collect(places: Sequence[int], answers: Mapping[str, Sequence[Reading]]) -> None:
+            for name in found.keys() & answers.keys():
+                for index, reading in zip(places, answers[name], strict=True):
+                    found[name][index] = reading
+
         with tqdm(total=0, desc="Answers", disable=disable_tqdm or self.session.progress is not None) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            found = self.session.readings(
-                list(rows.values()), names, settings=settings, progress=self.session.progress or show
+            ask(
+                self.session,
+                prompts,
+                self._asked_together(names),
+                settings=settings,
+                collect=collect,
+                progress=self.session.progress or show,
             )
-        return [found[name][place[id(prompt)]] for prompt, name in wanted]
+        readings = [found[name][place[id(prompt)]] for prompt, name in wanted]
+        return [reading for reading in readings if reading is not None]
+
+    def _asked_together(self, names: Sequence[str]) -> Sequence[str]:
+        """Conditions that are asked when answers under `names` are wanted."""
+        return names
 
     def _text_prompt(self, request: Instance) -> Prompt:
         """The prompt of a request for text; with option letters, if its document has some, so that their distribution

@@ -10,13 +10,13 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from datasets.exceptions import DatasetsError
 from lm_eval.tasks import TaskManager
 from PIL import Image
 
-from vsc_eval.answers.table import ItemInfo
+from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.lmeval.documents import loaded
@@ -26,7 +26,6 @@ from vsc_eval.lmeval.task_index import ExternalChoice, benchmark_dir, chosen_fil
 from vsc_eval.taskfiles.data_report import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
 
-Scoring = Literal["loglikelihood", "generate"]
 DocKey = tuple[str, int]
 """lm-eval's (task name, document number)."""
 
@@ -40,8 +39,10 @@ class SweepTasks:
     manager: TaskManager
     names: tuple[str, ...]
     """As lm-eval is asked for them: cells, tags, groups."""
-    items: Mapping[DocKey, ItemInfo]
+    items: Mapping[DocKey, AskedItem]
     letters: Mapping[DocKey, tuple[str, ...]]
+    documents: Mapping[DocKey, Mapping[str, Any]]
+    """What lm-eval calls a doc: of ours, with which a text is read; none of other tasks, whose texts are not."""
     hashes: Mapping[str, str]
     """Task -> hash of its documents."""
     reports: Mapping[str, DataReport] = field(default_factory=dict)
@@ -82,14 +83,17 @@ def find_tasks(
         _check_known(names, scoring, manager)
         chosen = tuple(dict.fromkeys(_variant(name, scoring, manager) or name for name in names))
         tasks = _load(manager, chosen)
-        items: dict[DocKey, ItemInfo] = {}
+        items: dict[DocKey, AskedItem] = {}
         letters: dict[DocKey, tuple[str, ...]] = {}
+        documents: dict[DocKey, Mapping[str, Any]] = {}
         hashes, reports = {}, {}
         for name, task in tasks.items():
             _check_scoring(name, task, scoring)
             digest = hashlib.sha256()
             for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
                 items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
+                if is_external(doc) or option_letters(doc):
+                    documents[name, doc_id] = doc
                 digest.update(repr(_by_content(doc)).encode())
                 if is_external(doc):
                     reports[name] = loaded(doc).report
@@ -99,7 +103,15 @@ def find_tasks(
         raise SpecError(
             "--n sizes the cells of the synthetic benchmark, and no task here is of it.", hint="Use --limit instead."
         )
-    return SweepTasks(manager=manager, names=chosen, items=items, letters=letters, hashes=hashes, reports=reports)
+    return SweepTasks(
+        manager=manager,
+        names=chosen,
+        items=items,
+        letters=letters,
+        documents=documents,
+        hashes=hashes,
+        reports=reports,
+    )
 
 
 def _manager(
@@ -135,11 +147,23 @@ def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], scoring: Sco
     """The answer in one of lm-eval's samples."""
     responses, doc = sample["filtered_resps"], sample["doc"]
     if scoring == "loglikelihood":
-        scores = [score for score, _ in responses]
-        read = letters[scores.index(max(scores))]
-    else:
-        read = read_answer(doc, responses[0]) if is_external(doc) else parse_answer(doc, responses[0])
+        return likeliest(doc, letters, [score for score, _ in responses])
+    return read_text(doc, responses[0])
+
+
+def likeliest(doc: Mapping[str, Any], letters: Sequence[str], logprobs: Sequence[float]) -> Answer:
+    """The letter of the likeliest option, the first of equals."""
+    read = letters[logprobs.index(max(logprobs))]
     return Answer(read, canonical(doc, read) if is_external(doc) else read)
+
+
+def read_text(doc: Mapping[str, Any], text: str) -> Answer:
+    """The answer that a generated text gives to a document of ours."""
+    if not is_external(doc):
+        read = parse_answer(doc, text)
+        return Answer(read, read)
+    read = read_answer(doc, text)
+    return Answer(read, canonical(doc, read))
 
 
 def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
@@ -202,15 +226,17 @@ def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:
         )
 
 
-def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[ItemInfo, tuple[str, ...]]:
+def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[AskedItem, tuple[str, ...]]:
     """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
     if is_external(doc):
-        return _external_item(name, doc), tuple(doc["answers"])
+        return _external_item(name, doc_id, doc), tuple(doc["answers"])
     letters = option_letters(doc)
     if letters:
         return (
-            ItemInfo(
+            AskedItem(
                 item_id=doc["id"],
+                doc_id=doc_id,
+                split=doc.get("split"),
                 task=doc.get("task") or name,
                 level=doc.get("level"),
                 cluster=doc.get("orbit_id") or doc["id"],
@@ -229,8 +255,9 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[It
     item_id = f"{name}/{doc_id}"
     images = tuple(image for image in task.doc_to_image(doc) or () if isinstance(image, Image.Image))
     return (
-        ItemInfo(
+        AskedItem(
             item_id=item_id,
+            doc_id=doc_id,
             task=name,
             level=None,
             cluster=Prompt(text="", images=images).image_hash if images else item_id,
@@ -242,9 +269,10 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[It
     )
 
 
-def _external_item(name: str, doc: Mapping[str, Any]) -> ItemInfo:
-    return ItemInfo(
+def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
+    return AskedItem(
         item_id=doc["id"],
+        doc_id=doc_id,
         task=name.removesuffix("_choice"),
         level=None,
         cluster=doc["cluster"],
@@ -273,7 +301,7 @@ def _choices(task: Any, doc: Mapping[str, Any]) -> tuple[list[str], int | None]:
     return choices, gold if isinstance(gold, int) and 0 <= gold < len(choices) else None
 
 
-def _check_items(items: Mapping[DocKey, ItemInfo]) -> None:
+def _check_items(items: Mapping[DocKey, AskedItem]) -> None:
     seen: dict[str, DocKey] = {}
     for key, item in items.items():
         if item.item_id in seen:

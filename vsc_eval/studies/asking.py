@@ -1,153 +1,146 @@
-"""Ask the engine about items under many conditions, and keep what was answered as arrays.
-
-Chunk by chunk through the answer store: a killed run loses one chunk, and at no time are the pictures or readings of
-more than one chunk in memory, nor the compiled conditions of more than one slice.
-"""
+"""Ask a study's items under its conditions: synthetic items, by the log-probabilities of their option letters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import json
+from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-
+from vsc_eval.answers.answer_table import Answers, AskedCondition, AskedItem
+from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.ask import SLICE, Progress, ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
+from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.session import Session
+from vsc_eval.backends.session import LazyConditions, Session
 from vsc_eval.features.benchmark import to_prompt
-from vsc_eval.interventions.edits import CompiledCondition
+from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
+from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.records import Reading
-from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.studies.answered import READING_FIELDS, AnsweredItem, AnsweredItems
+from vsc_eval.specs import ConditionSpec, FeatureSet
 from vsc_eval.synthetic import LETTERS, Item
 
-SLICE = 256
-"""Conditions that are asked in one pass. Each slice runs the layers up to the edited one and the baseline anew, which
-costs about as much as ten conditions."""
-
-CHOICE = GenSettings(scoring="loglikelihood")
-
-Compile = Callable[[ConditionSpec], CompiledCondition]
-Progress = Callable[[int, int], None]
-"""Called with (answers computed, answers to compute); stored ones count in neither."""
+BY_LETTERS = GenSettings(scoring="loglikelihood")
 
 
-@dataclass(frozen=True)
-class Respondent:
-    """A model with its engine, and where its answers are kept."""
+class Prompts(Sequence[Prompt]):
+    """The prompts of items, each picture drawn when it is its turn: all of them together do not fit into memory."""
 
-    vlm: LoadedVLM
-    engine: AnswerEngine
-    store: AnswerStore
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
 
-    def session(self, conditions: Sequence[ConditionSpec], compile_: Compile) -> Session:
-        compiled = {condition.name: compile_(condition).to(self.vlm.device) for condition in conditions}
-        return Session(vlm=self.vlm, engine=self.engine, store=self.store, conditions=compiled, settings=CHOICE)
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, place: int) -> Prompt:  # type: ignore[override]  # slices are not asked for
+        return to_prompt(self.items[place])
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(pictures, characters) of every prompt, without drawing it."""
+        return [(1, len(item.prompt)) for item in self.items]
 
 
-def ask(
-    respondent: Respondent,
-    items: Sequence[Item],
+def open_study_session(
+    vlm: LoadedVLM,
+    engine: AnswerEngine,
+    store: AnswerStore,
+    intervention: LoadedIntervention | None,
     conditions: Sequence[ConditionSpec],
-    compile_: Compile,
+    sets: Mapping[str, FeatureSet] | None = None,
+) -> Session:
+    """The model under the baseline and `conditions`, which are compiled when they are asked; `sets` are the feature
+    sets that they name, by default the intervention's own."""
+
+    def compiled(spec: ConditionSpec) -> CompiledCondition:
+        assert intervention is not None
+        known = intervention.sets if sets is None else sets
+        found = compile_condition(spec, known_sets=known, sae=intervention.sae, layer=intervention.spec.layer)
+        return found.to(vlm.device)
+
+    lazy = LazyConditions(conditions, compiled, kept=2 * SLICE)
+    return Session(vlm=vlm, engine=engine, store=store, conditions=lazy, settings=BY_LETTERS)
+
+
+def ask_items(
+    session: Session,
+    items: Sequence[Item],
     progress: Progress,
     *,
     order: Sequence[int] | None = None,
     apart: Collection[str] = (),
-) -> AnsweredItems:
-    """What every item is answered under the baseline and each condition, by the option letters' log-probabilities.
+) -> Answers:
+    """What every item is answered under each of the session's conditions; the first of equal options counts.
 
-    Items of similar length are asked together, or those that follow each other in `order`; always the same, so that a
-    run that goes on computes what it would have computed. Those whose ids are in `apart` are asked in batches of their
-    own, just as they are where they are all that is asked. Raises as Session.readings does.
+    Items whose ids are in `apart` are asked in batches of their own, just as they are where they are all that is asked;
+    `order` is that of the items where not their length decides. Raises as Session.answers does.
     """
-    answers = _Collected(items, [BASELINE, *(condition.name for condition in conditions)])
-    counter = _Counter(len(items) * len(answers.names), progress)
-    chunks = list(_chunks(items, respondent.engine.batch_size, order, apart))
-    for number, part in enumerate(_slices(conditions)):
-        session = respondent.session(part, compile_)
-        # Every session has the baseline; its row is written by the first.
-        names = list(session.conditions)[1 if number else 0 :]
-        for chunk in chunks:
-            prompts = [to_prompt(items[index]) for index in chunk]
-            answers.add(chunk, session.readings(prompts, names, progress=counter.computed))
-            answers.image_hashes.update(
-                {index: prompt.image_hash for index, prompt in zip(chunk, prompts, strict=True)}
+    names, prompts = list(session.conditions), Prompts(items)
+
+    def letter(_place: int, reading: Reading) -> tuple[str, str]:
+        logprobs = reading.option_logprobs
+        assert logprobs is not None
+        chosen = LETTERS[logprobs.index(max(logprobs))]
+        return chosen, chosen
+
+    collector = AnswerCollector(names, len(items), len(LETTERS), letter)
+    places = [place for place, item in enumerate(items) if item.id in apart]
+    ask(
+        session,
+        prompts,
+        names,
+        settings=BY_LETTERS,
+        collect=collector.add,
+        progress=progress,
+        sizes=prompts.sizes,
+        order=order,
+        apart=places,
+    )
+    return collector.result()
+
+
+def asked_items(items: Sequence[Item], split: str) -> tuple[AskedItem, ...]:
+    """The items as they stand in a table of answers."""
+    return tuple(_asked_item(item, split, prompt) for item, prompt in zip(items, Prompts(items), strict=True))
+
+
+def _asked_item(item: Item, split: str, prompt: Prompt) -> AskedItem:
+    content = [{"type": "image", "hash": prompt.image_hash}, {"type": "text", "text": item.prompt}]
+    return AskedItem(
+        item_id=item.id,
+        task=item.task,
+        level=item.level,
+        split=split,
+        cluster=item.orbit_id,
+        gold=item.answer,
+        gold_index=LETTERS.index(item.answer),
+        options=LETTERS,
+        scoring=BY_LETTERS.scoring,
+        prompt_hash=prompt_hash(item.prompt),
+        image_hash=prompt.image_hash,
+        messages=json.dumps([{"role": "user", "content": content}], ensure_ascii=False),
+    )
+
+
+def asked_conditions(
+    session: Session, targets: Mapping[str, tuple[str, ...]], draws: Mapping[str, tuple[str, int]] | None = None
+) -> tuple[AskedCondition, ...]:
+    """The session's conditions as they stand in a table of answers. `targets`: the tasks of each one's sets; `draws`:
+    (kind of control, number) of a draw's."""
+    found = []
+    assert isinstance(session.conditions, LazyConditions)
+    for name, spec in session.conditions.specs.items():
+        compiled = session.conditions[name]
+        kind, draw = (draws or {}).get(name, (None, None))
+        found.append(
+            AskedCondition(
+                spec=spec,
+                content_hash=BASELINE_HASH if compiled is None else compiled.content_hash,
+                targets=targets.get(name),
+                control_kind=kind,
+                draw=draw,
             )
-            counter.answered(len(chunk) * len(names))
-    return answers.result()
-
-
-def _chunks(
-    items: Sequence[Item], size: int, order: Sequence[int] | None, apart: Collection[str]
-) -> Iterator[Sequence[int]]:
-    """Places of the items of each batch."""
-    if order is None:
-        order = sorted(range(len(items)), key=lambda index: (len(items[index].prompt), index))
-    for side in (True, False):
-        group = [index for index in order if (items[index].id in apart) is side]
-        yield from (group[start : start + size] for start in range(0, len(group), size))
-
-
-def _slices(conditions: Sequence[ConditionSpec]) -> Iterator[Sequence[ConditionSpec]]:
-    """As few slices as there must be, of about the same length; an empty one if there is nothing but the baseline."""
-    n_slices = max(1, -(-len(conditions) // SLICE))
-    edges = [len(conditions) * number // n_slices for number in range(n_slices + 1)]
-    for start, end in pairwise(edges):
-        yield conditions[start:end]
-
-
-class _Collected:
-    """The arrays of AnsweredItems while they are filled."""
-
-    def __init__(self, items: Sequence[Item], names: Sequence[str]) -> None:
-        assert len(set(names)) == len(names), "two conditions of one name"
-        self.items = items
-        self.names = {name: row for row, name in enumerate(names)}
-        self.logprobs = np.full((len(names), len(items), len(LETTERS)), np.nan)
-        self.readings = {field: np.full((len(names), len(items)), np.nan) for field in READING_FIELDS}
-        self.image_hashes: dict[int, str] = {}
-
-    def add(self, chunk: Sequence[int], answers: dict[str, list[Reading]]) -> None:
-        for name, column in answers.items():
-            row = self.names[name]
-            for index, reading in zip(chunk, column, strict=True):
-                self.logprobs[row, index] = reading.option_logprobs
-                for field, table in self.readings.items():
-                    value = getattr(reading, field)
-                    table[row, index] = np.nan if value is None else value
-
-    def result(self) -> AnsweredItems:
-        assert not np.isnan(self.logprobs).any(), "an item was not asked under every condition"
-        return AnsweredItems(
-            items=tuple(AnsweredItem.of(item, self.image_hashes[index]) for index, item in enumerate(self.items)),
-            conditions=tuple(self.names),
-            logprobs=self.logprobs,
-            readings=self.readings,
         )
-
-
-class _Counter:
-    """Tells computed answers from stored ones, so that the time left is right in a run that goes on."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self.left = total
-        self.done = 0
-        self.now = 0
-        self.progress = progress
-
-    def computed(self, done: int, _total: int) -> None:
-        """`done` answers of the present chunk have been computed."""
-        self.now = done
-        self.progress(self.done + done, self.done + self.left)
-
-    def answered(self, n: int) -> None:
-        """The chunk's `n` answers are there, whether computed or stored."""
-        self.left -= n
-        self.done += self.now
-        if self.now < n:
-            self.progress(self.done, self.done + self.left)
-        self.now = 0
+    return tuple(found)

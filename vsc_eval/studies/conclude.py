@@ -8,22 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import BASELINE, load_yaml_spec
-from vsc_eval.studies import names
 from vsc_eval.studies.analysis import analyse
 from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.answered import AnsweredItems
+from vsc_eval.studies.answered import answer_arrays, reading_arrays
 from vsc_eval.studies.arrays import AnswerArrays
 from vsc_eval.studies.condition_rows import condition_rows
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import FLOOR_FILE, OTHER_BATCHES, Floor
-from vsc_eval.studies.floor import STEM as FLOOR_STEM
+from vsc_eval.studies.floor import largest_difference, null_answers
 from vsc_eval.studies.records import Exclusion, StudyResults
-from vsc_eval.studies.stage_controls import STEM as CONTROLS_STEM
+from vsc_eval.studies.stage_controls import CONTROLS_STEM
 from vsc_eval.studies.stage_probing import read_probing
 from vsc_eval.studies.stage_select import read_quality, read_selection
-from vsc_eval.studies.stage_sweep import STEM as SWEEP_STEM
 from vsc_eval.studies.stages import INTERVENTION, Stage, Study
 from vsc_eval.sweeps.machine import package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION
@@ -47,18 +45,15 @@ def read_results(path: Path) -> StudyResults:
 def _run(study: Study) -> list[Path]:
     spec, path = study.spec, study.path
     intervention = load_intervention(path / INTERVENTION)
-    swept, again = AnsweredItems.load(path, SWEEP_STEM), AnsweredItems.load(path, FLOOR_STEM)
-    controls = AnsweredItems.load(path, CONTROLS_STEM).arrays()
+    swept = read_table(path)
+    controls = answer_arrays(read_table(path, CONTROLS_STEM))
     control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
-    floor = Floor.model_validate_json((path / FLOOR_FILE).read_bytes())
-    table = swept.arrays()
-    null = {OTHER_BATCHES: again.codes[again.row(BASELINE)]}
-    null |= {name: table.answers[name] for name in map(names.zero, spec.tasks)}
+    table, null = answer_arrays(swept), null_answers(swept)
     step = study.counts("conclude", "statistics")
     step(0, 3)
     pairs, tests = analyse(table, control_table(table, controls), spec)
     step(1, 3)
-    rows = condition_rows(table, swept.reading_arrays(), spec, null_answers=null)
+    rows = condition_rows(table, reading_arrays(swept), spec, null_answers=null)
     step(2, 3)
     quality, localized = read_quality(study), read_probing(study)
     results = StudyResults(
@@ -74,7 +69,7 @@ def _run(study: Study) -> list[Path]:
         reconstruction=quality.reconstruction,
         splice=quality.splice,
         selection=read_selection(study),
-        floor=floor_rows(table, null, {row.name: row.max_logprob_difference for row in floor.rows}, spec),
+        floor=floor_rows(table, null, largest_difference(swept), spec),
         rows=rows,
         pairs=pairs,
         controls=tests,

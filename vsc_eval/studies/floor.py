@@ -4,40 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from vsc_eval.records import Record
-from vsc_eval.studies.arrays import Floats
+from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.specs import BASELINE
+from vsc_eval.studies.answered import codes
+from vsc_eval.studies.arrays import Codes
 
-FLOOR_FILE = "floor.json"
-STEM = "second_baseline"
-"""Of the files of the second baseline."""
 OTHER_BATCHES = "other batches"
+"""Name of the second baseline, in batches of another size and order."""
 
 
-class Unchanged(Record):
-    """The baseline beside the same computed in another way."""
-
-    name: str
-    """`other batches`: of another size and in another order; or the condition of zero strength."""
-    n_items: int
-    n_changed: int
-    """Items whose answer is another one all the same."""
-    max_logprob_difference: float
-    """Largest change of an option's log-probability, nats."""
+def null_conditions(table: AnswerTable) -> list[str]:
+    """Conditions of strength one, which scale by 1: they must change nothing."""
+    specs = [condition.spec for condition in table.conditions]
+    return [s.name for s in specs if s.edit is not None and s.edit.kind == "scale" and s.edit.value == 1]
 
 
-class Floor(Record):
-    """`floor.json`."""
+def null_answers(table: AnswerTable) -> dict[str, Codes]:
+    """What was answered where nothing was done [items]: the second baseline, and the null conditions."""
+    main, again = codes(table.main), codes(table.passes["other_batches"])
+    return {OTHER_BATCHES: again[0], **{name: main[table.main.rows[name]] for name in null_conditions(table)}}
 
-    rows: tuple[Unchanged, ...]
 
-
-def unchanged(name: str, baseline: Floats, again: Floats) -> Unchanged:
-    """Compares two tables of option log-probabilities [items, options]."""
-    # Two options of probability 0 do not differ, and inf - inf is not a number.
-    gap = np.abs(np.subtract(baseline, again, where=baseline != again, out=np.zeros_like(baseline)))
-    return Unchanged(
-        name=name,
-        n_items=len(baseline),
-        n_changed=int((baseline.argmax(-1) != again.argmax(-1)).sum()),
-        max_logprob_difference=float(gap.max()),
-    )
+def largest_difference(table: AnswerTable) -> dict[str, float]:
+    """Largest change of an option's log-probability against the baseline, nats, of each that did nothing."""
+    logprobs = table.main.option_logprobs
+    again = {OTHER_BATCHES: table.passes["other_batches"].option_logprobs[0]}
+    again |= {name: logprobs[table.main.rows[name]] for name in null_conditions(table)}
+    base = logprobs[table.main.rows[BASELINE]].astype(np.float64)
+    found = {}
+    for name, other in again.items():
+        # Two options of probability 0 do not differ, and inf - inf is not a number.
+        gap = np.abs(np.subtract(base, other, where=base != other, out=np.zeros_like(base)))
+        found[name] = float(gap.max())
+    return found

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,7 @@ from vsc_eval.studies.stage_sae import SAE_STAGE
 from vsc_eval.studies.stage_select import SELECT
 from vsc_eval.studies.stage_sweep import SWEEP
 from vsc_eval.studies.stages import Stage, Study
-from vsc_eval.sweeps.folder import open_run_folder
-from vsc_eval.sweeps.machine import machine_words, package_versions
+from vsc_eval.sweeps.folder import attempt, now, open_run_folder
 
 STAGES: tuple[Stage, ...] = (PROBING, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
 STUDY_SCHEMA_VERSION = 1
@@ -60,7 +57,7 @@ def run_study(
 
         study = Study(spec, StudyFolder(base), advance, lambda text: console.print(text, highlight=False, markup=False))
         base.document.setdefault("schema_version", STUDY_SCHEMA_VERSION)
-        with _attempt(study) as entry:
+        with attempt(base, _how(spec), worth_keeping=lambda entry: bool(entry["stages"])) as entry:
             finished = [stage.name for stage in stages if not _run_stage(stage, study, entry)]
         if finished:
             study.say(f"Finished before: {', '.join(finished)}")
@@ -100,8 +97,8 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
     if study.folder.discard(stage.name):
         study.say(f"Stage {stage.name}: its files are gone or of other inputs; it is run again.")
     _drop_other_batches(stage, study)
-    started = datetime.now(UTC)
-    record: dict[str, Any] = {"stage": stage.name, "started": started.isoformat(timespec="seconds"), "seconds": None}
+    started = time.monotonic()
+    record: dict[str, Any] = {"stage": stage.name, "started": now(), "seconds": None}
     entry["stages"].append(record)
     if "hashes" in study.folder.base.document:
         # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
@@ -110,7 +107,7 @@ def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
     if study.loaded is not None:
         entry.update(device=str(study.loaded.device), dtype=str(study.loaded.dtype))
     study.folder.finish(stage.name, inputs, files)
-    record["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 1)
+    record["seconds"] = round(time.monotonic() - started, 1)
     study.folder.base.save()
     return True
 
@@ -125,18 +122,12 @@ def _drop_other_batches(stage: Stage, study: Study) -> None:
     began[stage.name] = size
 
 
-@contextmanager
-def _attempt(study: Study) -> Iterator[dict[str, Any]]:
-    """Record in study.yaml when, where and with which versions stages were computed; one entry for each start."""
-    entry: dict[str, Any] = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "batch_size": study.spec.batch_size,
-        "device": study.spec.device,
-        "dtype": study.spec.dtype,
-        "engine_mode": study.spec.engine_mode,
-        "machine": machine_words(),
-        "versions": package_versions(),
+def _how(spec: StudySpec) -> dict[str, Any]:
+    """How stages are computed, for local.yaml."""
+    return {
+        "batch_size": spec.batch_size,
+        "device": spec.device,
+        "dtype": spec.dtype,
+        "engine_mode": spec.engine_mode,
         "stages": [],
     }
-    study.folder.base.document.setdefault("attempts", []).append(entry)
-    yield entry

@@ -11,11 +11,12 @@ from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.probing.spec import ProbeSizes
 from vsc_eval.sae.train_config import TrainConfig
 from vsc_eval.settings import (
+    Correction,
     EngineSpec,
     ItemsPerCell,
     ModelSpec,
+    ResamplingSpec,
     Seed,
-    StatisticsSpec,
     TaskTypesSpec,
     with_default,
 )
@@ -95,8 +96,8 @@ class ControlOptions(Spec):
     pairs: Literal["all"] | tuple[Pair, ...] = "all"
 
 
-class StatisticsOptions(StatisticsSpec):
-    draws: int = with_default(StatisticsSpec, "draws", 10_000)
+class StatisticsOptions(ResamplingSpec):
+    draws: int = with_default(ResamplingSpec, "draws", 10_000)
 
 
 class VerdictRule(Spec):
@@ -118,7 +119,7 @@ class VerdictRule(Spec):
     outcomes: tuple[Outcome, ...] = Field(default=("drift", "accuracy"), min_length=1)
     require: Literal["any", "all"] = "any"
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    correction: Literal["holm", "bh"] = "holm"
+    correction: Correction = "holm"
     min_effect: float = Field(default=0.01, ge=0, le=1)
     """As a share of items."""
     control_kinds: tuple[ControlKind, ...] = CONTROL_KINDS

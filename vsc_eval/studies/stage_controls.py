@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
+from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.answers.parquet import table_files, write_table
 from vsc_eval.files import replacing
-from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.specs import save_yaml_spec
-from vsc_eval.studies.asking import ask
+from vsc_eval.studies.asking import ask_items, asked_conditions, asked_items
 from vsc_eval.studies.conditions import by_name, control_conditions
 from vsc_eval.studies.control_sets import CONTROLS_FILE, draw_controls
 from vsc_eval.studies.stage_select import read_harvest
-from vsc_eval.studies.stage_sweep import control_items
+from vsc_eval.studies.stage_sweep import SPLIT, control_items
 from vsc_eval.studies.stages import Stage, Study
 
-STEM = "controls"
+CONTROLS_STEM = "controls"
+"""Of the files of their table."""
 
 
 def _run(study: Study) -> list[Path]:
@@ -29,18 +30,23 @@ def _run(study: Study) -> list[Path]:
     file = study.path / CONTROLS_FILE
     with replacing(file) as unfinished:
         save_yaml_spec(unfinished, drawn)
-    conditions = [
-        condition
+    drawn_conditions = {
+        condition.name: (draw, condition)
         for draw in drawn.draws
         for condition in control_conditions(spec, intervention.spec, draw.kind, draw.draw, draw.direction_seed)
-    ]
+    }
+    conditions = [condition for _, condition in drawn_conditions.values()]
     sets = by_name(intervention.spec.sets, *(draw.sets for draw in drawn.draws))
-    compile_ = partial(compile_condition, known_sets=sets, sae=intervention.sae, layer=intervention.spec.layer)
     items = control_items(spec)
-    with study.respondent(intervention) as respondent:
-        answered = ask(respondent, items, conditions, compile_, study.counts("controls", "answers"))
+    with study.session(intervention, conditions, sets) as session:
+        answers = ask_items(session, items, study.counts("controls", "answers"))
+        targets = {c.name: tuple(name.split(".")[0] for name in c.sets) for c in conditions}
+        numbers = {name: (made.kind, made.draw) for name, (made, _) in drawn_conditions.items()}
+        described = asked_conditions(session, targets, numbers)
+    table = AnswerTable(asked_items(items, SPLIT), described, answers)
+    write_table(study.path, table, CONTROLS_STEM)
     study.say(f"Controls: {len(conditions)} conditions on {len(items)} items")
-    return [file, *answered.save(study.path, STEM)]
+    return [file, *(study.path / name for name in table_files(CONTROLS_STEM))]
 
 
 CONTROLS = Stage(

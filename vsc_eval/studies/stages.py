@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +14,13 @@ from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
+from vsc_eval.backends.session import Session
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
 from vsc_eval.settings import ModelSpec
-from vsc_eval.studies.asking import Respondent
+from vsc_eval.specs import ConditionSpec, FeatureSet
+from vsc_eval.studies.asking import open_study_session
 from vsc_eval.studies.folder import StudyFolder
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import GENERATOR_VERSION
@@ -26,7 +28,7 @@ from vsc_eval.synthetic import GENERATOR_VERSION
 MODEL_KEYS = (*sorted(set(ModelSpec.model_fields) - ModelSpec.how()), "tasks", "seed")
 """Settings that every stage depends on."""
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what stages write: to be raised when a stage writes something else from the same settings."""
 
 INTERVENTION = "intervention"
@@ -72,25 +74,32 @@ class Study:
         return load_intervention(self.path / INTERVENTION, d_model=self.vlm.decoder.d_model)
 
     @contextmanager
-    def respondent(
-        self, intervention: LoadedIntervention | None, *, batch_size: int | None = None, store: str = "answers.sqlite"
-    ) -> Iterator[Respondent]:
-        """The model under `intervention`'s edits, its answers kept in a file of the folder."""
+    def session(
+        self,
+        intervention: LoadedIntervention,
+        conditions: Sequence[ConditionSpec] = (),
+        sets: Mapping[str, FeatureSet] | None = None,
+        *,
+        batch_size: int | None = None,
+        store: str = "answers.sqlite",
+    ) -> Iterator[Session]:
+        """The model under `conditions`, its answers kept in a file of the folder; see asking.open_study_session."""
         engine: AnswerEngine
         if self.spec.backend == "vllm":
             engine = self._in_vllm()
             engine.batch_size = batch_size or self.spec.batch_size
         else:
+            edits = (intervention.sae, intervention.spec.layer) if conditions else (None, None)
             engine = Engine(
                 self.vlm,
-                sae=intervention.sae if intervention else None,
-                layer=intervention.spec.layer if intervention else None,
+                sae=edits[0],
+                layer=edits[1],
                 batch_size=batch_size or self.spec.batch_size,
                 memory_budget_bytes=self.spec.memory_bytes,
                 mode=self.spec.engine_mode,
             )
         with AnswerStore(self.path / store) as kept:
-            yield Respondent(self.vlm, engine, kept)
+            yield open_study_session(self.vlm, engine, kept, intervention, conditions, sets)
 
     def _in_vllm(self) -> VllmEngine:
         """vLLM, started once for all stages: a process can hardly hold two."""

@@ -9,9 +9,10 @@ import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import yaml
 
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import replacing
+from vsc_eval.sweeps.machine import machine_words, package_versions
 
+LOCAL_FILE = "local.yaml"
 _OURS = (".lock",)
 
 
@@ -31,6 +34,8 @@ class RunFolder:
     document: dict[str, Any] = field(default_factory=dict)
     """What `<kind>.yaml` holds."""
     kind: str = "run"
+    local: dict[str, Any] = field(default_factory=dict)
+    """What `local.yaml` holds: where, when and how it was computed. Nothing of it is needed to read the run."""
 
     @property
     def store_path(self) -> Path:
@@ -53,8 +58,10 @@ class RunFolder:
             )
 
     def save(self) -> None:
-        """Write the document. Raises BackendError if that fails."""
-        self.write_text(f"{self.kind}.yaml", yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True))
+        """Write both documents. Raises BackendError if that fails."""
+        for name, document in ((LOCAL_FILE, self.local), (f"{self.kind}.yaml", self.document)):
+            if document:
+                self.write_text(name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
@@ -102,7 +109,7 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
             raise BackendError(
                 f"Another process is running in {path}.", hint="Wait for it to end, or choose another --out."
             ) from error
-        folder = RunFolder(path, _read(path, kind), kind)
+        folder = RunFolder(path, _read(path, kind), kind, _read_local(path))
         folder.check("settings", settings)
         folder.document["settings"] = settings
         try:
@@ -132,6 +139,44 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("settings"), dict):
         raise DataError(f"{file} is damaged.", hint="Choose another folder with --out, or delete this one.")
     return document
+
+
+def _read_local(path: Path) -> dict[str, Any]:
+    """local.yaml; empty if it is missing or damaged, since no figure depends on it."""
+    try:
+        document = yaml.safe_load((path / LOCAL_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@contextmanager
+def attempt(
+    folder: RunFolder, how: dict[str, Any], *, worth_keeping: Callable[[dict[str, Any]], bool] = bool
+) -> Iterator[dict[str, Any]]:
+    """Record in local.yaml when, where and with which versions the block was computed; one entry for each start, unless
+    it is not `worth_keeping`."""
+    entry: dict[str, Any] = {
+        "started": now(),
+        "ended": None,
+        "folder": str(folder.path.resolve()),
+        **how,
+        "machine": machine_words(),
+        "versions": package_versions(),
+    }
+    folder.local.setdefault("attempts", []).append(entry)
+    if folder.document.get("hashes") and worth_keeping(entry):
+        # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
+        folder.save()
+    yield entry
+    entry["ended"] = now()
+    if worth_keeping(entry):
+        folder.save()
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _differences(section: str, stored: Any, wanted: Any, prefix: str = "") -> str:

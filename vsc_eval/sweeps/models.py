@@ -40,7 +40,7 @@ def run_models(
     failed: dict[str, VscError] = {}
     for model, folder in model_folders(models, out).items():
         try:
-            results[model] = run_sweep(spec.model_copy(update={"model": model}), folder)
+            results[model] = run_sweep(spec.model_copy(update={"model": model}), folder).results
             done(results[model], folder)
         except VscError as error:
             failed[model] = error

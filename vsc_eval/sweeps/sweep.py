@@ -1,16 +1,15 @@
-"""A sweep: one model, some tasks, many conditions -> a folder of answers, lm-eval's files and result tables.
+"""A sweep: one model, some tasks, many conditions -> the table of answers, lm-eval's files and result tables.
 
-The first condition that lm-eval asks for fills the answer store for all conditions in one pass of the engine; the
-others are then scored from the store. So a run that is killed goes on where it was, and what is stored is never
-computed again.
+lm-eval makes the requests. Those of the baseline are asked under all conditions at once, into the answer store; then
+lm-eval scores every condition from what is stored. So a run that is killed goes on where it was, and what is stored is
+never computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,26 +19,32 @@ from rich.console import Console
 from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.results import Results, interaction_rows, result_rows
 from vsc_eval.analysis.run_tables import markdown, print_tables
-from vsc_eval.answers.items import Asked, item_lines, write_items
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, AskedItem
+from vsc_eval.answers.collect import AnswerCollector, Interpret
+from vsc_eval.answers.hashes import prompt_hash
+from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.answers.table import AnswerTable
+from vsc_eval.backends.ask import ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.backends.vllm.available import require_vllm
+from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import HarnessSettings, SweepLM, evaluate_condition, one_environment_report
+from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
+from vsc_eval.lmeval.requests import cut
 from vsc_eval.lmeval.task_index import ExternalChoice
-from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
+from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.sweeps.folder import RunFolder, open_run_folder
-from vsc_eval.sweeps.machine import cuda_words, machine_words, package_versions
+from vsc_eval.sweeps.folder import RunFolder, attempt, open_run_folder
+from vsc_eval.sweeps.machine import cuda_words, package_versions
+from vsc_eval.sweeps.old_results import old_table, write_items_file
 from vsc_eval.sweeps.run_spec import RunSpec, intervention_name, needs_intervention, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
 
-RUN_SCHEMA_VERSION = 1
+RUN_SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -58,46 +63,51 @@ class Plan:
         return {**self.spec.identity(), "conditions": conditions}
 
 
-def run_sweep(spec: RunSpec, out: Path, *, console: Console | None = None) -> Results:
-    """Run `spec` in the folder `out`, or go on with it there; writes all files and returns the results.
+@dataclass(frozen=True)
+class Finished:
+    """What a sweep leaves in memory."""
 
-    Raises SpecError, DataError or BackendError, as the parts say, for whatever the user can fix.
+    results: Results
+    table: AnswerTable
+
+
+def run_sweep(
+    spec: RunSpec, out: Path | None, *, console: Console | None = None, vlm: LoadedVLM | None = None
+) -> Finished:
+    """Run `spec` in the folder `out`, or go on with it there, and write all files; with no folder keep all in memory.
+
+    `vlm` is the model of the spec where it is loaded already. Raises SpecError, DataError or BackendError, as the parts
+    say, for whatever the user can fix.
     """
     console = console or Console(stderr=True)
-    plan = _plan(spec)
+    plan = plan_run(spec)
+    if out is None:
+        session = _open(plan, console, vlm)
+        table = _ask(plan, session, None, console)
+        return Finished(_results(plan, session.vlm, table), table)
     with open_run_folder(out, plan.settings) as folder:
-        console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
-        vlm = _load(spec)
-        session = open_session(
-            vlm,
-            plan.conditions,
-            intervention=plan.intervention,
-            settings=GenSettings(scoring=spec.scoring),
-            **spec.answering(),
-        )
+        session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
-        with AnswerStore(folder.store_path) as store, _attempt(folder, plan, session):
+        with AnswerStore(folder.store_path) as store, attempt(folder, _how(spec, session)):
             session.store = store
             if len(store):
                 console.print(f"{len(store)} answers are stored already.", highlight=False)
-            table, how = _ask(plan, session, folder, console)
-            folder.document["items"] = write_items(folder.path, item_lines(table, how))
-            folder.save()
-            results = _results(plan, vlm, table)
-            folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
-            folder.write_text("results.md", markdown(results))
-    return results
+            table = _ask(plan, session, folder, console)
+            results = _results(plan, session.vlm, table)
+            _write(folder, table, results)
+    return Finished(results, table)
 
 
 def show(results: Results, out: Path, console: Console) -> None:
     """Print the tables and where the files are."""
     print_tables(results, console)
-    written = f"Written to {out}: results.md, results.json, items.jsonl, run.yaml, lm_eval/, answers.sqlite"
+    written = f"Written to {out}: results.md, results.json, answers.parquet, items.parquet, run.yaml, lm_eval/"
     console.print(written, highlight=False, markup=False)
 
 
-def _plan(spec: RunSpec) -> Plan:
+def plan_run(spec: RunSpec) -> Plan:
+    """Find and check what a run needs, before the model is loaded."""
     intervention = load_intervention(intervention_name(spec)) if needs_intervention(spec) else None
     conditions = resolve_conditions(spec, intervention.spec if intervention else None)
     external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
@@ -105,93 +115,157 @@ def _plan(spec: RunSpec) -> Plan:
     return Plan(spec=spec, tasks=tasks, intervention=intervention, conditions=conditions)
 
 
-def _load(spec: RunSpec) -> LoadedVLM:
-    return load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading())
+def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
+    spec = plan.spec
+    if vlm is None:
+        console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
+        vlm = load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading())
+    return open_session(
+        vlm,
+        plan.conditions,
+        intervention=plan.intervention,
+        settings=GenSettings(scoring=spec.scoring),
+        **spec.answering(),
+    )
 
 
 def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
     """What the answers depend on beside the settings; a change of any of them makes it another run."""
-    compiled = session.conditions
     return {
         "model_fingerprint": session.vlm.fingerprint,
         "model_revision": session.vlm.revision,
         "sae_fingerprint": plan.intervention.sae.fingerprint() if plan.intervention else None,
         "layer": plan.intervention.spec.layer if plan.intervention else None,
-        "conditions": {name: BASELINE if c is None else c.content_hash for name, c in compiled.items()},
+        "conditions": {name: _content_hash(session, name) for name in session.conditions},
         "tasks": dict(plan.tasks.hashes),
         "generator_version": GENERATOR_VERSION,
     }
 
 
-@contextmanager
-def _attempt(folder: RunFolder, plan: Plan, session: Session) -> Iterator[None]:
-    """Record in run.yaml when, where and with which versions the run was computed; one entry for each start."""
-    entry: dict[str, Any] = {
-        "started": _now(),
-        "ended": None,
-        "batch_size": session.engine.batch_size,
-        **_how(plan.spec, session.vlm),
-        "dtype": str(session.vlm.dtype),
-        "machine": machine_words(),
-        "versions": package_versions(),
-    }
-    folder.document["schema_version"] = RUN_SCHEMA_VERSION
-    folder.document.setdefault("attempts", []).append(entry)
-    folder.save()
-    yield
-    entry["ended"] = _now()
-    folder.save()
+def _content_hash(session: Session, name: str) -> str:
+    compiled = session.conditions[name]
+    return BASELINE if compiled is None else compiled.content_hash
 
 
-def _how(spec: RunSpec, vlm: LoadedVLM) -> dict[str, Any]:
-    """Where it is computed. vLLM takes the accelerator that it finds."""
+def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
+    """Where and how it is computed. vLLM takes the accelerator that it finds."""
+    entry = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype)}
     if spec.backend == "hf":
-        return {"engine_mode": spec.engine_mode, "device": str(vlm.device)}
-    return {"device": "cuda" if cuda_words() else "cpu", "vllm": str(require_vllm()), "vllm_arguments": spec.vllm}
+        return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
+    device = "cuda" if cuda_words() else "cpu"
+    return {**entry, "device": device, "vllm": str(require_vllm()), "vllm_arguments": spec.vllm}
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _ask(plan: Plan, session: Session, folder: RunFolder, console: Console) -> tuple[AnswerTable, tuple[Asked, ...]]:
-    """Let lm-eval ask and score every condition; the answers, and how each item was asked."""
-    keys = list(plan.tasks.items)
-    answers: dict[str, tuple[str, ...]] = {}
-    read: dict[str, tuple[str, ...]] = {}
-    readings: dict[str, dict[DocKey, Reading]] = {}
-    how: dict[DocKey, Asked] = {}
+def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Console) -> AnswerTable:
+    """Ask everything, let lm-eval score every condition from what is stored, and hold its answers equal to ours."""
     spec = plan.spec
     settings = HarnessSettings(spec.model, spec.scoring, spec.limit, spec.max_new_tokens, spec.seed)
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
     asking, scoring = stages
+    table: AnswerTable | None = None
     with progress_shown(console, stages) as advance, one_environment_report():
         session.progress = partial(advance, asking)
         for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
-            parsed = evaluate_condition(model, plan.tasks, settings, folder.harness_folder(condition.name))
-            answers[condition.name] = tuple(parsed[key].counted for key in keys)
-            read[condition.name] = tuple(parsed[key].read for key in keys)
-            if not readings:
-                readings, how = model.readings(), model.how_asked()
+            target = folder.harness_folder(condition.name) if folder else None
+            scored = score_condition(model, plan.tasks, settings, target)
+            if table is None:
+                table = _table(plan, session, model.questions)
+            _check_answers(table, plan.tasks, condition.name, scored)
             advance(scoring, n_scored, len(plan.conditions))
-    table = AnswerTable(
-        items=tuple(plan.tasks.items.values()),
-        answers=answers,
-        readings={name: tuple(readings[name][key] for key in keys) for name in answers},
-        read=read,
-    )
-    return table, tuple(how[key] for key in keys)
+    assert table is not None
+    return table
 
 
 def _still_to_compute(plan: Plan, session: Session) -> int:
-    """Answers that the store lacks, until the session knows it exactly; conditions of equal content are one."""
-    different = {BASELINE if c is None else c.content_hash for c in session.conditions.values()}
+    """Answers that the store lacks, until it is known exactly; conditions of equal content are one."""
+    different = {_content_hash(session, name) for name in session.conditions}
     return max(0, len(plan.tasks.items) * len(different) - len(session.store))
 
 
+def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -> AnswerTable:
+    """The table of all answers; every one of them is stored by now."""
+    keys = list(plan.tasks.items)
+    names = [condition.name for condition in plan.conditions]
+    n_options = max((len(question.prompt.options) for question in questions.values()), default=0)
+    collector = AnswerCollector(names, len(keys), n_options, _reader(plan, keys, questions))
+    by_settings: dict[GenSettings, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_settings.setdefault(questions[key].settings, []).append(place)
+    for settings, places in by_settings.items():
+        prompts = [questions[keys[place]].prompt for place in places]
+
+        def collect(rows: Any, answers: Any, places: list[int] = places) -> None:
+            collector.add([places[row] for row in rows], answers)
+
+        ask(session, prompts, names, settings=settings, collect=collect)
+    targets = targets_of(plan.conditions, plan.intervention.spec if plan.intervention else None)
+    conditions = tuple(
+        AskedCondition(spec, content_hash=_content_hash(session, spec.name), targets=targets[spec.name])
+        for spec in plan.conditions
+    )
+    items = tuple(_asked_item(plan.tasks.items[key], questions[key]) for key in keys)
+    return AnswerTable(items=items, conditions=conditions, main=collector.result())
+
+
+def _reader(plan: Plan, keys: list[DocKey], questions: Mapping[DocKey, Question]) -> Interpret:
+    """How the answer of an item is read, as lm-eval reads it."""
+    tasks, scoring = plan.tasks, plan.spec.scoring
+
+    def interpret(place: int, reading: Reading) -> Answer:
+        key = keys[place]
+        document = tasks.documents.get(key, {})
+        if scoring == "loglikelihood":
+            assert reading.option_logprobs is not None
+            return likeliest(document, tasks.letters[key], reading.option_logprobs)
+        assert reading.text is not None
+        return read_text(document, cut(reading.text, questions[key].stops))
+
+    return interpret
+
+
+def _asked_item(item: AskedItem, question: Question) -> AskedItem:
+    prompt = question.prompt
+    content = [{"type": "image", "hash": prompt.image_hash}] if prompt.images else []
+    messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt.text}]}]
+    return replace(
+        item,
+        options=prompt.options,
+        scoring=question.settings.scoring,
+        max_new_tokens=question.settings.new_tokens,
+        stops=question.stops,
+        prompt_hash=prompt_hash(prompt.text),
+        image_hash=prompt.image_hash,
+        messages=json.dumps(messages, ensure_ascii=False),
+    )
+
+
+def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Mapping[DocKey, Answer]) -> None:
+    """What lm-eval read must be what the table holds."""
+    words, row = table.main.vocabulary, table.main.rows[name]
+    for place, (key, item) in enumerate(tasks.items.items()):
+        ours = Answer(words[table.main.read[row, place]], words[table.main.answer[row, place]])
+        if ours != scored[key]:
+            raise BackendError(
+                f"Item '{item.item_id}' under '{name}': lm-eval read '{scored[key].read}', we '{ours.read}'.",
+                hint="Report it with the run's folder: one of the two reads answers wrongly. Until then use neither.",
+            )
+
+
+def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
+    """All files of a finished run; run.yaml, which has their hashes, comes last."""
+    files = write_table(folder.path, table)
+    folder.document["items"] = write_items_file(folder.path, table)
+    folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
+    folder.write_text("results.md", markdown(results))
+    folder.document["schema_version"] = RUN_SCHEMA_VERSION
+    folder.document["versions"] = package_versions()
+    folder.document["files"] = files
+    folder.save()
+
+
 def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
-    spec = plan.spec
+    spec, old = plan.spec, old_table(table)
     targets = targets_of(plan.conditions, plan.intervention.spec if plan.intervention else None)
     return Results(
         model=spec.model,
@@ -201,8 +275,8 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
         seed=spec.seed,
         conditions=plan.conditions,
         targets=targets,
-        rows=result_rows(table, spec.model, targets, spec.seed),
-        interactions=interaction_rows(table, spec.model, plan.conditions, spec.seed),
-        official=official_rows(table, spec.model, list(targets), spec.seed),
+        rows=result_rows(old, spec.model, targets, spec.seed),
+        interactions=interaction_rows(old, spec.model, plan.conditions, spec.seed),
+        official=official_rows(old, spec.model, list(targets), spec.seed),
         data=tuple(plan.tasks.reports.values()),
     )

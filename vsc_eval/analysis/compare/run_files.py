@@ -4,7 +4,7 @@ answered."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,9 +64,15 @@ def read_run(path: Path) -> FinishedRun:
         path=path,
         settings=_section(document, "settings"),
         hashes=_section(document, "hashes"),
-        attempts=tuple(entry for entry in document.get("attempts") or () if isinstance(entry, dict)),
+        attempts=tuple(entry for entry in _attempts(path, document) if isinstance(entry, dict)),
         lines=_lines(path / ITEMS_FILE, stamp, file.name),
     )
+
+
+def _attempts(path: Path, document: Mapping[str, Any]) -> Sequence[Any]:
+    local = path / "local.yaml"
+    found = _document(local) if local.is_file() else document
+    return found.get("attempts") or ()
 
 
 def _document(file: Path) -> dict[str, Any]:

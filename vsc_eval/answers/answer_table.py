@@ -1,0 +1,278 @@
+"""The table of answers: what each item was answered under each condition. All that is computed later starts here.
+
+In memory a table is columns of [conditions, items]; parquet.py writes it as rows, one an item and condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vsc_eval.extract import INVALID
+from vsc_eval.specs import BASELINE, ConditionSpec
+
+Codes = npt.NDArray[np.int32]
+"""Places in a vocabulary."""
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.str_]
+Scoring = Literal["loglikelihood", "generate"]
+Pass = Literal["main", "other_batches", "generated"]
+"""main: every condition; other_batches: the baseline once more in other batches, for the noise floor; generated: the
+same items by the other scoring."""
+
+FLOAT_COLUMNS = (
+    "kl_options",
+    "kl_vocab",
+    "shift_edited",
+    "shift_last",
+    "shift_image",
+    "shift_question",
+    "shift_template",
+    "shift_answer",
+    "option_logprobs_sum",
+)
+"""Figures of an answer, NaN where it has none; defined in records.Reading."""
+
+COUNT_COLUMNS = ("top_token_id", "n_new_tokens", "n_thought_tokens", "n_edited_tokens", "n_fires")
+"""Whole numbers of an answer, -1 where it has none."""
+
+TEXT_COLUMNS = ("text", "thought", "finish_reason")
+"""Texts of an answer, None where it has none."""
+
+
+@dataclass(frozen=True)
+class AskedItem:
+    """An item, how it was asked and what is right: the same under all conditions."""
+
+    item_id: str
+    task: str
+    """Task of the benchmark (`counting`), or the name of the task file for other data."""
+    cluster: str
+    """Items of one cluster are dependent: the orbit, or the image for other data."""
+    gold: str
+    level: str | None = None
+    gold_index: int | None = None
+    """Place of the right option among the options; None for an item without options."""
+    cluster_kind: str = "orbit"
+    """What the cluster is: `orbit`, `image`, `group`, a column's name, or `item` where every item is its own."""
+    categories: tuple[tuple[str, str], ...] = ()
+    """(column, value) of those that the task file reports by."""
+    group: str | None = None
+    """Items that are scored together; unique within the task."""
+    group_size: int = 0
+    """Items of the group when it is whole."""
+    score: str | None = None
+    """The official metric of the data set."""
+    accepted: tuple[str, ...] = ()
+    """All right answers, where there may be several."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """(column, value) of those that the official metric needs."""
+    doc_id: int | None = None
+    """lm-eval's number of the document within its task."""
+    split: str | None = None
+    options: tuple[str, ...] = ()
+    """The letters that `option_logprobs` are of, in their order."""
+    scoring: Scoring = "loglikelihood"
+    max_new_tokens: int | None = None
+    """None for `loglikelihood`, which writes no tokens."""
+    stops: tuple[str, ...] = ()
+    """Strings that end a generated text."""
+    prompt_hash: str = ""
+    """See hashes.prompt_hash: of the question's text, before the chat template, without the letters."""
+    image_hash: str = ""
+    """See hashes.picture_hash: of all pixels, before the processor."""
+    messages: str | None = None
+    """The conversation as JSON, pictures by hash; None where it may not be shown."""
+
+
+@dataclass(frozen=True)
+class AskedCondition:
+    """A condition of the table and what the statistics need to know of it."""
+
+    spec: ConditionSpec
+    content_hash: str = BASELINE
+    """Of sets, SAE and edit together; `baseline` without an edit."""
+    targets: tuple[str, ...] | None = None
+    """The tasks that its sets were selected for; None where a set names none."""
+    control_kind: str | None = None
+    """Kind of a control draw; None for a condition of the user's."""
+    draw: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def role(self) -> str:
+        """`baseline`, `single`, `combined` or `norm_matched` (a combined edit held to the size of its parts)."""
+        if self.spec.edit is None:
+            return "baseline"
+        if len(self.spec.sets) == 1:
+            return "single"
+        return "norm_matched" if self.spec.edit.norm_match else "combined"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of one pass, [conditions, items] each; rows are `names`."""
+
+    names: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    """The words that `read` and `answer` are places in."""
+    read: Codes
+    """As the answer was read."""
+    answer: Codes
+    """As it counts: a right one is the gold, however it was written; `invalid` where nothing could be read."""
+    option_logprobs: npt.NDArray[np.float32]
+    """[conditions, items, options]: log-probability (nats, full vocabulary) at the first answer token, as the model
+    gives it; NaN beyond an item's options."""
+    floats: Mapping[str, Floats]
+    """FLOAT_COLUMNS; one that is missing has no value anywhere."""
+    counts: Mapping[str, npt.NDArray[np.int64]]
+    """COUNT_COLUMNS, likewise."""
+    texts: Mapping[str, npt.NDArray[np.object_]]
+    """TEXT_COLUMNS, likewise."""
+
+    def __post_init__(self) -> None:
+        assert len(set(self.names)) == len(self.names), "two conditions of one name"
+        shapes = {self.read.shape, self.answer.shape, self.option_logprobs.shape[:2]}
+        shapes |= {table.shape for part in (self.floats, self.counts, self.texts) for table in part.values()}
+        assert len(shapes) == 1, shapes
+        assert self.answer.shape[0] == len(self.names), (self.answer.shape, len(self.names))
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Row of each condition."""
+        return {name: row for row, name in enumerate(self.names)}
+
+    def float_column(self, name: str) -> Floats:
+        """One figure [conditions, items], NaN where there is none."""
+        found = self.floats.get(name)
+        return np.full(self.answer.shape, np.nan) if found is None else found
+
+    def in_order(self) -> Answers:
+        """The same with a vocabulary that is sorted, so that it does not tell in which order answers came."""
+        words = sorted(self.vocabulary)
+        new = np.array([words.index(word) for word in self.vocabulary], dtype=np.int32)
+        return replace(self, vocabulary=tuple(words), read=new[self.read], answer=new[self.answer])
+
+    def take(self, rows: Sequence[int] | slice, items: Mask | slice = slice(None)) -> Answers:
+        """Some conditions and items."""
+
+        def cut(part: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
+            return {name: table[rows][:, items] for name, table in part.items()}
+
+        names = self.names[rows] if isinstance(rows, slice) else tuple(self.names[row] for row in rows)
+        return Answers(
+            names=names,
+            vocabulary=self.vocabulary,
+            read=self.read[rows][:, items],
+            answer=self.answer[rows][:, items],
+            option_logprobs=self.option_logprobs[rows][:, items],
+            floats=cut(self.floats),  # type: ignore[arg-type]
+            counts=cut(self.counts),  # type: ignore[arg-type]
+            texts=cut(self.texts),  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerTable:
+    """Items, conditions, and the answers of each pass. The first condition of `main` is the baseline."""
+
+    items: tuple[AskedItem, ...]
+    conditions: tuple[AskedCondition, ...]
+    """Those of `main`, in the order of its rows."""
+    main: Answers
+    passes: Mapping[Pass, Answers] = field(default_factory=dict)
+    """The other passes."""
+
+    def __post_init__(self) -> None:
+        assert self.main.names == tuple(condition.name for condition in self.conditions)
+        assert self.main.names[0] == BASELINE, self.main.names
+        for part in (self.main, *self.passes.values()):
+            assert part.answer.shape[1] == len(self.items), (part.answer.shape, len(self.items))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The conditions of `main`."""
+        return self.main.names
+
+    def condition(self, name: str) -> AskedCondition:
+        """The condition of that name; KeyError if there is none."""
+        return self.conditions[self.main.rows[name]]
+
+    def column(self, key: str) -> Strings:
+        """One field of all items [items], None as ""."""
+        return np.array([getattr(item, key) or "" for item in self.items], dtype=np.str_)
+
+    @cached_property
+    def clusters(self) -> Strings:
+        return self.column("cluster")
+
+    @property
+    def cluster_name(self) -> str:
+        """What the clusters are, for the name of a method."""
+        return " or ".join(dict.fromkeys(item.cluster_kind for item in self.items))
+
+    @cached_property
+    def gold(self) -> Codes:
+        """The right answers as places in the vocabulary of `main` [items]; -1 for one that no condition gave."""
+        place = {word: code for code, word in enumerate(self.main.vocabulary)}
+        return np.array([place.get(item.gold, -1) for item in self.items], dtype=np.int32)
+
+    def codes(self, names: Sequence[str]) -> Codes:
+        """Answers of these conditions [conditions, items]."""
+        return self.main.answer[[self.main.rows[name] for name in names]]
+
+    def right(self, names: Sequence[str]) -> Mask:
+        """Which answers are right [conditions, items]."""
+        return np.asarray(self.codes(names) == self.gold, dtype=np.bool_)
+
+    def invalid(self, names: Sequence[str]) -> Mask:
+        """Which answers could not be read [conditions, items]."""
+        words = self.main.vocabulary
+        code = words.index(INVALID) if INVALID in words else -1
+        return np.asarray(self.codes(names) == code, dtype=np.bool_)
+
+    def changed(self, names: Sequence[str]) -> Floats:
+        """1 where the answer is another one than the baseline's, [conditions, items]."""
+        return np.asarray(self.codes(names) != self.main.answer[0], dtype=np.float64)
+
+    def gain(self, names: Sequence[str]) -> Floats:
+        """right(condition) - right(baseline): -1, 0 or 1, [conditions, items]."""
+        return self.right(names).astype(np.float64) - self.right([BASELINE]).astype(np.float64)
+
+    def figures(self, key: str, names: Sequence[str]) -> Floats:
+        """One of FLOAT_COLUMNS, [conditions, items], NaN where an answer has none."""
+        return self.main.float_column(key)[[self.main.rows[name] for name in names]]
+
+    def margins(self, names: Sequence[str]) -> Floats:
+        """The gold option's log-probability less the best other's, nats [conditions, items]; NaN without options."""
+        logprobs = self.main.option_logprobs[[self.main.rows[name] for name in names]].astype(np.float64)
+        margins = np.full(logprobs.shape[:2], np.nan)
+        places = np.array([-1 if item.gold_index is None else item.gold_index for item in self.items])
+        there = np.flatnonzero(places >= 0)
+        if not logprobs.shape[2]:
+            return margins
+        of_gold = logprobs[:, there, places[there]]
+        others = np.where(np.isnan(logprobs), -np.inf, logprobs)[:, there]
+        others[:, np.arange(len(there)), places[there]] = -np.inf
+        with np.errstate(invalid="ignore"):
+            margins[:, there] = of_gold - others.max(-1)
+        margins[(~np.isnan(logprobs)).sum(-1) < 2] = np.nan
+        return margins
+
+    def only(self, items: Mask) -> AnswerTable:
+        """The masked items [items]."""
+        return replace(
+            self,
+            items=tuple(item for item, keep in zip(self.items, items, strict=True) if keep),
+            main=self.main.take(slice(None), items),
+            passes={name: part.take(slice(None), items) for name, part in self.passes.items()},
+        )

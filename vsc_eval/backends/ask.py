@@ -1,0 +1,110 @@
+"""The one way of asking a model: a plan of batches, each answered under all conditions and stored before the next.
+
+The plan is made from the whole list of prompts, whatever is stored already. So a run that was cut off, or one that is
+shared between machines, computes the same batches as one that was not, and gets the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.session import Session
+from vsc_eval.records import Reading
+
+SLICE = 256
+"""Conditions that are asked in one pass. Each slice runs the layers up to the edited one and the baseline anew, which
+costs about as much as ten conditions."""
+
+Progress = Callable[[int, int], None]
+"""Called with (answers computed, answers to compute); stored ones count in neither."""
+
+
+class Collect(Protocol):
+    """Takes the answers of a batch as they come."""
+
+    def __call__(self, places: Sequence[int], answers: Mapping[str, Sequence[Reading]], /) -> None: ...
+
+
+def plan_batches(
+    sizes: Sequence[tuple[int, int]],
+    batch_size: int,
+    *,
+    order: Sequence[int] | None = None,
+    apart: Collection[int] = (),
+) -> list[list[int]]:
+    """Places of the prompts of each batch: of similar size, or as they follow each other in `order`. Those in `apart`
+    are in batches of their own, just as they are where they are all that is asked. A size is (pictures, characters)."""
+    if order is None:
+        order = sorted(range(len(sizes)), key=lambda place: (sizes[place], place))
+    apart = frozenset(apart)
+    groups = ([place for place in order if (place in apart) is side] for side in (True, False))
+    return [group[at : at + batch_size] for group in groups for at in range(0, len(group), batch_size)]
+
+
+def ask(
+    session: Session,
+    prompts: Sequence[Prompt],
+    names: Sequence[str],
+    *,
+    settings: GenSettings,
+    collect: Collect | None = None,
+    progress: Progress | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    order: Sequence[int] | None = None,
+    apart: Collection[int] = (),
+) -> None:
+    """Ask every prompt under each of the session's conditions `names`, as far as the store lacks the answers.
+
+    `collect` is given all answers, stored and computed alike, batch by batch and for some of the conditions at a time.
+    `prompts` may make a prompt, with its pictures, when it is looked up; `sizes`, `order` and `apart` are those of
+    `plan_batches`. Raises as Session.answers does.
+    """
+    batches = plan_batches(
+        _sizes(prompts) if sizes is None else sizes, session.engine.batch_size, order=order, apart=apart
+    )
+    counter = _Counter(len(prompts) * len(names), progress)
+    for part in _slices(names):
+        for batch in batches:
+            answers = session.answers([prompts[place] for place in batch], part, settings, counter.computed)
+            counter.answered(len(batch) * len(part))
+            if collect is not None:
+                collect(batch, answers)
+
+
+def _sizes(prompts: Sequence[Prompt]) -> list[tuple[int, int]]:
+    return [(len(prompt.images), len(prompt.text)) for prompt in prompts]
+
+
+def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As few slices as there must be, of about the same length."""
+    n_slices = max(1, -(-len(names) // SLICE))
+    edges = [len(names) * number // n_slices for number in range(n_slices + 1)]
+    for start, end in pairwise(edges):
+        yield names[start:end]
+
+
+class _Counter:
+    """Tells computed answers from stored ones, so that the time left is right in a run that goes on."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.left = total
+        self.done = 0
+        self.now = 0
+        self.progress = progress or (lambda done, total: None)
+
+    def computed(self, done: int) -> None:
+        """`done` answers of the present batch have been computed."""
+        self.now = done
+        self.progress(self.done + done, self.done + self.left)
+
+    def answered(self, n: int) -> None:
+        """The batch's `n` answers are there, whether computed or stored."""
+        self.left -= n
+        self.done += self.now
+        if self.now < n:
+            self.progress(self.done, self.done + self.left)
+        self.now = 0
