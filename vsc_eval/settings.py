@@ -226,13 +226,10 @@ class ResamplingSpec(Settings):
     """Level of the intervals."""
 
 
-Correction = Literal["holm", "bh"]
-
-
 class StatisticsSpec(ResamplingSpec):
     """How intervals and tests are computed."""
 
-    correction: Correction = "holm"
+    correction: Literal["holm", "bh"] = "holm"
     """How p are adjusted for the number of tests."""
     seed: Seed = 0
     """Of the bootstrap and of the tests, each through a stream of its own."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from vsc_eval.errors import SpecError
-from vsc_eval.settings import AskSpec, EngineSpec, Seed
+from vsc_eval.settings import AskSpec, EngineSpec, StatisticsSpec
 from vsc_eval.specs import (
     BASELINE,
     ConditionSpec,
@@ -18,13 +18,15 @@ from vsc_eval.specs import (
 )
 
 
-class RunSpec(AskSpec, EngineSpec):
-    """One model, some tasks, many conditions."""
-
-    seed: Seed = 0
-    """Of the bootstrap and of lm-eval."""
+class RunSpec(AskSpec, EngineSpec, StatisticsSpec):
+    """One model, some tasks, many conditions. `seed` is also that of lm-eval."""
 
     hf_only: ClassVar[tuple[str, ...]] = (*EngineSpec.hf_only, "device", "attn_implementation")
+
+    @property
+    def statistics(self) -> StatisticsSpec:
+        """The part that says how intervals and tests are computed."""
+        return StatisticsSpec(**{name: getattr(self, name) for name in StatisticsSpec.model_fields})
 
 
 def needs_intervention(spec: RunSpec) -> bool:
