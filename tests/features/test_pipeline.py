@@ -240,6 +240,6 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert main([*select, "--score", "diff_of_means", "--edit", "scale=3:image"]) == 0
     assert "holds this selection already" in capsys.readouterr().out
     assert main([*train, "--lr", "-1"]) == 2
-    assert "at 'lr'" in capsys.readouterr().err
+    assert "--lr: input should be greater than 0" in capsys.readouterr().err
     assert main([*select, "--edit", "scale=much"]) == 2
     assert "not a number" in capsys.readouterr().err
