@@ -58,7 +58,9 @@ def task_file_paths(folder: Path) -> list[Path]:
     """
     found = []
     for path in sorted(path for path in folder.rglob("*") if _is_path(path.name)):
-        if COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
+        # Files beside a lock are a run's own.
+        of_a_run = (path.parent / ".lock").exists()
+        if of_a_run or COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
             continue
         if is_task_file(path):
             found.append(path)
