@@ -13,14 +13,12 @@ from vsc_eval.studies.report.words import (
     edited,
     gain_of,
     noise_floor,
-    points_ci,
     ruled,
-    share_ci,
 )
 from vsc_eval.studies.words import FORM_WORDS
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import bullets
-from vsc_eval.tables.numbers import counted, in_points, p_value
+from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, with_interval
 
 CLAIM = (
     "one set can help a little, the union of two reliably brings drift and loses accuracy, even at the norm of a "
@@ -107,11 +105,11 @@ def _best_single(results: StudyResults) -> str:
         ruling = "so no single set gains anything in this sample"
     difference = best.difference
     reason = f"No interval, since {markdown(difference.reason)}." if difference and difference.reason else ""
+    drift = with_interval(best.drift.share if best.drift else None, percent)
     return (
-        f"The best single set, {code(best.condition)}, changes accuracy by {points_ci(difference)} points (n = "
-        f"{best.n}, adjusted p = {p_value(best.p_difference_adjusted)}) at a drift of "
-        f"{share_ci(best.drift.share if best.drift else None)} %, {ruling}; it is the best of {len(singles)} "
-        f"conditions on these very items, so its value flatters it. {reason}".rstrip()
+        f"The best single set, {code(best.condition)}, changes accuracy by {with_interval(difference, points)} points "
+        f"(n = {best.n}, adjusted p = {p_value(best.p_difference_adjusted)}) at a drift of {drift} %, {ruling}; it is "
+        f"the best of {len(singles)} conditions on these very items, so its value flatters it. {reason}".rstrip()
     )
 
 

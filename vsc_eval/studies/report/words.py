@@ -11,7 +11,7 @@ from vsc_eval.answers.answer_table import Role
 from vsc_eval.stats import Figure
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.words import CORRECTION_WORDS
-from vsc_eval.tables.numbers import percent, points, span, with_interval
+from vsc_eval.tables.numbers import span
 from vsc_eval.tables.table import Table, methods_note
 
 Section = list[str | Table | None]
@@ -23,16 +23,6 @@ EDITED: dict[Role, str] = {
     "norm_matched": "norm-matched unions",
 }
 """Roles of the conditions that edit, as they are shown one after the other."""
-
-
-def share_ci(figure: Figure | None) -> str:
-    """`12.3 [10.0, 14.1]`, in percent."""
-    return with_interval(figure, percent)
-
-
-def points_ci(figure: Figure | None) -> str:
-    """`+1.2 [−0.3, +2.5]`."""
-    return with_interval(figure, points)
 
 
 def size(n: int, n_clusters: int) -> str:
