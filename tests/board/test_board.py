@@ -80,7 +80,7 @@ def test_what_is_no_board(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="is no board"):
         read_board_spec(tmp_path)
     (tmp_path / BOARD_FILE).write_text("name: b\ntitel: B\n")
-    with pytest.raises(SpecError, match="unknown key 'titel'"):
+    with pytest.raises(SpecError, match="titel: unknown key"):
         read_board_spec(tmp_path)
 
 
