@@ -29,12 +29,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("studies",),
     ("board",),
     ("zoo", "bench_cli"),
+    ("api",),
     ("cli",),
 )
 """Lowest first. A part may import parts of lower layers, never of its own layer or of a higher one."""
 
-SIBLINGS: frozenset[tuple[str, str]] = frozenset()
-"""(importer, imported) pairs within one layer that are meant."""
+SIBLINGS: frozenset[tuple[str, str]] = frozenset({("__init__", "api"), ("__init__", "synthetic")})
+"""(importer, imported) pairs that are meant all the same: the package's names, which are loaded when they are used."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "lm_eval": ("lmeval", "cli.harness"),
@@ -55,6 +56,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "studies",
         "seeding",
         "zoo",
+        "api",
     ),
 }
 """Third-party package -> the parts (or single modules) that may import it."""

@@ -1,0 +1,40 @@
+"""Settings as keyword arguments: those of a spec, so that Python and the command line have the same ones."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from vsc_eval.specs import Spec, explain
+
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound=Spec)
+
+
+def takes(model: type[Spec], fields: tuple[str, ...] | None = None) -> Callable[[F], F]:
+    """Shows the fields of `model` (or these of them) as keyword arguments of a function that takes `**settings`, in
+    its help and where an editor completes names."""
+
+    def shown(function: F) -> F:
+        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        known = {parameter.name for parameter in own}
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation)
+            for name, field in model.model_fields.items()
+            if name not in known and (fields is None or name in fields)
+        ]
+        function.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        return function
+
+    return shown
+
+
+def spec_of(model: type[S], values: Mapping[str, Any], function: str) -> S:
+    """The spec of these settings. Raises SpecError, naming `function` and the setting, for a wrong one."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise explain(error, model, function) from error
