@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -70,25 +70,15 @@ class Activations:
             )
         return self[feature][self.is_image].reshape(self.grid)
 
-    def top(self, n: int = 10) -> pd.DataFrame:
-        """The `n` features that fire most strongly somewhere: feature, largest, mean (over all tokens), n_tokens (at
-        which it fires), n_patches (of these, those of the picture)."""
-        fired = self.strengths > 0
-        found = pd.DataFrame(
-            {
-                "feature": self.indices[fired],
-                "strength": self.strengths[fired].astype(float),
-                "is_patch": np.broadcast_to(self.is_image[:, None], fired.shape)[fired],
-            }
-        )
-        table = found.groupby("feature").agg(
-            largest=("strength", "max"),
-            mean=("strength", "sum"),
-            n_tokens=("strength", "size"),
-            n_patches=("is_patch", "sum"),
-        )
-        table["mean"] /= len(self.tokens)
-        return table.sort_values("largest", ascending=False).head(n).reset_index()
+    def top(self, n: int = 10, *, where: Literal["all", "image", "text"] = "all") -> pd.DataFrame:
+        """The `n` features that fire most strongly at some token, of all, the picture's or the others: feature,
+        largest, mean (over these tokens) and n_tokens (of these at which it fires)."""
+        tokens = {"all": np.ones_like(self.is_image), "image": self.is_image, "text": ~self.is_image}[where]
+        fired = (self.strengths > 0) & tokens[:, None]
+        found = pd.DataFrame({"feature": self.indices[fired], "strength": self.strengths[fired].astype(float)})
+        table = found.groupby("feature")["strength"].agg(largest="max", mean="sum", n_tokens="size").reset_index()
+        table["mean"] /= max(1, int(tokens.sum()))
+        return table.sort_values("largest", ascending=False, ignore_index=True).head(n)
 
     def plot(self, feature: int, ax: Any = None) -> Any:
         """The feature over the picture: matplotlib's Axes. Raises as `patches`."""
@@ -107,7 +97,7 @@ def activations(intervention: Intervention, model: Model, image: Images, questio
     """See Intervention.activations. Raises SpecError for a layer that the model lacks, DataError for an SAE of another
     width and BackendError for a model that vLLM runs."""
     vlm = model.vlm
-    if vlm.model.device.type == "meta":  # type: ignore[union-attr]
+    if next(vlm.model.parameters()).is_meta:
         raise BackendError(
             f"'{model.name}' runs in vLLM, which gives no activations.", hint="Load it with backend='hf' as well."
         )

@@ -71,8 +71,8 @@ class Flips(Sequence[ChangedAnswer]):
     @property
     def frame(self) -> pd.DataFrame:
         """item_id, task, level, gold, before (the baseline's answer), after, change, prompt."""
-        frame = record_frame([each.flip for each in self._found], self._table)
-        return frame.assign(prompt=[each.prompt for each in self._found])
+        frame = record_frame(Flip, [each.flip for each in self._found], self._table)
+        return frame.assign(prompt=pd.Series([each.prompt for each in self._found], dtype=object))
 
     def __getitem__(self, place):  # type: ignore[no-untyped-def]
         return self._found[place]

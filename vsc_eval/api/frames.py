@@ -38,9 +38,9 @@ _NAMED_BY["category"] = ["task", "by", "category"]
 """What names the groups of a scope; of the others nothing does."""
 
 
-def record_frame(records: Sequence[Record], table: AnswerTable) -> pd.DataFrame:
-    """One row a record, of a condition with what is known of it."""
-    frame = pd.DataFrame([_flat(record) for record in records])
+def record_frame(kind: type[Record], records: Sequence[Record], table: AnswerTable) -> pd.DataFrame:
+    """One row a record of that kind, of a condition with what is known of it. Without any, the columns are there."""
+    frame = pd.DataFrame([_flat(kind, record) for record in records], columns=list(_flat(kind, None)))
     if "condition" not in frame:
         return typed(frame, table)
     known = condition_frame(table.conditions).set_index("condition").loc[frame["condition"]]
@@ -74,7 +74,7 @@ def grouping_of(by: str | Iterable[str]) -> Grouping:
 
 def row_frame(rows: Sequence[Row], table: AnswerTable, grouping: Grouping) -> pd.DataFrame:
     """Rows of one grouping, whose groups are named by columns of their own."""
-    frame = record_frame(rows, table)
+    frame = record_frame(Row, rows, table)
     if isinstance(grouping, str):
         named = frame[_NAMED_BY.get(grouping, [])]
     else:
@@ -92,8 +92,9 @@ def answer_frame(table: AnswerTable) -> pd.DataFrame:
     answers, n = table.main, len(table.items)
     words = np.array(answers.vocabulary, dtype=object)
     conditions = condition_frame(table.conditions)
+    own = {str(name): np.repeat(values.to_numpy(), n) for name, values in conditions.items()}
     categories = dict.fromkeys(column for item in table.items for column, _ in item.categories)
-    columns: dict[str, Any] = {name: np.repeat(conditions[name].to_numpy(), n) for name in conditions}
+    columns: dict[str, Any] = own
     for name in ("item_id", *COLUMNS, *categories):
         values = np.array([_of_item(item, name) for item in table.items], dtype=object)
         columns[name] = np.tile(values, len(table.names))
@@ -112,12 +113,13 @@ def answer_frame(table: AnswerTable) -> pd.DataFrame:
 
 def typed(frame: pd.DataFrame, table: AnswerTable) -> pd.DataFrame:
     """Conditions, tasks and levels as ordered categories; columns without any value as NaN."""
-    orders = {"condition": table.names, "task": TASKS, "level": LEVELS}
-    for column, order in orders.items():
-        if column in frame:
-            order = dict.fromkeys([*(name for name in order if (frame[column] == name).any()), *frame[column].dropna()])
-            frame[column] = pd.Categorical(frame[column], categories=list(order), ordered=True)
-    for column in frame:
+    orders: dict[str, Sequence[str]] = {"condition": table.names, "task": TASKS, "level": LEVELS}
+    for column in orders.keys() & set(frame):
+        there = dict.fromkeys(frame[column].dropna())
+        # Others than the benchmark's come as they are first met.
+        order = dict.fromkeys([*(name for name in orders[column] if name in there), *there])
+        frame[column] = pd.Categorical(frame[column], categories=list(order), ordered=True)
+    for column in frame.columns:
         if frame[column].isna().all():
             frame[column] = frame[column].astype(float)
     return frame
@@ -145,10 +147,10 @@ def _option_columns(table: AnswerTable) -> dict[str, npt.NDArray[np.float32]]:
     return found
 
 
-def _flat(record: Record) -> dict[str, Any]:
+def _flat(kind: type[Record], record: Record | None) -> dict[str, Any]:
     cells: dict[str, Any] = {}
-    for name, field in type(record).model_fields.items():
-        cells |= _cells(name, (field.annotation, *get_args(field.annotation)), getattr(record, name))
+    for name, field in kind.model_fields.items():
+        cells |= _cells(name, (field.annotation, *get_args(field.annotation)), getattr(record, name, None))
     return cells
 
 
@@ -162,7 +164,7 @@ def _cells(name: str, kinds: tuple[Any, ...], value: Any) -> dict[str, Any]:
     if McNemar in kinds:
         return {f"p_{name}": value and value.p_value}
     if kinds[0] == tuple[str, str]:
-        return {f"{name}_a": value[0], f"{name}_b": value[1]}
+        return {f"{name}_a": value and value[0], f"{name}_b": value and value[1]}
     if kinds[0] == tuple[float, ...]:
-        return {f"n_{name}": len(value), f"mean_{name}": float(np.mean(value)) if value else None}
+        return {f"n_{name}": value and len(value), f"mean_{name}": float(np.mean(value)) if value else None}
     return {name: "+".join(value) or None if isinstance(value, tuple) else value}

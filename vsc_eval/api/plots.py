@@ -126,7 +126,7 @@ def over_picture(patches: npt.NDArray[np.float32], image: Image.Image | None, ti
     extent = (0, columns, rows, 0)
     if image is not None:
         ax.imshow(image.convert("L"), extent=extent, cmap="gray", vmin=0, vmax=255, aspect="auto")
-    shown = np.ma.masked_less_equal(patches, 0)
+    shown = np.where(patches > 0, patches, np.nan)
     heat = ax.imshow(shown, extent=extent, cmap="plasma", alpha=0.65, vmin=0, interpolation="nearest", aspect="auto")
     ax.set_xticks([])
     ax.set_yticks([])

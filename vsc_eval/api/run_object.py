@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from vsc_eval.analysis.interactions import interactions
-from vsc_eval.analysis.noise_floor import changed_without_cause, floor_rows
-from vsc_eval.analysis.official import official_rows
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.interactions import InteractionRow, interactions
+from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, floor_rows
+from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.analysis.run_tables import percent, percent_with_interval, points
 from vsc_eval.answers.answer_table import AnswerTable, Mask
@@ -19,7 +20,6 @@ from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
 from vsc_eval.api.plots import Plots
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.specs import BASELINE
 from vsc_eval.studies.records import StudyResults
 
 
@@ -77,16 +77,16 @@ class Run:
     def interactions(self) -> pd.DataFrame:
         """One row a combined edit of two sets whose parts were asked with the same edit: its drift and accuracy beyond
         what its parts lead one to expect; see docs/statistics.md. Empty without such an edit."""
-        return record_frame(interactions(self._analysed, self.statistics), self.table)
+        return record_frame(InteractionRow, interactions(self._analysed, self.statistics), self.table)
 
     def noise_floor(self) -> pd.DataFrame:
         """How much answers changed where nothing was done: under edits of strength zero (`scale=1`), and in a study
         under a second baseline. Empty where nothing was asked twice."""
-        return record_frame(floor_rows(self.table, self.statistics), self.table)
+        return record_frame(FloorRow, floor_rows(self.table, self.statistics), self.table)
 
     def official(self) -> pd.DataFrame:
         """The figures of the official metrics of external data sets. Empty without such data."""
-        return record_frame(official_rows(self.table, self.statistics), self.table)
+        return record_frame(OfficialRow, official_rows(self.table, self.statistics), self.table)
 
     def flips(self, condition: str) -> Flips:
         """Whose answers the condition changed: a sequence with prompt and picture, and `.frame`. Raises SpecError for
@@ -138,10 +138,12 @@ class Study(Run):
     def verdicts(self) -> pd.DataFrame:
         """One row a pair of sets under the verdict's edit: its interactions, the `verdict` (interference, none, not
         enough evidence) and the numbers that `decided_by`."""
-        return record_frame([pair for pair in self.results.pairs if pair.verdict is not None], self.table)
+        return record_frame(
+            InteractionRow, [pair for pair in self.results.pairs if pair.verdict is not None], self.table
+        )
 
     @property
     def controls(self) -> pd.DataFrame:
         """One row an effect of the real sets beside the same effect of control draws (n_draws, mean_draws): percentile
         among them, p, and family-wise p of interactions."""
-        return record_frame(self.results.controls, self.table)
+        return record_frame(ControlTest, self.results.controls, self.table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +63,6 @@ def add_parser(subparsers: Any) -> None:
 
 def _handle(options: argparse.Namespace) -> int:
     spec = _spec(options)
-    # lm-eval draws a bar for each task and condition; ours has the time left of the whole run.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     from rich.console import Console
 
     from vsc_eval.sweeps.sweep import run_sweep, show
