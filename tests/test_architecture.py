@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """Lowest first. A part may import parts of lower layers, never of its own layer or of a higher one."""
 
-SIBLINGS: frozenset[tuple[str, str]] = frozenset({("__init__", "api"), ("__init__", "synthetic")})
+SIBLINGS = frozenset(("__init__", part) for part in ("api", "errors", "synthetic"))
 """(importer, imported) pairs that are meant all the same: the package's names, which are loaded when they are used."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {

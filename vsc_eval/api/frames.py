@@ -120,7 +120,7 @@ def typed(frame: pd.DataFrame, table: AnswerTable) -> pd.DataFrame:
         order = dict.fromkeys([*(name for name in orders[column] if name in there), *there])
         frame[column] = pd.Categorical(frame[column], categories=list(order), ordered=True)
     for column in frame.columns:
-        if frame[column].isna().all():
+        if len(frame) and frame[column].isna().all():
             frame[column] = frame[column].astype(float)
     return frame
 

@@ -14,7 +14,7 @@ from vsc_eval.api.arguments import spec_of, takes
 from vsc_eval.api.conditions import Condition, Given, expression, one_intervention
 from vsc_eval.api.intervention import Intervention, load_intervention
 from vsc_eval.backends.hf.engine import GenSettings
-from vsc_eval.backends.hf.load import LoadedVLM
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import DataError, SpecError
@@ -22,7 +22,6 @@ from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, known_names
 from vsc_eval.sweeps.run_spec import RunSpec
-from vsc_eval.sweeps.sweep import load_model as load_for
 
 Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
 """A picture or its file, several of them, or None for a question without one."""
@@ -166,7 +165,8 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
         if name not in MODEL_FIELDS:
             raise SpecError(f"load_model: unknown setting '{name}'.", hint=known_names("settings", name, MODEL_FIELDS))
     spec = spec_of(RunSpec, {"model": str(model), **settings}, "load_model")
-    return Model(spec, load_for(spec))
+    loading = {name: getattr(spec, name) for name in MODEL_FIELDS[1:8]}
+    return Model(spec, load_vlm(spec.model, weights=spec.backend == "hf", **loading))
 
 
 def pictures(given: Images) -> tuple[Image.Image, ...]:

@@ -22,7 +22,7 @@ _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = {"single": "o", "combined": "s", "norm_matched": "^"}
 _NO_EDIT = {"scale": 1.0, "add": 0.0}
 """Strength at which an edit of that kind changes nothing, so that the baseline is a point of its line."""
-_LABELLED = 16
+_LABELLED = 12
 """More names than these hide each other."""
 
 
@@ -83,7 +83,7 @@ class Plots:
             x, y, colour = 100 * row["drift"], 100 * row["accuracy"], colours[row["edit"]]
             face = "none" if row["role"] == "norm_matched" else colour
             ax.scatter([x], [y], marker=_MARKERS[row["role"]], s=45, facecolor=face, edgecolor=colour, zorder=3)
-            look = {"color": colour, "alpha": 0.35, "linewidth": 1.1, "zorder": 2}
+            look = {"color": colour, "alpha": 0.25, "linewidth": 1, "zorder": 2}
             ax.plot([x, x], [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **look)
             ax.plot([100 * row["drift_low"], 100 * row["drift_high"]], [y, y], **look)
         _finish(
@@ -93,8 +93,12 @@ class Plots:
             f"{self._run.name}, n = {base['n']} items",
         )
         points = [(0.0, 100 * base["accuracy"]), *zip(100 * edited["drift"], 100 * edited["accuracy"], strict=True)]
-        if len(points) <= _LABELLED:
-            label_points(ax, list(zip([BASELINE, *edited["condition"]], points, strict=True)), points)
+        first: dict[tuple[float, float], str] = {}
+        for name, point in zip([BASELINE, *edited["condition"]], points, strict=True):
+            first.setdefault(point, name)
+        # Those furthest from the baseline; of some in one place the first.
+        far = sorted(first, key=lambda point: -abs(point[0]) - abs(point[1] - points[0][1]))[: _LABELLED - 1]
+        label_points(ax, [(first[point], point) for point in dict.fromkeys([points[0], *far])], points)
         return ax
 
     def _lines(self, rows: pd.DataFrame) -> pd.Series:

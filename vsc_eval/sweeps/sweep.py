@@ -123,26 +123,21 @@ def plan_run(spec: RunSpec, intervention: LoadedIntervention | None = None) -> P
     return Plan(spec=spec, tasks=tasks, intervention=intervention, conditions=conditions)
 
 
-def load_model(spec: RunSpec) -> LoadedVLM:
-    """The spec's model, without weights where another backend runs it. Raises like `load_vlm`."""
-    return load_vlm(
-        spec.model,
-        revision=spec.revision,
-        dtype=spec.dtype,
-        device=spec.device,
-        trust_remote_code=spec.trust_remote_code,
-        max_pixels=spec.max_pixels,
-        min_pixels=spec.min_pixels,
-        attn_implementation=spec.attn_implementation,
-        weights=spec.backend == "hf",
-    )
-
-
 def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     spec = plan.spec
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
-        vlm = load_model(spec)
+        vlm = load_vlm(
+            spec.model,
+            revision=spec.revision,
+            dtype=spec.dtype,
+            device=spec.device,
+            trust_remote_code=spec.trust_remote_code,
+            max_pixels=spec.max_pixels,
+            min_pixels=spec.min_pixels,
+            attn_implementation=spec.attn_implementation,
+            weights=spec.backend == "hf",
+        )
     return open_session(
         vlm,
         plan.conditions,
