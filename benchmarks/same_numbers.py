@@ -64,7 +64,10 @@ def _rows(rows: Iterable[Mapping[str, Any]]) -> Flat:
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {FIELDS.get(key, key): VALUES.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
+    return {
+        FIELDS.get(key, key): VALUES.get(value, value) if isinstance(value, str) else value
+        for key, value in row.items()
+    }
 
 
 def _flat(table: str, rows: Iterable[Mapping[str, Any]], keys: tuple[str, ...]) -> Flat:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vsc_eval.studies.verdict import Evidence, decide
 
 from vsc_eval.analysis.controls import CONTROL_KINDS
-from vsc_eval.analysis.verdict import VerdictRule
+from vsc_eval.analysis.verdict import Evidence, VerdictRule, decide
 from vsc_eval.stats import zero_count_limit
 
 RULE = VerdictRule()

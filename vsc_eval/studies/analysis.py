@@ -37,12 +37,12 @@ def analyse(
 ) -> tuple[tuple[InteractionRow, ...], tuple[ControlTest, ...]]:
     """All pairs with their verdicts, and all control tests. `table` has the sweep's conditions on all items; `controls`
     the control draws' on the control items, which are among them; None where the study has no controls."""
-    tests = () if controls is None else tests_of_controls(table, controls, spec)
+    tests = () if controls is None else against_controls(table, controls, spec)
     found = interactions(table, statistics_of(spec))
     return with_verdicts(found, spec.verdict, tests, level=spec.statistics.level), tests
 
 
-def tests_of_controls(table: AnswerTable, controls: AnswerTable, spec: StudySpec) -> tuple[ControlTest, ...]:
+def against_controls(table: AnswerTable, controls: AnswerTable, spec: StudySpec) -> tuple[ControlTest, ...]:
     """The real sets on the control items beside the control draws."""
     wanted = {item.item_id for item in controls.items}
     real = table.only(np.array([item.item_id in wanted for item in table.items], dtype=bool))
