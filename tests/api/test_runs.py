@@ -127,9 +127,10 @@ def test_it_shows_itself(run: vsc.Run) -> None:
 def test_plots(run: vsc.Run) -> None:
     axes = run.plot.dose_response("accuracy")
     lines = {line.get_label(): list(line.get_xdata()) for line in axes.get_lines()}
-    assert lines["counting, all"] == [1.0, 8.0]
-    assert lines["counting, image"] == [0.0, 1.0]
-    assert lines["counting+logic, all, norm=mean"] == [1.0, 8.0]
+    assert lines["counting"] == [1.0, 8.0]
+    assert lines["counting:image"] == [0.0, 1.0]
+    assert lines["counting+logic:norm=mean"] == [1.0, 8.0]
+    assert lines["counting+logic"] == [1.0, 4.0, 8.0]
     assert run.plot.accuracy_drift().get_ylabel() == "accuracy, %"
     given = run.plot.dose_response("difference", sets=["logic"], ax=axes.figure.add_subplot())
     assert [line.get_label() for line in given.get_lines()] == ["logic"]

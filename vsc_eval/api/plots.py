@@ -53,7 +53,7 @@ class Plots:
                 hint="Ask for several strengths: conditions=[counting.scale(x) for x in (0, 0.5, 2, 4)].",
             )
         ax = ax if ax is not None else _axes()
-        for place, (name, line) in enumerate(rows[wanted].groupby(self._lines(rows[wanted]), sort=False)):
+        for place, (name, line) in enumerate(rows[wanted].groupby(_without_strength(rows[wanted], kinds), sort=False)):
             points = line[["alpha", outcome, f"{outcome}_low", f"{outcome}_high"]]
             if kind in _NO_EDIT and not (line["alpha"] == _NO_EDIT[kind]).any():
                 own = [base[c] if outcome == "accuracy" else 0.0 for c in points.columns[1:]]
@@ -101,27 +101,6 @@ class Plots:
         label_points(ax, [(first[point], point) for point in dict.fromkeys([points[0], *far])], points)
         return ax
 
-    def _lines(self, rows: pd.DataFrame) -> pd.Series:
-        """What each condition's line is called: its sets, and of the edit what differs between the lines."""
-        specs = {condition.name: condition.spec for condition in self._run.table.conditions}
-        edits = [specs[name].edit for name in rows["condition"]]
-        parts = [
-            (
-                e.positions,
-                f"norm={e.norm_match.reference}" if e.norm_match else "",
-                "" if e.decode else "prefill",
-                "" if e.random_directions is None else f"random={e.random_directions}",
-            )
-            for e in edits
-            if e is not None
-        ]
-        differs = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
-        names = [
-            ", ".join([sets, *(word for word, shown in zip(own, differs, strict=True) if shown and word)])
-            for sets, own in zip(rows["sets"], parts, strict=True)
-        ]
-        return pd.Series(names, index=rows.index)
-
 
 def over_picture(patches: npt.NDArray[np.float32], image: Image.Image | None, title: str, ax: Any = None) -> Any:
     """Values [rows, columns] as a heat map over the picture, grey where nothing is."""
@@ -139,6 +118,12 @@ def over_picture(patches: npt.NDArray[np.float32], image: Image.Image | None, ti
     if image is not None:
         ax.set_box_aspect(image.height / image.width)
     return ax
+
+
+def _without_strength(rows: pd.DataFrame, kinds: tuple[str, ...]) -> pd.Series:
+    """The conditions' expressions without the edit itself: one and the same for the doses of a line."""
+    names = rows["condition"].astype(str)
+    return names.str.replace(rf":({'|'.join(kinds)})(=[^:]*)?(?=:|$)", "", regex=True)
 
 
 def _axes(width: float = 6.4, height: float = 4.4) -> Any:
