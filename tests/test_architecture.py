@@ -14,14 +14,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress"),
+    ("resources", "files", "seeding", "progress", "yaml_files"),
+    ("mistakes",),
     ("specs", "records", "extract", "figures"),
-    ("settings",),
     ("stats",),
     ("answers",),
     ("synthetic", "taskfiles", "sae"),
     ("interventions", "metrics"),
     ("backends",),
+    ("settings",),
     ("features", "probing"),
     ("analysis",),
     ("lmeval",),
@@ -155,6 +156,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
+    "vsc_eval.settings",
     "vsc_eval.records",
     "vsc_eval.stats",
     "vsc_eval.synthetic",

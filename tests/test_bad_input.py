@@ -113,11 +113,11 @@ def run(model: Path, intervention: Path, tmp_path: Path, capsys: pytest.CaptureF
         ({"intervention": "no-such-intervention"}, "no intervention 'no-such-intervention'", "intervention.yaml"),
         ({"intervention": None}, "There is no intervention", "intervention.yaml"),
         ({"n": 6}, "6", "multiple of 4"),
-        ({"n": 0}, "--n", "it was 0"),
-        ({"tasks": ","}, "no task is named", "options"),
-        ({"max_new_tokens": 4}, "max_new_tokens is of the `generate` scoring", "options"),
-        ({"batch_size": 0}, "--batch-size", "it was 0"),
-        ({"limit": "many"}, "--limit", "--help"),
+        ({"n": 0}, "--n: 0 is no positive multiple of 4", "Change the value"),
+        ({"tasks": ","}, "--tasks: no task is named", "Change"),
+        ({"max_new_tokens": 4}, "--max-new-tokens: it is of the scoring `generate`", "Change"),
+        ({"batch_size": 0}, "--batch-size: input should be greater than or equal to 1", "not '0'"),
+        ({"limit": "many"}, "--limit: input should be a valid integer", "not 'many'"),
         ({"scoring": "letters"}, "invalid choice: 'letters'", "--help"),
         ({"bath_size": 4}, "unrecognized arguments: --bath-size=4", "Did you mean --batch-size?"),
         ({"device": "gpu9"}, "gpu9", "`cpu`"),
@@ -132,13 +132,13 @@ def test_names_and_numbers(run: Run, tmp_path: Path, changes: dict[str, object],
 
 
 def test_layer_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, layer=4))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, layer=4))
     assert "layer 4" in shown.lower()
     assert "0 to 3" in shown
 
 
 def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, width=48))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, width=48))
     assert "width 48" in shown
     assert "width 64" in shown
     assert "sae train" in shown
@@ -146,7 +146,7 @@ def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
 
 def test_feature_index_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
     bad = FeatureSet(name="counting", indices=(3, 16), task="counting")
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, sets=(bad,)))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, sets=(bad,)))
     assert "Feature index 16 of set 'counting' is out of range: the SAE has 16 features" in shown
     assert "0 to 15" in shown
 
@@ -155,21 +155,20 @@ def test_misspelt_key_in_a_intervention(run: Run, model: Path, tmp_path: Path) -
     folder = write_intervention(tmp_path / "intervention", model)
     text = (folder / "intervention.yaml").read_text()
     (folder / "intervention.yaml").write_text(text.replace("layer:", "layr:"))
-    shown = run(condition=folder)
-    assert str(folder / "intervention.yaml") in shown
-    assert "'layr'" in shown
+    shown = run(intervention=folder)
+    assert f"{folder / 'intervention.yaml'}:3: layr: unknown key" in shown
     assert "layer" in shown
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("conditons: []", "'conditons'"),
+        ("conditons: []", "spec.yaml:1: conditons: unknown key"),
         ("conditions: [{name: a, sets: [counting], edit: {kind: scale, valu: 2}}]", "valu"),
         ("conditions: [{name: a, sets: [counting], edit: {kind: scale}}]", "needs a `value`"),
-        ("conditions: [{name: a, sets: [counting], edit: {kind: squash, value: 1}}]", "kind"),
+        ("conditions:\n- {name: a, sets: [a],\n   edit: {kind: squash, value: 1}}", "yaml:3: conditions[0].edit.kind"),
         ("conditions: [{name: a, sets: [colour], edit: {kind: ablate}}]", "Unknown feature set 'colour'"),
-        ("conditions: [", "cannot be read as YAML"),
+        ("conditions: [", "spec.yaml:1: no YAML: "),
         ("- just\n- a list", "condit"),
     ],
 )
@@ -194,7 +193,7 @@ def test_truncated_weights_of_the_sae(run: Run, intervention: Path, tmp_path: Pa
     folder = tmp_path / "copy"
     shutil.copytree(intervention, folder)
     truncate(folder / "sae" / "sae_weights.safetensors", keep)
-    shown = run(condition=folder)
+    shown = run(intervention=folder)
     assert "sae_weights.safetensors" in shown
     assert "again" in shown
 
@@ -315,4 +314,4 @@ def test_the_installed_command_gives_the_exit_code_and_the_message(model: Path, 
     assert ended.stdout == ""
     first, second = ended.stderr.splitlines()
     assert first == "vsc-eval: error: There is no intervention 'nowhere'."
-    assert second.startswith("  Give a folder with an intervention.yaml")
+    assert second.startswith("  Hint: Give a folder with an intervention.yaml")

@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 import pytest
-from vsc_eval.cli.main.run import add_parser
 
 from vsc_eval.backends.vllm import available
 from vsc_eval.backends.vllm.arguments import options_mark, parse_options
 from vsc_eval.backends.vllm.available import Installed, require_vllm
 from vsc_eval.backends.vllm.start import start_vllm
+from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
@@ -134,7 +134,7 @@ def test_the_command_line_knows_the_backend() -> None:
 def test_doctor_names_vllm(
     monkeypatch: pytest.MonkeyPatch, installed: Installed | None, state: str, words: str
 ) -> None:
-    from vsc_eval.cli.main.doctor import examine
+    from vsc_eval.cli.doctor import examine
 
     monkeypatch.setattr(available, "installed_vllm", lambda: installed)
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]

@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from vsc_eval.specs import Spec, explain
+from vsc_eval.mistakes import explain
+from vsc_eval.specs import Spec
 
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S", bound=Spec)
 
 
-def takes(model: type[Spec], fields: tuple[str, ...] | None = None) -> Callable[[F], F]:
-    """Shows the fields of `model` (or these of them) as keyword arguments of a function that takes `**settings`, in
-    its help and where an editor completes names."""
+def takes(model: type[Spec]) -> Callable[[F], F]:
+    """Shows the fields of `model` as keyword arguments of a function that takes `**settings`, in its help and where an
+    editor completes names."""
 
     def shown(function: F) -> F:
         own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -24,7 +25,7 @@ def takes(model: type[Spec], fields: tuple[str, ...] | None = None) -> Callable[
         added = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation)
             for name, field in model.model_fields.items()
-            if name not in known and (fields is None or name in fields)
+            if name not in known
         ]
         function.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
         return function

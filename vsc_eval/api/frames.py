@@ -26,8 +26,8 @@ from vsc_eval.answers.answer_table import (
     AskedItem,
 )
 from vsc_eval.errors import SpecError
+from vsc_eval.mistakes import known_names
 from vsc_eval.records import Record
-from vsc_eval.specs import known_names
 from vsc_eval.stats import Drift, Figure, McNemar
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.synthetic import LEVELS, TASKS

@@ -20,27 +20,11 @@ from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.records import Reading
-from vsc_eval.specs import BASELINE, known_names
-from vsc_eval.sweeps.run_spec import RunSpec
+from vsc_eval.settings import EngineSpec
+from vsc_eval.specs import BASELINE
 
 Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
 """A picture or its file, several of them, or None for a question without one."""
-
-MODEL_FIELDS = (
-    "model",
-    "revision",
-    "trust_remote_code",
-    "dtype",
-    "max_pixels",
-    "min_pixels",
-    "attn_implementation",
-    "device",
-    "batch_size",
-    "backend",
-    "vllm",
-    "engine_mode",
-)
-"""Settings of a run that are its model's."""
 
 
 class Model:
@@ -50,7 +34,7 @@ class Model:
     batch of its own: outside float32 sums may differ in their last bits).
     """
 
-    def __init__(self, spec: RunSpec, vlm: LoadedVLM) -> None:
+    def __init__(self, spec: EngineSpec, vlm: LoadedVLM) -> None:
         self.spec = spec
         """With what settings it was loaded."""
         self.vlm = vlm
@@ -132,10 +116,8 @@ class Model:
             self.vlm,
             [condition.spec] if condition is not None else [],
             intervention=condition.intervention.loaded if condition is not None else None,
-            batch_size=1,
             # One prompt at a time gains nothing from shared layers, whose self-check costs some forwards.
-            mode="hooks",
-            vllm=self.spec.vllm if self.spec.backend == "vllm" else None,
+            **{**self.spec.answering(), "batch_size": 1, "mode": "hooks"},
         )
         self._session = (condition.intervention if condition is not None else None, session)
         return session
@@ -147,12 +129,12 @@ class Model:
         return f"Model('{self.name}', {decoder.n_layers} layers of width {decoder.d_model}, {dtype} on {where})"
 
 
-@takes(RunSpec, MODEL_FIELDS)
+@takes(EngineSpec)
 def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     """Load `vsc-tiny`, a model folder or a hub id.
 
-    settings: those of `vsc-eval run` that are its model's, with the same defaults: revision, trust_remote_code, dtype,
-    max_pixels, min_pixels, attn_implementation, device, batch_size (of runs), backend, vllm, engine_mode; see RunSpec.
+    settings: those of the command line that are a model's, with its defaults (dtype, device, backend, ...); see
+    vsc_eval.settings.EngineSpec.
 
     Raises SpecError for an unknown model or setting, DataError for a damaged folder, BackendError for a model that is
     no VLM, for pickled weights and for an unreachable hub.
@@ -161,12 +143,8 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     >>> vsc.load_model("vsc-tiny", device="cpu")
     Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
     """
-    for name in settings:
-        if name not in MODEL_FIELDS:
-            raise SpecError(f"load_model: unknown setting '{name}'.", hint=known_names("settings", name, MODEL_FIELDS))
-    spec = spec_of(RunSpec, {"model": str(model), **settings}, "load_model")
-    loading = {name: getattr(spec, name) for name in MODEL_FIELDS[1:8]}
-    return Model(spec, load_vlm(spec.model, weights=spec.backend == "hf", **loading))
+    spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
+    return Model(spec, load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading()))
 
 
 def pictures(given: Images) -> tuple[Image.Image, ...]:

@@ -10,15 +10,18 @@ from vsc_eval.analysis.compare.run_files import RUN_FILES, read_run
 from vsc_eval.api.arguments import spec_of, takes
 from vsc_eval.api.conditions import Given, expression, one_intervention
 from vsc_eval.api.intervention import Intervention
-from vsc_eval.api.model import MODEL_FIELDS, Model
+from vsc_eval.api.model import Model
 from vsc_eval.api.run_object import Run, Study
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.specs import BASELINE
+from vsc_eval.specs import BASELINE, split_names
 from vsc_eval.studies.analysis import statistics_of
 from vsc_eval.studies.conclude import read_results
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
+
+_OF_EACH_RUN = ("batch_size", "engine_mode", "memory_gb")
+"""Settings of a model that a run may have another value of."""
 
 
 @takes(RunSpec)
@@ -54,8 +57,8 @@ def run(
     values: dict[str, Any] = {
         **_model_settings(model, settings),
         **settings,
-        "tasks": _names(tasks),
-        "conditions": [name for each in given for name in _names(expression(each))],
+        "tasks": split_names(tasks) if isinstance(tasks, str) else tasks,
+        "conditions": [name for each in given for name in split_names(expression(each))],
         "intervention": own.name if own else (None if intervention is None else str(intervention)),
     }
     spec = spec_of(RunSpec, values, "run")
@@ -66,7 +69,7 @@ def run(
         intervention=own.loaded if own else None,
     )
     folder = None if out is None else Path(out)
-    return Run(finished.table, name=spec.model, statistics=StatisticsSpec(seed=spec.seed), folder=folder)
+    return Run(finished.table, name=spec.model, statistics=spec.statistics, folder=folder)
 
 
 def read(folder: str | Path) -> Run:
@@ -79,23 +82,18 @@ def read(folder: str | Path) -> Run:
         results = read_results(found.path)
         return Study(found.table, results, statistics_of(results.spec), found.path)
     settings = found.settings
-    statistics = StatisticsSpec(seed=settings.get("seed", 0))
+    statistics = StatisticsSpec(**{k: v for k, v in settings.items() if k in StatisticsSpec.model_fields})
     return Run(found.table, name=str(settings.get("model", found.path.name)), statistics=statistics, folder=found.path)
 
 
 def _model_settings(model: Model | str | Path, settings: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(model, Model):
         return {"model": str(model)}
-    own = {name: getattr(model.spec, name) for name in MODEL_FIELDS}
-    changed = [name for name in MODEL_FIELDS if name in settings and name not in ("batch_size", "engine_mode")]
+    own = dict(model.spec)
+    changed = [name for name in own if name in settings and name not in _OF_EACH_RUN]
     if changed:
         raise SpecError(
             f"run: '{changed[0]}' is a setting of the model, and '{model.name}' is loaded already.",
             hint=f"Give it to load_model: load_model('{model.name}', {changed[0]}=...).",
         )
     return own
-
-
-def _names(text: str | Sequence[str]) -> list[str]:
-    parts = text.split(",") if isinstance(text, str) else text
-    return [name.strip() for name in parts if name.strip()]

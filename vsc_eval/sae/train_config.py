@@ -10,7 +10,7 @@ from vsc_eval.specs import Spec
 
 TrainedActivation = Literal["topk", "batchtopk", "jumprelu"]
 
-_INTERVENTIOND: dict[str, dict[str, float | int]] = {
+_SUITED: dict[str, dict[str, float | int]] = {
     "topk": {},
     # Neither forces every token to fire k features, so more of them must be led back; see docs/sae.md for the figures.
     "batchtopk": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
@@ -29,6 +29,7 @@ class TrainConfig(Spec):
     """How an SAE is trained. Everything that changes its numbers is here."""
 
     d_sae: int = Field(default=1024, gt=0)
+    """Number of features."""
     k: int = Field(default=16, gt=0)
     """Active features a token: exactly (topk), on average over a batch (batchtopk), the mean aimed at (jumprelu)."""
     n_tokens: int = Field(default=1_500_000, gt=0)
@@ -40,6 +41,7 @@ class TrainConfig(Spec):
     batch_size: int = Field(default=2048, gt=0)
     """Tokens per step."""
     warmup_steps: int = Field(default=20, ge=0)
+    """Steps over which the learning rate rises from 0."""
     decay_from: float = Field(default=0.7, ge=0, le=1)
     """Share of the training after which the learning rate falls linearly to 0."""
     mix_tokens: int = Field(default=32_768, gt=0)
@@ -52,6 +54,7 @@ class TrainConfig(Spec):
     aux_alpha: float = Field(default=1 / 32, ge=0)
     """Weight of the aux loss beside the fraction of variance unexplained; batchtopk, jumprelu: 0.25."""
     activation: TrainedActivation = "topk"
+    """What makes it sparse: k features a token, k on average in a batch, or learnt thresholds aiming at k."""
     threshold_decay: float = Field(default=0.9, ge=0, lt=1)
     """batchtopk: share of the running threshold that a step keeps; 0.9 averages over about the last 10 steps."""
     bandwidth: float = Field(default=0.1, gt=0)
@@ -67,9 +70,9 @@ class TrainConfig(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _interventiond(cls, given: Any) -> Any:
+    def _suited(cls, given: Any) -> Any:
         activation = given.get("activation") if isinstance(given, dict) else None
-        return {**_INTERVENTIOND.get(activation, {}), **given} if isinstance(activation, str) else given
+        return {**_SUITED.get(activation, {}), **given} if isinstance(activation, str) else given
 
     def settings(self) -> dict[str, Any]:
         """The fields that matter for this activation, JSON-able.
