@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import vsc_eval as vsc
+from vsc_eval.backends.session import open_session
 from vsc_eval.interventions.edits import compile_condition, edit_delta
 
 ITEM = "test/counting/easy/00000/D"
@@ -86,10 +87,33 @@ def test_an_edit_without_tokens_is_refused(model: vsc.Model) -> None:
         model.generate(None, "How many red circles?")
 
 
+def test_one_engine_answers_under_all_edits_of_an_intervention(
+    model: vsc.Model, iv: vsc.Intervention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To start vLLM takes a minute."""
+    opened = []
+
+    def counted(*args, **settings):  # type: ignore[no-untyped-def]
+        opened.append(settings)
+        return open_session(*args, **settings)
+
+    monkeypatch.setattr("vsc_eval.api.model.open_session", counted)
+    item = vsc.find_item(ITEM)
+    model.release()
+    for condition in ("counting:scale=5", iv["logic"].scale(5), iv["logic"].ablate()):
+        with model.edited(condition, iv):
+            model.generate(item.image(), item.prompt)
+    model.generate(item.image(), item.prompt)
+    assert len(opened) == 1
+    with model.edited(vsc.load_intervention("vsc-tiny")["counting"]):
+        model.generate(item.image(), item.prompt)
+    assert len(opened) == 2
+
+
 def test_mistakes_are_told(model: vsc.Model, tmp_path: Path) -> None:
     with pytest.raises(vsc.SpecError, match="Did you mean 'counting'"), model.edited("countin"):
         pass
-    with pytest.raises(vsc.SpecError, match=r"unknown setting 'devise'.*Did you mean 'device'"):
+    with pytest.raises(vsc.SpecError, match=r"load_model: devise: unknown key.*Did you mean 'device'"):
         vsc.load_model("vsc-tiny", devise="cpu")
     with pytest.raises(vsc.SpecError, match="Unknown model 'vsc-tinny'"):
         vsc.load_model("vsc-tinny")

@@ -156,8 +156,8 @@ def test_sets_of_ones_own_are_run(model: vsc.Model, tmp_path: Path) -> None:
     ("settings", "says"),
     [
         ({"tasks": "vsc_countin"}, "vsc_countin"),
-        ({"limt": 3}, "unknown key 'limt'.*Did you mean 'limit'"),
-        ({"n": 3}, "'n'"),
+        ({"limt": 3}, "run: limt: unknown key.*Did you mean 'limit'"),
+        ({"n": 3}, "no positive multiple of 4"),
         ({"dtype": "bfloat16"}, "'dtype' is a setting of the model.*load_model"),
         ({"conditions": ["countin:ablate"]}, "Unknown feature set 'countin'"),
         (
@@ -169,6 +169,12 @@ def test_sets_of_ones_own_are_run(model: vsc.Model, tmp_path: Path) -> None:
 def test_mistakes_are_told(model: vsc.Model, settings: dict[str, object], says: str) -> None:
     with pytest.raises(vsc.SpecError, match=says):
         vsc.run(model, **{"tasks": "vsc_counting_easy", "n": 4, **settings})
+
+
+def test_grids_and_lists_with_commas_are_those_of_the_command_line(model: vsc.Model) -> None:
+    run = vsc.run(model, tasks="vsc_counting_easy, vsc_logic_easy", n=4, conditions="counting:scale=0,2,logic:ablate")
+    assert run.conditions == ("baseline", "counting:scale=0", "counting:scale=2", "logic:ablate")
+    assert set(run.answers["task"]) == {"counting", "logic"}
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -95,6 +95,11 @@ class Model:
         found = self._read(prompt, GenSettings(scoring="loglikelihood")).option_logprobs
         return pd.Series(found, index=pd.Index(options, name="option"), name="logprob", dtype=float)
 
+    def release(self) -> None:
+        """Let go of what answered here, but not of the model: vLLM holds most of an accelerator's memory, which a run
+        needs for its own. It starts again with the next question."""
+        self._session = None
+
     def _read(self, prompt: Prompt, settings: GenSettings) -> Reading:
         name = BASELINE if self._condition is None else str(self._condition)
         return self._open(self._condition).answers([prompt], [name], settings)[name][0]

@@ -62,6 +62,8 @@ def run(
         "intervention": own.name if own else (None if intervention is None else str(intervention)),
     }
     spec = spec_of(RunSpec, values, "run")
+    if isinstance(model, Model):
+        model.release()
     finished = run_sweep(
         spec,
         None if out is None else Path(out),
