@@ -91,6 +91,8 @@ def test_rows_are_counted_right(run: vsc.Run) -> None:
     assert run.rows("task")["task"].cat.categories[0] == "counting"
     assert list(run.rows("level").columns[:2]) == ["condition", "level"]
     assert len(run.rows(by="gold")) == 4 * len(run.conditions)
+    with pytest.raises(vsc.SpecError, match=r"no column 'golden'.*Did you mean 'gold'"):
+        run.rows(by="golden")
 
 
 def test_interactions_and_noise_floor(run: vsc.Run) -> None:
@@ -155,6 +157,8 @@ def test_sets_of_ones_own_are_run(model: vsc.Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
+        ({"conditions": [vsc.load_intervention("vsc-tiny")["logic"]], "intervention": "vsc-tiny"}, "of two"),
+        ({"conditions": ["logic"], "intervention": "vsc-tin"}, "no intervention 'vsc-tin'"),
         ({"tasks": "vsc_countin"}, "vsc_countin"),
         ({"limt": 3}, "run: limt: unknown key.*Did you mean 'limit'"),
         ({"n": 3}, "no positive multiple of 4"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ class Model:
         """As it was named."""
         return self.spec.model
 
+    @cached_property
+    def _own_intervention(self) -> Intervention:
+        return load_intervention(Path(self.name).name)
+
     @contextmanager
     def edited(self, condition: Given, intervention: Intervention | None = None) -> Iterator[Model]:
         """While the block runs, `generate` and `option_logprobs` answer under that condition.
@@ -60,7 +65,7 @@ class Model:
                 f"The model is under '{self._condition}' already, and edits do not nest.",
                 hint="Leave that block first, or combine the sets: (a + b).scale(4).",
             )
-        own = one_intervention([condition], intervention) or load_intervention(Path(self.name).name)
+        own = one_intervention([condition], intervention) or self._own_intervention
         made = condition if isinstance(condition, Condition) else Condition(expression(condition), own)
         self._open(made)
         self._condition = made

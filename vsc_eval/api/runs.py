@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from vsc_eval.analysis.compare.run_files import RUN_FILES, read_run
 from vsc_eval.api.arguments import spec_of, takes
 from vsc_eval.api.conditions import Given, expression, one_intervention
-from vsc_eval.api.intervention import Intervention
+from vsc_eval.api.intervention import Intervention, load_intervention
 from vsc_eval.api.model import Model
 from vsc_eval.api.run_object import Run, Study
 from vsc_eval.errors import SpecError
@@ -52,25 +54,29 @@ def run(
 {'condition': 'counting:ablate', 'alpha': 0.0, 'n': 4, 'accuracy': 0.75}]
     """
     given = [conditions] if isinstance(conditions, Given) else list(conditions)
-    named = intervention if isinstance(intervention, Intervention) else None
-    own = one_intervention(given, named) if intervention is None or named else None
+    named = load_intervention(intervention) if isinstance(intervention, str | Path) else intervention
+    own = one_intervention(given, named)
     values: dict[str, Any] = {
         **_model_settings(model, settings),
         **settings,
         "tasks": split_names(tasks) if isinstance(tasks, str) else tasks,
         "conditions": [name for each in given for name in split_names(expression(each))],
-        "intervention": own.name if own else (None if intervention is None else str(intervention)),
+        "intervention": own.name if own else None,
     }
     spec = spec_of(RunSpec, values, "run")
     if isinstance(model, Model):
         model.release()
+    console = Console(stderr=True)
+    # What it says besides its progress would stay behind in the notebook.
+    console.quiet = console.is_jupyter
+    folder = None if out is None else Path(out)
     finished = run_sweep(
         spec,
-        None if out is None else Path(out),
+        folder,
+        console=console,
         vlm=model.vlm if isinstance(model, Model) else None,
         intervention=own.loaded if own else None,
     )
-    folder = None if out is None else Path(out)
     return Run(finished.table, name=spec.model, statistics=spec.statistics, folder=folder)
 
 
