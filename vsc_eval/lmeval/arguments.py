@@ -37,9 +37,14 @@ class LmEvalSpec(EngineSpec):
     @field_validator("condition")
     @classmethod
     def _one(cls, given: str | None) -> str | None:
-        if given is not None and len(named := expand_condition(given)) > 1:
-            raise SpecError(
-                f"lm-eval runs one condition, and '{given}' is a grid of {len(named)}.",
-                hint=f"Write one of them, for example condition={named[0]}; `vsc-eval run` runs grids.",
-            )
+        refuse_grid(given or "")
         return given
+
+
+def refuse_grid(condition: str) -> None:
+    """Raises SpecError for an expression that stands for several conditions."""
+    if len(named := expand_condition(condition)) > 1:
+        raise SpecError(
+            f"lm-eval runs one condition, and '{condition}' is a grid of {len(named)}.",
+            hint=f"Write one of them, for example condition={named[0]}; `vsc-eval run` runs grids.",
+        )

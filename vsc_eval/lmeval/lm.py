@@ -12,9 +12,10 @@ from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.session import open_session
 from vsc_eval.errors import SpecError
-from vsc_eval.lmeval.arguments import LmEvalSpec
+from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM
 from vsc_eval.mistakes import explain, known_names
+from vsc_eval.specs import split_names
 
 _LM_EVAL_DEVICE = "cuda:0"
 _LM_EVAL_BATCH = 1
@@ -43,11 +44,9 @@ class VscHF(SessionLM):
         given = {name: value for name, value in given.items() if not name.startswith("vsc_")}
         known = set(LmEvalSpec.model_fields)
         strangers = {name: given[name] for name in given if name not in known}
-        if any(name.replace(".", "", 1).lstrip("+-").isdigit() for name in strangers):
-            raise SpecError(
-                f"{cls.name} takes one condition, and '{given.get('condition')},{','.join(strangers)}' is a grid.",
-                hint="Give one number; `vsc-eval run` runs grids.",
-            )
+        # lm-eval has split a grid at its commas; what goes on with a number of the condition is none of its arguments.
+        whole = split_names(",".join([str(given.get("condition") or ""), *strangers]))
+        refuse_grid(whole[0] if whole else "")
         try:
             return LmEvalSpec.model_validate({**given, **cls._strangers(strangers)})
         except ValidationError as error:
