@@ -23,7 +23,7 @@ def test_an_edit_is_named_as_the_grammar_names_it(iv: vsc.Intervention) -> None:
         logic.add(-3.5, positions="last", random=7): "logic:add=-3.5:last:random=7",
         both.scale(4, norm="max"): "counting+logic:scale=4:norm=max",
         both.edit(): "counting+logic",
-        iv.condition("logic:scale=3"): "logic:scale=3",
+        vsc.Condition("logic:scale=3", iv): "logic:scale=3",
     }
     for condition, expression in made.items():
         assert condition == expression
@@ -39,7 +39,6 @@ def test_sets_are_combined(iv: vsc.Intervention) -> None:
     assert both.names == ("counting", "logic")
     assert set(both.indices) == {*counting.indices, *logic.indices}
     assert len(both) == len(set(both.indices))
-    assert both.tasks == ("counting", "logic")
     assert repr(both) == f"FeatureSet('counting+logic', {len(both)} features)"
     assert list(iv)[:1] == ["counting"]
     assert "counting" in iv
@@ -75,7 +74,7 @@ def test_an_sae_with_sets(iv: vsc.Intervention, tmp_path: Path) -> None:
         (lambda iv: iv["counting"].scale(4, norm="mean"), "norm_match"),
         (lambda iv: iv["counting"].scale(4, position="image"), "no option 'position'.*positions"),
         (lambda iv: iv["counting"].ablate(positions="imag"), "Unknown modifier 'imag'"),
-        (lambda iv: iv.condition("logic+a:ablate"), "Unknown feature set 'a'"),
+        (lambda iv: vsc.Condition("logic+a:ablate", iv), "Unknown feature set 'a'"),
         (lambda iv: (iv["counting"] + iv["counting"]).ablate(), "twice"),
         (lambda iv: iv["counting"] + vsc.load_intervention("vsc-tiny")["logic"], "two interventions"),
         (lambda iv: vsc.load_intervention("vsc-tiny", sets={"mine": [1024]}), "0 to 1023"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,13 @@ def test_flips_show_question_and_picture(run: vsc.Run) -> None:
     assert html.count('<img src="data:image/png;base64,') == min(len(flips), 12)
     with pytest.raises(vsc.SpecError, match="Did you mean 'counting:scale=8'"):
         run.flips("counting:scale=9")
+
+
+def test_what_a_data_set_says_is_no_markup(run: vsc.Run) -> None:
+    found = run.flips("counting:scale=8")[0]
+    hostile = replace(found, flip=found.flip.model_copy(update={"gold": "<script>"}))
+    assert "<script>" not in hostile._repr_html_()
+    assert "&lt;script&gt;" in hostile._repr_html_()
 
 
 def test_it_shows_itself(run: vsc.Run) -> None:

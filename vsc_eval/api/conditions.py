@@ -85,12 +85,6 @@ class FeatureSet:
         own = (self.intervention.spec.get(name).indices for name in self.names)
         return tuple(dict.fromkeys(index for indices in own for index in indices))
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks that the sets were selected for, as far as they name one."""
-        own = (self.intervention.spec.get(name).task for name in self.names)
-        return tuple(dict.fromkeys(task for task in own if task is not None))
-
     def scale(self, alpha: float, **options: Unpack[EditOptions]) -> Condition:
         """Activations times `alpha`: 0 removes the features, 1 changes nothing."""
         return self.edit(f"scale={_number(alpha)}", **options)

@@ -6,8 +6,9 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -49,12 +50,13 @@ class ChangedAnswer:
 
     def _repr_html_(self) -> str:
         picture = self.image
-        shown = "" if picture is None else f'<img src="{_data_uri(picture)}" width="160" alt="{self.item.item_id}">'
+        shown = "" if picture is None else f'<img src="{_data_uri(picture)}" width="160" alt="the picture">'
+        before, after, gold = (html.escape(answer) for answer in (self.flip.before, self.flip.after, self.flip.gold))
         text = html.escape(self.prompt or "").replace("\n", "<br>")
-        answers = f"{self.flip.before} &rarr; <b>{self.flip.after}</b>, right is {self.flip.gold}"
         return (
             '<div style="display:inline-block; vertical-align:top; width:170px; margin:4px; font-size:85%">'
-            f"{shown}<br><b>{html.escape(self.flip.change.replace('_', ' '))}</b>: {answers}<br>{text}</div>"
+            f"{shown}<br><b>{self.flip.change.replace('_', ' ')}</b>: {before} &rarr; <b>{after}</b>, right is {gold}"
+            f"<br>{text}</div>"
         )
 
 
@@ -74,11 +76,8 @@ class Flips(Sequence[ChangedAnswer]):
         frame = record_frame(Flip, [each.flip for each in self._found], self._table)
         return frame.assign(prompt=pd.Series([each.prompt for each in self._found], dtype=object))
 
-    def __getitem__(self, place):  # type: ignore[no-untyped-def]
+    def __getitem__(self, place: Any) -> Any:
         return self._found[place]
-
-    def __iter__(self) -> Iterator[ChangedAnswer]:
-        return iter(self._found)
 
     def __len__(self) -> int:
         return len(self._found)

@@ -25,8 +25,6 @@ from vsc_eval.answers.answer_table import (
     AskedCondition,
     AskedItem,
 )
-from vsc_eval.errors import SpecError
-from vsc_eval.mistakes import known_names
 from vsc_eval.records import Record
 from vsc_eval.stats import Drift, Figure, McNemar
 from vsc_eval.stats.drift import PARTS
@@ -123,13 +121,6 @@ def typed(frame: pd.DataFrame, table: AnswerTable) -> pd.DataFrame:
         if len(frame) and frame[column].isna().all():
             frame[column] = frame[column].astype(float)
     return frame
-
-
-def one_condition(table: AnswerTable, name: str) -> str:
-    """The name, if it is one of the table's conditions; else SpecError with the known ones."""
-    if name not in table.main.rows:
-        raise SpecError(f"There is no condition '{name}'.", hint=known_names("conditions", name, table.names))
-    return name
 
 
 def _of_item(item: AskedItem, column: str) -> Any:

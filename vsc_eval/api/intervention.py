@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from vsc_eval import specs
-from vsc_eval.api.conditions import Condition, FeatureSet
+from vsc_eval.api.conditions import FeatureSet
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
 from vsc_eval.mistakes import explain
@@ -74,10 +74,6 @@ class Intervention:
 
     def __len__(self) -> int:
         return len(self.spec.sets)
-
-    def condition(self, expression: str) -> Condition:
-        """The condition that an expression names: `counting+logic:scale=4:norm=mean`. Raises SpecError."""
-        return Condition(expression, self)
 
     def activations(self, model: Model, image: Images, question: str) -> Activations:
         """What every feature does at every token of one prompt, without any edit; see Activations."""
