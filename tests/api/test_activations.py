@@ -10,6 +10,8 @@ import vsc_eval as vsc
 
 ITEM = "test/counting/easy/00000/D"
 
+pytestmark = pytest.mark.xdist_group("api")
+
 
 @pytest.fixture(scope="module")
 def acts(model: vsc.Model, iv: vsc.Intervention) -> vsc.Activations:

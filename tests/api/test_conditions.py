@@ -10,6 +10,8 @@ import pytest
 import vsc_eval as vsc
 from vsc_eval.specs import parse_condition
 
+pytestmark = pytest.mark.xdist_group("api")
+
 
 def test_an_edit_is_named_as_the_grammar_names_it(iv: vsc.Intervention) -> None:
     counting, logic = iv["counting"], iv["logic"]

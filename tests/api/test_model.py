@@ -14,6 +14,8 @@ from vsc_eval.interventions.edits import compile_condition, edit_delta
 
 ITEM = "test/counting/easy/00000/D"
 
+pytestmark = pytest.mark.xdist_group("api")
+
 
 def n_hooks(model: vsc.Model) -> int:
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.vlm.model.modules())

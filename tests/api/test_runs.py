@@ -13,6 +13,8 @@ import pytest
 import vsc_eval as vsc
 from vsc_eval.cli.main import main
 
+pytestmark = pytest.mark.xdist_group("api")
+
 
 def test_four_lines_to_a_frame() -> None:
     model = vsc.load_model("vsc-tiny")
