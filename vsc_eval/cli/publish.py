@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import console_for, counted, say_built, say_on
+from vsc_eval.board.saying import counted, say_built, say_on
 from vsc_eval.cli.flags import Flags
 from vsc_eval.settings import AskSpec
 
@@ -43,6 +43,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import publish
+    from vsc_eval.tables.console import console_for
 
     say, shown = say_on(console_for(stderr=True)), None
     data = _DATA.read(options, "vsc-eval publish")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import EditSpec, parse_condition
+from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
     from vsc_eval.features.sae_select import SelectSpec
@@ -115,11 +116,11 @@ def run_train(args: argparse.Namespace) -> int:
 
 def run_select(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval sae select`."""
-    from rich.console import Console
 
     from vsc_eval.features.sae_select import select_sets
     from vsc_eval.features.select_tables import select_tables
     from vsc_eval.progress import steps_shown
+    from vsc_eval.tables.console import console_for, draw
 
     edit = parse_condition(f"set:{args.edit}", _DEFAULT_EDIT).edit if args.edit is not None else None
     spec = _select_flags().read(args, "vsc-eval sae select", default_edit=edit)
@@ -127,9 +128,9 @@ def run_select(args: argparse.Namespace) -> int:
         selected = select_sets(spec, args.sae, args.out, keep_features=args.keep_features, progress=step)
     if selected.reused:
         print(f"{args.out} holds this selection already; nothing to do.")
-    console = Console()
+    console = console_for()
     for table in select_tables(selected):
-        console.print(table)
+        draw(table, console)
     return 0
 
 
@@ -194,7 +195,7 @@ def _judged(read: ReadSAE) -> dict[str, str]:
 def run_show(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval sae show`."""
     for name, value in described(_read(args)).items():
-        print(f"{name:<20} {value}")
+        print(terminal(f"{name:<20} {value}"))
     return 0
 
 

@@ -16,6 +16,7 @@ from vsc_eval.resources import tasks_dir
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, TASKS, make_items
 from vsc_eval.synthetic.show import write_examples
+from vsc_eval.tables.clean import terminal
 from vsc_eval.taskfiles.read import read_task_file
 from vsc_eval.taskfiles.schema import to_json_schema
 
@@ -165,7 +166,7 @@ def _show_task_file(options: argparse.Namespace) -> int:
     choice = _choice(options)
     file = task_file(options.task, choice)
     for key, value in file.model_dump(mode="json", exclude_unset=True).items():
-        print(f"{key}: {value}")
+        print(terminal(f"{key}: {value}"))
     print()
     return 0 if check(options.task, choice, rows=options.n, show=options.n, out=options.out) else 1
 
@@ -196,7 +197,7 @@ def _new(options: argparse.Namespace) -> int:
     _, remarks = new_task_file(options.name, given, path, force=options.force)
     print(path.read_text(encoding="utf-8"), end="")
     for remark in remarks:
-        print(f"Note: {remark}")
+        print(terminal(f"Note: {remark}"))
     print(f"Written to {path}. Next: vsc-eval tasks check {path}")
     return 0
 
