@@ -133,7 +133,7 @@ def test_what_a_data_set_says_is_no_markup(run: vsc.Run) -> None:
 def test_it_shows_itself(run: vsc.Run) -> None:
     assert repr(run) == "Run('vsc-tiny', 8 conditions x 28 items, in memory)"
     html = run._repr_html_()
-    assert all(f"<td>{name}</td>" in html for name in run.conditions)
+    assert all(f"<code>{name}</code>" in html for name in run.conditions)
 
 
 def test_plots(run: vsc.Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.api.frames import record_frame
 from vsc_eval.errors import SpecError
 from vsc_eval.synthetic import find_item
+from vsc_eval.tables.clean import html
 
 _SHOWN = 12
 
@@ -51,8 +51,8 @@ class ChangedAnswer:
     def _repr_html_(self) -> str:
         picture = self.image
         shown = "" if picture is None else f'<img src="{_data_uri(picture)}" width="160" alt="the picture">'
-        before, after, gold = (html.escape(answer) for answer in (self.flip.before, self.flip.after, self.flip.gold))
-        text = html.escape(self.prompt or "").replace("\n", "<br>")
+        before, after, gold = map(html, (self.flip.before, self.flip.after, self.flip.gold))
+        text = "<br>".join(map(html, (self.prompt or "").splitlines()))
         return (
             '<div style="display:inline-block; vertical-align:top; width:170px; margin:4px; font-size:85%">'
             f"{shown}<br><b>{self.flip.change.replace('_', ' ')}</b>: {before} &rarr; <b>{after}</b>, right is {gold}"
@@ -88,7 +88,7 @@ class Flips(Sequence[ChangedAnswer]):
     def _repr_html_(self) -> str:
         more = f", the first {_SHOWN}" if len(self) > _SHOWN else ""
         shown = "".join(each._repr_html_() for each in self._found[:_SHOWN])
-        return f"<p>{html.escape(repr(self))}{more}</p>{shown}"
+        return f"<p>{html(repr(self))}{more}</p>{shown}"
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -135,6 +135,7 @@ def _axes(width: float = 6.4, height: float = 4.4) -> Any:
 
 def _finish(ax: Any, x: str, y: str, title: str) -> None:
     ax.set(xlabel=x, ylabel=y, title=title)
+    ax.title.set_parse_math(False)  # a model's name may hold dollar signs
     ax.grid(color=GRID, linewidth=0.7)
     ax.margins(0.08)
     bare(ax)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,14 @@ from vsc_eval.analysis.interactions import InteractionRow, interactions
 from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, floor_rows
 from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
-from vsc_eval.analysis.run_tables import percent, percent_with_interval, points
 from vsc_eval.answers.answer_table import AnswerTable, Mask
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
 from vsc_eval.api.plots import Plots
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.studies.records import StudyResults
+from vsc_eval.tables.html import to_html
+from vsc_eval.tables.table import columns, table
 
 
 class Run:
@@ -110,17 +110,12 @@ class Run:
         return f"{type(self).__name__}('{self.name}', {size}, {self.folder or 'in memory'})"
 
     def _repr_html_(self) -> str:
-        shown = pd.DataFrame(
-            {
-                "condition": row.condition,
-                "accuracy, %": percent_with_interval(row.accuracy),
-                "difference, points": "" if row.difference is None else points(row.difference),
-                "p (adjusted)": "" if row.p_difference_adjusted is None else f"{row.p_difference_adjusted:.3f}",
-                "drift, %": "" if row.drift is None else percent(row.drift.share.value),
-            }
-            for row in self._rows("all")
-        )
-        return f"<p>{html.escape(repr(self))}</p>{shown.to_html(index=False, border=0)}"
+        heads = (("condition", "name"), ("accuracy %", "percent"), ("difference", "points"), ("p adjusted", "p"))
+        shown = [
+            (r.condition, r.accuracy, r.difference, r.p_difference_adjusted, r.drift.share if r.drift else None)
+            for r in self._rows("all")
+        ]
+        return to_html(table("run", repr(self), columns(*heads, ("drift %", "percent")), shown))
 
 
 class Study(Run):
