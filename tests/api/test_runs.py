@@ -23,6 +23,35 @@ def test_four_lines_to_a_frame() -> None:
     assert list(table["condition"]) == ["baseline", "counting:scale=4"]
 
 
+def test_the_program_of_the_documentation(tmp_path: Path) -> None:
+    model = vsc.load_model("vsc-tiny")
+    iv = vsc.load_intervention("vsc-tiny")
+    counting, logic = iv["counting"], iv["logic"]
+    conditions = [
+        counting,
+        counting.scale(4),
+        logic.ablate(),
+        (counting + logic).scale(4, norm="mean"),
+        "counting:scale=0.5",
+    ]
+    run = vsc.run(model, tasks="vsc_easy", n=4, conditions=conditions, out=tmp_path / "demo")
+    assert len(run.summary()) == 6
+    assert len(run.rows(by=["task", "level"])) == 6 * 7
+    assert len(run.answers) == 6 * 28
+    # Conditions of the same content are computed once, and have the same answers.
+    assert run.flips("counting").frame.equals(run.flips("counting:scale=4").frame)
+    assert run.interactions().empty  # the logic set was not asked with the same edit
+    assert run.plot.dose_response().get_xlabel() == "scale (strength)"
+    assert run.plot.accuracy_drift().get_ylabel() == "accuracy, %"
+    pd.testing.assert_frame_equal(vsc.read(tmp_path / "demo").summary(), run.summary())
+    item = vsc.find_item("test/counting/easy/00000/D")
+    with model.edited(counting.scale(4)):
+        assert model.generate(item.image(), "How many red circles?")
+    assert model.option_logprobs(item.image(), item.prompt, ["A", "B", "C", "D"]).idxmax() == "D"
+    acts = iv.activations(model, item.image(), item.prompt)
+    assert acts.plot(feature=262).get_title() == "feature 262, layer 4"
+
+
 def test_it_is_the_command_lines_run(tmp_path: Path, model: vsc.Model, iv: vsc.Intervention) -> None:
     arguments = "run --tasks vsc_counting_easy,vsc_logic_easy --n 4 --conditions counting,logic:ablate --device cpu"
     assert main([*arguments.split(), "--out", str(tmp_path / "cli")]) == 0
