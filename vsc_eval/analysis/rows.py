@@ -12,11 +12,11 @@ import numpy.typing as npt
 from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups
 from vsc_eval.analysis.noise_floor import changed_without_cause
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Codes, Floats, Mask, Role
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.specs import BASELINE, known_names
+from vsc_eval.specs import BASELINE
 from vsc_eval.stats import (
     Drift,
     Figure,

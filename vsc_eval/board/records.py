@@ -56,7 +56,7 @@ class Provenance(Record):
     source: Literal["run", "study"]
     date: str
     """When the last computation of the run ended (of a study: began), ISO 8601 with the offset from UTC."""
-    backend: Literal["hf", "vllm"]
+    backend: str
     device: str
     machine: str
     """Processor, cores, memory and accelerators in words."""

@@ -80,7 +80,7 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Fingerprint of the SAE", "no SAE" if entry.intervention is None else entry.intervention.sae_fingerprint),
         ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
         ("Date", made.date),
-        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[made.backend]),
+        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}.get(made.backend, made.backend)),
         ("Device", made.device),
         ("Machine", made.machine),
         ("Seed", str(made.seed)),

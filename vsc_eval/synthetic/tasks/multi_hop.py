@@ -6,8 +6,20 @@ passed on the way. Exchanging keeps the number of objects of every colour the sa
 
 from __future__ import annotations
 
-from vsc_eval.synthetic import phrasing, program
-from vsc_eval.synthetic.builders.draft import (
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from vsc_eval.synthetic import program
+from vsc_eval.synthetic.difficulty import Difficulty
+from vsc_eval.synthetic.layout import grid_centre, snap
+from vsc_eval.synthetic.phrasing import N_TEMPLATES, object_phrase
+from vsc_eval.synthetic.reading import matching, noun_in, the_one, unclear
+from vsc_eval.synthetic.scene import COLOURS, SHAPES
+from vsc_eval.synthetic.seen import Seen
+from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks.base import SyntheticTask
+from vsc_eval.synthetic.tasks.draft import (
     ALL_COLOURS,
     ALL_SHAPES,
     Context,
@@ -18,9 +30,44 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.difficulty import HopDifficulty
-from vsc_eval.synthetic.layout import grid_centre, snap
-from vsc_eval.synthetic.streams import Stream
+
+
+class HopDifficulty(Difficulty):
+    grid: int
+    """Rows and columns; every cell holds an object."""
+    hops: int
+    """Moves from the named start."""
+    jitter_px: int
+    """Greatest shift of an object from its cell's centre, along each axis."""
+
+
+LEVELS = {
+    "easy": HopDifficulty(size_px=(56, 80), gap_px=24, n_objects=9, grid=3, hops=1, jitter_px=12),
+    "medium": HopDifficulty(size_px=(44, 60), gap_px=16, n_objects=16, grid=4, hops=2, jitter_px=8),
+    "hard": HopDifficulty(size_px=(36, 52), gap_px=12, n_objects=25, grid=5, hops=3, jitter_px=6),
+}
+
+DIRECTIONS: Final = ("left", "right", "up", "down")
+
+_TEMPLATES = (
+    "Start at the {start}, move {moves}. What colour is the object there?",
+    "Begin at the {start} and move {moves}. What colour do you reach?",
+    "From the {start}, go {moves}. What colour is the object there?",
+    "Step {moves} from the {start}. Which colour is in that place?",
+    "You stand on the {start} and walk {moves}. What colour is under you?",
+)
+
+
+def question(start: str, moves: Sequence[str], template: int) -> str:
+    """`start` is an object phrase, `moves` some of `DIRECTIONS`; options are colours."""
+    return _TEMPLATES[template].format(start=start, moves=", then ".join(moves))
+
+
+def texts() -> Iterator[str]:
+    """Every word of the questions and options."""
+    yield from (question("red circle", DIRECTIONS, template) for template in range(N_TEMPLATES))
+    yield from (*COLOURS, *SHAPES)
+
 
 Cell = tuple[int, int]
 """(row, column)."""
@@ -32,7 +79,7 @@ def _path(stream: Stream, difficulty: HopDifficulty) -> tuple[list[Cell], list[s
         cells = [(stream.below(difficulty.grid), stream.below(difficulty.grid))]
         moves: list[str] = []
         while len(moves) < difficulty.hops:
-            direction = stream.pick(phrasing.DIRECTIONS)
+            direction = stream.pick(DIRECTIONS)
             dx, dy = program.STEPS[direction]
             cell = (cells[-1][0] + dy, cells[-1][1] + dx)
             if cell in cells or not (0 <= cell[0] < difficulty.grid and 0 <= cell[1] < difficulty.grid):
@@ -87,9 +134,9 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
     of = program.unique(program.filter_(colour=start[0], shape=start[1]))
     for direction in moves:
         of = program.move(direction, of)
-    name = phrasing.object_phrase(*start)
+    name = object_phrase(*start)
     return Draft(
-        question=lambda template: phrasing.hop_question(name, moves, template),
+        question=lambda template: question(name, moves, template),
         options=colours,
         program=program.query_colour(of),
         scenes=[scene(k, extents, points, grid=difficulty.grid) for k in kinds],
@@ -99,3 +146,23 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
         ],
         kinds=roles,
     )
+
+
+def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
+    noun = noun_in(question)
+    here = the_one(matching(seen, noun), noun[0])
+    for move in re.findall(r"\b(left|right|up|down)\b", question):
+        sign = -1 if move in ("left", "up") else 1
+        ahead = []
+        for o in seen:
+            dx, dy = o.x - here.x, o.y - here.y
+            along, across = (dx, dy) if move in ("left", "right") else (dy, dx)
+            if sign * along > 0 and abs(across) < 0.5 * abs(along):
+                ahead.append((abs(along), o))
+        if not ahead:
+            raise unclear(f"nothing lies {move} of ({here.x}, {here.y})")
+        here = min(ahead, key=lambda pair: pair[0])[1]
+    return here.colour
+
+
+TASK = SyntheticTask("multi_hop", levels=LEVELS, build=build, read=read, texts=texts)

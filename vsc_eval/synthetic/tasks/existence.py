@@ -6,11 +6,57 @@ all four pictures: only the combination tells what is there.
 
 from __future__ import annotations
 
-from vsc_eval.synthetic import phrasing, program
-from vsc_eval.synthetic.builders.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, replaced, scene, sizes
-from vsc_eval.synthetic.difficulty import ExistenceDifficulty
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from vsc_eval.synthetic import program
+from vsc_eval.synthetic.difficulty import Difficulty
 from vsc_eval.synthetic.layout import place
+from vsc_eval.synthetic.phrasing import object_phrase
+from vsc_eval.synthetic.reading import matching, noun_in, unclear
+from vsc_eval.synthetic.scene import COLOURS, SHAPES
+from vsc_eval.synthetic.seen import Seen
 from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks.base import SyntheticTask
+from vsc_eval.synthetic.tasks.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, replaced, scene, sizes
+
+
+class ExistenceDifficulty(Difficulty):
+    foils: Literal["share_nothing", "share_one", "recombine"]
+    """What a named, absent object has in common with the objects present."""
+
+
+LEVELS = {
+    "easy": ExistenceDifficulty(size_px=(48, 72), gap_px=24, n_objects=3, foils="share_nothing"),
+    "medium": ExistenceDifficulty(size_px=(32, 44), gap_px=12, n_objects=6, foils="share_one"),
+    "hard": ExistenceDifficulty(size_px=(20, 28), gap_px=8, n_objects=10, foils="recombine"),
+}
+
+_EXISTENCE = (
+    "Which of these is in the image?",
+    "Which of these does the image show?",
+    "Which of these can be seen in the image?",
+    "Which of these appears in the picture?",
+    "Which object is present?",
+)
+_ABSENCE = (
+    "Which of these is not in the image?",
+    "Which of these does the image not show?",
+    "Which of these cannot be seen in the image?",
+    "Which of these does not appear in the picture?",
+    "Which object is absent?",
+)
+
+
+def question(negative: bool, template: int) -> str:
+    """Options are object phrases."""
+    return (_ABSENCE if negative else _EXISTENCE)[template]
+
+
+def texts() -> Iterator[str]:
+    """Every word of the questions and options."""
+    yield from (*_EXISTENCE, *_ABSENCE, *COLOURS, *SHAPES)
 
 
 def _fillers(
@@ -73,10 +119,21 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
     points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
     claims = [program.exists(program.filter_(colour=colour, shape=shape)) for colour, shape in options]
     return Draft(
-        question=lambda template: phrasing.existence_question(negative, template),
-        options=[phrasing.object_phrase(*option) for option in options],
+        question=lambda template: question(negative, template),
+        options=[object_phrase(*option) for option in options],
         program=program.which([program.not_(claim) for claim in claims] if negative else claims),
         scenes=[scene(k, extents, points) for k in kinds],
         intermediates=[{"present": [option in k for option in options]} for k in kinds],
         kinds=[difficulty.foils] * 4,
     )
+
+
+def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
+    wanted = not re.search(r"\b(not|cannot|absent)\b", question)
+    fitting = [option for option in options if bool(matching(seen, noun_in(option))) == wanted]
+    if len(fitting) != 1:
+        raise unclear(f"{len(fitting)} options fit")
+    return fitting[0]
+
+
+TASK = SyntheticTask("existence", levels=LEVELS, build=build, read=read, texts=texts)

@@ -7,8 +7,20 @@ shape then occurs equally often in all four scenes.
 
 from __future__ import annotations
 
-from vsc_eval.synthetic import phrasing, program
-from vsc_eval.synthetic.builders.draft import (
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from vsc_eval.synthetic import program
+from vsc_eval.synthetic.difficulty import Difficulty
+from vsc_eval.synthetic.layout import place
+from vsc_eval.synthetic.phrasing import N_TEMPLATES, plural
+from vsc_eval.synthetic.reading import matching, noun_in
+from vsc_eval.synthetic.scene import COLOURS, SHAPES
+from vsc_eval.synthetic.seen import Seen
+from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks.base import SyntheticTask
+from vsc_eval.synthetic.tasks.draft import (
     ALL_COLOURS,
     ALL_SHAPES,
     Context,
@@ -20,9 +32,40 @@ from vsc_eval.synthetic.builders.draft import (
     scene,
     sizes,
 )
-from vsc_eval.synthetic.difficulty import CountingDifficulty
-from vsc_eval.synthetic.layout import place
-from vsc_eval.synthetic.streams import Stream
+
+
+class CountingDifficulty(Difficulty):
+    counts: tuple[int, int]
+    """Range of the answer; the four options are the four numbers in it."""
+    distractors: Literal["none", "at_most_one", "exactly_one"]
+    """How many of (colour, shape) a distractor shares with what is counted."""
+
+
+LEVELS = {
+    "easy": CountingDifficulty(size_px=(44, 72), gap_px=24, n_objects=4, counts=(1, 4), distractors="none"),
+    "medium": CountingDifficulty(size_px=(36, 56), gap_px=12, n_objects=12, counts=(4, 7), distractors="at_most_one"),
+    "hard": CountingDifficulty(size_px=(24, 48), gap_px=8, n_objects=18, counts=(6, 9), distractors="exactly_one"),
+}
+
+_TEMPLATES = (
+    "How many {colour} {shapes} are there?",
+    "How many {colour} {shapes} are in the image?",
+    "Count the {colour} {shapes}. How many are there?",
+    "What is the number of {colour} {shapes}?",
+    "The image shows how many {colour} {shapes}?",
+)
+
+
+def question(colour: str, shape: str, template: int) -> str:
+    """Options are numbers: `str(n)`."""
+    return _TEMPLATES[template].format(colour=colour, shapes=plural(shape))
+
+
+def texts() -> Iterator[str]:
+    """Every word of the questions and options."""
+    for colour, shape in itertools.product(COLOURS, SHAPES):
+        yield from (question(colour, shape, template) for template in range(N_TEMPLATES))
+    yield from map(str, range(10))
 
 
 def _sharing(stream: Stream, target: Kind, n_shared: int) -> Kind:
@@ -73,7 +116,7 @@ def build(context: Context, difficulty: CountingDifficulty) -> Draft:
         kinds = by_count[count - low]
         scenes.append(scene(kinds, extents[: len(kinds)], points[: len(kinds)]))
     return Draft(
-        question=lambda template: phrasing.count_question(colour, shape, template),
+        question=lambda template: question(colour, shape, template),
         options=[str(count) for count in counts],
         program=program.count(program.filter_(colour=colour, shape=shape)),
         scenes=scenes,
@@ -82,3 +125,10 @@ def build(context: Context, difficulty: CountingDifficulty) -> Draft:
         ],
         kinds=["other_count"] * 4,
     )
+
+
+def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
+    return str(len(matching(seen, noun_in(question))))
+
+
+TASK = SyntheticTask("counting", levels=LEVELS, build=build, read=read, texts=texts)

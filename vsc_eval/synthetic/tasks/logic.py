@@ -8,16 +8,93 @@ that change few objects are taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vsc_eval.synthetic import phrasing, program
-from vsc_eval.synthetic.builders.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, other, scene, sizes
-from vsc_eval.synthetic.difficulty import LogicDifficulty
+from vsc_eval.synthetic import program
+from vsc_eval.synthetic.difficulty import Difficulty
 from vsc_eval.synthetic.layout import CrowdedError, place
+from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.program import Program
+from vsc_eval.synthetic.reading import COLOUR, SHAPE, matching, unclear
+from vsc_eval.synthetic.scene import COLOURS, SHAPES
+from vsc_eval.synthetic.seen import Seen
 from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks.base import SyntheticTask
+from vsc_eval.synthetic.tasks.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, other, scene, sizes
+
+
+class LogicDifficulty(Difficulty):
+    n_atoms: int
+    """Atoms in each statement."""
+    quantifiers: bool
+    """Whether `all`, `not all`, `no` and `some` occur."""
+
+
+LEVELS = {
+    "easy": LogicDifficulty(size_px=(48, 72), gap_px=24, n_objects=4, n_atoms=1, quantifiers=False),
+    "medium": LogicDifficulty(size_px=(36, 56), gap_px=12, n_objects=6, n_atoms=2, quantifiers=False),
+    "hard": LogicDifficulty(size_px=(28, 44), gap_px=8, n_objects=8, n_atoms=3, quantifiers=True),
+}
+
+_TEMPLATES = (
+    "Which statement is true?",
+    "Which of the statements is true?",
+    "Which statement fits the image?",
+    "Which statement describes the image correctly?",
+    "What is true of the image?",
+)
+
+
+def question(template: int) -> str:
+    """Options are statements."""
+    return _TEMPLATES[template]
+
+
+def exists_statement(colour: str, shape: str, positive: bool) -> str:
+    article = "an" if colour[0] in "aeiou" else "a"
+    return f"there is {article if positive else 'no'} {colour} {shape}"
+
+
+def all_statement(colour: str, shape: str, positive: bool) -> str:
+    return f"{'' if positive else 'not '}all {plural(shape)} are {colour}"
+
+
+def none_statement(colour: str, shape: str, positive: bool) -> str:
+    """Positive: no such object (`no star is blue`); negative: at least one (`some star is blue`)."""
+    return f"{'no' if positive else 'some'} {shape} is {colour}"
+
+
+def both(a: str, b: str) -> str:
+    return f"{a} and {b}"
+
+
+def either(a: str, b: str) -> str:
+    """At least one of the two."""
+    return f"{a} or {b}"
+
+
+def all_three(a: str, b: str, c: str) -> str:
+    return f"{a} and {b} and {c}"
+
+
+def one_and_either(a: str, b: str, c: str) -> str:
+    """a, and at least one of b and c."""
+    return f"{a}, and either {b} or {c}"
+
+
+def texts() -> Iterator[str]:
+    """Every word of the questions and options."""
+    yield from _TEMPLATES
+    for colour, shape, positive in itertools.product(COLOURS, SHAPES, (True, False)):
+        yield exists_statement(colour, shape, positive)
+        yield all_statement(colour, shape, positive)
+        yield none_statement(colour, shape, positive)
+    yield one_and_either("a", both("a", "a"), either("a", "a"))
+
 
 _N_FACTS = 4
 _N_WORLDS = 1 << _N_FACTS
@@ -61,7 +138,7 @@ def _exists_fact(kind: Kind, near_miss: Kind) -> Fact:
     return Fact(
         kind,
         near_miss,
-        lambda positive: phrasing.exists_statement(*kind, positive),
+        lambda positive: exists_statement(*kind, positive),
         lambda positive: here if positive else program.not_(here),
     )
 
@@ -72,7 +149,7 @@ def _all_fact(kind: Kind, false_colour: str) -> Fact:
     return Fact(
         kind,
         (false_colour, shape),
-        lambda positive: phrasing.all_statement(colour, shape, positive),
+        lambda positive: all_statement(colour, shape, positive),
         lambda positive: every if positive else program.not_(every),
     )
 
@@ -84,7 +161,7 @@ def _none_fact(kind: Kind, true_colour: str) -> Fact:
     return Fact(
         (true_colour, shape),
         kind,
-        lambda positive: phrasing.none_statement(colour, shape, positive),
+        lambda positive: none_statement(colour, shape, positive),
         lambda positive: nowhere if positive else program.not_(nowhere),
     )
 
@@ -128,13 +205,13 @@ def _say(plan: Plan, facts: list[Fact]) -> tuple[str, Program]:
         case 1, _:
             return texts[0], checks[0]
         case 2, True:
-            return phrasing.both(*texts), program.and_(checks)
+            return both(*texts), program.and_(checks)
         case 2, False:
-            return phrasing.either(*texts), program.or_(checks)
+            return either(*texts), program.or_(checks)
         case _, True:
-            return phrasing.all_three(*texts), program.and_(checks)
+            return all_three(*texts), program.and_(checks)
         case _:
-            return phrasing.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
+            return one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
 
 
 def _plan(stream: Stream, n_atoms: int, strict: bool) -> Plan:
@@ -189,10 +266,45 @@ def build(context: Context, difficulty: LogicDifficulty) -> Draft:
         scenes.append(scene([*kinds, *fixed], extents, points))
         intermediates.append({"facts": {fact.text(True): truth for fact, truth in zip(facts, truths, strict=True)}})
     return Draft(
-        question=phrasing.logic_question,
+        question=question,
         options=[text for text, _ in statements],
         program=program.which([check for _, check in statements]),
         scenes=scenes,
         intermediates=intermediates,
         kinds=["false_statement"] * 4,
     )
+
+
+_ALL = re.compile(rf"(?P<negated>not )?all {SHAPE} are {COLOUR}")
+_SOME = re.compile(rf"(?P<quantifier>no|some) {SHAPE} is {COLOUR}")
+_THERE = re.compile(rf"there is (?P<article>no|an?) {COLOUR} {SHAPE}")
+
+
+def _is_true(seen: Sequence[Seen], text: str) -> bool:
+    if found := _ALL.fullmatch(text):
+        every = all(o.colour == found["colour"] for o in seen if o.shape == found["shape"])
+        return every != bool(found["negated"])
+    if found := _SOME.fullmatch(text):
+        return bool(matching(seen, found)) == (found["quantifier"] == "some")
+    if found := _THERE.fullmatch(text):
+        return bool(matching(seen, found)) == (found["article"] != "no")
+    raise unclear(f"what '{text}' says")
+
+
+def _statement_is_true(seen: Sequence[Seen], text: str) -> bool:
+    head, comma, tail = text.partition(", and either ")
+    if comma:
+        return _is_true(seen, head) and any(_is_true(seen, part) for part in tail.split(" or "))
+    if " or " in text:
+        return any(_is_true(seen, part) for part in text.split(" or "))
+    return all(_is_true(seen, part) for part in text.split(" and "))
+
+
+def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
+    true = [option for option in options if _statement_is_true(seen, option)]
+    if len(true) != 1:
+        raise unclear(f"{len(true)} statements are true")
+    return true[0]
+
+
+TASK = SyntheticTask("logic", levels=LEVELS, build=build, read=read, texts=texts)
