@@ -177,6 +177,8 @@ def test_plots(run: vsc.Run) -> None:
     assert [line.get_label() for line in given.get_lines()] == ["logic"]
     with pytest.raises(vsc.SpecError, match="no edit of the kind 'clamp'"):
         run.plot.dose_response(kind="clamp")
+    with pytest.raises(vsc.SpecError, match="Did you mean 'scale'"):
+        run.plot.dose_response(kind="scal")
 
 
 def test_sets_of_ones_own_are_run(model: vsc.Model, tmp_path: Path) -> None:

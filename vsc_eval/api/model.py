@@ -17,6 +17,7 @@ from vsc_eval.api.intervention import Intervention, load_intervention
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.edits import compile_condition
@@ -154,7 +155,7 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
     """
     spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
-    return Model(spec, load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading()))
+    return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))
 
 
 def pictures(given: Images) -> tuple[Image.Image, ...]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
+from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
 from vsc_eval.figures.labels import label_points
 from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PURPLE, SKY, VERMILION, bare
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = {"single": "o", "combined": "s", "norm_matched": "^"}
-_NO_EDIT = {"scale": 1.0, "add": 0.0}
-"""Strength at which an edit of that kind changes nothing, so that the baseline is a point of its line."""
 _LABELLED = 12
 """More names than these hide each other."""
 
@@ -42,9 +41,11 @@ class Plots:
     ) -> Any:
         """The outcome (percent, or points) against the strength of the edit, a line for each set and way of editing,
         with intervals. `ablate` is `scale` by 0, and the baseline is its 1. sets: some of them, as `counting+logic`.
-        Raises SpecError if the run has no edit of that kind."""
+        Raises SpecError for an unknown kind, or one that the run has no edit of."""
         rows = self._run.summary()
         base = rows[rows["condition"] == BASELINE].iloc[0]
+        # Where an edit changes nothing, the baseline is a point of its line.
+        neutral = EDITS.get(kind).neutral
         kinds = (kind, "ablate") if kind == "scale" else (kind,)
         wanted = rows["edit_kind"].isin(kinds) & (rows["sets"].isin(list(sets)) if sets is not None else True)
         if not wanted.any():
@@ -55,9 +56,9 @@ class Plots:
         ax = ax if ax is not None else _axes()
         for place, (name, line) in enumerate(rows[wanted].groupby(_without_strength(rows[wanted], kinds), sort=False)):
             points = line[["alpha", outcome, f"{outcome}_low", f"{outcome}_high"]]
-            if kind in _NO_EDIT and not (line["alpha"] == _NO_EDIT[kind]).any():
+            if neutral is not None and not (line["alpha"] == neutral).any():
                 own = [base[c] if outcome == "accuracy" else 0.0 for c in points.columns[1:]]
-                points = pd.concat([points, pd.DataFrame([[_NO_EDIT[kind], *own]], columns=points.columns)])
+                points = pd.concat([points, pd.DataFrame([[neutral, *own]], columns=points.columns)])
             x, y, low, high = (points.sort_values("alpha")[column].to_numpy(float) for column in points)
             colour = _COLOURS[place % len(_COLOURS)]
             ax.plot(x, 100 * y, marker="o", color=colour, label=name)
