@@ -85,6 +85,22 @@ class Row(Record):
     amplification: float | None = None
     """mean_shift_last / mean_shift_edited."""
 
+    @property
+    def n_right(self) -> int:
+        return round((self.accuracy.value or 0) * self.n)
+
+    @property
+    def n_invalid(self) -> int:
+        return round(self.invalid_rate * self.n)
+
+    @property
+    def method(self) -> str:
+        """How its intervals came to be. Wilson's is of accuracies alone, so that a row may have two methods."""
+        others = [figure.method for figure in (self.difference, self.drift and self.drift.share) if figure]
+        if set(others) <= {self.accuracy.method}:
+            return self.accuracy.method
+        return f"accuracy: {self.accuracy.method}; differences and drift: {', '.join(dict.fromkeys(others))}"
+
 
 def rows(
     table: AnswerTable,

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.answers.items import ItemLine
+from vsc_eval.board.entry.from_run import FinishedRun, read_finished
 from vsc_eval.board.records import Shown
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import TASKS
 
 if TYPE_CHECKING:
@@ -32,30 +31,32 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
 
     Raises SpecError for a run without external items, DataError if the data are not what the run was asked.
     """
-    found = read_run(run)
-    lines = {line.id: line for line in found.lines if line.task not in TASKS}
-    if not lines:
+    found = read_finished(run)
+    table = found.table
+    if all(item.task in TASKS for item in table.items):
         raise SpecError(
             "--with-pictures: the run has no items of external data sets.",
             hint="Leave it out: the page draws pictures of synthetic items anew.",
         )
+    is_changed = table.changed(table.names).max(axis=0) > 0
+    changed = {
+        item.item_id: item
+        for item, is_one in zip(table.items, is_changed.tolist(), strict=True)
+        if is_one and item.task not in TASKS
+    }
     shown: dict[str, Shown] = {}
     for data in _data(found, include, data_dir):
         for document in data.documents:
-            line = lines.get(document["id"])
-            if line is not None and _changed(line):
-                shown[line.id] = _shown(line, document, data)
-    missing = next((line for line in lines.values() if _changed(line) and line.id not in shown), None)
+            item = changed.get(document["id"])
+            if item is not None:
+                shown[item.item_id] = _shown(item, document, data)
+    missing = next((name for name in changed if name not in shown), None)
     if missing is not None:
         raise DataError(
-            f"Item '{missing.id}' is not in the data of its task.",
+            f"Item '{missing}' is not in the data of its task.",
             hint="Name the run's task files and data with --include-path and --data-dir.",
         )
     return shown
-
-
-def _changed(line: ItemLine) -> bool:
-    return any(answer != line.answers[BASELINE] for answer in line.answers.values())
 
 
 def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> list[ExternalData]:
@@ -63,18 +64,17 @@ def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> l
     from vsc_eval.lmeval.documents import load_data
     from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
 
-    choice = ExternalChoice(
-        include=tuple(include), overrides=tuple(run.settings.get("override", ())), data_dir=data_dir
-    )
-    _, files = chosen_files(run.settings.get("tasks", ()), choice, limit=run.settings.get("limit"))
+    settings = run.section("settings")
+    choice = ExternalChoice(include=tuple(include), overrides=tuple(settings.get("override", ())), data_dir=data_dir)
+    _, files = chosen_files(settings.get("tasks", ()), choice, limit=settings.get("limit"))
     return [load_data(file) for file in files.values()]
 
 
-def _shown(line: ItemLine, document: Mapping[str, Any], data: ExternalData) -> Shown:
+def _shown(item: AskedItem, document: Mapping[str, Any], data: ExternalData) -> Shown:
     image = data.pictures.decode(document["vsc_row"])
-    if picture_hash(image) != line.asked.image_hash or document["answer"] != line.gold:
+    if picture_hash(image) != item.image_hash or document["answer"] != item.gold:
         raise DataError(
-            f"Item '{line.id}' has another picture or right answer than when the run was made.",
+            f"Item '{item.item_id}' has another picture or right answer than when the run was made.",
             hint="Publish without --with-pictures, or make the run again with the data as they are now.",
         )
     return Shown(question=str(document["prompt"]), picture=_thumbnail(image))

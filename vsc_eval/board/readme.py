@@ -36,11 +36,11 @@ vsc-eval board check {name}
 ```
 
 RUN is the folder of a `vsc-eval run` or `vsc-eval study` that asked the same items. A pull request with the one new \
-file in `entries/` is enough: everything else here is made from those by `vsc-eval board build {name}`.
+folder in `entries/` is enough: everything else here is made from those by `vsc-eval board build {name}`.
 """
 
 
-def front_page(board: Board, tables: BoardTables) -> str:
+def readme(board: Board, tables: BoardTables) -> str:
     """The first table of the models, links to all others, the entries, and figures of the newest with interventions."""
     spec = board.spec
     head = _HEAD.format(
@@ -92,6 +92,6 @@ def _entry(entry: Entry) -> str:
     found, n = entry.provenance, len(entry.conditions)
     return (
         f"- {markdown(entry.model.name, LONG)}: a {found.source} of {markdown(found.day, LONG)}, "
-        f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}.json), "
+        f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}/), "
         f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
     )
