@@ -25,7 +25,7 @@ N_PER_CELL = 20
 
 def measured(n_entries: int) -> dict[str, float]:
     """Seconds and MB (10^6 bytes)."""
-    from samples import sample_board
+    from samples import sample_board  # type: ignore[import-not-found]  # tests/board
 
     board_module = __import__("vsc_eval.board.check", fromlist=["check_board"])
     build_module = __import__("vsc_eval.board.build", fromlist=["build_board"])
