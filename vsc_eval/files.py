@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,3 +58,25 @@ def take_lock(descriptor: int, path: Path, *, wait: bool = False) -> bool:
             f"{path} cannot be locked: {error.strerror or error}.",
             hint="Work in a folder on a local disk: some network drives know no locks.",
         ) from error
+
+
+@contextmanager
+def locked_folder(folder: Path, what: str, log: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold a folder, which is `what`, for this process until the block ends; waits for another one, after saying so.
+
+    The folder itself is locked, so that there is no lock file to be committed. The lock ends with the process. Raises
+    BackendError for a folder that cannot be locked.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError as error:
+        raise BackendError(
+            f"{folder} cannot be opened: {error.strerror or error}.", hint=f"Name the folder of {what}."
+        ) from error
+    try:
+        if not take_lock(handle, folder):
+            log(f"Waiting for another process that writes to {folder} ...")
+            take_lock(handle, folder, wait=True)
+        yield
+    finally:
+        os.close(handle)

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.analysis.compare.records import Comparison
-from vsc_eval.analysis.compare.run_files import read_run
 from vsc_eval.analysis.compare.tables import all_tables
 from vsc_eval.analysis.results import Results
 from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.answers.finished_run import read_run
 from vsc_eval.cli import main as cli
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep

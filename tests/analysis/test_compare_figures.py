@@ -18,10 +18,10 @@ from sklearn.metrics import cohen_kappa_score
 from vsc_eval.analysis.compare.blocks import MOST_LABELS, AnswerBlock, Block, OptionBlock, figures
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.analysis.compare.records import CompareRow, Comparison
-from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
 from vsc_eval.analysis.groups import ItemGroup
 from vsc_eval.analysis.rows import find_row, rows
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
+from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import ConditionSpec
 from vsc_eval.stats import (

@@ -13,8 +13,8 @@ import yaml
 
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.analysis.compare.records import Comparison
-from vsc_eval.analysis.compare.run_files import read_run
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
+from vsc_eval.answers.finished_run import read_run
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.errors import DataError, SpecError
 

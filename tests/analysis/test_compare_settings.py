@@ -10,7 +10,7 @@ import pytest
 
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.analysis.compare.records import Comparison
-from vsc_eval.analysis.compare.run_files import read_run
+from vsc_eval.answers.finished_run import read_run
 
 MakeRun = Callable[..., Path]
 

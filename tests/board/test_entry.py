@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import sample_parts
 
+from vsc_eval.answers.finished_run import read_run
 from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.board.board import spec_of
 from vsc_eval.board.check.board_check import entry_findings
 from vsc_eval.board.entry.folder import ABOUT, FILES, PICTURES, Parts, content_sha256, read_parts, slug, write_parts
-from vsc_eval.board.entry.from_run import parts_of_run, read_finished
+from vsc_eval.board.entry.from_run import parts_of_run
 from vsc_eval.board.entry.paths import model_name, without_paths
 from vsc_eval.board.entry.pictures import shown_items
 from vsc_eval.board.entry.view import entry_of
@@ -39,7 +40,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 
 def parts_of(folder: Path, **options: Any) -> Parts:
-    return parts_of_run(read_finished(folder), board="b", **options)
+    return parts_of_run(read_run(folder), board="b", **options)
 
 
 def entry_from(folder: Path, **options: Any) -> Entry:

@@ -16,12 +16,12 @@ from samples import edit_items, sample_entry
 
 from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.gallery import item_view, picture_problem
-from vsc_eval.board.gallery.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
 from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
-from vsc_eval.board.gallery.scene_text import scene_words
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
+from vsc_eval.figures.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
 from vsc_eval.synthetic import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
+from vsc_eval.synthetic.scene_text import scene_words
 
 ENTRY = sample_entry()
 

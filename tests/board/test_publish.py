@@ -21,10 +21,10 @@ from vsc_eval.board.board import BOARD_FILE, ENTRIES
 from vsc_eval.board.build import build_board, stale_files
 from vsc_eval.board.check import check_board
 from vsc_eval.board.entry.folder import ABOUT, FILES, Parts
-from vsc_eval.board.lock import locked
 from vsc_eval.board.publish import new_board, publish_parts
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.files import locked_folder
 
 TASKS = ("counting", "logic")
 
@@ -231,7 +231,7 @@ def test_a_figure_is_drawn_anew_only_for_another_entry(board: Path, monkeypatch:
 
 
 def test_a_board_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="cannot be opened"), locked(tmp_path / "nothing"):
+    with pytest.raises(BackendError, match="cannot be opened"), locked_folder(tmp_path / "nothing", "a board"):
         pass
 
 
@@ -306,8 +306,8 @@ def test_a_killed_publisher_is_mended_by_the_next(board: Path, killed_at: int) -
 def test_a_second_process_waits_and_says_so(board: Path) -> None:
     said: list[str] = []
     code = (
-        "import sys, time; from pathlib import Path; from vsc_eval.board.lock import locked\n"
-        "with locked(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
+        "import sys, time; from pathlib import Path; from vsc_eval.files import locked_folder\n"
+        "with locked_folder(Path(sys.argv[1]), 'a board'):\n    print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(board)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -321,7 +321,7 @@ def test_a_second_process_waits_and_says_so(board: Path) -> None:
         assert holder.stdin is not None
         holder.stdin.close()
 
-    with locked(board, say):
+    with locked_folder(board, "a board", say):
         assert holder.wait(timeout=60) == 0
     holder.stdout.close()
     assert len(said) == 1

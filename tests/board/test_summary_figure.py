@@ -15,7 +15,6 @@ from samples import sample_entry
 
 from vsc_eval.board.records import Entry
 from vsc_eval.board.share import summary_figure
-from vsc_eval.board.share.canvas import label
 from vsc_eval.board.share.effects import effects, extremes
 from vsc_eval.errors import BackendError
 from vsc_eval.figures.heat import ink
@@ -135,12 +134,6 @@ def test_hostile_names_are_only_text_in_it(name: str, tmp_path: Path) -> None:
     assert b"--!>" not in svg
     assert clean.name(entry.model.name, 60) in words
     assert len(words) < 800
-
-
-def test_what_the_font_lacks_is_marked() -> None:
-    assert label("a\u6a21b\U0001f469c", 10) == "a\ufffdb\ufffdc"
-    assert label("caf\u00e9 \u0394\u2192\u00d7", 20) == "caf\u00e9 \u0394\u2192\u00d7"
-    assert label("x" * 50, 10) == "x" * 9 + "…"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

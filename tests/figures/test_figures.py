@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Annotation, Text
 
-from vsc_eval.figures.labels import label_points
+from vsc_eval.figures.labels import drawable, label_points
 from vsc_eval.figures.style import bare, new_figure, plain_style, save_png, save_svg
 
 
@@ -65,3 +65,8 @@ def test_what_the_user_has_set_does_not_matter_and_is_kept(tmp_path: Path) -> No
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert b"Matplotlib v" not in (tmp_path / "one" / "a.svg").read_bytes()
     assert b"Software" not in (tmp_path / "one" / "a.png").read_bytes()
+
+
+def test_what_the_font_lacks_is_marked() -> None:
+    assert drawable("a\u6a21b\U0001f469c") == "a\ufffdb\ufffdc"
+    assert drawable("caf\u00e9 \u0394\u2192\u00d7") == "caf\u00e9 \u0394\u2192\u00d7"

@@ -10,8 +10,8 @@ import pytest
 from made import words_of
 from rich.console import Console
 
-from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
 from vsc_eval.analysis.noise_floor import OTHER_BATCHES
+from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec

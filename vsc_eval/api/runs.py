@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vsc_eval.analysis.compare.run_files import RUN_FILES, read_run
+from vsc_eval.answers.finished_run import RUN_FILES, read_run
 from vsc_eval.api.arguments import spec_of, takes
 from vsc_eval.api.conditions import Given, expression, one_intervention
 from vsc_eval.api.intervention import Intervention, load_intervention

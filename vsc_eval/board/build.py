@@ -13,10 +13,9 @@ from vsc_eval import __version__
 from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, TABLES, Board, read_board_spec
 from vsc_eval.board.check.board_check import check_entries
 from vsc_eval.board.check.problem import Problem
-from vsc_eval.board.lock import locked
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import locked_folder, replacing
 
 _OWN_FILE = {
     CARDS: re.compile(r"[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.md"),
@@ -54,7 +53,7 @@ def build_board(path: Path, *, log: Callable[[str], None] = lambda _: None, prog
     BackendError for a folder that cannot be written.
     """
     read_board_spec(path)
-    with locked(path, log):
+    with locked_folder(path, "a board", log):
         return write_generated(checked_board(path), progress=progress)
 
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
 from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
 from vsc_eval.board.check.board_check import entry_findings, name_of_known
 from vsc_eval.board.entry.folder import Parts, read_parts, write_parts
-from vsc_eval.board.entry.from_run import parts_of_run, read_finished, scoring_of
+from vsc_eval.board.entry.from_run import generator_version, parts_of_run, scoring_of
 from vsc_eval.board.entry.view import entry_of
-from vsc_eval.board.lock import locked
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import locked_folder, replacing
 from vsc_eval.specs import save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
@@ -57,7 +57,7 @@ def publish(
     """
     spec = read_board_spec(board)
     log(f"Making the entry of {run} ...")
-    found = read_finished(run)
+    found = read_run(run)
     parts = parts_of_run(found, board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
     return publish_parts(parts, board, replace=replace, log=log, progress=progress)
 
@@ -71,7 +71,7 @@ def publish_parts(
     progress: Progress = no_progress,
 ) -> Published:
     """The same of the files of an entry."""
-    with locked(board, log), _staged(parts, board) as (parts, staged):
+    with locked_folder(board, "a board", log), _staged(parts, board) as (parts, staged):
         entry, folder = entry_of(parts), board / ENTRIES / parts.about.id
         # To put a run in the place of a damaged entry is how that is fixed.
         is_damaged = replace and folder.is_dir() and _is_damaged(folder)
@@ -194,10 +194,10 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
 
 
 def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
-    run = read_finished(path)
+    run = read_run(path)
     items = run.table.items
     if not items:
         raise DataError(f"The run in {path} has no items.", hint="Name another run.")
-    version = run.generator_version if any(item.task in TASKS for item in items) else None
+    version = generator_version(run) if any(item.task in TASKS for item in items) else None
     scoring = scoring_of(items)
     return spec_of(items, name=name, title=title, scoring=scoring, generator_version=version, description=description)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.console import log_built, logger, progress_bar
+from vsc_eval.cli.board_console import log_built, logger, progress_bar
 
 _BOARD = """\
 A board is a folder: board.yaml says what every model is asked, entries/ holds one folder for each run, and all else

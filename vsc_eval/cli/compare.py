@@ -40,8 +40,8 @@ def _handle(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vsc_eval.analysis.compare.compare import compare_runs
-    from vsc_eval.analysis.compare.run_files import read_run
     from vsc_eval.analysis.compare.tables import markdown, print_comparison
+    from vsc_eval.answers.finished_run import read_run
     from vsc_eval.files import replacing
 
     a = read_run(options.run_a)

@@ -1,14 +1,40 @@
-"""Names of points, put where they hide least."""
+"""Text in figures: what a font can show, lines that fit, names of points put where they hide least."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 _PLACES = tuple((side * x, y) for x in (10, 26) for y in (8, -14, 24, -30, 40, -46, 56, -62) for side in (1, -1))
 """Offsets of a label from its point that are tried, in points of type."""
 
+_FILLED = 0.97
+"""Share of a figure's width that a line may have."""
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
 Point = tuple[float, float]
+
+
+def drawable(text: str) -> str:
+    """Text as a figure can show it: with U+FFFD for what its font has no glyph for."""
+    return "".join(c if ord(c) in _glyphs() else _UNKNOWN for c in text)
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> frozenset[int]:
+    """Characters of DejaVu Sans, which comes with matplotlib."""
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"))).get_charmap())
+
+
+def fit(figure: Any, text: Any) -> None:
+    """Make the type of a line smaller until the line is within the figure."""
+    width = text.get_window_extent(figure.canvas.get_renderer()).width
+    text.set_fontsize(text.get_fontsize() * min(1.0, _FILLED * figure.bbox.width / width))
 
 
 def label_points(axes: Any, named: Sequence[tuple[str, Point]], points: Sequence[Point]) -> None:

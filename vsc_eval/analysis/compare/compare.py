@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from vsc_eval.analysis.compare.pairing import pair_items
 from vsc_eval.analysis.compare.records import Comparison, ConditionPair, RunCard
 from vsc_eval.analysis.compare.rows import Names, compare_rows, effect_rows
-from vsc_eval.analysis.compare.run_files import FinishedRun
 from vsc_eval.analysis.compare.settings import differing, floor_words
+from vsc_eval.answers.finished_run import FinishedRun
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.settings import StatisticsSpec
 

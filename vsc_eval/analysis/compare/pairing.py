@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from vsc_eval.analysis.compare.records import Dropped
-from vsc_eval.analysis.compare.run_files import FinishedRun
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
+from vsc_eval.answers.finished_run import FinishedRun
 from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
 

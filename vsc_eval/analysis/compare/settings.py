@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsc_eval.analysis.compare.records import SettingDifference
-from vsc_eval.analysis.compare.run_files import FinishedRun
+from vsc_eval.answers.finished_run import FinishedRun
 from vsc_eval.specs import BASELINE
 
 _NOT_SHOWN = frozenset({"conditions", "sweep_file"})

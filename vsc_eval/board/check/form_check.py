@@ -13,8 +13,8 @@ from vsc_eval.board.check.problem import Finding
 from vsc_eval.board.entry.folder import Parts, entry_id
 from vsc_eval.board.entry.paths import results_without_paths, without_paths
 from vsc_eval.board.entry.view import shown_conditions
-from vsc_eval.board.gallery.data_uri import picture_problem
 from vsc_eval.extract import INVALID
+from vsc_eval.figures.data_uri import picture_problem
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import TASKS
 

@@ -17,15 +17,16 @@ from pydantic import BaseModel, ValidationError
 
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded_parquet import Limits
+from vsc_eval.answers.bounded_text import MOST_BYTES, RESTORE, fault, read_json, read_yaml
+from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import file_hash, read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
-from vsc_eval.board.entry.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.board.entry.results import Results
 from vsc_eval.board.records import About, Shown
 from vsc_eval.errors import DataError
 from vsc_eval.files import replacing
 
-ABOUT, RUN, RESULTS, PICTURES = "entry.json", "run.yaml", "results.json", "pictures.json"
+ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
 """What every entry has beside entry.json."""
 _LIMITS = Limits(file_bytes=MOST_BYTES)

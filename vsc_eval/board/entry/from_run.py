@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
-from vsc_eval.answers.parquet import file_hash, read_table
-from vsc_eval.board.entry.bounded import fault, read_json
-from vsc_eval.board.entry.folder import RESULTS, RUN, Parts, entry_id
+from vsc_eval.answers.bounded_text import fault
+from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
+from vsc_eval.board.entry.folder import Parts, entry_id
 from vsc_eval.board.entry.interventions import board_intervention
 from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.entry.results import Results
@@ -23,72 +21,9 @@ from vsc_eval.board.entry.view import shown_conditions
 from vsc_eval.board.records import About, BoardIntervention, Shown
 from vsc_eval.errors import DataError, SpecError
 
-_STUDY, _LOCAL = "study.yaml", "local.yaml"
-_AGAIN = "Give the command that made it again, with the same --out: stored answers are not computed again."
 _KEPT = ("schema_version", "settings", "hashes", "versions", "files")
 """Sections of run.yaml that an entry has."""
 _TEXTS = ("text", "thought")
-
-
-@dataclass(frozen=True, eq=False)
-class FinishedRun:
-    """A run's or a study's folder as its files tell it."""
-
-    path: Path
-    is_study: bool
-    document: Mapping[str, Any]
-    """run.yaml or study.yaml."""
-    attempts: tuple[Mapping[str, Any], ...]
-    """When and on what it was computed, one entry for each start."""
-    results: dict[str, Any]
-    """results.json."""
-    table: AnswerTable
-
-    @property
-    def generator_version(self) -> str | None:
-        """Of the synthetic benchmark."""
-        found = self.section("hashes").get("generator_version", self.results.get("generator_version"))
-        return None if found is None else str(found)
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        found = self.document.get(name)
-        return found if isinstance(found, Mapping) else {}
-
-
-def read_finished(path: Path) -> FinishedRun:
-    """Read a run's folder. Raises SpecError if it is none or is unfinished, DataError if a file is damaged."""
-    file = next((path / name for name in (RUN, _STUDY) if (path / name).is_file()), None)
-    if file is None:
-        raise SpecError(
-            f"{path} is no run's folder: it has no {RUN} or {_STUDY}.",
-            hint="Name the folder that `vsc-eval run` or `vsc-eval study` was given with --out.",
-        )
-    document, local = _yaml(file), _yaml(path / _LOCAL) if (path / _LOCAL).is_file() else {}
-    if not (path / RESULTS).is_file():
-        raise SpecError(f"{path} has no {RESULTS}: it did not come to its end.", hint=_AGAIN)
-    files = document.get("files")
-    for name, stated in (files if isinstance(files, Mapping) else {}).items():
-        if not (path / name).is_file() or file_hash(path / name) != stated:
-            raise DataError(f"{path / name} is damaged: it is not what {file.name} says was written.", hint=_AGAIN)
-    attempts = local.get("attempts") or document.get("attempts") or ()
-    return FinishedRun(
-        path=path,
-        is_study=file.name == _STUDY,
-        document=document,
-        attempts=tuple(each for each in attempts if isinstance(each, Mapping)),
-        results=read_json(path / RESULTS),
-        table=read_table(path),
-    )
-
-
-def _yaml(file: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{file} is damaged: it cannot be read as YAML.", hint=_AGAIN) from error
-    if not isinstance(document, dict):
-        raise DataError(f"{file} is damaged: it holds no keys and values.", hint=_AGAIN)
-    return document
 
 
 def parts_of_run(
@@ -110,8 +45,8 @@ def parts_of_run(
     scoring_of(run.table.items)
     document = run.results
     results = _results(run)
-    revision, last = run.section("hashes").get("model_revision"), run.attempts[-1] if run.attempts else {}
-    asked_model = str(run.section("settings").get("model", "model"))
+    revision, last = run.hashes.get("model_revision"), run.attempts[-1] if run.attempts else {}
+    asked_model = str(run.settings.get("model", "model"))
     shown_name = model_name(asked_model, revision, name)
     versions = run.section("versions") or document.get("versions") or last.get("versions") or {}
     about = About(
@@ -139,6 +74,12 @@ def parts_of_run(
     return dataclasses.replace(parts, about=about.model_copy(update={"id": entry_id(parts)}))
 
 
+def generator_version(run: FinishedRun) -> str | None:
+    """Of the synthetic benchmark."""
+    found = run.hashes.get("generator_version", run.results.get("generator_version"))
+    return None if found is None else str(found)
+
+
 def scoring_of(items: Sequence[AskedItem]) -> Scoring:
     """How all items were asked. Raises SpecError if not all in one way."""
     ways = sorted({item.scoring for item in items})
@@ -155,13 +96,13 @@ def _results(run: FinishedRun) -> Results:
     try:
         results = Results.model_validate(run.results)
     except ValidationError as error:
-        raise DataError(f"{file} is damaged: {fault(error)}.", hint=_AGAIN) from error
-    stored = run.section("hashes").get("model_fingerprint")
+        raise DataError(f"{file} is damaged: {fault(error)}.", hint=AGAIN) from error
+    stored = run.hashes.get("model_fingerprint")
     if stored != results.model_fingerprint:
         # A folder's files may come from two runs, if somebody copied them.
         raise DataError(
-            f"{file} is of model {results.model_fingerprint}, {_STUDY if run.is_study else RUN} of {stored}.",
-            hint=_AGAIN,
+            f"{file} is of model {results.model_fingerprint}, {STUDY if run.is_study else RUN} of {stored}.",
+            hint=AGAIN,
         )
     return results
 
@@ -171,7 +112,7 @@ def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> Boa
     if not edits:
         return None
     # A study says of which layer and SAE it is in its results.
-    hashes, where = run.results if run.is_study else run.section("hashes"), run.results.get("intervention")
+    hashes, where = run.results if run.is_study else run.hashes, run.results.get("intervention")
     return board_intervention(
         moved or (run.path / "intervention" if run.is_study else str(where)),
         edits,
@@ -184,7 +125,7 @@ def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> Boa
 def _public_run(run: FinishedRun, model: str) -> dict[str, Any]:
     """run.yaml without paths."""
     document = {name: run.document[name] for name in _KEPT if name in run.document}
-    settings = {**run.section("settings"), "model": model}
+    settings = {**run.settings, "model": model}
     if isinstance(settings.get("intervention"), str):
         settings["intervention"] = last_part(settings["intervention"])
     return {**document, "settings": without_paths(settings)}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from vsc_eval.answers.answer_table import AskedItem
+from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.board.entry.from_run import FinishedRun, read_finished
 from vsc_eval.board.records import Shown
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.synthetic import TASKS
@@ -31,7 +31,7 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
 
     Raises SpecError for a run without external items, DataError if the data are not what the run was asked.
     """
-    found = read_finished(run)
+    found = read_run(run)
     table = found.table
     if all(item.task in TASKS for item in table.items):
         raise SpecError(
@@ -64,7 +64,7 @@ def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> l
     from vsc_eval.lmeval.documents import load_data
     from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
 
-    settings = run.section("settings")
+    settings = run.settings
     choice = ExternalChoice(include=tuple(include), overrides=tuple(settings.get("override", ())), data_dir=data_dir)
     _, files = chosen_files(settings.get("tasks", ()), choice, limit=settings.get("limit"))
     return [load_data(file) for file in files.values()]

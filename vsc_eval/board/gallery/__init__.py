@@ -4,8 +4,8 @@
 """
 
 from vsc_eval.board.gallery.data import KINDS, Limits, gallery_data
-from vsc_eval.board.gallery.data_uri import picture_problem
 from vsc_eval.board.gallery.pictures import ItemView, Picture, item_view
+from vsc_eval.figures.data_uri import picture_problem
 
 __all__ = [
     "KINDS",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from vsc_eval.board.records import BoardRow, Entry
-from vsc_eval.board.share.canvas import label
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
+from vsc_eval.figures.labels import drawable
 from vsc_eval.figures.style import BLUE, GREY, GRID, bare
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS, TASKS
+from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import percent
 
 _NAME = 28
@@ -64,8 +65,8 @@ def draw_tasks(axes: Any, entry: Entry) -> None:
     overall = entry.row(BASELINE, "all")
     if overall is not None and overall.accuracy.value is not None:
         axes.axvline(100 * overall.accuracy.value, color=GREY, linewidth=1, linestyle="--")
-    names = [label(str(row.task).replace("_", " "), _NAME) for row in rows]
-    axes.set_yticks(range(len(rows)), [f"{name} (n = {row.n:,})" for name, row in zip(names, rows, strict=True)])
+    names = [drawable(name(str(row.task).replace("_", " "), _NAME)) for row in rows]
+    axes.set_yticks(range(len(rows)), [f"{task} (n = {row.n:,})" for task, row in zip(names, rows, strict=True)])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy, %; dashed: all items" + (f"; {left_out} more tasks not shown" if left_out > 0 else ""))

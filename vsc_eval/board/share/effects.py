@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsc_eval.board.records import BoardCondition, BoardRow, Entry, Interval, Role
-from vsc_eval.board.share.canvas import label
-from vsc_eval.figures.labels import label_points
+from vsc_eval.figures.labels import drawable, label_points
 from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, VERMILION, Ends, bare, cross
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import points
@@ -81,7 +80,7 @@ def draw_effects(axes: Any, entry: Entry) -> None:
     axes.grid(color=GRID, linewidth=0.7)
     bare(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
-    names = [(label(effect.name, _NAME), (effect.drift, effect.change)) for effect in named]
+    names = [(drawable(effect.name), (effect.drift, effect.change)) for effect in named]
     label_points(axes, names, [(effect.drift, effect.change) for effect in found])
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from vsc_eval.board.records import Entry
 from vsc_eval.board.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.board.share.canvas import DPI, HEIGHT_PX, WIDTH_PX, fit, label
 from vsc_eval.board.share.effects import draw_effects, effect_words, effects
+from vsc_eval.figures.labels import drawable, fit
 from vsc_eval.figures.style import GREY, new_figure, plain_style, save_png, save_svg
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import percent, with_interval
 
-_NAME = 60
+WIDTH_PX, HEIGHT_PX = 1200, 640
+DPI = 100
+_NAME, _SHORT = 60, 20
 
 
 def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
@@ -26,7 +28,7 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     """
     has_cells, has_effects = bool(cells(entry)), bool(effects(entry))
     with plain_style():
-        model = label(entry.model.name, _NAME)
+        model = drawable(name(entry.model.name, _NAME))
         figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
         if has_cells or has_effects:
             left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if has_cells else (1, 1))
@@ -55,11 +57,15 @@ def _overall(entry: Entry) -> str:
 
 def _provenance(entry: Entry) -> str:
     given: list[Any] = [
-        f"vsc-eval {label(entry.provenance.packages.get('vsc-eval', '?'), 20)}",
-        f"{entry.provenance.backend}, {label(entry.model.dtype, 20)}",
-        f"generator {label(entry.provenance.generator_version, 20)}" if entry.provenance.generator_version else None,
-        f"weights {label(entry.model.fingerprint, 20)}",
-        label(entry.provenance.day, 10),
+        f"vsc-eval {_short(entry.provenance.packages.get('vsc-eval', '?'))}",
+        f"{entry.provenance.backend}, {_short(entry.model.dtype)}",
+        f"generator {_short(entry.provenance.generator_version)}" if entry.provenance.generator_version else None,
+        f"weights {_short(entry.model.fingerprint)}",
+        _short(entry.provenance.day),
         entry.id,
     ]
     return "  ·  ".join(part for part in given if part)
+
+
+def _short(text: str) -> str:
+    return drawable(name(text, _SHORT))

@@ -1,15 +1,14 @@
-"""The baseline board: models by place, by task and cell by cell, and on external data sets each with its own places."""
+"""The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vsc_eval.analysis.ranks import METHOD, Answered, Rank, rank_models
 from vsc_eval.board.records import BoardRow, BoardScope, Entry, OfficialFigure
-from vsc_eval.board.tables import ranks
 from vsc_eval.board.tables.groups import BoardView
 from vsc_eval.board.tables.models import BoardedModel, backend_words, right_answers
-from vsc_eval.board.tables.ranks import Answered, Place
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
 from vsc_eval.tables.table import Cell, Column, Row, Table, cell, methods_note, table
@@ -19,30 +18,30 @@ NO_METRIC = "the data set has no metric of its own here"
 
 MODEL = Column("model", "model")
 N_ITEMS = Column("n", "n", "count", note="Items")
-_PLACE = Column("place", "place", "place", note="1 + number of models that were shown to be better")
+_RANK = Column("place", "place", "place", note="1 + number of models that were shown to be better")
 _BACKEND = Column("backend", "run with", note="Backend and dtype")
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A model on some tasks, with its place there."""
+    """A model on some tasks, with its rank there."""
 
     model: BoardedModel
     entry: Entry
     """The one that these tasks are taken from."""
     all: BoardRow
     """Its baseline on all items of these tasks."""
-    place: Place
+    rank: Rank
 
 
 def ranked(models: Sequence[tuple[BoardedModel, Entry, BoardRow]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
-    """Best place first; of equal places, the larger accuracy."""
+    """Best rank first; of equal ranks, the larger accuracy."""
     answered = []
     for _, entry, _ in models:
         ids, clusters, right = right_answers(entry, tasks)
         answered.append(Answered((entry.scoring, ids), clusters, right))
-    rows = [Ranked(*found, place) for found, place in zip(models, ranks.places(answered), strict=True)]
-    return tuple(sorted(rows, key=lambda r: (-r.place.n_compared, r.place.place, *_by_accuracy(r))))
+    rows = [Ranked(*found, rank) for found, rank in zip(models, rank_models(answered), strict=True)]
+    return tuple(sorted(rows, key=lambda r: (-r.rank.n_compared, r.rank.rank, *_by_accuracy(r))))
 
 
 def _by_accuracy(found: Ranked) -> tuple[float, str, tuple[str, ...]]:
@@ -87,7 +86,7 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
         "ranking",
         "Models",
         (
-            _PLACE,
+            _RANK,
             MODEL,
             _BACKEND,
             Column("all", "all", "percent", note="Accuracy on all synthetic items"),
@@ -98,7 +97,7 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
         [
             _row(
                 found,
-                _place(found),
+                _rank(found),
                 _model(found),
                 backend_words(found.model.first),
                 accuracy(found.all),
@@ -112,7 +111,7 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
             f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. "
             f"{methods_note(found.all.method for found in ranking)} "
             "invalid: share of answers that name no option, in percent; they count as wrong.",
-            _place_note((ranking,), "all synthetic items"),
+            _rank_note((ranking,), "all synthetic items"),
             f"{left} more {_models(left)} without these tasks: see the external data sets." if left else None,
             *_differing_notes(found.model for found in ranking),
         ],
@@ -123,11 +122,11 @@ def _tasks(view: BoardView, ranking: Sequence[Ranked]) -> Table:
     return table(
         "tasks",
         "Accuracy by task",
-        (_PLACE, MODEL, *(Column(f"task_{t}", t.replace("_", " "), "percent") for t in view.synthetic)),
+        (_RANK, MODEL, *(Column(f"task_{t}", t.replace("_", " "), "percent") for t in view.synthetic)),
         [
             _row(
                 found,
-                _place(found),
+                _rank(found),
                 _model(found),
                 *(accuracy(view.baseline(found.entry, "task", task)) for task in view.synthetic),
             )
@@ -170,7 +169,7 @@ def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
         "External data sets",
         (
             Column("task", "data set"),
-            _PLACE,
+            _RANK,
             MODEL,
             _BACKEND,
             Column("official", "official figure", "percent", note="The figure that the data set is known by"),
@@ -183,7 +182,7 @@ def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
         [
             "Baseline, in percent [interval]. official figure: that of the data set's own metric. invalid: share of "
             "answers that could not be read; they count as wrong.",
-            _place_note(tuple(rankings.values()), "the items of the data set, by the share of right ones"),
+            _rank_note(tuple(rankings.values()), "the items of the data set, by the share of right ones"),
         ],
         section="task",
     )
@@ -194,7 +193,7 @@ def _external_row(task: str, found: Ranked) -> Row:
     return _row(
         found,
         task,
-        _place(found),
+        _rank(found),
         _model(found),
         backend_words(found.entry),
         cell(official.value if official else None, missing=NO_METRIC),
@@ -224,10 +223,10 @@ def _levels(view: BoardView) -> Iterable[Column]:
     return (Column(f"level_{level}", level, "percent") for level in view.levels)
 
 
-def _place(found: Ranked) -> Cell:
-    place = found.place
-    about = f"{place.place - 1} shown to be better, {place.n_worse} worse"
-    return cell(place.place, note=about, suffix="=" if place.is_shared else "")
+def _rank(found: Ranked) -> Cell:
+    rank = found.rank
+    about = f"{rank.rank - 1} shown to be better, {rank.n_worse} worse"
+    return cell(rank.rank, note=about, suffix="=" if rank.is_shared else "")
 
 
 def _invalid(row: BoardRow) -> Cell:
@@ -241,15 +240,15 @@ def _model(found: Ranked) -> Cell:
     return cell(found.model.label, note=f"{found.model.label}{revision}, fingerprint {record.fingerprint}")
 
 
-def _place_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
-    """How places were found, and what they do not say."""
+def _rank_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
+    """How ranks were found, and what they do not say."""
     n_pairs = max(len(ranking) * (len(ranking) - 1) // 2 for ranking in rankings)
     words = (
-        f"place = 1 + number of models shown to be better on {on}, that is, with the {ranks.METHOD} above 0. Pairs are "
+        f"place = 1 + number of models shown to be better on {on}, that is, with the {METHOD} above 0. Pairs are "
         f"judged one by one, without correction for their number ({n_pairs}). =: shared with another model. Two models "
         "with different places need not be distinguishable."
     )
-    if any(found.place.n_compared < len(ranking) for ranking in rankings for found in ranking):
+    if any(found.rank.n_compared < len(ranking) for ranking in rankings for found in ranking):
         words += " Models that were asked other items, or read out in another way, are not ranked against each other."
     return words
 

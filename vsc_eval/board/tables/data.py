@@ -52,15 +52,15 @@ _INTERVENTION_COLUMNS = (
 
 
 def baseline_data(view: BoardView, ranking: Sequence[Ranked], external: Mapping[str, Sequence[Ranked]]) -> Data:
-    """A row for each model and group of items, and for each official figure. Places are of whole data sets."""
+    """A row for each model and group of items, and for each official figure. Ranks are of whole data sets."""
     records: list[Record] = []
     for found in ranking:
         for scope, task, level in _groups(view):
             if row := view.baseline(found.entry, scope, task, level):
-                records.append(_baseline_record(found, row, "synthetic", has_place=scope == "all"))
+                records.append(_baseline_record(found, row, "synthetic", has_rank=scope == "all"))
     for task, models in external.items():
         for found in models:
-            records.append(_baseline_record(found, found.all, "external", has_place=True))
+            records.append(_baseline_record(found, found.all, "external", has_rank=True))
             records += _official_records(found, task)
     return _data(_BASELINE_COLUMNS, records)
 
@@ -88,16 +88,16 @@ def _who(entry: Entry, label: str) -> Record:
     }
 
 
-def _baseline_record(found: Ranked, row: BoardRow, kind: str, *, has_place: bool) -> Record:
-    place = found.place
+def _baseline_record(found: Ranked, row: BoardRow, kind: str, *, has_rank: bool) -> Record:
+    rank = found.rank
     return {
         **_who(found.entry, found.model.label),
         **_copied(row, "scope", "task", "level", *_COUNTS, "method"),
         **_interval("", row.accuracy),
         "kind": kind,
         "metric": "accuracy",
-        "place": place.place if has_place else None,
-        "place_last": place.n_compared - place.n_worse if has_place else None,
+        "place": rank.rank if has_rank else None,
+        "place_last": rank.n_compared - rank.n_worse if has_rank else None,
         "reason": row.accuracy.reason,
     }
 

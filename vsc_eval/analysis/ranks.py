@@ -1,8 +1,8 @@
-"""Places of models that leave no order among those that the data cannot tell apart.
+"""Ranks of models that leave no order among those that the data cannot tell apart.
 
-A model's place is one more than the number of models that were told to be better. Two models are told apart where the
+A model's rank is one more than the number of models that were told to be better. Two models are told apart where the
 95% percentile bootstrap interval of their difference, whole clusters resampled and both models on the same resampled
-items, excludes 0. No correction is made for the number of pairs. Places can be shared and skipped, and "cannot be told
+items, excludes 0. No correction is made for the number of pairs. Ranks can be shared and skipped, and "cannot be told
 apart" is not transitive: of three models in a row the first and the last may be told apart although the middle one can
 be told from neither.
 """
@@ -37,39 +37,39 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Place:
-    place: int
+class Rank:
+    rank: int
     """1 + number of models told better."""
     n_worse: int
     """Models told worse."""
     n_compared: int
     """Models that were asked the same, this one among them."""
     is_shared: bool
-    """Whether another model has the same place."""
+    """Whether another model has the same rank."""
 
     @property
     def text(self) -> str:
         """`3`, or `3=` where it is shared."""
-        return f"{self.place}{'=' if self.is_shared else ''}"
+        return f"{self.rank}{'=' if self.is_shared else ''}"
 
 
-def places(models: Sequence[Answered], *, seed: int = 0) -> tuple[Place, ...]:
-    """The place of each model among those that were asked the same items with the same scoring."""
+def rank_models(models: Sequence[Answered], *, seed: int = 0) -> tuple[Rank, ...]:
+    """The rank of each model among those that were asked the same items with the same scoring."""
     groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for row, model in enumerate(models):
         groups.setdefault(model.asked, []).append(row)
-    found: dict[int, Place] = {}
+    found: dict[int, Rank] = {}
     for rows in groups.values():
         better = told_better(
             np.stack([models[row].right for row in rows]).astype(np.float64), models[rows[0]].clusters, seed=seed
         )
-        place = 1 + better.sum(axis=0)
+        rank = 1 + better.sum(axis=0)
         for i, row in enumerate(rows):
-            found[row] = Place(
-                place=int(place[i]),
+            found[row] = Rank(
+                rank=int(rank[i]),
                 n_worse=int(better[i].sum()),
                 n_compared=len(rows),
-                is_shared=int(np.sum(place == place[i])) > 1,
+                is_shared=int(np.sum(rank == rank[i])) > 1,
             )
     return tuple(found[row] for row in range(len(models)))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vsc_eval.synthetic import CANVAS, Scene, SceneObject
-from vsc_eval.synthetic.scene import LARGE_MIN_PX, SMALL_MAX_PX
+from vsc_eval.synthetic.scene import CANVAS, LARGE_MIN_PX, SMALL_MAX_PX, Scene, SceneObject
 
 _ZONES = (
     ("top left", "top", "top right"),

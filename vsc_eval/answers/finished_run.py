@@ -13,14 +13,18 @@ import numpy as np
 import yaml
 
 from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.answers.bounded_text import read_json
 from vsc_eval.answers.parquet import file_hash, read_table, table_files
 from vsc_eval.errors import DataError, SpecError
 
-RUN_FILES = ("run.yaml", "study.yaml")
+RUN_FILES = RUN, STUDY = "run.yaml", "study.yaml"
 """Which of them is there says what made the folder; both have the sections that are read here."""
 
 LOCAL_FILE = "local.yaml"
 """When and on what it was computed; a folder without it is read all the same."""
+
+RESULTS = "results.json"
+AGAIN = "Give the command that made it again, with the same --out: stored answers are not computed again."
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,32 @@ class FinishedRun:
     """A run as its folder tells it."""
 
     path: Path
-    settings: Mapping[str, Any]
-    """Section `settings` of run.yaml; empty where a writer has none."""
-    hashes: Mapping[str, Any]
+    is_study: bool
+    document: Mapping[str, Any]
+    """run.yaml or study.yaml."""
     attempts: tuple[Mapping[str, Any], ...]
     """When and on what it was computed, one entry for each start."""
     table: AnswerTable
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.section("settings")
+
+    @property
+    def hashes(self) -> Mapping[str, Any]:
+        return self.section("hashes")
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of run.yaml; empty where a writer has none."""
+        section = self.document.get(name)
+        return section if isinstance(section, dict) else {}
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """results.json. Raises SpecError if it is not there, DataError if it is damaged."""
+        if not (self.path / RESULTS).is_file():
+            raise SpecError(f"{self.path} has no {RESULTS}: it did not come to its end.", hint=AGAIN)
+        return read_json(self.path / RESULTS)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -55,8 +79,8 @@ def read_run(path: Path) -> FinishedRun:
     local = _document(path / LOCAL_FILE) if (path / LOCAL_FILE).is_file() else document
     return FinishedRun(
         path=path,
-        settings=_section(document, "settings"),
-        hashes=_section(document, "hashes"),
+        is_study=file.name == STUDY,
+        document=document,
         attempts=tuple(entry for entry in local.get("attempts") or () if isinstance(entry, dict)),
         table=table,
     )
@@ -78,11 +102,6 @@ def _document(file: Path) -> dict[str, Any]:
     return document
 
 
-def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = document.get(name)
-    return section if isinstance(section, dict) else {}
-
-
 def _check_files(file: Path, document: Mapping[str, Any]) -> None:
     """The section `files`, which is written last: name -> sha256. A writer that leaves a hash out gives up the check
     for damage."""
@@ -90,8 +109,7 @@ def _check_files(file: Path, document: Mapping[str, Any]) -> None:
     if section is None:
         raise SpecError(
             f"The run in {file.parent} is not finished: its {file.name} does not say what is in {table_files()[-1]}.",
-            hint="Give the command that made it again, with the same --out: stored answers are not computed again. "
-            "That also fixes a run of an earlier version, which wrote no such file.",
+            hint=f"{AGAIN} That also fixes a run of an earlier version, which wrote no such file.",
         )
     if not isinstance(section, dict):
         raise _damaged(file, "its section `files` is not as it was written")

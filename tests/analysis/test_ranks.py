@@ -1,4 +1,4 @@
-"""Places: hand-worked cases, an independent test, simulated truth."""
+"""Ranks: hand-worked cases, an independent test, simulated truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from vsc_eval.board.tables.ranks import Answered, Place, places, told_better
+from vsc_eval.analysis.ranks import Answered, Rank, rank_models, told_better
 
 Bools = npt.NDArray[np.bool_]
 
@@ -25,17 +25,17 @@ def answered(right: npt.ArrayLike, size: int = 4, scoring: str = "loglikelihood"
     return Answered((scoring, ids), orbits(len(mask), size), mask)
 
 
-def texts(found: Sequence[Place]) -> list[str]:
-    return [place.text for place in found]
+def texts(found: Sequence[Rank]) -> list[str]:
+    return [rank.text for rank in found]
 
 
 def test_one_clear_winner_and_two_alike() -> None:
     # B and C are right on 200 of 400 items each, and differ on 200 of them with no net difference.
     best = np.ones(400, dtype=bool)
     b = np.arange(400) % 2 == 0
-    found = places([answered(b, 1), answered(~b, 1), answered(best, 1)])
+    found = rank_models([answered(b, 1), answered(~b, 1), answered(best, 1)])
     assert texts(found) == ["2=", "2=", "1"]
-    assert [place.n_worse for place in found] == [0, 0, 2]
+    assert [rank.n_worse for rank in found] == [0, 0, 2]
 
 
 def test_the_middle_of_three_can_be_told_from_neither() -> None:
@@ -45,33 +45,33 @@ def test_the_middle_of_three_can_be_told_from_neither() -> None:
     a, b, c = np.array([kind for kind, n in kinds.items() for _ in range(n)], dtype=bool).T
     better = told_better(np.stack([a, b, c]).astype(float), orbits(100, 1))
     assert better.tolist() == [[False, False, True], [False, False, False], [False, False, False]]
-    assert texts(places([answered(row, 1) for row in (a, b, c)])) == ["1=", "1=", "2"]
+    assert texts(rank_models([answered(row, 1) for row in (a, b, c)])) == ["1=", "1=", "2"]
 
 
 def test_whole_clusters_are_resampled() -> None:
     # 24 wins in 6 orbits of 4 against 8 losses in 2: clear with independent items, not with orbits.
     a, b = np.zeros(96, dtype=bool), np.zeros(96, dtype=bool)
     a[:24], b[24:32] = True, True
-    assert texts(places([answered(a, 1), answered(b, 1)])) == ["1", "2"]
-    assert texts(places([answered(a, 4), answered(b, 4)])) == ["1=", "1="]
+    assert texts(rank_models([answered(a, 1), answered(b, 1)])) == ["1", "2"]
+    assert texts(rank_models([answered(a, 4), answered(b, 4)])) == ["1=", "1="]
 
 
 def test_models_that_were_asked_something_else_are_not_compared() -> None:
     right, wrong = np.ones(200, dtype=bool), np.arange(200) % 2 == 0
-    found = places(
+    found = rank_models(
         [answered(right), answered(wrong), answered(wrong, scoring="generate"), answered(wrong, start=1_000)]
     )
     assert texts(found) == ["1", "2", "1", "1"]
-    assert [place.n_compared for place in found] == [2, 2, 1, 1]
+    assert [rank.n_compared for rank in found] == [2, 2, 1, 1]
 
 
 def test_one_cluster_tells_nothing() -> None:
-    assert texts(places([answered(np.ones(4)), answered(np.zeros(4))])) == ["1=", "1="]
+    assert texts(rank_models([answered(np.ones(4)), answered(np.zeros(4))])) == ["1=", "1="]
 
 
-def test_equal_answers_share_the_place() -> None:
+def test_equal_answers_share_the_rank() -> None:
     right = np.arange(80) % 3 == 0
-    assert texts(places([answered(right)] * 3)) == ["1=", "1=", "1="]
+    assert texts(rank_models([answered(right)] * 3)) == ["1=", "1=", "1="]
 
 
 @pytest.mark.parametrize(("n_clusters", "told"), [(2, False), (5, False), (6, True), (50, True)])
@@ -107,19 +107,19 @@ def test_order_of_the_models_does_not_matter() -> None:
     rng = np.random.default_rng(4)
     models = [answered(rng.random(160) < skill) for skill in (0.3, 0.5, 0.55, 0.6, 0.9)]
     order = rng.permutation(5)
-    found, shuffled = places(models), places([models[i] for i in order])
+    found, shuffled = rank_models(models), rank_models([models[i] for i in order])
     assert [found[i] for i in order] == list(shuffled)
 
 
 def _simulated(rng: np.random.Generator, gain: float, n_clusters: int = 105) -> bool:
-    """Whether two models with that true difference share a place; items of one orbit are alike in hardness."""
+    """Whether two models with that true difference share a rank; items of one orbit are alike in hardness."""
     hardness = rng.normal(0, 0.2, size=n_clusters).repeat(4)
     right = rng.random((2, 4 * n_clusters)) < np.array([[0.6 + gain], [0.6]]) + hardness
-    found = places([answered(row) for row in right], seed=int(rng.integers(2**31)))
-    return found[0].place == found[1].place
+    found = rank_models([answered(row) for row in right], seed=int(rng.integers(2**31)))
+    return found[0].rank == found[1].rank
 
 
-def test_two_equal_models_share_the_place_in_about_95_percent() -> None:
+def test_two_equal_models_share_the_rank_in_about_95_percent() -> None:
     rng = np.random.default_rng(5)
     n = 500
     shared = sum(_simulated(rng, 0.0) for _ in range(n))
@@ -140,7 +140,7 @@ def test_a_hundred_models_on_the_whole_benchmark_cost_no_more_than_their_pairs()
 
     def seconds(n: int) -> float:
         start = time.process_time()
-        assert {place.n_compared for place in places(models[:n])} == {n}
+        assert {rank.n_compared for rank in rank_models(models[:n])} == {n}
         return time.process_time() - start
 
     all_, half = (min(seconds(n) for _ in range(3)) for n in (100, 50))
