@@ -25,18 +25,18 @@ def judged(entry: Entry) -> Entry:
                 "decided_by": "drift interaction +3.6 points",
             }
         )
-        for place, union in enumerate(entry.unions)
+        for place, union in enumerate(entry.interactions)
     )
     conditions = tuple(
         condition.model_copy(update={"is_headline": condition.name != "logic"}) for condition in entry.conditions
     )
-    settings = entry.provenance.settings | {"verdict": {"correction": "holm"}}
+    settings = entry.settings | {"verdict": {"correction": "holm"}}
     return entry.model_copy(
         update={
-            "unions": unions,
+            "interactions": unions,
             "conditions": conditions,
             "controls": (*(c for c in entry.controls if c.effect != "interaction"), *_interaction_controls()),
-            "provenance": entry.provenance.model_copy(update={"settings": settings}),
+            "settings": settings,
         }
     )
 

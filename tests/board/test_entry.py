@@ -88,24 +88,24 @@ def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:
     document = yaml.safe_load((run_folder / "run.yaml").read_text())
     last = yaml.safe_load((run_folder / "local.yaml").read_text())["attempts"][-1]
     entry = entry_from(run_folder, note="mine", name="  Our model ")
-    assert entry.model.name == "Our model"
+    assert entry.name == "Our model"
     assert entry.id.startswith("our-model-")
-    assert entry.note == "mine"
-    assert entry.provenance.date == last["ended"]
-    assert entry.provenance.machine == last["machine"]
-    assert entry.provenance.task_hashes == document["hashes"]["tasks"]
-    assert entry.provenance.generator_version == GENERATOR_VERSION
-    assert entry.provenance.packages["torch"] == document["versions"]["torch"]
+    assert entry.about.note == "mine"
+    assert entry.about.date == last["ended"]
+    assert entry.about.machine == last["machine"]
+    assert entry.task_hashes == document["hashes"]["tasks"]
+    assert entry.generator_version == GENERATOR_VERSION
+    assert entry.about.packages["torch"] == document["versions"]["torch"]
     assert {c.name: c.content_hash for c in entry.conditions} == document["hashes"]["conditions"]
-    assert entry.intervention is not None
-    assert entry.intervention.sae_fingerprint == document["hashes"]["sae_fingerprint"]
-    assert len(entry.intervention.sets["counting"]) > 1
+    assert entry.about.intervention is not None
+    assert entry.about.intervention.sae_fingerprint == document["hashes"]["sae_fingerprint"]
+    assert len(entry.about.intervention.sets["counting"]) > 1
     assert [c.role for c in entry.conditions] == ["baseline", "single", "single", "combined", "norm_matched"]
     changed = [row.drift.n_changed for row in entry.rows if row.scope == "all" and row.drift]
     # The edits are strong, so that there is something to see.
     assert len(changed) == 4
     assert max(changed) > 0
-    assert {union.form for union in entry.unions} == {"raw", "norm_matched"}
+    assert {union.form for union in entry.interactions} == {"raw", "norm_matched"}
 
 
 def test_a_study_has_its_unions_controls_floor_and_probes(study_folder: Path) -> None:
@@ -118,16 +118,16 @@ def test_a_study_has_its_unions_controls_floor_and_probes(study_folder: Path) ->
     headline = {condition.edit for condition in entry.conditions if condition.is_headline}
     assert headline == {None, "scale=40"}
     assert {c.edit for c in entry.conditions if not c.is_headline} == {"ablate"}
-    assert len(entry.unions) == 4
-    assert {union.verdict for union in entry.unions if union.edit == "ablate"} == {None}
-    assert all(union.verdict for union in entry.unions if union.edit == "scale=40")
+    assert len(entry.interactions) == 4
+    assert {union.verdict for union in entry.interactions if union.edit == "ablate"} == {None}
+    assert all(union.verdict for union in entry.interactions if union.edit == "scale=40")
     assert len(entry.controls) == len(document["controls"]) > 0
     assert [row.name for row in entry.floor] == [row["name"] for row in document["floor"]]
     assert entry.probing is not None
     assert entry.probing.layer == document["layer"]
     assert {row.layer for row in entry.probing.rows} == {-1, 0, 1, 2}
     began = yaml.safe_load((study_folder / "local.yaml").read_text())["attempts"][0]["started"]
-    assert entry.provenance.date == began
+    assert entry.about.date == began
 
 
 def test_official_figures_and_groups_of_a_data_set(external_folder: Path) -> None:
@@ -136,8 +136,8 @@ def test_official_figures_and_groups_of_a_data_set(external_folder: Path) -> Non
     assert len(entry.official) == len(parts.document["official"]) > 0
     assert sum(row.is_main for row in entry.official if row.condition == BASELINE) == 1
     assert {row.scope for row in entry.rows} >= {"group", "all", "task"}
-    assert entry.provenance.generator_version is None
-    assert set(entry.items.level) == {None}
+    assert entry.generator_version is None
+    assert {item.level for item in entry.table.items} == {None}
     row = next(row for row in parts.results.rows if row.scope == "group")
     rows = tuple(r.model_copy(update={"n": 99}) if r is row else r for r in parts.results.rows)
     edited = replace(parts, results=parts.results.model_copy(update={"rows": rows}))
@@ -156,9 +156,9 @@ def test_pictures_and_texts_of_a_data_set_only_if_asked(external_folder: Path, d
     assert "text" in again.table.main.texts
     entry = entry_of(again)
     changed = {
-        name
-        for place, name in enumerate(entry.items.id)
-        if len({column[place] for column in entry.items.answers.values()}) > 1
+        item.item_id
+        for item, *answers in zip(entry.table.items, *map(entry.table.words, entry.table.names), strict=True)
+        if len(set(answers)) > 1
     }
     assert set(entry.shown) == changed != set()
     assert all(found.question and (found.picture or "").startswith("data:image/jpeg") for found in shown.values())

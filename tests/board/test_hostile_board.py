@@ -39,11 +39,11 @@ def test_a_folder_with_it_reads_as_it_was_written(text: str, tmp_path: Path) -> 
     parts = hostile_parts(text, tasks=TASKS)
     about = write_parts(parts, tmp_path / "a")
     entry = read_entry(tmp_path / "a")
-    assert (entry.model.name, entry.note, entry.sha256) == (text, text[:NOTE_LENGTH], about.sha256)
+    assert (entry.name, entry.about.note, entry.about.sha256) == (text, text[:NOTE_LENGTH], about.sha256)
     assert entry.table.items == parts.table.items
     assert entry.table.conditions == parts.table.conditions
     assert (entry.shown, entry.rows) == (parts.shown, entry_of(parts).rows)
-    assert entry.provenance.settings == parts.settings
+    assert entry.settings == parts.settings
     assert write_parts(read_parts(tmp_path / "a"), tmp_path / "b") == about
 
 
@@ -67,7 +67,7 @@ def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:
     data = gallery_data(board)
     assert json.loads(json.dumps(data)) == data
     for entry, shown in zip(board.entries, data["entries"], strict=True):
-        assert shown["name"] == entry.model.name
+        assert shown["name"] == entry.name
         assert {c["name"] for c in shown["conditions"]} == {c.name for c in entry.edits}
         assert len(shown["flips"]["after"]) == sum(len(flips(entry.table, condition.name)) for condition in entry.edits)
     questions = set(data["items"]["question"])

@@ -76,5 +76,5 @@ def test_a_board_with_all_of_them_is_valid_and_the_same_after_its_files(tmp_path
     assert len({entry.id for entry in board.entries}) == len(NAMED)
     entries, problems = check_entries(tmp_path)
     assert problems == ()
-    assert [entry.sha256 for entry in entries] == [entry.sha256 for entry in board.entries]
+    assert [entry.about.sha256 for entry in entries] == [entry.about.sha256 for entry in board.entries]
     assert read_board_spec(tmp_path) == board.spec

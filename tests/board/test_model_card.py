@@ -60,7 +60,7 @@ def tokens_of(text: str) -> list[str]:
 def test_the_hub_reads_accuracies_of_tasks_and_of_all_items(board: Board) -> None:
     entry = board.entries[0]
     name, results = results_of(model_card(entry, board))
-    assert name == entry.model.name
+    assert name == entry.name
     assert [result.dataset_config for result in results] == [*TASKS, "all"]
     for result, task in zip(results, (*TASKS, None), strict=True):
         row = entry.row("baseline", "all") if task is None else entry.row("baseline", "task", task)
@@ -112,8 +112,8 @@ def test_the_body_says_how_to_reproduce_it(board: Board) -> None:
     assert "vsc-eval run --model model-a --tasks counting," in text
     assert "--scoring loglikelihood --seed 0 --out OUT" in text
     assert entry.id in text
-    assert entry.sha256 in text
-    assert entry.model.fingerprint in text
+    assert entry.about.sha256 in text
+    assert entry.fingerprint in text
     row = entry.row("baseline", "task", "counting")
     assert row is not None
     assert row.accuracy.value is not None
@@ -123,7 +123,7 @@ def test_the_body_says_how_to_reproduce_it(board: Board) -> None:
 
 
 def _with_settings(entry: Entry, settings: dict[str, object]) -> Entry:
-    return entry.model_copy(update={"provenance": entry.provenance.model_copy(update={"settings": settings})})
+    return entry.model_copy(update={"settings": settings})
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)

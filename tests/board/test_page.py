@@ -139,7 +139,7 @@ def test_texts_of_board_yaml_are_escaped(board: Board) -> None:
 
 def test_totals_of_the_map_hold_synthetic_tasks_alone() -> None:
     board = golden_board()
-    mixed = next(entry for entry in board.entries if "made-up" in entry.items.task)
+    mixed = next(entry for entry in board.entries if "made-up" in entry.tasks)
     own = mixed.row("baseline", "all")
     grid = entry_view(mixed, board, "mixed")["grid"]
     cells = [cell for cell in grid["values"][0] if cell[0] < 7 and cell[1] < 3]

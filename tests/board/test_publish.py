@@ -347,11 +347,11 @@ def test_the_commands_from_a_run_to_a_board(
     assert "already there" in capsys.readouterr().err
     assert files(board) == before
     (entry,) = load_board(board).entries
-    assert (entry.model.name, entry.note, entry.board) == ("ours", "first try", "mine")
+    assert (entry.name, entry.about.note, entry.about.board) == ("ours", "first try", "mine")
     assert main(["publish", str(run_folder), "--to", str(board), "--note", "second"]) == 2
     assert "--replace" in capsys.readouterr().err
     assert main(["publish", str(run_folder), "--to", str(board), "--replace"]) == 0
-    assert [known.model.name for known in load_board(board).entries] == ["vsc-tiny"]
+    assert [known.name for known in load_board(board).entries] == ["vsc-tiny"]
     assert main(["board", "check", str(board)]) == 0
     capsys.readouterr()
     assert main(["board", "show", str(board), "--all"]) == 0

@@ -32,11 +32,16 @@ Records = list[dict[str, str]]
 
 
 def renamed(entry: Entry, ident: str, **model: object) -> Entry:
-    return entry.model_copy(update={"id": f"{ident}-0123456789", "model": entry.model.model_copy(update=model)})
+    about = {"id": f"{ident}-0123456789"} | {key: model.pop(key) for key in ("name",) if key in model}
+    return entry.model_copy(update={"about": entry.about.model_copy(update=about), **model})
+
+
+def ids(entry: Entry) -> list[str]:
+    return [item.item_id for item in entry.table.items]
 
 
 def dated(entry: Entry, date: str) -> Entry:
-    return entry.model_copy(update={"provenance": entry.provenance.model_copy(update={"date": date})})
+    return entry.model_copy(update={"about": entry.about.model_copy(update={"date": date})})
 
 
 def table_of(key: str, *entries: Entry) -> Table:
@@ -91,7 +96,7 @@ def test_the_note_names_the_test_and_that_nothing_is_corrected() -> None:
 def test_entries_of_one_model_complement_each_other() -> None:
     """The synthetic tasks of the later entry, the external set of the other, and one row for both."""
     own = dated(sample_entry("model-a"), "2026-12-01T00:00:00+00:00")
-    other = hostile_entry("pope").model_copy(update={"model": own.model})
+    other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint)
     board = board_of(own, other)
     (model,) = boarded_models(board)
     assert model.synthetic == own
@@ -99,8 +104,8 @@ def test_entries_of_one_model_complement_each_other() -> None:
     tables = {table.key: table for table in board_tables(board).baseline}
     assert column(tables["ranking"], "model") == column(tables["external"], "model") == ["model-a"]
     differing = sum(
-        a != dict(zip(own.items.id, own.items.answers[BASELINE], strict=True)).get(i, a)
-        for i, a in zip(other.items.id, other.items.answers[BASELINE], strict=True)
+        a != dict(zip(ids(own), own.table.words(BASELINE), strict=True)).get(i, a)
+        for i, a in zip(ids(other), other.table.words(BASELINE), strict=True)
     )
     assert differing > 0
     assert f"different baseline answers to {differing} items" in " ".join(tables["ranking"].notes)
@@ -108,13 +113,11 @@ def test_entries_of_one_model_complement_each_other() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"model": {"fingerprint": "f" * 16}}, {"model": {"revision": "abc"}}, {"provenance": {"backend": "vllm"}}],
+    [{"fingerprint": "f" * 16}, {"revision": "abc"}, {"backend": "vllm"}],
 )
-def test_another_fingerprint_revision_or_backend_is_another_model(change: dict[str, dict[str, str]]) -> None:
+def test_another_fingerprint_revision_or_backend_is_another_model(change: dict[str, str]) -> None:
     entry = sample_entry("model-a")
-    part, update = next(iter(change.items()))
-    other = entry.model_copy(update={"id": "other-0123456789", part: getattr(entry, part).model_copy(update=update)})
-    assert len(boarded_models(board_of(entry, other))) == 2
+    assert len(boarded_models(board_of(entry, renamed(entry, "other", **change)))) == 2
 
 
 def test_sums_leave_external_items_out() -> None:
@@ -122,9 +125,9 @@ def test_sums_leave_external_items_out() -> None:
     entry = hostile_entry("pope")
     ranking = table_of("ranking", entry)
     rights = [
-        answer == gold
-        for answer, gold, task in zip(entry.items.answers[BASELINE], entry.items.gold, entry.items.task, strict=True)
-        if task != "pope"
+        answer == item.gold
+        for answer, item in zip(entry.table.words(BASELINE), entry.table.items, strict=True)
+        if item.task != "pope"
     ]
     assert len(rights) == 84
     assert ranking.rows[0].cells[ranking.index("all")].value == pytest.approx(sum(rights) / 84)

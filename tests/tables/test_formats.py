@@ -14,7 +14,7 @@ from vsc_eval.tables.csv import to_csv
 from vsc_eval.tables.html import to_html
 from vsc_eval.tables.latex import to_latex
 from vsc_eval.tables.markdown import bullets, folded, paragraphs, to_markdown
-from vsc_eval.tables.table import Cell, Column, Row, Table, cell, methods_note, shown, table
+from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, shown, table
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def small() -> Table:
         [
             ("baseline", 0.9, None, None, 420, "as it is"),
             ("a_b:scale=4", Cell(0.8881, 0.85, 0.92), Cell(-0.0119, -0.029, 0.0), 0.00001, 420, "<b>|"),
-            Row.of(
+            TableRow.of(
                 ("c", 0.5, Cell(0.1, reason="one orbit"), cell(None, missing="no test"), 1234, ""), is_headline=False
             ),
         ],

@@ -244,6 +244,10 @@ class AnswerTable:
         """Answers of these conditions [conditions, items]."""
         return self.main.answer[[self.main.rows[name] for name in names]]
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """Answers of a condition as they count [items]."""
+        return tuple(self.main.vocabulary[code] for code in self.main.answer[self.main.rows[name]].tolist())
+
     def right(self, names: Sequence[str]) -> Mask:
         """Which answers are right [conditions, items]."""
         return np.asarray(self.codes(names) == self.gold, dtype=np.bool_)

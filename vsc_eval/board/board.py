@@ -81,7 +81,7 @@ Identity = tuple[str, str | None, str, str]
 
 def identity(entry: Entry) -> Identity:
     """Fingerprint, revision, backend and scoring: entries that share them are of one model and add to each other."""
-    return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.scoring
+    return entry.fingerprint, entry.revision, entry.backend, entry.scoring
 
 
 def by_level(items: Sequence[AskedItem]) -> dict[str, dict[str, list[AskedItem]]]:

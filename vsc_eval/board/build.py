@@ -162,7 +162,7 @@ def _figure_files(path: Path, entry: Entry) -> tuple[Path, Path]:
 def _write_figures(path: Path, entry: Entry) -> list[str]:
     """A figure takes a second: the SVG says of which entry it is, and is left if that has not changed."""
     svg, png = _figure_files(path, entry)
-    mark = f"<!-- vsc-eval {__version__}, entry {entry.sha256} -->\n".encode()
+    mark = f"<!-- vsc-eval {__version__}, entry {entry.about.sha256} -->\n".encode()
     if svg.is_file() and png.is_file() and svg.read_bytes().endswith(mark):
         return []
     from vsc_eval.board.share import summary_figure

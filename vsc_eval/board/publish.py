@@ -145,8 +145,7 @@ def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
     known = name_of_known(entry, others)
     if known is not None:
         raise SpecError(
-            f"The board has entries of this model under the name '{known:.80}', and this one says "
-            f"'{entry.model.name:.80}'.",
+            f"The board has entries of this model under the name '{known:.80}', and this one says '{entry.name:.80}'.",
             hint=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a board.",
         )
 
@@ -154,12 +153,12 @@ def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
 def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
     if not twins:
         return "added"
-    if any(known.id == entry.id and known.sha256 == entry.sha256 for known in twins) and len(twins) == 1:
+    if any(known.id == entry.id and known.about.sha256 == entry.about.sha256 for known in twins) and len(twins) == 1:
         return "already there"
     if not replace:
         raise SpecError(
             f"The board has an entry of the same model, items and conditions with other content: {twins[0].id} of "
-            f"{twins[0].provenance.date}.",
+            f"{twins[0].about.date}.",
             hint="Give --replace to put this run in its place.",
         )
     return "replaced"

@@ -78,7 +78,7 @@ def _figures(board: Board) -> list[str]:
         f"## Interventions\n\nEvery condition is in [tables/interventions.md](tables/interventions.md).{left_out}\n"
     ]
     for entry in newest:
-        name = markdown(entry.model.name, LONG)
+        name = markdown(entry.name, LONG)
         intervention = f", edited with {markdown(entry.intervention.name, LONG)}" if entry.intervention else ""
         alt = f"Accuracy of {name} in each cell, and change of accuracy against drift for each condition"
         lines.append(
@@ -89,9 +89,9 @@ def _figures(board: Board) -> list[str]:
 
 def _entry(entry: Entry) -> str:
     """An id is of letters, digits, dots and hyphens, so that it is a link as it is."""
-    found, n = entry.provenance, len(entry.conditions)
+    found, n = entry.about, len(entry.conditions)
     return (
-        f"- {markdown(entry.model.name, LONG)}: a {found.source} of {markdown(found.day, LONG)}, "
+        f"- {markdown(entry.name, LONG)}: a {found.source} of {markdown(found.day, LONG)}, "
         f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}/), "
         f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
     )

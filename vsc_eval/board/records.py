@@ -5,7 +5,7 @@ Text from models and data sets (answers, options, names) is kept as it was; whoe
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -15,29 +15,11 @@ from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
-from vsc_eval.answers.answer_table import AnswerTable, Scoring
+from vsc_eval.answers.answer_table import AnswerTable, Role, Scoring
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
-from vsc_eval.stats import Figure
 
 UNSEALED = "0" * 64
-
-Interval: TypeAlias = Figure
-
-BoardScope: TypeAlias = Scope
-Role = Literal["baseline", "single", "combined", "norm_matched"]
-
-
-class BoardModel(Record):
-    """What was evaluated."""
-
-    name: str = Field(min_length=1)
-    """As it is shown: a hub id, or the name that the publisher gave."""
-    revision: str | None = None
-    """Commit on the hub, where it came from there."""
-    fingerprint: str = Field(min_length=1)
-    """First 16 hex digits of a hash of configuration, weights and dtype."""
-    dtype: str
 
 
 class BoardIntervention(Record):
@@ -49,31 +31,6 @@ class BoardIntervention(Record):
     sae_fingerprint: str
     sets: dict[str, tuple[int, ...]]
     """Feature set -> its SAE features."""
-
-
-class Provenance(Record):
-    """How it was computed."""
-
-    source: Literal["run", "study"]
-    date: str
-    """When the last computation of the run ended (of a study: began), ISO 8601 with the offset from UTC."""
-    backend: str
-    device: str
-    machine: str
-    """Processor, cores, memory and accelerators in words."""
-    packages: dict[str, str]
-    generator_version: str | None
-    """Of the synthetic benchmark; None where it was not asked."""
-    task_hashes: dict[str, str]
-    """Task file -> hash of what it says."""
-    seed: int
-    settings: dict[str, Any]
-    """The spec as the run's folder has it, without paths of the machine it ran on."""
-
-    @property
-    def day(self) -> str:
-        """`2026-01-31`."""
-        return self.date[:10]
 
 
 class BoardCondition(Record):
@@ -88,31 +45,6 @@ class BoardCondition(Record):
     """Of edit, features and SAE; `baseline` for the baseline."""
     is_headline: bool = True
     """Whether printed tables show it; the others are in the CSV and on the page."""
-
-
-class ItemTable(Record):
-    """All items by column, each [items] long, and the parsed answers of every condition."""
-
-    id: tuple[str, ...]
-    task: tuple[str, ...]
-    level: tuple[str | None, ...]
-    cluster: tuple[str, ...]
-    cluster_kind: tuple[str, ...]
-    gold: tuple[str, ...]
-    prompt_hash: tuple[str, ...]
-    image_hash: tuple[str, ...]
-    options: tuple[tuple[str, ...], ...]
-    """The letters that log-probabilities are of; empty where there are none."""
-    answers: dict[str, tuple[str, ...]]
-    """Condition -> parsed answers [items], `invalid` where none could be read; the baseline is among them."""
-
-
-# Tables have rows, cells and figures of their own; by these names they know those of the results.
-BoardRow: TypeAlias = Row
-UnionFigure: TypeAlias = InteractionRow
-ControlFigure: TypeAlias = ControlTest
-FloorFigure: TypeAlias = FloorRow
-OfficialFigure: TypeAlias = OfficialRow
 
 
 class Shown(Record):
@@ -148,24 +80,35 @@ class About(Record):
     sha256: str = Field(default=UNSEALED, pattern=r"^[0-9a-f]{64}$")
     """Of everything else in entry.json, in its canonical form, and so of all files."""
 
+    @property
+    def day(self) -> str:
+        """`2026-01-31`."""
+        return self.date[:10]
+
 
 class Entry(Record):
     """The whole of an entry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    id: str
-    board: str
-    model: BoardModel
-    intervention: BoardIntervention | None = None
-    note: str = ""
-    provenance: Provenance
+    about: About
+    revision: str | None = None
+    """Commit on the hub, where the model came from there."""
+    fingerprint: str = Field(min_length=1)
+    """First 16 hex digits of a hash of the model's configuration, weights and dtype."""
+    backend: str
+    generator_version: str | None
+    """Of the synthetic benchmark; None where it was not asked."""
+    task_hashes: dict[str, str]
+    """Task file -> hash of what it says."""
+    seed: int
+    settings: dict[str, Any]
+    """The spec as the run's folder has it, without paths of the machine it ran on."""
     scoring: Scoring
     conditions: tuple[BoardCondition, ...]
-    items: ItemTable
-    rows: tuple[BoardRow, ...]
+    rows: tuple[Row, ...]
     official: tuple[OfficialRow, ...] = ()
-    unions: tuple[UnionFigure, ...] = ()
+    interactions: tuple[InteractionRow, ...] = ()
     controls: tuple[ControlTest, ...] = ()
     floor: tuple[FloorRow, ...] = ()
     probing: ProbingResult | None = None
@@ -173,12 +116,25 @@ class Entry(Record):
     """All answers, and how likely each option was."""
     shown: dict[str, Shown] = Field(default_factory=dict)
     """Item id -> what to show of it."""
-    sha256: str = UNSEALED
-    """See About."""
 
-    def row(
-        self, condition: str, scope: BoardScope, task: str | None = None, level: str | None = None
-    ) -> BoardRow | None:
+    @property
+    def id(self) -> str:
+        return self.about.id
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self.about.name
+
+    @property
+    def intervention(self) -> BoardIntervention | None:
+        return self.about.intervention
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        return frozenset(item.task for item in self.table.items)
+
+    def row(self, condition: str, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
         """The row of that condition and group (no category), None if there is none."""
         for row in self.rows:
             if (row.condition, row.scope, row.task, row.level) == (condition, scope, task, level) and row.by is None:

@@ -14,7 +14,7 @@ from vsc_eval.errors import VscError
 from vsc_eval.sweeps.folder import folder_name
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
-from vsc_eval.tables.table import Column, Row, Table, cell, table
+from vsc_eval.tables.table import Column, Table, TableRow, cell, table
 
 
 def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
@@ -59,6 +59,6 @@ def summary(results: dict[str, Results]) -> Table:
         "models",
         f"{len(tables)} models",
         (Column("model", "model"), *next(iter(tables.values())).columns),
-        [Row((cell(model), *row.cells)) for model, of_model in tables.items() for row in of_model.rows],
+        [TableRow((cell(model), *row.cells)) for model, of_model in tables.items() for row in of_model.rows],
         dict.fromkeys(note for of_model in tables.values() for note in of_model.notes),
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from vsc_eval.tables.clean import CONDITION, TEXT, name, plain
 from vsc_eval.tables.numbers import MINUS
-from vsc_eval.tables.table import Row, Table
+from vsc_eval.tables.table import Table, TableRow
 
 LOG_COLUMNS = 160
 """rich takes 80 columns for a pipe or a log file, where nothing is gained by folding."""
@@ -47,7 +47,7 @@ def say(words: str, console: Console, *, style: str | None = None) -> None:
     console.print(Text(_typed(plain(words, TEXT)), style=style or ""))
 
 
-def _texts(table: Table, row: Row) -> list[str]:
+def _texts(table: Table, row: TableRow) -> list[str]:
     return [
         _typed(text) if column.is_number else name(text, TEXT)
         for text, column in zip(table.texts(row), table.columns, strict=True)

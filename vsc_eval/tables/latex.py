@@ -7,7 +7,7 @@ from itertools import groupby
 
 from vsc_eval.tables.clean import CONDITION, latex
 from vsc_eval.tables.numbers import MINUS, UNDEFINED
-from vsc_eval.tables.table import Column, Row, Table, shown
+from vsc_eval.tables.table import Column, Table, TableRow, shown
 
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
@@ -22,7 +22,7 @@ def to_latex(table: Table) -> str:
     return "\n".join([*text, *notes]) + "\n"
 
 
-def _parts(table: Table, rows: Sequence[Row]) -> list[list[int]]:
+def _parts(table: Table, rows: Sequence[TableRow]) -> list[list[int]]:
     """Columns of each part: those that say what a row is about in all of them, the others shared out."""
     hidden = table.index(table.section) if table.section else None
     widths = [_width(table, rows, i) for i in range(len(table.columns))]
@@ -65,12 +65,12 @@ def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]
     return blocks
 
 
-def _width(table: Table, rows: Sequence[Row], column: int) -> int:
+def _width(table: Table, rows: Sequence[TableRow], column: int) -> int:
     found = table.columns[column]
     return 2 + max([len(found.head), *(min(found.limit, len(shown(row.cells[column], found))) for row in rows)])
 
 
-def _longtable(table: Table, rows: Sequence[Row], parts: Sequence[list[int]], part: int) -> Iterator[str]:
+def _longtable(table: Table, rows: Sequence[TableRow], parts: Sequence[list[int]], part: int) -> Iterator[str]:
     columns = parts[part]
     shown = [table.columns[i] for i in columns]
     which = f", part {part + 1} of {len(parts)}" if len(parts) > 1 else ""
@@ -101,7 +101,7 @@ def _group_headings(columns: Sequence[Column]) -> Iterator[str]:
     yield "".join(rules)
 
 
-def _body(table: Table, rows: Sequence[Row], columns: Sequence[int]) -> Iterator[str]:
+def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Iterator[str]:
     section = None if table.section is None else table.index(table.section)
     current: str | None = None
     for row in rows:

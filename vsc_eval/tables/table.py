@@ -89,7 +89,7 @@ def cell(value: Value | Cell, *, missing: str = "", note: str = "", suffix: str 
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     cells: tuple[Cell, ...]
     """As many as the table has columns."""
     entries: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class Row:
     """The condition that it is about, for links."""
 
     @classmethod
-    def of(cls, values: Iterable[Value | Cell], **about: Any) -> Row:
+    def of(cls, values: Iterable[Value | Cell], **about: Any) -> TableRow:
         return cls(tuple(map(cell, values)), **about)
 
 
@@ -110,7 +110,7 @@ class Table:
     """Plain letters and `-`; unique in its document."""
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     """In the order in which they are printed."""
     notes: tuple[str, ...] = ()
     section: str | None = None
@@ -124,12 +124,12 @@ class Table:
         """The place of a column."""
         return next(i for i, column in enumerate(self.columns) if column.key == key)
 
-    def texts(self, row: Row) -> list[str]:
+    def texts(self, row: TableRow) -> list[str]:
         """Its cells as they are shown, before a format escapes them."""
         return list(map(shown, row.cells, self.columns))
 
     @property
-    def headlines(self) -> list[Row]:
+    def headlines(self) -> list[TableRow]:
         return [row for row in self.rows if row.is_headline]
 
     @property
@@ -142,13 +142,13 @@ def table(
     key: str,
     title: str,
     columns: Sequence[Column],
-    rows: Iterable[Row | Iterable[Value | Cell]],
+    rows: Iterable[TableRow | Iterable[Value | Cell]],
     notes: Iterable[str | None] = (),
     *,
     section: str | None = None,
 ) -> Table:
     """A table of rows or of their values. Notes that are None or empty are left out."""
-    made = tuple(row if isinstance(row, Row) else Row.of(row) for row in rows)
+    made = tuple(row if isinstance(row, TableRow) else TableRow.of(row) for row in rows)
     return Table(key, title, tuple(columns), made, tuple(note for note in notes if note), section)
 
 
@@ -181,7 +181,7 @@ def methods_note(methods: Iterable[str | None]) -> str | None:
     return f"Intervals: {'; or '.join(found[:_MOST_METHODS])}." if found else None
 
 
-def _reason_notes(rows: Iterable[Row]) -> list[str]:
+def _reason_notes(rows: Iterable[TableRow]) -> list[str]:
     """Each reason once, the most frequent first."""
     counts = Counter((c.value is None, c.reason) for row in rows for c in row.cells if c.reason and c.low is None)
     notes = []

@@ -21,7 +21,7 @@ def test_choosing_a_model_shows_it_and_sets_the_address(visit: Visit, page_path:
     page.locator("#entry-choice").select_option(label="model-b")
     assert page.locator("#entry-body h3").inner_text() == "model-b"
     assert "Said by its publisher." in page.locator("#entry-body").inner_text()
-    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    entry = next(entry for entry in board.entries if entry.name == "model-b")
     assert page.evaluate("location.hash") == f"#entry/{entry.id}"
 
     page.locator("#entry-choice").select_option(label="model-c")
@@ -33,7 +33,7 @@ def test_choosing_a_model_shows_it_and_sets_the_address(visit: Visit, page_path:
 def test_an_address_opens_its_entry_and_one_of_nothing_opens_the_first(
     visit: Visit, page_path: Path, board: Board
 ) -> None:
-    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    entry = next(entry for entry in board.entries if entry.name == "model-b")
     assert visit(page_path, f"#entry/{entry.id}").page.locator("#entry-body h3").inner_text() == "model-b"
     for wrong in ("#entry/no-such-0123456789", "#entry/", "#baseline", f"#entry/{entry.id}x/flips/%E0%A4%A"):
         visited = visit(page_path, wrong)
@@ -92,7 +92,7 @@ def test_the_map_rounds_as_the_tables_do(visit: Visit, page_path: Path, board: B
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_an_address_of_changed_answers_scrolls_there(visit: Visit, page_path: Path, board: Board, motion: str) -> None:
-    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    entry = next(entry for entry in board.entries if entry.name == "model-b")
     page = visit(page_path, f"#entry/{entry.id}/flips/logic", motion=motion).page
     page.locator(".card img").first.wait_for()
     page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
@@ -125,7 +125,7 @@ def test_the_frontier_is_walked_by_keyboard_and_opens_changed_answers(visit: Vis
 def test_charts_have_the_same_figures_as_tables(visit: Visit, page_path: Path, board: Board) -> None:
     page = visit(page_path).page
     page.locator("#entry-choice").select_option(label="model-b")
-    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    entry = next(entry for entry in board.entries if entry.name == "model-b")
     summaries = page.get_by_text("The same as a table")
     assert summaries.count() == 3
     for i in range(3):
@@ -133,7 +133,7 @@ def test_charts_have_the_same_figures_as_tables(visit: Visit, page_path: Path, b
     tables = page.locator("#entry-body details[open] table")
     expect(tables).to_have_count(3)
     assert tables.nth(0).locator("tbody tr").count() == 9
-    assert tables.nth(1).locator("tbody tr").count() == len(entry.unions)
+    assert tables.nth(1).locator("tbody tr").count() == len(entry.interactions)
     assert entry.probing is not None
     assert tables.nth(2).locator("tbody tr").count() == len(entry.probing.rows)
     row = entry.row("counting", "all")
@@ -148,9 +148,9 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     visited = visit(page_path)
     page = visited.page
     page.locator("#entry-choice").select_option(label="model-b")
-    entry = next(entry for entry in board.entries if entry.model.name == "model-b")
+    entry = next(entry for entry in board.entries if entry.name == "model-b")
     assert page.locator("table.matrix").count() == 4
-    raw = next(u for u in entry.unions if u.form == "raw" and set(u.parts) == {"counting", "logic"})
+    raw = next(u for u in entry.interactions if u.form == "raw" and set(u.parts) == {"counting", "logic"})
     assert raw.drift_interaction.value is not None
     drift = page.locator("table.matrix").first
     heads = [text.strip() for text in drift.locator("thead th").all_inner_texts()]
@@ -170,5 +170,5 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     assert controls.locator("tbody tr").count() == sum(c.kind == "permuted_labels" for c in entry.controls)
     assert "other batches" in page.locator("#entry-body").inner_text()
     page.get_by_text("How it was computed").click()
-    expect(page.locator("#entry-body")).to_contain_text(entry.sha256)
+    expect(page.locator("#entry-body")).to_contain_text(entry.about.sha256)
     visited.is_quiet()

@@ -76,7 +76,7 @@ def test_cards_come_by_pages_and_the_focus_goes_to_the_first_new_one(
     visit: Visit, page_path: Path, board: Board
 ) -> None:
     page = visit(page_path).page
-    counts = {name: len(flips(board.entries[0].table, name)) for name in board.entries[0].items.answers}
+    counts = {name: len(flips(board.entries[0].table, name)) for name in board.entries[0].table.names}
     condition = max(counts, key=lambda name: counts[name])
     n = counts[condition]
     assert n > 24, "the sample has too few flips for two pages"

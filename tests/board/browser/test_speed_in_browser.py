@@ -21,11 +21,8 @@ def many(folder: Path, n: int) -> Board:
     """One study published under n names."""
     entry = sample_entry("model-b", n_per_cell=8, conditions=EDITS, source="study")
     spec = spec_of(entry.table.items, name="many", title="Many", scoring="loglikelihood", generator_version="1")
-    model = entry.model
-    entries = tuple(
-        entry.model_copy(update={"id": f"m{i:03d}-0123456789", "model": model.model_copy(update={"name": f"m{i:03d}"})})
-        for i in range(n)
-    )
+    abouts = (entry.about.model_copy(update={"id": f"m{i:03d}-0123456789", "name": f"m{i:03d}"}) for i in range(n))
+    entries = tuple(entry.model_copy(update={"about": about}) for about in abouts)
     return Board(path=folder, spec=spec, entries=entries)
 
 

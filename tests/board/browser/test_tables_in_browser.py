@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from samples import sample_entry, write_board
+from samples import write_board
 from visits import NOT_PRINTED, Visit, written
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -169,12 +170,11 @@ def test_the_tables_can_be_read_without_script(visit: Visit, page_path: Path) ->
 
 
 def test_a_model_of_two_entries_has_one_name_everywhere_and_a_link_to_its_first(visit: Visit, tmp_path: Path) -> None:
-    first = sample_entry("model-a", n_per_cell=4, conditions=("counting",))
-    second = sample_entry("model-a", n_per_cell=4, conditions=("logic",))
-    assert first.intervention is not None
-    first = first.model_copy(
-        update={"intervention": first.intervention.model_copy(update={"name": "another intervention"})}
-    )
+    first = sample_parts("model-a", n_per_cell=4, conditions=("counting",))
+    second = sample_parts("model-a", n_per_cell=4, conditions=("logic",))
+    assert first.about.intervention is not None
+    other = first.about.intervention.model_copy(update={"name": "another intervention"})
+    first = replace(first, about=first.about.model_copy(update={"intervention": other}))
     board = write_board(tmp_path, [first, second])
     page = visit(written(tmp_path, board)).page
     page.locator('[data-table="ranking"]').get_by_role("link", name="model-a").click()

@@ -111,8 +111,8 @@ def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
 
 def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
     """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
-    names = (known.model.name for known in others if identity(known) == identity(entry))
-    return next((name for name in names if name != entry.model.name), None)
+    names = (known.name for known in others if identity(known) == identity(entry))
+    return next((name for name in names if name != entry.name), None)
 
 
 def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
@@ -125,6 +125,6 @@ def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
             yield Problem(
                 name,
                 "model.name",
-                f"it is '{entry.model.name:.80}', and another entry calls the same model '{known:.80}'",
+                f"it is '{entry.name:.80}', and another entry calls the same model '{known:.80}'",
                 f"Publish the run again with `--name {shlex.quote(known[:80])} --replace`.",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -15,7 +14,7 @@ from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.board.entry.folder import Parts
+from vsc_eval.board.entry.folder import Parts, mapping
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
@@ -63,7 +62,7 @@ class Recomputed:
 
     def controls(self) -> tuple[ControlTest, ...]:
         """The real sets' effects; an entry has the effects of the draws, and not their answers."""
-        rule, options = verdict_rule(self.parts), _mapping(self.parts.settings.get("controls"))
+        rule, options = verdict_rule(self.parts), mapping(self.parts.settings.get("controls"))
         n, kinds = options.get("items_per_cell"), options.get("kinds", CONTROL_KINDS)
         if rule is None or not isinstance(n, int) or n < 1 or not isinstance(kinds, Sequence):
             return ()
@@ -100,7 +99,7 @@ def verdict_rule(parts: Parts) -> VerdictRule | None:
 def statistics_of(parts: Parts) -> StatisticsSpec:
     """As the settings say. Raises SpecError where they say nothing that can be computed."""
     settings = parts.settings
-    verdict = _mapping(settings.get("verdict"))
+    verdict = mapping(settings.get("verdict"))
     stated = settings.get("statistics", {})
     given = {name: each[name] for each in (verdict, settings) for name in ("correction", "seed") if name in each}
     try:
@@ -121,7 +120,3 @@ def first_of_cells(table: AnswerTable, n: int) -> AnswerTable:
         seen[cell] = seen.get(cell, 0) + 1
         mask[place] = seen[cell] <= n
     return table.only(mask)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

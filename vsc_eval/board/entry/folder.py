@@ -50,13 +50,13 @@ class Parts:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The spec that the run was made with; a study's stands in its results."""
-        return _mapping(self.document.get("spec") or self.run.get("settings"))
+        return mapping(self.document.get("spec") or self.run.get("settings"))
 
     @property
     def hashes(self) -> Mapping[str, Any]:
         """What the answers depend on beside the settings; a study says a part of it in its results."""
         told = ("sae_fingerprint", "layer", "generator_version") if self.about.source == "study" else ()
-        return {**{name: self.document.get(name) for name in told}, **_mapping(self.run.get("hashes"))}
+        return {**{name: self.document.get(name) for name in told}, **mapping(self.run.get("hashes"))}
 
 
 def entry_id(parts: Parts) -> str:
@@ -210,5 +210,6 @@ def _model(path: Path, model: type[M], document: Any) -> M:
         raise DataError(f"{path}: {fault(error)}.", hint=RESTORE) from error
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A section as it is; empty where a file has something else in its place."""
     return value if isinstance(value, Mapping) else {}

@@ -178,7 +178,7 @@ def _entry(chosen: Chosen, items: dict[Key, int], letters: dict[tuple[str, ...],
     shown = [(place, flip) for place, of_one in enumerate(chosen.flips) for flip in of_one]
     return {
         "id": entry.id,
-        "name": entry.model.name,
+        "name": entry.name,
         "conditions": [
             {
                 "name": condition.name,

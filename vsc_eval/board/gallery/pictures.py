@@ -109,7 +109,7 @@ def _grey() -> tuple[str, Picture]:
 
 
 def _other(entry: Entry, row: int, what: str) -> DataError:
-    version = entry.provenance.generator_version
+    version = entry.generator_version
     hint = "Take the entry off the board, or publish its run again: it was asked something else."
     if version != GENERATOR_VERSION:
         hint = (

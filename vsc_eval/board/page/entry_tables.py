@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from statistics import median
 
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, ControlFigure, Entry, OfficialFigure
+from vsc_eval.board.records import Entry
 from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.numbers import points
-from vsc_eval.tables.table import Column, Row, Table, cell, methods_note, table
+from vsc_eval.tables.table import Column, Table, TableRow, cell, methods_note, table
 
 
 def entry_tables(entry: Entry, board: Board) -> tuple[Table, ...]:
@@ -40,10 +43,10 @@ def _external(entry: Entry, board: Board) -> Table:
     )
 
 
-def _external_row(row: BoardRow) -> Row:
+def _external_row(row: Row) -> TableRow:
     part = ", ".join(text for text in (row.level, row.category and f"{row.by}: {row.category}") if text)
     figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift.share if row.drift else None)
-    return Row.of((row.task, part or "all", row.condition, *figures), condition=row.condition)
+    return TableRow.of((row.task, part or "all", row.condition, *figures), condition=row.condition)
 
 
 def _official(entry: Entry) -> Table:
@@ -63,10 +66,10 @@ def _official(entry: Entry) -> Table:
     )
 
 
-def _official_row(one: OfficialFigure) -> Row:
+def _official_row(one: OfficialRow) -> TableRow:
     figure = one.figure if one.figure == one.metric else f"{one.metric}: {one.figure}"
     values = (one.task, figure, one.condition, one.value, one.difference, one.unit)
-    return Row.of(values, is_headline=one.is_main, condition=one.condition)
+    return TableRow.of(values, is_headline=one.is_main, condition=one.condition)
 
 
 def _controls(entry: Entry) -> Table:
@@ -90,9 +93,9 @@ def _controls(entry: Entry) -> Table:
     )
 
 
-def _control_row(one: ControlFigure) -> Row:
+def _control_row(one: ControlTest) -> TableRow:
     draws = one.draws
-    return Row.of(
+    return TableRow.of(
         (
             " + ".join(one.sets),
             KIND_WORDS[one.kind],

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import NO_LEVEL, Board
 from vsc_eval.board.page.entry_tables import entry_tables
 from vsc_eval.board.page.table_view import table_view
-from vsc_eval.board.records import BoardRow, Entry, UnionFigure
+from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.groups import baseline_of
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
@@ -30,7 +32,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
     return {
         "id": entry.id,
         "name": label,
-        "note": plain(entry.note, lines=True),
+        "note": plain(entry.about.note, lines=True),
         "about": _about(entry),
         "provenance": _provenance(entry),
         "conditions": [
@@ -53,7 +55,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
 def _about(entry: Entry) -> list[tuple[str, str]]:
     intervention = entry.intervention
     lines = [
-        ("Items", f"{len(entry.items.id):,} in {len(set(entry.items.cluster)):,} clusters"),
+        ("Items", f"{len(entry.table.items):,} in {len(set(entry.table.clusters)):,} clusters"),
         ("Answers read by", READOUTS[entry.scoring]),
         ("Conditions", f"{len(entry.conditions):,}"),
     ]
@@ -74,23 +76,29 @@ READOUTS = {
 
 
 def _provenance(entry: Entry) -> list[tuple[str, str]]:
-    made = entry.provenance
+    made, tasks = entry.about, sorted(entry.task_hashes.items())
     lines = [
-        ("Model", entry.model.name),
-        ("Revision", entry.model.revision or "not from a hub"),
-        ("Fingerprint of the model", f"{entry.model.fingerprint}, {entry.model.dtype}"),
-        ("Fingerprint of the SAE", "no SAE" if entry.intervention is None else entry.intervention.sae_fingerprint),
+        ("Model", entry.name),
+        ("Revision", entry.revision or "not from a hub"),
+        ("Fingerprint of the model", f"{entry.fingerprint}, {made.dtype}"),
+        (
+            "Fingerprint of the SAE",
+            "no SAE" if entry.intervention is None else entry.intervention.sae_fingerprint,
+        ),
         ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
         ("Date", made.date),
-        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}.get(made.backend, made.backend)),
+        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}.get(entry.backend, entry.backend)),
         ("Device", made.device),
         ("Machine", made.machine),
-        ("Seed", str(made.seed)),
-        ("Generator of the synthetic items", made.generator_version or "not asked"),
+        ("Seed", str(entry.seed)),
+        ("Generator of the synthetic items", entry.generator_version or "not asked"),
         ("Packages", "\n".join(f"{key} {version}" for key, version in sorted(made.packages.items())) or "none named"),
-        ("Task files", "\n".join(f"{key}: {value}" for key, value in sorted(made.task_hashes.items())) or "none named"),
-        ("SHA-256 of the entry", entry.sha256),
-        ("Settings", json.dumps(made.settings, indent=1, sort_keys=True, ensure_ascii=False)),
+        (
+            "Task files",
+            "\n".join(f"{key}: {value}" for key, value in tasks) or "none named",
+        ),
+        ("SHA-256 of the entry", made.sha256),
+        ("Settings", json.dumps(entry.settings, indent=1, sort_keys=True, ensure_ascii=False)),
     ]
     return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
 
@@ -111,7 +119,7 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     rows = [row for row in entry.rows if row.by is None and row.scope in ("cell", "task", "level", "all")]
     if not any(row.scope == "cell" and row.task in tasks for row in rows):
         return None
-    if not set(entry.items.task) <= set(tasks):
+    if not entry.tasks <= set(tasks):
         # The entry's own totals hold external data sets too.
         totals = [*(baseline_of(entry, tasks, "level", level) for level in levels), baseline_of(entry, tasks, "all")]
         rows = [*(row for row in rows if row.task is not None), *(row for row in totals if row is not None)]
@@ -129,7 +137,7 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     }
 
 
-def _figures(row: BoardRow) -> list[float | int | None]:
+def _figures(row: Row) -> list[float | int | None]:
     """n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends."""
     undefined = Figure(None, None, None, 0, 0, "")
     return [
@@ -154,14 +162,14 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
 
 def _matrices(entry: Entry) -> View | None:
     """Interaction of every union by edit, with the single sets' own effects for the diagonal; None without unions."""
-    if not entry.unions:
+    if not entry.interactions:
         return None
     sets = list(entry.intervention.sets) if entry.intervention is not None else []
-    for union in entry.unions:
+    for union in entry.interactions:
         sets += [label for part in union.part_conditions if (label := _set_of(entry, part)) not in sets]
-    edits = list(dict.fromkeys(union.edit for union in entry.unions))
+    edits = list(dict.fromkeys(union.edit for union in entry.interactions))
     headline = {condition.name for condition in entry.conditions if condition.is_headline}
-    chosen = next((union.edit for union in entry.unions if union.condition in headline), edits[0])
+    chosen = next((union.edit for union in entry.interactions if union.condition in headline), edits[0])
     return {
         "sets": [name(key) for key in sets],
         "chosen": edits.index(chosen),
@@ -169,7 +177,7 @@ def _matrices(entry: Entry) -> View | None:
             {
                 "edit": name(edit),
                 "diagonal": _diagonal(entry, sets, edit),
-                "pairs": [_pair(entry, sets, union) for union in entry.unions if union.edit == edit],
+                "pairs": [_pair(entry, sets, union) for union in entry.interactions if union.edit == edit],
             }
             for edit in edits
         ],
@@ -195,7 +203,7 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
     return own
 
 
-def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
+def _pair(entry: Entry, sets: list[str], union: InteractionRow) -> list[Any]:
     """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
     first, second = (sets.index(_set_of(entry, part)) for part in union.part_conditions)
     return [

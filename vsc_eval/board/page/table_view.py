@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from vsc_eval.tables.clean import name, plain
 from vsc_eval.tables.html import column_groups
-from vsc_eval.tables.table import Cell, Row, Table
+from vsc_eval.tables.table import Cell, Table, TableRow
 
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
@@ -57,7 +57,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _address(row: Row) -> str | None:
+def _address(row: TableRow) -> str | None:
     """As the script's encodeURIComponent writes the name that the page shows."""
     if row.condition is None:
         return None

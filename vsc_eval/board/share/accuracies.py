@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vsc_eval.board.records import BoardRow, Entry
+from vsc_eval.analysis.rows import Row
+from vsc_eval.board.records import Entry
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import drawable
 from vsc_eval.figures.style import BLUE, GREY, GRID, bare
@@ -18,7 +19,7 @@ _MAX_TASKS = 24
 _COLOURS = "Blues"
 
 
-def cells(entry: Entry) -> dict[tuple[str, str], BoardRow]:
+def cells(entry: Entry) -> dict[tuple[str, str], Row]:
     """(task, level) of the benchmark -> the baseline's row."""
     return {
         (str(row.task), str(row.level)): row
@@ -46,7 +47,7 @@ def draw_cells(axes: Any, entry: Entry) -> None:
     axes.set_title(f"Accuracy without edits, % ({each} items a cell)")
 
 
-def _share(row: BoardRow) -> float:
+def _share(row: Row) -> float:
     assert row.accuracy.value is not None
     return row.accuracy.value
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vsc_eval.board.records import BoardCondition, BoardRow, Entry, Interval, Role
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.board.records import BoardCondition, Entry
 from vsc_eval.figures.labels import drawable, label_points
 from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, VERMILION, Ends, bare, cross
+from vsc_eval.stats import Figure
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import points
 
@@ -31,7 +34,7 @@ class Effect:
     """Percent."""
     change: float
     """Percentage points."""
-    row: BoardRow
+    row: Row
 
 
 def effects(entry: Entry) -> list[Effect]:
@@ -84,7 +87,7 @@ def draw_effects(axes: Any, entry: Entry) -> None:
     label_points(axes, names, [(effect.drift, effect.change) for effect in found])
 
 
-def _ends(interval: Interval | None) -> Ends | None:
+def _ends(interval: Figure | None) -> Ends | None:
     if interval is None or interval.low is None or interval.high is None:
         return None
     return 100 * interval.low, 100 * interval.high

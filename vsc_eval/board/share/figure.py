@@ -28,7 +28,7 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     """
     has_cells, has_effects = bool(cells(entry)), bool(effects(entry))
     with plain_style():
-        model = drawable(name(entry.model.name, _NAME))
+        model = drawable(name(entry.name, _NAME))
         figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
         if has_cells or has_effects:
             left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if has_cells else (1, 1))
@@ -42,7 +42,7 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
         title = f"{model}: summary of its results"
         save_svg(figure, svg, title=title)
         save_png(figure, png, dpi=DPI, title=title)
-    words = [f"Results of {name(entry.model.name, _NAME)}: {_overall(entry)}."]
+    words = [f"Results of {name(entry.name, _NAME)}: {_overall(entry)}."]
     words += [accuracy_words(entry)] if has_cells else []
     words += [effect_words(entry)] if has_effects else []
     return " ".join(words)
@@ -57,11 +57,11 @@ def _overall(entry: Entry) -> str:
 
 def _provenance(entry: Entry) -> str:
     given: list[Any] = [
-        f"vsc-eval {_short(entry.provenance.packages.get('vsc-eval', '?'))}",
-        f"{entry.provenance.backend}, {_short(entry.model.dtype)}",
-        f"generator {_short(entry.provenance.generator_version)}" if entry.provenance.generator_version else None,
-        f"weights {_short(entry.model.fingerprint)}",
-        _short(entry.provenance.day),
+        f"vsc-eval {_short(entry.about.packages.get('vsc-eval', '?'))}",
+        f"{entry.backend}, {_short(entry.about.dtype)}",
+        f"generator {_short(entry.generator_version)}" if entry.generator_version else None,
+        f"weights {_short(entry.fingerprint)}",
+        _short(entry.about.day),
         entry.id,
     ]
     return "  ·  ".join(part for part in given if part)

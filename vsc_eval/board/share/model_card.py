@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, Entry
+from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.tables import clean
@@ -41,12 +42,12 @@ def model_card(entry: Entry, board: Board) -> str:
     # Loads a tenth of a second of huggingface_hub, for cards alone.
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
-    index = eval_results_to_model_index(clean.name(entry.model.name, LONG), list(_results(entry, board)))
+    index = eval_results_to_model_index(clean.name(entry.name, LONG), list(_results(entry, board)))
     front = yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return f"---\n{front}---\n\n{_body(entry, board)}"
 
 
-def _scored(entry: Entry) -> list[BoardRow]:
+def _scored(entry: Entry) -> list[Row]:
     """The baseline's rows by task, then of all items."""
     rows = [row for row in entry.rows if row.condition == BASELINE and row.by is None]
     return [row for scope in ("task", "all") for row in rows if row.scope == scope and row.accuracy.value is not None]
@@ -71,7 +72,7 @@ def _is_main(figure: OfficialRow, task: str) -> bool:
 def _result(
     entry: Entry,
     board: Board,
-    row: BoardRow,
+    row: Row,
     metric: tuple[str, str],
     value: Figure,
     about: dict[str, Any],
@@ -80,11 +81,11 @@ def _result(
     from huggingface_hub import EvalResult
 
     task = None if row.task is None else board.spec.tasks.get(row.task)
-    is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
+    is_synthetic = entry.generator_version is not None and (task is None or task.kind == "synthetic")
     name = "all items" if row.task is None else clean.name(row.task, LONG)
     asked: dict[str, Any] = {"scoring": entry.scoring}
     if is_synthetic:
-        asked["generator_version"] = entry.provenance.generator_version
+        asked["generator_version"] = entry.generator_version
     if task is not None:
         asked["items_sha256"] = {clean.name(level, LONG): group.sha256 for level, group in task.levels.items()}
     ends = {name: round(end, _DIGITS) for name, end in (("low", value.low), ("high", value.high)) if end is not None}
@@ -107,27 +108,27 @@ def _result(
 
 
 def _body(entry: Entry, board: Board) -> str:
-    provenance = entry.provenance
+    about = entry.about
     title = markdown(board.spec.title, LONG)
     where = f"[{title}]({board.spec.url})" if board.spec.url else title
     versions = ", ".join(
-        f"{name} {markdown(provenance.packages[name], SHORT)}"
+        f"{name} {markdown(about.packages[name], SHORT)}"
         for name in ("vsc-eval", "torch", "transformers", "vllm")
-        if name in provenance.packages
+        if name in about.packages
     )
     parts = [
         f"## Evaluation on {where}",
-        f"Model {markdown(entry.model.name, LONG)} without edits, {provenance.backend} in "
-        f"{markdown(entry.model.dtype, SHORT)}, answers read "
+        f"Model {markdown(entry.name, LONG)} without edits, {entry.backend} in "
+        f"{markdown(entry.about.dtype, SHORT)}, answers read "
         f"{'from the option letters' if entry.scoring == 'loglikelihood' else 'from generated text'}.",
         _table(entry),
         f"Intervals: {markdown(_methods(entry))}.",
         "### How to reproduce",
         f"```sh\n{_command(entry)}\nvsc-eval publish OUT --to BOARD\n```",
-        f"The entry `{entry.id}` of the board (sha256 `{entry.sha256}`) holds every answer and all settings; a run "
-        f"that asks the same of the same weights gets the same id. Weights: {code(entry.model.fingerprint, SHORT)}. "
-        f"Versions: {versions or 'not known'}. Machine: {markdown(provenance.machine, LONG)}. "
-        f"Date: {markdown(provenance.day, SHORT)}.",
+        f"The entry `{entry.id}` of the board (sha256 `{about.sha256}`) holds every answer and all settings; a run "
+        f"that asks the same of the same weights gets the same id. Weights: {code(entry.fingerprint, SHORT)}. "
+        f"Versions: {versions or 'not known'}. Machine: {markdown(about.machine, LONG)}. "
+        f"Date: {markdown(about.day, SHORT)}.",
     ]
     if entry.edits:
         parts.insert(4, f"The entry also holds {len(entry.edits)} conditions with edits of the model's activations.")
@@ -152,10 +153,10 @@ def _methods(entry: Entry) -> str:
 def _command(entry: Entry) -> str:
     """What made the entry. Only plain words go into a line that people paste into a shell; anything else is a
     placeholder."""
-    if entry.provenance.source == "study":
+    if entry.about.source == "study":
         return "vsc-eval study study.yaml --out OUT    # study.yaml: `provenance.settings` of the entry"
-    settings, words = entry.provenance.settings, ["vsc-eval", "run"]
-    words += ["--model", _word(settings.get("model", entry.model.name), "MODEL")]
+    settings, words = entry.settings, ["vsc-eval", "run"]
+    words += ["--model", _word(settings.get("model", entry.name), "MODEL")]
     for option in _OPTIONS:
         value = settings.get(option)
         if value is None or value == []:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.ranks import METHOD, Answered, Rank, rank_models
-from vsc_eval.board.records import BoardRow, BoardScope, Entry, OfficialFigure
+from vsc_eval.analysis.rows import Row
+from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.groups import BoardView
 from vsc_eval.board.tables.models import BoardedModel, backend_words, right_answers
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
-from vsc_eval.tables.table import Cell, Column, Row, Table, cell, methods_note, table
+from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, table
 
 NOT_ASKED = "not asked"
 NO_METRIC = "the data set has no metric of its own here"
@@ -29,12 +32,12 @@ class Ranked:
     model: BoardedModel
     entry: Entry
     """The one that these tasks are taken from."""
-    all: BoardRow
+    all: Row
     """Its baseline on all items of these tasks."""
     rank: Rank
 
 
-def ranked(models: Sequence[tuple[BoardedModel, Entry, BoardRow]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
+def ranked(models: Sequence[tuple[BoardedModel, Entry, Row]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
     """Best rank first; of equal ranks, the larger accuracy."""
     answered = []
     for _, entry, _ in models:
@@ -188,7 +191,7 @@ def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
     )
 
 
-def _external_row(task: str, found: Ranked) -> Row:
+def _external_row(task: str, found: Ranked) -> TableRow:
     official = official_figure(found.entry, task)
     return _row(
         found,
@@ -204,19 +207,19 @@ def _external_row(task: str, found: Ranked) -> Row:
     )
 
 
-def official_figure(entry: Entry, task: str, condition: str = BASELINE) -> OfficialFigure | None:
+def official_figure(entry: Entry, task: str, condition: str = BASELINE) -> OfficialRow | None:
     """The main figure of a data set's own metric."""
     return next((f for f in entry.official if (f.task, f.condition, f.is_main) == (task, condition, True)), None)
 
 
-def accuracy(row: BoardRow | None) -> Cell:
+def accuracy(row: Row | None) -> Cell:
     if row is None:
         return cell(None, missing=NOT_ASKED)
     return cell(row.accuracy, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
-def _row(found: Ranked, *values: Cell | str | float) -> Row:
-    return Row.of(values, entries=found.model.ids)
+def _row(found: Ranked, *values: Cell | str | float) -> TableRow:
+    return TableRow.of(values, entries=found.model.ids)
 
 
 def _levels(view: BoardView) -> Iterable[Column]:
@@ -229,15 +232,15 @@ def _rank(found: Ranked) -> Cell:
     return cell(rank.rank, note=about, suffix="=" if rank.is_shared else "")
 
 
-def _invalid(row: BoardRow) -> Cell:
+def _invalid(row: Row) -> Cell:
     return cell(row.n_invalid / row.n, note=f"{row.n_invalid} of {row.n}")
 
 
 def _model(found: Ranked) -> Cell:
     """Its name, and what else tells what it is."""
-    record = found.model.first.model
-    revision = f", revision {name(record.revision, SHORT)}" if record.revision else ""
-    return cell(found.model.label, note=f"{found.model.label}{revision}, fingerprint {record.fingerprint}")
+    first = found.model.first
+    revision = f", revision {name(first.revision, SHORT)}" if first.revision else ""
+    return cell(found.model.label, note=f"{found.model.label}{revision}, fingerprint {first.fingerprint}")
 
 
 def _rank_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
@@ -269,7 +272,7 @@ def _items(view: BoardView, ranking: Sequence[Ranked]) -> str:
     return f"{n} synthetic items of {tasks} {'task' if tasks == 1 else 'tasks'} at {levels} levels"
 
 
-def _sizes(view: BoardView, ranking: Sequence[Ranked], scope: BoardScope) -> str:
+def _sizes(view: BoardView, ranking: Sequence[Ranked], scope: Scope) -> str:
     """`, n = 20 items a cell` where that is so of all."""
     sizes = {
         row.n

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vsc_eval.board.records import BoardCondition, BoardRow, BoardScope, Entry, Interval, UnionFigure
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.board.records import BoardCondition, Entry
 from vsc_eval.board.tables.baseline import Ranked
 from vsc_eval.board.tables.groups import BoardView
 from vsc_eval.board.tables.interventions import (
@@ -17,6 +20,7 @@ from vsc_eval.board.tables.interventions import (
     worst_floor,
 )
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import Figure
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.table import Data, Plain
 
@@ -65,7 +69,7 @@ def baseline_data(view: BoardView, ranking: Sequence[Ranked], external: Mapping[
     return _data(_BASELINE_COLUMNS, records)
 
 
-def _groups(view: BoardView) -> Iterator[tuple[BoardScope, str | None, str | None]]:
+def _groups(view: BoardView) -> Iterator[tuple[Scope, str | None, str | None]]:
     yield "all", None, None
     for task in view.synthetic:
         yield "task", task, None
@@ -79,16 +83,16 @@ def _groups(view: BoardView) -> Iterator[tuple[BoardScope, str | None, str | Non
 def _who(entry: Entry, label: str) -> Record:
     return {
         "model": label,
-        "revision": entry.model.revision,
-        "fingerprint": entry.model.fingerprint,
-        "backend": entry.provenance.backend,
-        "dtype": entry.model.dtype,
+        "revision": entry.revision,
+        "fingerprint": entry.fingerprint,
+        "backend": entry.backend,
+        "dtype": entry.about.dtype,
         "scoring": entry.scoring,
         "entry": entry.id,
     }
 
 
-def _baseline_record(found: Ranked, row: BoardRow, kind: str, *, has_rank: bool) -> Record:
+def _baseline_record(found: Ranked, row: Row, kind: str, *, has_rank: bool) -> Record:
     rank = found.rank
     return {
         **_who(found.entry, found.model.label),
@@ -121,7 +125,7 @@ def interventions_data(view: BoardView) -> Data:
     records: list[Record] = []
     for entry in view.edited():
         adjusted, controls = adjusted_p(view, entry), _controls_by_condition(entry)
-        unions = {union.condition: union for union in entry.unions}
+        unions = {union.condition: union for union in entry.interactions}
         for condition in entry.edits:
             if row := view.row(entry, condition.name, "all"):
                 records.append(
@@ -148,7 +152,7 @@ def _condition_record(entry: Entry, condition: BoardCondition) -> Record:
     }
 
 
-def _effect_record(row: BoardRow, p_adjusted: float | None) -> Record:
+def _effect_record(row: Row, p_adjusted: float | None) -> Record:
     return {
         **_copied(row, *_COUNTS, "method", "p_difference", "detectable_difference", *_MEANS),
         **_copied(row.drift, "n_changed", *PARTS),
@@ -161,7 +165,7 @@ def _effect_record(row: BoardRow, p_adjusted: float | None) -> Record:
 
 def _target_record(view: BoardView, entry: Entry, condition: BoardCondition) -> Record:
     record: Record = {}
-    scopes: tuple[BoardScope, ...] = ("on_target", "off_target")
+    scopes: tuple[Scope, ...] = ("on_target", "off_target")
     for scope in scopes:
         row = view.row(entry, condition.name, scope)
         drift = row.drift.share if row and row.drift else None
@@ -180,7 +184,7 @@ def _floor_record(entry: Entry) -> Record:
     }
 
 
-def _union_record(union: UnionFigure | None) -> Record:
+def _union_record(union: InteractionRow | None) -> Record:
     if union is None:
         return {}
     return {
@@ -217,7 +221,7 @@ def _copied(source: object, *names: str) -> Record:
     return {name: getattr(source, name) if source is not None else None for name in names}
 
 
-def _interval(start: str, figure: Interval | None) -> Record:
+def _interval(start: str, figure: Figure | None) -> Record:
     return {f"{start}{part}": value for part, value in _copied(figure, *_INTERVAL).items()}
 
 

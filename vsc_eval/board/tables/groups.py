@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, BoardScope, Entry
+from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.models import BoardedModel, boarded_models, entry_labels
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import accuracy, stream
 
-_Key = tuple[str, BoardScope, str | None, str | None]
+_Key = tuple[str, Scope, str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class BoardView:
     models: tuple[BoardedModel, ...]
     labels: dict[str, str]
     """Of entries with interventions, by id."""
-    _rows: dict[str, dict[_Key, BoardRow]] = field(repr=False)
+    _rows: dict[str, dict[_Key, Row]] = field(repr=False)
 
     @classmethod
     def of(cls, board: Board) -> BoardView:
@@ -49,15 +51,13 @@ class BoardView:
         return tuple(dict.fromkeys(level for name in self.synthetic for level in self.board.spec.tasks[name].levels))
 
     def row(
-        self, entry: Entry, condition: str, scope: BoardScope, task: str | None = None, level: str | None = None
-    ) -> BoardRow | None:
+        self, entry: Entry, condition: str, scope: Scope, task: str | None = None, level: str | None = None
+    ) -> Row | None:
         return self._rows[entry.id].get((condition, scope, task, level))
 
-    def baseline(
-        self, entry: Entry, scope: BoardScope, task: str | None = None, level: str | None = None
-    ) -> BoardRow | None:
+    def baseline(self, entry: Entry, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
         """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
-        if scope in ("level", "all") and any(name not in self.synthetic for name in set(entry.items.task)):
+        if scope in ("level", "all") and not entry.tasks <= set(self.synthetic):
             return baseline_of(entry, self.synthetic, scope, level)
         return self.row(entry, BASELINE, scope, task, level)
 
@@ -67,7 +67,7 @@ class BoardView:
             yield from (entry for entry in model.entries if entry.edits)
 
 
-def baseline_of(entry: Entry, tasks: Sequence[str], scope: BoardScope, level: str | None = None) -> BoardRow | None:
+def baseline_of(entry: Entry, tasks: Sequence[str], scope: Scope, level: str | None = None) -> Row | None:
     """The baseline's row of these tasks alone, of all their items or those of a level; None if there is no item."""
     wanted = [item.task in tasks and (scope == "all" or item.level == level) for item in entry.table.items]
     whole, part = entry.row(BASELINE, "all"), entry.table.only(np.array(wanted, dtype=np.bool_))

@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vsc_eval.board.records import BoardCondition, BoardRow, BoardScope, ControlFigure, Entry, FloorFigure, UnionFigure
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.noise_floor import FloorRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.board.records import BoardCondition, Entry
 from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
 from vsc_eval.board.tables.groups import BoardView
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import CONDITION, SHORT, name
 from vsc_eval.tables.numbers import counted
-from vsc_eval.tables.table import Cell, Column, Row, Table, Value, cell, methods_note, table
+from vsc_eval.tables.table import Cell, Column, Table, TableRow, Value, cell, methods_note, table
 
 OUTCOMES = ("drift", "accuracy")
 
@@ -44,7 +49,7 @@ def intervention_tables(view: BoardView) -> tuple[Table, ...]:
     return tuple(found for found in (_effects(view), _parts(view), _unions(view), _controls(view)) if found.rows)
 
 
-def worst_floor(entry: Entry) -> FloorFigure | None:
+def worst_floor(entry: Entry) -> FloorRow | None:
     """The null condition that changed most answers."""
     known = [floor for floor in entry.floor if floor.drift.value is not None]
     return max(known, key=lambda floor: floor.drift.value or 0.0) if known else None
@@ -57,8 +62,10 @@ def adjusted_p(view: BoardView, entry: Entry) -> dict[str, float | None]:
     return dict(zip(names, holm([row.p_difference if row else None for row in rows]), strict=True))
 
 
-def _row(view: BoardView, entry: Entry, words: str, condition: BoardCondition | None, *values: Value | Cell) -> Row:
-    return Row.of(
+def _row(
+    view: BoardView, entry: Entry, words: str, condition: BoardCondition | None, *values: Value | Cell
+) -> TableRow:
+    return TableRow.of(
         (view.labels[entry.id], words, *values),
         entries=(entry.id,),
         is_headline=condition.is_headline if condition else True,
@@ -106,7 +113,7 @@ def _effects(view: BoardView) -> Table:
     )
 
 
-def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: BoardScope) -> Cell:
+def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: Scope) -> Cell:
     row = view.row(entry, condition.name, scope)
     if row is None:
         return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
@@ -115,7 +122,7 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
-    sources = {entry.provenance.source for entry in view.edited()}
+    sources = {entry.about.source for entry in view.edited()}
     tests = {
         "run": "exact McNemar, items taken as independent (runs)",
         "study": "sign-flip of whole clusters (studies)",
@@ -160,14 +167,14 @@ def _parts(view: BoardView) -> Table:
     )
 
 
-def _counts(row: BoardRow) -> list[int]:
+def _counts(row: Row) -> list[int]:
     return [row.n, *(getattr(row.drift, part) for part in ("n_changed", *PARTS))]
 
 
 def _unions(view: BoardView) -> Table:
     rows = []
     for entry in view.edited():
-        for union in entry.unions:
+        for union in entry.interactions:
             figures = (
                 cell(union.drift_interaction, missing=_NO_TEST),
                 cell(union.p_drift_adjusted, missing=_NO_TEST),
@@ -177,7 +184,7 @@ def _unions(view: BoardView) -> Table:
             )
             is_headline = any(c.is_headline for c in entry.conditions if c.name == union.condition)
             values = (view.labels[entry.id], union.condition, *figures)
-            rows.append(Row.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.condition))
+            rows.append(TableRow.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.condition))
     beyond = "Percentage points beyond what the parts lead to expect"
     return table(
         "unions",
@@ -199,7 +206,7 @@ def _unions(view: BoardView) -> Table:
     )
 
 
-def _verdict(union: UnionFigure) -> Cell:
+def _verdict(union: InteractionRow) -> Cell:
     if union.verdict is None:
         return cell(None, missing=_NO_VERDICT)
     return cell(_VERDICTS.get(union.verdict, union.verdict), note=union.decided_by or "")
@@ -210,13 +217,13 @@ def _union_notes(view: BoardView) -> Iterable[str]:
         "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage "
         "points [interval]. Harmful is drift above 0 and accuracy below 0."
     )
-    matched = {entry.provenance.source for entry in view.edited() for u in entry.unions if u.form == "norm_matched"}
+    matched = {entry.about.source for entry in view.edited() for u in entry.interactions if u.form == "norm_matched"}
     if "study" in matched:
         yield (
             "A norm-matched union (norm= in its name) of a study is compared with the mean, or the more harmful, of "
             "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
         )
-    corrections = {correction_of(entry) for entry in view.edited() if any(map(_has_p, entry.unions))}
+    corrections = {correction_of(entry) for entry in view.edited() if any(map(_has_p, entry.interactions))}
     if corrections:
         words = " or ".join(sorted({"holm": "Holm", "bh": "Benjamini-Hochberg"}.get(c, c) for c in corrections))
         yield (
@@ -225,13 +232,13 @@ def _union_notes(view: BoardView) -> Iterable[str]:
         )
 
 
-def _has_p(union: UnionFigure) -> bool:
+def _has_p(union: InteractionRow) -> bool:
     return union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
 
 
 def correction_of(entry: Entry) -> str:
     """What the p of its unions are adjusted by, as its settings name it."""
-    verdict = entry.provenance.settings.get("verdict")
+    verdict = entry.settings.get("verdict")
     found = verdict.get("correction") if isinstance(verdict, Mapping) else None
     return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
 
@@ -241,7 +248,7 @@ class WorstControl:
     """The kind of control against which an effect stands out least: the largest p and, of equal ones, the lowest
     percentile."""
 
-    figure: ControlFigure
+    figure: ControlTest
     n_kinds: int
 
 
@@ -251,7 +258,7 @@ Effect = tuple[str, tuple[str, ...]]
 
 def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
     """Effect -> outcome -> its worst control, in the entry's order. An outcome that no table knows is left out."""
-    groups: dict[Effect, dict[str, list[ControlFigure]]] = {}
+    groups: dict[Effect, dict[str, list[ControlTest]]] = {}
     for figure in entry.controls:
         if figure.outcome in OUTCOMES:
             groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
@@ -261,7 +268,7 @@ def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
     }
 
 
-def _remarkable(figure: ControlFigure) -> tuple[float, float, str]:
+def _remarkable(figure: ControlTest) -> tuple[float, float, str]:
     p = 2.0 if figure.p is None else figure.p
     return -p, -1.0 if figure.percentile is None else figure.percentile, figure.kind
 
@@ -273,7 +280,7 @@ def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
     """
     kind, sets = effect
     role = "single" if kind == "single" else "combined"
-    edits = {union.edit for union in entry.unions if union.verdict is not None}
+    edits = {union.edit for union in entry.interactions if union.verdict is not None}
     found = [
         condition
         for condition in entry.edits

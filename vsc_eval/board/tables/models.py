@@ -46,7 +46,7 @@ def moment(entry: Entry) -> datetime:
     """When it was computed: as texts, dates of different offsets have no order. Long ago for what is no date, which a
     check finds."""
     try:
-        found = datetime.fromisoformat(entry.provenance.date)
+        found = datetime.fromisoformat(entry.about.date)
     except ValueError:
         return _LONG_AGO
     return found if found.tzinfo else _LONG_AGO
@@ -54,7 +54,7 @@ def moment(entry: Entry) -> datetime:
 
 def backend_words(entry: Entry) -> str:
     """`hf float32`."""
-    return f"{entry.provenance.backend} {entry.model.dtype}"
+    return f"{entry.backend} {entry.about.dtype}"
 
 
 def boarded_models(board: Board) -> tuple[BoardedModel, ...]:
@@ -70,7 +70,7 @@ def _model(board: Board, label: str, entries: Sequence[Entry]) -> BoardedModel:
     synthetic = set(board.spec.tasks_of("synthetic"))
     # Of the same date, the first id, whichever way the files were read.
     newest = sorted(sorted(entries, key=lambda entry: entry.id), key=moment, reverse=True)
-    asked = {entry.id: set(entry.items.task) for entry in entries}
+    asked = {entry.id: entry.tasks for entry in entries}
     external: dict[str, Entry] = {}
     for task in board.spec.tasks:
         found = next((entry for entry in newest if task in asked[entry.id]), None)
@@ -89,9 +89,9 @@ def _n_differing(entries: Sequence[Entry]) -> int:
     answers: dict[str, str] = {}
     differing: set[str] = set()
     for entry in entries if len(entries) > 1 else ():
-        for item, answer in zip(entry.items.id, entry.items.answers[BASELINE], strict=True):
-            if answers.setdefault(item, answer) != answer:
-                differing.add(item)
+        for item, answer in zip(entry.table.items, entry.table.words(BASELINE), strict=True):
+            if answers.setdefault(item.item_id, answer) != answer:
+                differing.add(item.item_id)
     return len(differing)
 
 
@@ -100,8 +100,8 @@ def _labels(groups: Iterable[Sequence[Entry]]) -> list[str]:
     firsts = [entries[0] for entries in groups]
     return _told_apart(
         firsts,
-        lambda entry: entry.model.name,
-        (backend_words, lambda entry: (entry.model.revision or "")[:7], lambda entry: entry.model.fingerprint[:8]),
+        lambda entry: entry.name,
+        (backend_words, lambda entry: (entry.revision or "")[:7], lambda entry: entry.fingerprint[:8]),
     )
 
 
@@ -139,11 +139,10 @@ def _told_apart(
 def right_answers(entry: Entry, tasks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.bool_]]:
     """Ids and clusters of these tasks' items, sorted by id, and whether the baseline is right: [items] each."""
     wanted = set(tasks)
-    items = entry.items
-    rows = sorted((row for row, task in enumerate(items.task) if task in wanted), key=lambda row: items.id[row])
-    answers = items.answers[BASELINE]
+    right, items = entry.table.right([BASELINE])[0], entry.table.items
+    rows = sorted((row for row, item in enumerate(items) if item.task in wanted), key=lambda row: items[row].item_id)
     return (
-        tuple(items.id[row] for row in rows),
-        tuple(f"{items.task[row]}\x1f{items.cluster[row]}" for row in rows),
-        np.array([answers[row] == items.gold[row] for row in rows], dtype=bool),
+        tuple(items[row].item_id for row in rows),
+        tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
+        right[rows],
     )
