@@ -67,7 +67,8 @@ def _interaction_controls() -> tuple[ControlTest, ...]:
 def board_of(*entries: Entry, title: str = "Sample board") -> Board:
     """A board of these entries, which were asked the same synthetic items; their external tasks are all of its."""
     specs = [
-        spec_of(e.table.items, name=e.board, title=title, scoring=e.scoring, generator_version="1") for e in entries
+        spec_of(e.table.items, name=e.about.board, title=title, scoring=e.scoring, generator_version="1")
+        for e in entries
     ]
     spec = BoardSpec(
         name=specs[0].name,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from samples import write_board
+from samples import sample_parts, write_board
 from visits import NOT_PRINTED, Visit, written
 
 pytestmark = pytest.mark.xdist_group("browser")
