@@ -76,7 +76,7 @@ def test_the_page_reads_every_flip_as_the_entry_has_it(board: Board) -> None:
         chosen = choose(entry, 10_000)
         assert told(data, place) == [
             (name, f.item_id, f.task, f.level, f.before, f.after, f.gold, f.change, list("ABCD"),
-             rounded(chosen.probabilities("baseline", f.item_id)), rounded(chosen.probabilities(name, f.item_id)))
+             *(rounded(entry.table.option_probabilities(c, chosen.places[f.item_id])) for c in ("baseline", name)))
             for name, f in all_flips(entry)
         ]  # fmt: skip
         counts = Counter(name for name, _ in all_flips(entry))
@@ -217,9 +217,8 @@ def test_what_has_no_probability_has_none_and_minus_infinity_is_zero(board: Boar
     logprobs[main.rows[name], place] = [-np.inf, -1, -2, -3]
     logprobs[0, place] = np.nan
     table = replace(entry.table, main=replace(main, option_logprobs=logprobs))
-    chosen = choose(entry.model_copy(update={"table": table}), 100)
-    assert chosen.probabilities("baseline", flip.item_id) is None
-    assert chosen.probabilities(name, flip.item_id) == pytest.approx((0.0, *(math.exp(-x) for x in (1, 2, 3))))
+    assert table.option_probabilities("baseline", place) is None
+    assert table.option_probabilities(name, place) == pytest.approx((0.0, *(math.exp(-x) for x in (1, 2, 3))))
 
 
 def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:

@@ -45,6 +45,17 @@ class ControlTest(Record):
     reason: str | None
 
 
+def first_of_cells(table: AnswerTable, n: int) -> AnswerTable:
+    """The first `n` items of each task and level, which a study's controls are asked."""
+    seen: dict[tuple[str, str | None], int] = {}
+    mask = np.zeros(len(table.items), dtype=np.bool_)
+    for place, item in enumerate(table.items):
+        cell = item.task, item.level
+        seen[cell] = seen.get(cell, 0) + 1
+        mask[place] = seen[cell] <= n
+    return table.only(mask)
+
+
 def control_tests(
     real: AnswerTable,
     controls: AnswerTable,

@@ -286,6 +286,12 @@ class AnswerTable:
         margins[(~np.isnan(logprobs)).sum(-1) < 2] = np.nan
         return margins
 
+    def option_probabilities(self, name: str, place: int) -> tuple[float, ...] | None:
+        """Of each of an item's options at the first answer token, over the whole vocabulary; None where there are
+        none."""
+        values = self.main.option_logprobs[self.main.rows[name], place, : len(self.items[place].options)]
+        return None if not len(values) or np.isnan(values).any() else tuple(np.exp(values.astype(float)).tolist())
+
     def under(self, names: Sequence[str]) -> AnswerTable:
         """Some of the conditions of `main`, the baseline first among them; the other passes stay as they are."""
         rows = [self.main.rows[name] for name in names]

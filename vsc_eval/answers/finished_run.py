@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded_text import read_json
 from vsc_eval.answers.parquet import file_hash, read_table, table_files
+from vsc_eval.answers.table_faults import shape_faults
 from vsc_eval.errors import DataError, SpecError
 
 RUN_FILES = RUN, STUDY = "run.yaml", "study.yaml"
@@ -75,7 +75,9 @@ def read_run(path: Path) -> FinishedRun:
     document = _document(file)
     _check_files(file, document)
     table = read_table(path)
-    _check_table(path / table_files()[-1], table)
+    fault = next(shape_faults(table), None)
+    if fault is not None:
+        raise _damaged(path / table_files()[-1], fault[1])
     local = _document(path / LOCAL_FILE) if (path / LOCAL_FILE).is_file() else document
     return FinishedRun(
         path=path,
@@ -119,22 +121,6 @@ def _check_files(file: Path, document: Mapping[str, Any]) -> None:
         stamp = section.get(name)
         if stamp is not None and file_hash(file.parent / name) != stamp:
             raise _damaged(file.parent / name, f"it is not what {file.name} says was written")
-
-
-def _check_table(file: Path, table: AnswerTable) -> None:
-    """What a table of another writer may have wrong that its reader takes."""
-    if len({item.item_id for item in table.items}) < len(table.items):
-        raise _damaged(file, "an item is there twice")
-    there = (~np.isnan(table.main.option_logprobs)).sum(-1)
-    n_options = np.array([len(item.options) for item in table.items])
-    wrong = np.argwhere((there != 0) & (there != n_options))
-    if len(wrong):
-        row, place = wrong[0]
-        raise _damaged(
-            file,
-            f"item '{table.items[place].item_id}' has {there[row, place]} log-probabilities under "
-            f"'{table.names[row]}' for {n_options[place]} options",
-        )
 
 
 def _damaged(file: Path, what: str) -> DataError:

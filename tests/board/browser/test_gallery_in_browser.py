@@ -21,13 +21,14 @@ CONDITION = "counting+logic"
 def test_a_card_says_what_the_entry_holds(visit: Visit, page_path: Path, board: Board) -> None:
     visited = visit(page_path)
     page = visited.page
-    flip, chosen = flips(board.entries[0].table, "counting")[0], choose(board.entries[0], 1)
+    table = board.entries[0].table
+    flip, places = flips(table, "counting")[0], choose(board.entries[0], 1).places
     item = find_item(flip.item_id)
     card = page.locator(".card", has=page.get_by_text(flip.item_id, exact=True))
     text = card.inner_text()
     assert item.question in text
     assert f"Answered {flip.before} → {flip.after}; gold: {flip.gold}" in text
-    p_before, p_after = (chosen.probabilities(name, flip.item_id) for name in ("baseline", "counting"))
+    p_before, p_after = (table.option_probabilities(name, places[flip.item_id]) for name in ("baseline", "counting"))
     assert p_before is not None
     assert p_after is not None
     rows = card.locator("tbody tr")

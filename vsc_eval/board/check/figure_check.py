@@ -200,13 +200,11 @@ def _interval_faults(record: Any, place: str = "") -> Iterator[Difference]:
 
 def _probabilities(place: str, value: Any) -> Iterator[Finding]:
     """Every p that results.json has is one."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, inner in pairs:
-        where = f"{place}[{name}]" if isinstance(name, int) else f"{place}.{name}".lstrip(".")
-        is_p = isinstance(name, str) and (name == "p" or name.startswith("p_"))
-        if is_p and isinstance(inner, int | float) and not 0 <= inner <= 1:
-            yield Finding(where[:200], f"{inner:g} is no probability")
-        yield from _probabilities(where, inner)
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, dict | list):
+            yield from _probabilities(f"{place}[{name}]" if isinstance(name, int) else f"{place}.{name}", inner)
+        elif f"{name}_".startswith("p_") and isinstance(inner, int | float) and not 0 <= inner <= 1:
+            yield Finding(f"{place}.{name}".lstrip(".")[:200], f"{inner:g} is no probability")
 
 
 def _probes(parts: Parts) -> Iterator[Finding]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from pydantic import ValidationError
 
-from vsc_eval.analysis.controls import CONTROL_KINDS, ControlTest, control_tests
+from vsc_eval.analysis.controls import CONTROL_KINDS, ControlTest, control_tests, first_of_cells
 from vsc_eval.analysis.interactions import InteractionRow, interactions
 from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, changes_nothing, floor_rows
 from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
-from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.board.entry.folder import Parts, mapping
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec
@@ -109,14 +107,3 @@ def statistics_of(parts: Parts) -> StatisticsSpec:
     if max(found.draws, found.permutations) > MOST_DRAWS:
         raise SpecError(f"the settings ask for more than {MOST_DRAWS:,} draws", hint="")
     return found
-
-
-def first_of_cells(table: AnswerTable, n: int) -> AnswerTable:
-    """The first `n` items of each task and level, which a study's controls are asked."""
-    seen: dict[tuple[str, str | None], int] = {}
-    mask = np.zeros(len(table.items), dtype=np.bool_)
-    for place, item in enumerate(table.items):
-        cell = item.task, item.level
-        seen[cell] = seen.get(cell, 0) + 1
-        mask[place] = seen[cell] <= n
-    return table.only(mask)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
-
 from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.board.records import BoardCondition, Entry
 
@@ -35,13 +33,6 @@ class Chosen:
     def places(self) -> dict[str, int]:
         """Item -> its place in the entry's table."""
         return {item.item_id: place for place, item in enumerate(self.entry.table.items)}
-
-    def probabilities(self, condition: str, item_id: str) -> tuple[float, ...] | None:
-        """Of each of the item's options at the first answer token, over the whole vocabulary; None where there are
-        none."""
-        table, place = self.entry.table, self.places[item_id]
-        values = table.main.option_logprobs[table.main.rows[condition], place, : len(table.items[place].options)]
-        return None if not len(values) or np.isnan(values).any() else tuple(np.exp(values.astype(float)).tolist())
 
 
 def choose(entry: Entry, allowance: int) -> Chosen:

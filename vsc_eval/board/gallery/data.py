@@ -193,19 +193,18 @@ def _entry(chosen: Chosen, items: dict[Key, int], letters: dict[tuple[str, ...],
             "item": [items[_key(chosen, flip)] for flip in one_each],
             "before": [flip.before for flip in one_each],
             "letters": [letters[_letters(chosen, flip)] for flip in one_each],
-            "p_before": [_rounded(chosen.probabilities(BASELINE, flip.item_id)) for flip in one_each],
+            "p_before": [_probabilities(chosen, BASELINE, flip) for flip in one_each],
         },
         "flips": {
             "condition": [place for place, _ in shown],
             "row": [rows[flip.item_id] for _, flip in shown],
             "after": [flip.after for _, flip in shown],
             "kind": [KINDS.index(flip.change) for _, flip in shown],
-            "p_after": [
-                _rounded(chosen.probabilities(chosen.conditions[place].name, flip.item_id)) for place, flip in shown
-            ],
+            "p_after": [_probabilities(chosen, chosen.conditions[place].name, flip) for place, flip in shown],
         },
     }
 
 
-def _rounded(values: Sequence[float] | None) -> list[float] | None:
+def _probabilities(chosen: Chosen, condition: str, flip: Flip) -> list[float] | None:
+    values = chosen.entry.table.option_probabilities(condition, chosen.places[flip.item_id])
     return None if values is None else [round(value, _DIGITS) for value in values]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.official import OfficialRow
-from vsc_eval.analysis.ranks import METHOD, Answered, Rank, rank_models
+from vsc_eval.analysis.ranks import METHOD, Rank, rank_models
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.groups import BoardView
-from vsc_eval.board.tables.models import BoardedModel, backend_words, right_answers
+from vsc_eval.board.tables.models import BoardedModel, answered, backend_words
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
 from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, table
@@ -39,11 +39,8 @@ class Ranked:
 
 def ranked(models: Sequence[tuple[BoardedModel, Entry, Row]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
     """Best rank first; of equal ranks, the larger accuracy."""
-    answered = []
-    for _, entry, _ in models:
-        ids, clusters, right = right_answers(entry, tasks)
-        answered.append(Answered((entry.scoring, ids), clusters, right))
-    rows = [Ranked(*found, rank) for found, rank in zip(models, rank_models(answered), strict=True)]
+    ranks = rank_models([answered(entry, tasks) for _, entry, _ in models])
+    rows = [Ranked(*found, rank) for found, rank in zip(models, ranks, strict=True)]
     return tuple(sorted(rows, key=lambda r: (-r.rank.n_compared, r.rank.rank, *_by_accuracy(r))))
 
 

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-import numpy.typing as npt
-
+from vsc_eval.analysis.ranks import Answered
 from vsc_eval.board.board import Board, Identity, identity
 from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
@@ -136,13 +134,12 @@ def _told_apart(
     return labels
 
 
-def right_answers(entry: Entry, tasks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.bool_]]:
-    """Ids and clusters of these tasks' items, sorted by id, and whether the baseline is right: [items] each."""
-    wanted = set(tasks)
-    right, items = entry.table.right([BASELINE])[0], entry.table.items
+def answered(entry: Entry, tasks: Iterable[str]) -> Answered:
+    """What the baseline got right in the items of these tasks, sorted by id."""
+    wanted, items = set(tasks), entry.table.items
     rows = sorted((row for row, item in enumerate(items) if item.task in wanted), key=lambda row: items[row].item_id)
-    return (
-        tuple(items[row].item_id for row in rows),
-        tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
-        right[rows],
+    return Answered(
+        asked=(entry.scoring, tuple(items[row].item_id for row in rows)),
+        clusters=tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
+        right=entry.table.right([BASELINE])[0, rows],
     )

@@ -1,0 +1,103 @@
+"""What is wrong with a table of answers that its reader takes: of another writer, or edited by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from vsc_eval.answers.answer_table import FLOAT_COLUMNS, Answers, AnswerTable
+from vsc_eval.extract import INVALID
+
+Fault = tuple[str, str]
+"""Dotted place, and what is wrong there."""
+
+_ROUNDING = 1e-3
+"""Float32 probabilities need not add up to 1 exactly, nor KL be above 0."""
+
+
+def shape_faults(table: AnswerTable) -> Iterator[Fault]:
+    """What no analysis can go on with."""
+    if len({item.item_id for item in table.items}) < len(table.items):
+        yield "items.item_id", "an item is there twice"
+    there = (~np.isnan(table.main.option_logprobs)).sum(-1)
+    n_options = np.array([len(item.options) for item in table.items])
+    for row, place in np.argwhere((there != 0) & (there != n_options))[:1].tolist():
+        name, item = table.names[row], table.items[place].item_id
+        yield (
+            f"answers.{name:.80}.{item:.80}",
+            f"item '{item:.80}' has {there[row, place]} log-probabilities under '{name:.80}' for {n_options[place]} "
+            "options",
+        )
+
+
+def item_faults(table: AnswerTable) -> Iterator[Fault]:
+    """Items whose right answer cannot be one."""
+    for row, item in enumerate(table.items):
+        if item.gold == INVALID:
+            yield f"items.gold[{row}]", f"the right answer to '{item.item_id:.80}' cannot be `{INVALID}`"
+        if item.options and item.gold_index is not None and not 0 <= item.gold_index < len(item.options):
+            yield f"items.gold_index[{row}]", f"'{item.item_id:.80}' has no option {item.gold_index}"
+
+
+def answer_faults(name: str, answers: Answers, table: AnswerTable) -> Iterator[Fault]:
+    """The first fault of each kind among the answers of the pass of that name: log-probabilities that are none, answers
+    that are none of the options or not the likeliest, distances below 0."""
+    logprobs = answers.option_logprobs.astype(np.float64)
+    faults: list[tuple[np.ndarray[Any, Any], str]] = []
+    if logprobs.shape[2]:
+        there = np.nan_to_num(logprobs, nan=-np.inf)
+        top, total = there.max(-1), np.exp(np.minimum(there, 1)).sum(-1)
+        faults.append((top > _ROUNDING, "a log-probability is above 0"))
+        faults.append((total > 1 + _ROUNDING, "the probabilities add up to {total:.4f}"))
+        chosen = _of_answer(answers, table, there)
+        faults.append((chosen < top - _ROUNDING, "'{answer:.40}' was answered, and another option is likelier"))
+    faults.append((_odd_answers(answers, table), "'{answer:.40}' is none of the options"))
+    for mask, words in faults:
+        for condition, item in np.argwhere(mask)[:1].tolist():
+            answer = answers.vocabulary[answers.answer[condition, item]]
+            shown = words.format(answer=answer, total=total[condition, item] if logprobs.shape[2] else 0)
+            place = f"{answers.names[condition]:.80}.{table.items[item].item_id:.80}"
+            yield f"answers.{place}" if name == "main" else f"answers.{name}.{place}", shown
+    for column in FLOAT_COLUMNS:
+        if column != "option_logprobs_sum" and np.any(answers.float_column(column) < -_ROUNDING):
+            yield f"answers.{column}", "one is negative"
+
+
+def _of_answer(answers: Answers, table: AnswerTable, logprobs: Any) -> Any:
+    """Log-probability of the option that was answered [conditions, items]; infinite where none was, or where answers
+    are no options."""
+    found, has_any = np.full(answers.answer.shape, np.inf), np.isfinite(logprobs).any(axis=-1)
+    for place, item in enumerate(table.items):
+        if item.scoring == "loglikelihood":
+            for condition, code in enumerate(answers.answer[:, place]):
+                option = _option(item.options, answers.vocabulary[code])
+                if option is not None and option < logprobs.shape[2] and has_any[condition, place]:
+                    found[condition, place] = logprobs[condition, place, option]
+    return found
+
+
+def _odd_answers(answers: Answers, table: AnswerTable) -> Any:
+    """Which answers are none of the options of an item whose right answer is one."""
+    found = np.zeros(answers.answer.shape, dtype=np.bool_)
+    invalid = [word == INVALID for word in answers.vocabulary]
+    for place, item in enumerate(table.items):
+        if item.scoring == "loglikelihood" and _option(item.options, item.gold) is not None:
+            codes = answers.answer[:, place]
+            fits = {
+                code: invalid[code] or _option(item.options, answers.vocabulary[code]) is not None
+                for code in set(codes)
+            }
+            found[:, place] = [not fits[code] for code in codes]
+    return found
+
+
+# The same few answers come again and again.
+@lru_cache(maxsize=4096)
+def _option(options: tuple[str, ...], answer: str) -> int | None:
+    """The place of an answer among an item's options: `no` is `No`. None where options are no answers, as texts are
+    none where letters are parsed."""
+    words = [option.strip().casefold() for option in options]
+    return words.index(answer.casefold()) if answer.casefold() in words else None
