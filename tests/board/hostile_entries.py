@@ -49,8 +49,9 @@ def _external_items(text: str) -> list[AskedItem]:
 
 
 def _conditions(text: str) -> tuple[AskedCondition, ...]:
-    # The edit in words is what stands behind the first colon.
-    named = {text: (text,), f"plain:{text}": ("plain",), f"{text}+plain:{text}": (text, "plain")}
+    # The edit in words is what stands behind the first colon. A name that holds the text twice is within MAX_TEXT.
+    edit = text[:9_000]
+    named = {text: (text,), f"plain:{edit}": ("plain",), f"{text}+plain:{edit}": (text, "plain")}
     edits = [
         AskedCondition(
             ConditionSpec(name=name, sets=sets, edit=EditSpec(value=4)), content_hash=f"{text}{name}", targets=sets
@@ -99,7 +100,13 @@ def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
     )
     settings = {text: text, "list": [text, {text: text}], "model": "model", "seed": 0, "statistics": dict(DRAWS)}
     settings |= {"verdict": {"edit": text}, "controls": {"items_per_cell": n_per_cell}}
-    hashes = {"model_fingerprint": text, "model_revision": text, "tasks": {text: text}, "generator_version": "1", **own}
+    hashes = {
+        "model_fingerprint": without_paths(text),
+        "model_revision": text,
+        "tasks": {text: text},
+        "generator_version": "1",
+        **own,
+    }
     run = {"schema_version": 1, "settings": without_paths(settings), "hashes": hashes}
     parts = parts_of(about, run, table, rng)
     parts.document["probing"] |= without_paths({"chosen_by": text, "interval": text})

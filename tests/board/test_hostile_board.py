@@ -60,7 +60,7 @@ def test_a_file_with_what_is_no_text_is_refused_by_name(name: str, tmp_path: Pat
 
 
 def test_the_board_with_all_of_them_is_right(board: Board) -> None:
-    assert [e.sha256 for e in checked_board(board.path).entries] == [e.sha256 for e in board.entries]
+    assert [e.about.sha256 for e in checked_board(board.path).entries] == [e.about.sha256 for e in board.entries]
 
 
 def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:

@@ -23,7 +23,8 @@ PLAIN = {
     "run.settings.verdict.edit", "run.settings.model", "items.prompt_hash", "items.image_hash", "items.scoring",
     "shown.picture", "results.model", "results.rows.role", "results.rows.scope", "results.interactions.form",
     "results.interactions.verdict", "results.interactions.decided_by", "results.controls.kind",
-    "results.controls.outcome", "results.floor.name", "results.rows.mcnemar.method", "results.rows.mcnemar.reason", "results.controls.effect",
+    "results.controls.outcome", "results.floor.name", "results.rows.mcnemar.method", "results.controls.effect",
+    "results.rows.mcnemar.reason",
 }  # fmt: skip
 """Texts that are held to a pattern, or computed; those of probes are of few words."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -98,9 +98,9 @@ def _compared(
 
 def differences(stated: Any, right: Any, skipped: set[str], place: str = "") -> Iterator[Difference]:
     """Every value that is not the same, but for the last digits of floats and the keys in `skipped`."""
-    if isinstance(stated, Mapping) and isinstance(right, Mapping):
+    if isinstance(stated, dict) and isinstance(right, dict):
         for name, value in stated.items():
-            if name not in skipped:
+            if name not in skipped and value != right[name]:
                 yield from differences(value, right[name], skipped, f"{place}.{name}".lstrip("."))
     elif isinstance(stated, list | tuple) and isinstance(right, list | tuple) and len(stated) == len(right):
         for i, (a, b) in enumerate(zip(stated, right, strict=True)):
@@ -174,10 +174,8 @@ def _form(parts: Parts) -> Iterator[Finding]:
     yield from _probes(parts)
 
 
-def _interval_faults(record: Any, place: str = "") -> Iterator[Difference]:
+def _interval_faults(record: dict[str, Any], place: str = "") -> Iterator[Difference]:
     """Of every figure within a record: whether it could be one."""
-    if not isinstance(record, Mapping):
-        return
     if {"value", "low", "high", "reason"} <= record.keys():
         value, low, high = record["value"], record["low"], record["high"]
         if (low is None) != (high is None) or (value is None and low is not None):
@@ -195,7 +193,8 @@ def _interval_faults(record: Any, place: str = "") -> Iterator[Difference]:
             yield place, f"its interval [{low:g}, {high:g}] does not contain {value:g}"
         return
     for name, inner in record.items():
-        yield from _interval_faults(inner, f"{place}.{name}".lstrip("."))
+        if isinstance(inner, dict):
+            yield from _interval_faults(inner, f"{place}.{name}".lstrip("."))
 
 
 def _probabilities(place: str, value: Any) -> Iterator[Finding]:
