@@ -36,12 +36,13 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo test test-libraries check lint types format setup interventions study board lock lock-check vllm-environment clean
+.PHONY: help demo test test-libraries gpu check lint types format setup interventions study board lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make test    all tests"
 	@echo "make test-libraries  our readers and scores against SAELens, sparsify, dictionary_learning and lmms-eval themselves"
+	@echo "make gpu     the tests that need a GPU, where there is one"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make interventions  the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
@@ -63,6 +64,10 @@ test: $(STAMP) $(VLLM_STAMP)
 # Our readers and scores against the libraries' own, which no other target installs. A skip here is a library that is not compared.
 test-libraries: $(LIBRARIES_STAMP)
 	$(ONE_THREAD) $(LIBRARIES_VENV)/bin/python -m pytest -rs tests/sae/test_libraries.py tests/metrics/test_against_peers.py
+
+# On a machine with a GPU, in whatever environment its python3 has: PYTHON=... names another.
+gpu:
+	$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON)) -m pytest -m gpu tests/hf
 
 check: lint types test
 

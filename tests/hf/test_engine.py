@@ -375,12 +375,16 @@ def test_pictures_of_other_modes(vlm: LoadedVLM) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_gives_the_same_one_at_a_time(
-    vlm_folder: Path, sae: SAE, prompts: list[Prompt], conditions: list[CompiledCondition | None]
+@pytest.mark.parametrize("max_stack", [1, 8])
+def test_a_gpu_gives_the_same(
+    vlm_folder: Path, sae: SAE, prompts: list[Prompt], conditions: list[CompiledCondition | None], max_stack: int
 ) -> None:
+    """Not bit for bit, as on a CPU: its kernels are chosen by shape and layout, and sum in another order."""
     on_gpu = load_vlm(vlm_folder, device="cuda")
-    shared = engine(on_gpu, sae, mode="shared", max_stack=1).read(prompts, conditions, GENERATE)
-    assert shared == engine(on_gpu, sae, mode="hooks").read(prompts, conditions, GENERATE)
-    stacked = engine(on_gpu, sae, mode="shared", max_stack=8).read(prompts, conditions, GENERATE)
-    assert [r.token_ids for r in flat(stacked)] == [r.token_ids for r in flat(shared)]
+    shared = flat(engine(on_gpu, sae, mode="shared", max_stack=max_stack).read(prompts, conditions, GENERATE))
+    plain = flat(engine(on_gpu, sae, mode="hooks").read(prompts, conditions, GENERATE))
     sae.to("cpu")
+    assert [r.token_ids for r in shared] == [r.token_ids for r in plain]
+    for one, other in zip(shared, plain, strict=True):
+        assert one.option_logprobs == pytest.approx(other.option_logprobs, abs=1e-5)
+        assert one.shift_last == pytest.approx(other.shift_last, rel=1e-4)
