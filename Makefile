@@ -74,7 +74,7 @@ check: lint types test
 
 # Without its notice about the next major release, which is not for whoever reads the pages.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 interventions: $(STAMP)
 	find interventions/vsc-tiny -mindepth 1 ! -name study.yaml -delete
@@ -175,4 +175,4 @@ lock-check:
 	$(PYTHON) requirements/lock.py check
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LIBRARIES_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(LIBRARIES_VENV) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
