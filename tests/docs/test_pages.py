@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from made import made_table
 
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.parquet import table_files, write_table
 from vsc_eval.cli.main import COMMANDS, build_parser
+from vsc_eval.records import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -79,13 +82,22 @@ def test_every_room_is_in_the_architecture() -> None:
     assert not [room for room in rooms if f"{room}/" not in text]
 
 
+def _explained(heading: str) -> list[str]:
+    """The names in the first column of the tables under a heading of files.md."""
+    sections = re.split(r"^##+ ", (DOCS / "files.md").read_text(encoding="utf-8"), flags=re.M)
+    (section,) = [section for section in sections if section.startswith(f"{heading}\n")]
+    return sorted(word for row in re.findall(r"^\| (`.*?) \|", section, re.M) for word in re.findall(r"`(\w+)`", row))
+
+
 def test_every_column_is_explained(tmp_path: Path) -> None:
     write_table(tmp_path, made_table())
-    sections = re.split(r"^## ", (DOCS / "files.md").read_text(encoding="utf-8"), flags=re.M)
     for name in table_files():
-        section = next(section for section in sections if section.startswith(f"Columns of {name}"))
-        explained = [word for row in re.findall(r"^\| (`.*?) \|", section, re.M) for word in re.findall(r"`(\w+)`", row)]
-        assert sorted(explained) == sorted(pq.read_schema(tmp_path / name).names), name
+        assert _explained(f"Columns of {name}") == sorted(pq.read_schema(tmp_path / name).names), name
+
+
+@pytest.mark.parametrize(("heading", "record"), [("Keys of a row", Row), ("Keys of an interaction", InteractionRow)])
+def test_every_key_of_the_results_is_explained(heading: str, record: type[Record]) -> None:
+    assert _explained(heading) == sorted(record.model_fields)
 
 
 def test_the_pandas_example_gives_accuracy_and_drift(tmp_path: Path) -> None:
