@@ -1,4 +1,4 @@
-"""`vsc-eval bench`: the engine against one hooked run for each condition, lm-eval's own VLM and vLLM; statistics."""
+"""`vsc-eval bench`: the engine against one hooked run for each condition, lm-eval's own VLM and vLLM."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any) -> None:
     """Add `bench`."""
-    from vsc_eval.stats.bench import add_bench
-
-    parser = subparsers.add_parser("bench", help="time the engine against plain runs, and the statistics")
+    parser = subparsers.add_parser("bench", help="time the engine against plain runs")
     commands = parser.add_subparsers(dest="bench_command", metavar="COMMAND", required=True)
     engine = commands.add_parser("engine", help="many conditions in one pass against one hooked run for each")
     _add_common(engine)
@@ -44,7 +42,6 @@ def add_parser(subparsers: Any) -> None:
     vllm.add_argument("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
     vllm.add_argument("--with-vllm-vlm", action="store_true", help="also the baseline against lm-eval's own vllm-vlm")
     vllm.set_defaults(handler=_vllm)
-    add_bench(commands)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

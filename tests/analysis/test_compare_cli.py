@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,12 +17,12 @@ from vsc_eval.analysis.compare.records import Comparison
 from vsc_eval.analysis.compare.run_files import read_run
 from vsc_eval.analysis.compare.tables import all_tables
 from vsc_eval.analysis.results import Results
-from vsc_eval.answers.items import ItemLine
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.cli import main as cli
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
 
-Lines = Callable[..., list[ItemLine]]
+Tables = Callable[..., AnswerTable]
 MakeRun = Callable[..., Path]
 
 
@@ -53,8 +54,8 @@ def test_tables_and_files(make_run: MakeRun, tmp_path: Path, capsys: pytest.Capt
     assert f"| baseline | {100 * (row.accuracy_a.value or 0):.1f} [" in text
 
 
-def test_notes_beside_nulls(make_run: MakeRun, lines_of: Lines, capsys: pytest.CaptureFixture[str]) -> None:
-    a, b = make_run("a", 0), make_run("b", 1, lines=lines_of(1)[:-1])
+def test_notes_beside_nulls(make_run: MakeRun, table_with: Tables, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = make_run("a", 0), make_run("b", 1, table=table_with(1).only(np.arange(80) < 79))
     assert cli.main(["compare", str(a), str(b), "--common"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Left out: 1 items of A only and 0 of B only (logic/hard/4/D)" in shown
@@ -97,9 +98,11 @@ def test_options_that_do_not_fit(
 
 
 def test_refusals_reach_the_user_with_their_mend(
-    make_run: MakeRun, lines_of: Lines, capsys: pytest.CaptureFixture[str]
+    make_run: MakeRun, table_with: Tables, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["compare", str(make_run("a")), str(make_run("b", lines=lines_of(1)[:70]))]) == 2
+    assert (
+        cli.main(["compare", str(make_run("a")), str(make_run("b", table=table_with(1).only(np.arange(80) < 70)))]) == 2
+    )
     error = capsys.readouterr().err
     assert "items of A only: 10 (logic/hard/2/C, logic/hard/2/D, logic/hard/3/A, ...)" in error
     assert "Give --common" in error
@@ -138,7 +141,7 @@ def test_real_runs_of_the_embedded_model(tmp_path: Path) -> None:
     for pair in found.pairs:
         row = found.whole(pair)
         assert pair.floor is not None
-        assert (row.n, row.change.n_changed) == (16, 0)
+        assert (row.n, row.drift.n_changed) == (16, 0)
         assert row.options is not None
         assert row.options.max_abs_difference is not None
         assert row.options.max_abs_difference < 1e-3
@@ -149,9 +152,9 @@ def test_real_runs_of_the_embedded_model(tmp_path: Path) -> None:
         assert result is not None
         assert result.difference is not None
         assert result.drift is not None
-        assert row.accuracy_b.value == pytest.approx(result.accuracy.value)
+        assert row.accuracy.value == pytest.approx(result.accuracy.value)
         assert row.difference.value == pytest.approx(result.difference.value)
-        assert row.change.n_changed == result.drift.n_changed
+        assert row.drift.n_changed == result.drift.n_changed
         assert row.options is not None
         assert row.options.kl.value == pytest.approx(result.mean_kl_options, rel=1e-3, abs=1e-6)
     whole = edit.whole(edit.pairs[0]).options

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, AskedItem
@@ -72,3 +75,36 @@ def _reading(spec: ConditionSpec, logprobs: np.ndarray, rng: np.random.Generator
         n_edited_tokens=7 if edited else 0,
         n_fires=int(edited),
     )
+
+
+def with_answers(table: AnswerTable, answers: Mapping[str, Sequence[str]]) -> AnswerTable:
+    """The table with other answers [items] under some conditions."""
+    words = np.array(table.main.vocabulary)[table.main.answer].astype(object)
+    for name, column in answers.items():
+        words[table.main.rows[name]] = list(column)
+    known = sorted(set(words.ravel()))
+    codes = np.array([[known.index(word) for word in row] for row in words], dtype=np.int32)
+    return replace(table, main=replace(table.main, vocabulary=tuple(known), read=codes, answer=codes))
+
+
+def words_of(table: AnswerTable, name: str) -> np.ndarray:
+    """What was answered under a condition [items], as text."""
+    return np.array(table.main.vocabulary)[table.codes([name])[0]]
+
+
+def together(table: AnswerTable, other: AnswerTable) -> AnswerTable:
+    """Both tables' conditions on the same items, of one vocabulary, under the baseline of the first."""
+    assert table.main.vocabulary == other.main.vocabulary
+    new = [row for row, name in enumerate(other.names) if name not in table.names]
+    part = other.main.take(new)
+    main = replace(
+        table.main,
+        names=(*table.names, *part.names),
+        read=np.concatenate([table.main.read, part.read]),
+        answer=np.concatenate([table.main.answer, part.answer]),
+        option_logprobs=np.concatenate([table.main.option_logprobs, part.option_logprobs]),
+        floats={name: np.concatenate([table.main.float_column(name), part.float_column(name)]) for name in part.floats},
+        counts={},
+        texts={},
+    )
+    return replace(table, conditions=(*table.conditions, *(other.conditions[row] for row in new)), main=main)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from fixtures import COPIES, FIVE, Expected, write_copy
 
@@ -31,8 +32,12 @@ class Run:
     def __init__(self, folder: Path, tasks: Sequence[str], scoring: str) -> None:
         self.folder, self.tasks, self.scoring = folder, tasks, scoring
         self.results: dict[str, Any] = json.loads((folder / "results.json").read_text())
-        lines = (folder / "items.jsonl").read_text().splitlines()
-        self.items: dict[str, dict[str, Any]] = {item["id"]: item for item in map(json.loads, lines)}
+        answers = pd.read_parquet(folder / "answers.parquet").astype({"item_id": str, "condition": str, "answer": str})
+        by_condition = answers.pivot(index="item_id", columns="condition", values="answer").to_dict("index")
+        items = pd.read_parquet(folder / "items.parquet").to_dict("records")
+        self.items: dict[str, dict[str, Any]] = {
+            item["item_id"]: {**item, "answers": by_condition[item["item_id"]]} for item in items
+        }
 
     def samples(self, task: str, condition: str) -> list[dict[str, Any]]:
         (file,) = (self.folder / "lm_eval" / condition).glob(f"samples_vsc_{task}_*.jsonl")
@@ -204,7 +209,7 @@ def test_every_row_is_asked_once_with_its_gold_and_its_cluster(case: tuple[Run, 
     assert list(items) == [expected.id for expected in run.expected(task)]
     for name, item in items.items():
         assert item["gold"] == EXPECTED[name].gold
-        assert item["asked"]["scoring"] == run.scoring
+        assert item["scoring"] == run.scoring
     for a in items:
         for b in items:
             together = items[a]["cluster"] == items[b]["cluster"]

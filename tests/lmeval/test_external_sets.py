@@ -16,6 +16,7 @@ from lm_eval.tasks import TaskManager
 from rich.console import Console
 
 from vsc_eval.analysis.results import Results
+from vsc_eval.answers.parquet import read_table
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.lmeval.task_index import find_task_files, shipped_dir
 from vsc_eval.resources import tasks_dir
@@ -205,13 +206,13 @@ def test_all_five_sets_run_under_edits(generated: tuple[Results, Path]) -> None:
     assert whole.n == sum(sizes.values())
     assert whole.mean_kl_vocab is not None
     assert whole.mean_kl_vocab > 0
-    lines = [json.loads(line) for line in (out / "items.jsonl").read_text().splitlines()]
-    kinds = {line["task"]: line["cluster_kind"] for line in lines}
+    items = read_table(out).items
+    kinds = {item.task: item.cluster_kind for item in items}
     assert kinds["vsc_cvbench"] == "filename"
     assert kinds["vsc_pope"] == "image_source"
     assert kinds["vsc_naturalbench"] == "group"
     assert kinds["vsc_chartqa"] == "image"
-    clusters = {line["cluster"] for line in lines if line["task"] == "vsc_pope"}
+    clusters = {item.cluster for item in items if item.task == "vsc_pope"}
     assert len(clusters) == 2
 
 

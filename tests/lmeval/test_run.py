@@ -18,7 +18,6 @@ import yaml
 from rich.console import Console
 
 from vsc_eval.analysis.results import Results
-from vsc_eval.answers.items import ItemLine, logprobs_of
 from vsc_eval.answers.parquet import file_hash, read_table, table_files
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine, GenSettings
@@ -89,7 +88,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_folder_holds_everything(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     parquet = {"answers.parquet", "items.parquet", "conditions.parquet"}
-    texts = {"run.yaml", "local.yaml", "items.jsonl", "results.json", "results.md"}
+    texts = {"run.yaml", "local.yaml", "results.json", "results.md"}
     assert names == {"answers.sqlite", "lm_eval", ".lock", *parquet, *texts}
     folders = {path.name.split("-")[0] for path in (finished / "lm_eval").iterdir()}
     assert folders == {"baseline", "counting", "logic", "counting+logic", "counting_scale=1"}
@@ -114,25 +113,23 @@ def test_results_are_what_lm_eval_scored(finished: Path) -> None:
 
 
 def test_items_are_written_with_what_was_asked_and_answered(finished: Path) -> None:
-    content = (finished / "items.jsonl").read_bytes()
-    lines = [ItemLine.model_validate_json(line) for line in content.splitlines()]
-    stamp = yaml.safe_load((finished / "run.yaml").read_text())["items"]
-    assert stamp == {"schema_version": 1, "n_items": N_ITEMS, "sha256": hashlib.sha256(content).hexdigest()}
-    assert len({line.id for line in lines}) == len(lines) == N_ITEMS
-    assert len({line.asked.image_hash for line in lines}) == N_ITEMS
-    assert len({line.asked.prompt_hash for line in lines}) == len({line.cluster for line in lines}) == N_ITEMS // 4
-    first = lines[0]
-    assert (first.asked.scoring, first.asked.max_new_tokens, first.asked.stops) == ("loglikelihood", None, ())
-    for line in lines:
-        assert list(line.answers) == list(line.option_logprobs) == ["baseline", *CONDITIONS]
-        for condition, answer in line.answers.items():
-            logprobs = logprobs_of(line, condition)
-            assert logprobs is not None
-            assert line.asked.options[logprobs.index(max(logprobs))] == answer
+    stamp = yaml.safe_load((finished / "run.yaml").read_text())["files"]
+    assert stamp == {name: hashlib.sha256((finished / name).read_bytes()).hexdigest() for name in table_files()}
+    table = read_table(finished)
+    assert table.names == ("baseline", *CONDITIONS)
+    items = table.items
+    assert len({item.item_id for item in items}) == len(items) == N_ITEMS
+    assert len({item.image_hash for item in items}) == N_ITEMS
+    assert len({item.prompt_hash for item in items}) == len({item.cluster for item in items}) == N_ITEMS // 4
+    assert (items[0].scoring, items[0].max_new_tokens, items[0].stops) == ("loglikelihood", None, ())
+    likeliest = table.main.option_logprobs.argmax(-1)
+    for place, item in enumerate(items):
+        answers = [table.main.vocabulary[code] for code in table.main.answer[:, place]]
+        assert answers == [item.options[option] for option in likeliest[:, place]]
     results = Results.model_validate_json((finished / "results.json").read_text())
     row = results.find("logic", "all")
     assert row is not None
-    assert row.accuracy.value == sum(line.answers["logic"] == line.gold for line in lines) / N_ITEMS
+    assert row.accuracy.value == table.right(["logic"]).mean()
 
 
 def test_edits_show_and_a_null_edit_does_not(finished: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from vsc_eval.analysis.results import Results, interaction_rows, result_rows
-from vsc_eval.analysis.run_tables import NONE, condition_table, markdown, print_tables
-from vsc_eval.answers.table import AnswerTable, ItemInfo
-from vsc_eval.records import Reading
+from vsc_eval.analysis.interactions import interactions
+from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.rows import rows
+from vsc_eval.analysis.run_tables import NONE, TextTable, condition_table, markdown, print_tables
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
+from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
 
 EDIT = EditSpec(kind="scale", value=2)
@@ -21,58 +23,68 @@ SPECS = (
     ConditionSpec(name="logic", sets=("logic",), edit=EDIT),
     ConditionSpec(name="counting+logic", sets=("counting", "logic"), edit=EDIT),
 )
-TARGETS = {BASELINE: None, "counting": ("counting",), "logic": ("logic",), "counting+logic": ("counting", "logic")}
+STATISTICS = StatisticsSpec(draws=200, permutations=200)
 
 
-def table() -> AnswerTable:
-    """Two tasks x two levels x two orbits of four; gold A, B, C, D in each orbit."""
+def table(base: Sequence[str] = (), specs: Sequence[ConditionSpec] = SPECS) -> AnswerTable:
+    """Two levels x two orbits of four of three tasks; gold A, B, C, D in each orbit. `base` are the first of the
+    baseline's answers, and every condition but those of SPECS answers as the baseline does."""
     items = tuple(
-        ItemInfo(
-            f"{task}/{level}/{orbit}/{letter}", task, level, f"{task}/{level}/{orbit}", letter, "ABCD".index(letter)
+        AskedItem(
+            item_id=f"{task}/{level}/{orbit}/{letter}",
+            task=task,
+            level=level,
+            cluster=f"{task}/{level}/{orbit}",
+            gold=letter,
+            gold_index="ABCD".index(letter),
+            options=tuple("ABCD"),
         )
         for task in ("counting", "logic", "existence")
         for level in ("easy", "hard")
         for orbit in range(2)
         for letter in "ABCD"
     )
-    base = tuple("A" if item.level == "hard" else item.gold for item in items)  # easy all right, hard one of four
-    rng = np.random.default_rng(0)
-    flip = rng.random(len(items)) < 0.5
-    counting = tuple(
-        "invalid" if item.task == "counting" and f else b for item, b, f in zip(items, base, flip, strict=True)
-    )
-    logic = tuple("D" if item.task == "logic" and f else b for item, b, f in zip(items, base, flip, strict=True))
-    union = tuple(c if c != b else lo for c, lo, b in zip(counting, logic, base, strict=True))
-    plain = Reading(option_logprobs=(-1.0, -2.0, -3.0, -4.0))
-    edited = Reading(
-        option_logprobs=(-2.0, -1.0, -3.0, -4.0), kl_options=0.5, kl_vocab=0.25, shift_edited=0.1, shift_last=0.3
-    )
-    return AnswerTable(
-        items=items,
-        answers={BASELINE: base, "counting": counting, "logic": logic, "counting+logic": union},
-        readings={name: (plain if name == BASELINE else edited,) * len(items) for name in TARGETS},
-    )
+    # Easy all right, hard one of four.
+    plain = np.array(["A" if item.level == "hard" else item.gold for item in items], dtype=object)
+    flip = np.random.default_rng(0).random(len(items)) < 0.5
+    tasks = np.array([item.task for item in items])
+    answers = {"counting": plain.copy(), "logic": plain.copy(), BASELINE: plain.copy()}
+    answers["counting"][(tasks == "counting") & flip] = "invalid"
+    answers["logic"][(tasks == "logic") & flip] = "D"
+    answers["counting+logic"] = np.where(answers["counting"] != plain, answers["counting"], answers["logic"])
+    answers[BASELINE][: len(base)] = list(base)
+    words = ("A", "B", "C", "D", "invalid")
+    codes = np.array([[words.index(w) for w in answers.get(s.name, plain)] for s in specs], dtype=np.int32)
+    edited = np.array([not spec.is_baseline for spec in specs])[:, None] & np.ones(len(items), dtype=bool)
+    logprobs = np.where(edited[..., None], [-2.0, -1.0, -3.0, -4.0], [-1.0, -2.0, -3.0, -4.0]).astype(np.float32)
+    figures = {"kl_options": 0.5, "kl_vocab": 0.25, "shift_edited": 0.1, "shift_last": 0.3}
+    floats = {name: np.where(edited, value, np.nan) for name, value in figures.items()}
+    main = Answers(tuple(s.name for s in specs), words, codes, codes, logprobs, floats, {}, {})
+    return AnswerTable(items, tuple(AskedCondition(s, targets=s.sets or None) for s in specs), main)
 
 
-@pytest.fixture(scope="module")
-def results() -> Results:
-    answers = table()
+def results_of(answers: AnswerTable) -> Results:
     return Results(
         model="m",
         model_fingerprint="f",
         intervention="s",
         scoring="loglikelihood",
         seed=0,
-        conditions=SPECS,
-        targets=TARGETS,
-        rows=result_rows(answers, "m", TARGETS, 0),
-        interactions=interaction_rows(answers, "m", SPECS, 0),
+        conditions=tuple(condition.spec for condition in answers.conditions),
+        targets={condition.name: condition.targets for condition in answers.conditions},
+        rows=rows(answers, STATISTICS),
+        interactions=interactions(answers, STATISTICS),
     )
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return results_of(table())
 
 
 def test_a_row_for_every_cell_and_sum(results: Results) -> None:
     scopes = [row.scope for row in results.rows if row.condition == BASELINE]
-    assert scopes == ["cell"] * 6 + ["task"] * 3 + ["level"] * 2 + ["all"]
+    assert scopes == ["all"] + ["task"] * 3 + ["level"] * 2 + ["cell"] * 6
     assert [row.scope for row in results.rows if row.condition == "logic"] == [*scopes, "on_target", "off_target"]
 
 
@@ -102,11 +114,11 @@ def test_drift_is_on_target_only(results: Results) -> None:
 
 
 def test_sums_add_up(results: Results) -> None:
-    for name in TARGETS:
-        rows = [row for row in results.rows if row.condition == name]
-        whole = next(row for row in rows if row.scope == "all")
+    for name in (spec.name for spec in SPECS):
+        own = [row for row in results.rows if row.condition == name]
+        whole = next(row for row in own if row.scope == "all")
         for scope in ("cell", "task", "level"):
-            parts = [row for row in rows if row.scope == scope]
+            parts = [row for row in own if row.scope == scope]
             assert sum(row.n for row in parts) == whole.n
             assert sum(row.n * (row.accuracy.value or 0) for row in parts) == pytest.approx(
                 whole.n * (whole.accuracy.value or 0)
@@ -137,9 +149,9 @@ def test_means_of_readings(results: Results) -> None:
 
 def test_interaction_of_separate_edits_is_nothing(results: Results) -> None:
     (row,) = results.interactions
-    assert row.parts == ("counting", "logic")
-    assert row.drift.value == pytest.approx(0)
-    assert row.accuracy.value == pytest.approx(0)
+    assert (row.parts, row.part_conditions) == (("counting", "logic"),) * 2
+    assert row.drift_interaction.value == pytest.approx(0)
+    assert row.accuracy_interaction.value == pytest.approx(0)
 
 
 def test_a_union_held_to_the_size_of_its_parts_is_compared_with_them() -> None:
@@ -149,34 +161,30 @@ def test_a_union_held_to_the_size_of_its_parts_is_compared_with_them() -> None:
         edit=EDIT.model_copy(update={"norm_match": NormMatch(reference="mean")}),
     )
     other = ConditionSpec(name="other", sets=("counting", "logic"), edit=EditSpec(kind="ablate"))
-    answers = table()
-    answers = dataclasses.replace(
-        answers,
-        answers={**answers.answers, "matched": answers.answers[BASELINE], "other": answers.answers[BASELINE]},
-        readings={**answers.readings, "matched": answers.readings[BASELINE], "other": answers.readings[BASELINE]},
-    )
-    plain, held = interaction_rows(answers, "m", (*SPECS, matched, other), 0)
-    assert (plain.union, held.union) == ("counting+logic", "matched")
-    # It changes nothing, its parts do: their own drift is what is missing.
-    shares = [np.mean(answers.answers_of(name) != answers.answers_of(BASELINE)) for name in held.parts]
-    assert held.drift.value == pytest.approx(-sum(shares))
+    answers = table(specs=(*SPECS, matched, other))
+    plain, held = interactions(answers, STATISTICS)
+    assert [(row.condition, row.form) for row in (plain, held)] == [
+        ("counting+logic", "raw"),
+        ("matched", "norm_matched"),
+    ]
+    # It changes nothing, its parts do: the mean of their drift is what is missing, as the norm is their mean.
+    shares = answers.changed(held.part_conditions).mean(axis=1)
+    assert held.drift_interaction.value == pytest.approx(-shares.mean())
+    assert held.drift_bliss is None
 
 
 def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
     assert "inv %" not in markdown(results)
-    spoilt = table()
-    base = ("invalid", "invalid", *spoilt.answers[BASELINE][2:])
-    spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
-    rows = result_rows(spoilt, "m", TARGETS, 0)
-    shown = condition_table(results.model_copy(update={"scoring": "generate", "rows": rows}))
-    assert shown.columns[2] == "inv %"
-    assert shown.rows[0][:3] == (BASELINE, "58.3", "4.2")
-    assert not any("name no option" in note for note in shown.notes)
-    base = ("invalid",) * 24 + base[24:]
-    spoilt = dataclasses.replace(spoilt, answers={**spoilt.answers, BASELINE: base})
-    rows = result_rows(spoilt, "m", TARGETS, 0)
-    shown = condition_table(results.model_copy(update={"scoring": "generate", "rows": rows}))
-    assert any("50.0% of the baseline's answers name no option" in note for note in shown.notes)
+
+    def shown(n_invalid: int) -> TextTable:
+        spoilt = results_of(table(["invalid"] * n_invalid))
+        return condition_table(spoilt.model_copy(update={"scoring": "generate"}))
+
+    few = shown(2)
+    assert few.columns[2] == "inv %"
+    assert few.rows[0][:3] == (BASELINE, "58.3", "4.2")
+    assert not any("name no option" in note for note in few.notes)
+    assert any("50.0% of the baseline's answers name no option" in note for note in shown(24).notes)
 
 
 def test_on_and_off_target_carry_their_n(results: Results) -> None:
@@ -193,12 +201,6 @@ def test_intervals_are_named_by_what_is_shown(results: Results) -> None:
         update={"conditions": SPECS[:1], "rows": tuple(r for r in results.rows if r.condition == BASELINE)}
     )
     assert "intervals" not in condition_table(alone).notes[0]
-    loose = table()
-    items = tuple(dataclasses.replace(item, cluster=item.item_id, cluster_kind="item") for item in loose.items)
-    row = result_rows(dataclasses.replace(loose, items=items), "m", {BASELINE: None, "logic": ("logic",)}, 0)[-1]
-    assert "Wilson" in row.accuracy.method
-    assert row.drift is not None
-    assert row.drift.share.method.endswith("clustered by item")
 
 
 def test_names_in_brackets_are_shown_as_they_are(results: Results) -> None:
@@ -210,12 +212,12 @@ def test_names_in_brackets_are_shown_as_they_are(results: Results) -> None:
 
 def test_results_round_trip_and_repeat(results: Results) -> None:
     assert Results.model_validate_json(results.model_dump_json()) == results
-    assert result_rows(table(), "m", TARGETS, 0) == results.rows
+    assert rows(table(), STATISTICS) == results.rows
 
 
 def test_tables_show_every_condition(results: Results) -> None:
     text = markdown(results)
-    for name in TARGETS:
+    for name in (spec.name for spec in SPECS):
         assert f"| {name} |" in text
     assert "| counting | 100.0 | 25.0 | 62.5 |" in text
     console = Console(record=True, width=160)

@@ -17,15 +17,12 @@ from vsc_eval.stats import (
     cluster_bootstrap,
     cluster_standard_error,
     detectable_difference,
-    drift,
-    interaction,
     mcnemar,
-    paired_difference,
     stream,
     wilson_interval,
 )
 from vsc_eval.stats.bootstrap import bootstrap_means, cluster_sums
-from vsc_eval.stats.drift import PARTS, drift_parts
+from vsc_eval.stats.drift import PARTS, change_parts
 
 
 def orbits(n: int, size: int = 4) -> list[str]:
@@ -137,11 +134,14 @@ def test_drift_parts_by_hand() -> None:
     gold = ["A", "A", "A", "A", "A", "A", "A", "A", "A"]
     base = ["B", "A", "B", "B", "A", "B", INVALID, INVALID, INVALID]
     cond = ["B", "C", "A", "C", INVALID, INVALID, "A", "B", INVALID]
-    found = drift(base, cond, gold, orbits(9, 3), stream(0))
-    assert found.n_changed == 7
-    assert found.share.value == pytest.approx(7 / 9)
-    assert (found.right_to_wrong, found.wrong_to_right, found.wrong_to_other) == (1, 1, 1)
-    assert (found.to_invalid, found.from_invalid) == (2, 2)
+    found = change_parts(*map(np.array, (base, cond, gold)), INVALID)
+    assert {part: int(mask.sum()) for part, mask in found.items()} == {
+        "right_to_wrong": 1,
+        "wrong_to_right": 1,
+        "wrong_to_other": 1,
+        "to_invalid": 2,
+        "from_invalid": 2,
+    }
 
 
 letter = st.sampled_from(["A", "B", "C", "D", INVALID])
@@ -150,30 +150,11 @@ letter = st.sampled_from(["A", "B", "C", "D", INVALID])
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(letter, letter, st.sampled_from("ABCD")), min_size=1, max_size=40))
 def test_drift_parts_exclude_each_other_and_add_up(rows: list[tuple[str, str, str]]) -> None:
-    base, cond, gold = map(list, zip(*rows, strict=True))
-    parts = drift_parts(base, cond, gold)
+    base, cond, gold = (np.array(column) for column in zip(*rows, strict=True))
+    parts = change_parts(base, cond, gold, INVALID)
     assert tuple(parts) == PARTS
-    changed = np.array(base) != np.array(cond)
+    changed = base != cond
     assert (sum(mask.astype(int) for mask in parts.values()) == changed).all()
-
-
-def test_drift_refuses_bad_input() -> None:
-    with pytest.raises(ValueError, match="different lengths"):
-        drift_parts(["A"], ["A", "B"], ["A"])
-    with pytest.raises(ValueError, match="cannot be invalid"):
-        drift_parts(["A"], ["A"], [INVALID])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=8, max_size=60), st.integers(0, 99))
-def test_difference_is_the_difference_of_accuracies(pairs: list[tuple[bool, bool]], seed: int) -> None:
-    base, cond = map(np.array, zip(*pairs, strict=True))
-    paired = paired_difference(base, cond, orbits(len(pairs)), stream(seed))
-    assert paired.difference.value == pytest.approx(cond.mean() - base.mean())
-    cells = paired.test.only_condition_right - paired.test.only_baseline_right
-    assert paired.difference.value == pytest.approx(cells / len(pairs))
-    if paired.difference.low is not None and paired.difference.high is not None:
-        assert -1 <= paired.difference.low <= paired.difference.high <= 1
 
 
 def test_standard_error_agrees_with_the_plain_one_without_clusters() -> None:
@@ -196,15 +177,6 @@ def test_accuracy_chooses_its_interval_by_the_clusters() -> None:
     right = [True, False] * 20
     assert "Wilson" in accuracy(right, orbits(40, 1), stream(0)).method
     assert "clustered by orbit" in accuracy([True] * 10 + [False] * 30, orbits(40), stream(0)).method
-
-
-def test_interaction_by_hand() -> None:
-    changed = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0]])
-    gain = np.array([[1, 0, 0, 0], [0, -1, 0, 0], [1, -1, -1, 0]])
-    found = interaction(changed, gain, ["a", "b", "c", "d"], stream(0))
-    assert found.drift.value == pytest.approx(0.75 - 0.25 - 0.25)
-    assert found.drift_bliss.value == pytest.approx(0.75 - (0.5 - 0.0625))
-    assert found.accuracy.value == pytest.approx(-0.25 - 0.25 + 0.25)
 
 
 def test_streams_are_named_and_repeatable() -> None:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made import together, words_of
 
-from vsc_eval.specs import BASELINE
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.verdict import VerdictRule
+from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.specs import BASELINE, EditSpec, parse_condition
 from vsc_eval.stats import adjust, cluster_bootstrap, cluster_standard_error, detectable_difference, sign_flip, stream
 from vsc_eval.studies import names
-from vsc_eval.studies.analysis import analyse, pair_rows
-from vsc_eval.studies.analysis_controls import control_tests
-from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.arrays import AnswerArrays
-from vsc_eval.studies.records import ControlTest, PairRow
+from vsc_eval.studies.analysis import against_controls, analyse, study_rows
+from vsc_eval.studies.conditions import asked_condition
 from vsc_eval.studies.simulate import Planted, Simulated, simulate
 from vsc_eval.studies.spec import (
     ControlOptions,
     StatisticsOptions,
     StudySpec,
     SweepOptions,
-    VerdictRule,
 )
+from vsc_eval.studies.swept import swept_conditions
 
 TASKS = ("counting", "logic", "existence")
 A, B, C = TASKS
 EDIT = "scale=4"
+ANY = EditSpec(kind="ablate")
 
 
 def study(norm_match: str | None = "mean", **changes: object) -> StudySpec:
@@ -47,16 +50,20 @@ def simulated() -> Simulated:
     return simulate(study(), stream(0, "test"), planted=[Planted((A, C), 0.4)])
 
 
-def find(rows: tuple[PairRow, ...], pair: tuple[str, str], form: str = "raw") -> PairRow:
+def pair_rows(table: AnswerTable, spec: StudySpec) -> tuple[InteractionRow, ...]:
+    return analyse(table, None, spec)[0]
+
+
+def find(rows: tuple[InteractionRow, ...], pair: tuple[str, str], form: str = "raw") -> InteractionRow:
     (row,) = [row for row in rows if row.parts == pair and row.form == form]
     return row
 
 
-def columns(table: AnswerArrays, *conditions: str) -> tuple[np.ndarray, np.ndarray]:
+def columns(table: AnswerTable, *conditions: str) -> tuple[np.ndarray, np.ndarray]:
     """Changed and gained, [conditions, items] each, written out."""
-    base = table.answers[BASELINE]
-    changed = [(table.answers[name] != base).astype(float) for name in conditions]
-    gain = [(table.answers[name] == table.gold).astype(float) - (base == table.gold) for name in conditions]
+    base, gold = words_of(table, BASELINE), table.column("gold")
+    changed = [(words_of(table, name) != base).astype(float) for name in conditions]
+    gain = [(words_of(table, name) == gold).astype(float) - (base == gold) for name in conditions]
     return np.array(changed), np.array(gain)
 
 
@@ -67,7 +74,7 @@ def test_raw_rows_against_plain_figures(simulated: Simulated) -> None:
         (pair, form) for form in ("raw", "norm_matched") for pair in ((A, B), (A, C), (B, C))
     ]
     row, parts = find(rows, (A, B)), (f"{A}:{EDIT}", f"{B}:{EDIT}", f"{A}+{B}:{EDIT}")
-    assert row.union == parts[2]
+    assert row.condition == parts[2]
     changed, gain = columns(table, *parts)
     interaction, gained = changed[2] - changed[0] - changed[1], gain[2] - gain[0] - gain[1]
     rng = stream(spec.seed, "study", "pairs", "bootstrap")
@@ -121,40 +128,53 @@ def test_norm_matched_to_the_larger() -> None:
 
 
 def test_rows_do_not_depend_on_what_else_was_swept(simulated: Simulated) -> None:
-    few = study(
-        sweep=SweepOptions(items_per_cell=16, edits=(EDIT,), norm_match=None, pairs=((A, C),)),
-        controls=ControlOptions(items_per_cell=8, draws=4, pairs=((A, C),)),
-    )
-    alone, among = pair_rows(simulated.table, few)[0], find(pair_rows(simulated.table, study()), (A, C))
+    few = simulated.table.under([BASELINE, f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}"])
+    alone, among = pair_rows(few, study())[0], find(pair_rows(simulated.table, study()), (A, C))
     assert alone.drift_interaction == among.drift_interaction
     assert (alone.p_drift, alone.p_accuracy) == (among.p_drift, among.p_accuracy)
 
 
 def test_other_edits_have_rows_but_no_verdict(simulated: Simulated) -> None:
     spec = study(sweep=SweepOptions(items_per_cell=16, edits=("ablate", EDIT), norm_match=None))
-    again = {name.replace(EDIT, "ablate"): codes for name, codes in simulated.table.answers.items()}
-    table = dataclasses.replace(simulated.table, answers={**simulated.table.answers, **again})
+    raw = simulated.table.under([name for name in simulated.table.names if ":norm=" not in name])
+    ablated = {name: name.replace(EDIT, "ablate") for name in raw.names}
+    conditions = (raw.conditions[0], *(asked_condition(parse_condition(new, ANY)) for new in [*ablated.values()][1:]))
+    again = replace(raw, conditions=conditions, main=replace(raw.main, names=tuple(ablated.values())))
+    table = together(again, raw)
     rows = pair_rows(table, spec)
     assert [row.edit for row in rows] == ["ablate"] * 3 + [EDIT] * 3
     assert [row.verdict is None for row in rows] == [True] * 3 + [False] * 3
     assert rows[0].drift_interaction == rows[3].drift_interaction
+    # All conditions of the sweep have rows on all scopes, and only the baseline on cells.
+    found = study_rows(table, spec)
+    assert list(dict.fromkeys(row.condition for row in found)) == [c.name for c in swept_conditions(spec)]
+    scopes = [[row.scope for row in found if row.condition == name] for name in (BASELINE, f"{A}+{B}:{EDIT}")]
+    assert scopes == [
+        ["all", *["task"] * 3, *["level"] * 3, *["cell"] * 9],
+        ["all", *["task"] * 3, *["level"] * 3, "on_target", "off_target"],
+    ]
 
 
 def test_controls_against_plain_figures(simulated: Simulated) -> None:
-    spec, table = study(), simulated.control_table
+    spec, table = study(), simulated.controls
     assert table is not None
-    tests = control_tests(table, spec)
+    tests = against_controls(simulated.table, table, spec)
     assert len(tests) == 3 * 2 * (3 + 3 + 3)
+    shared = [item.item_id for item in table.items]
+    on_shared = simulated.table.only(np.isin([item.item_id for item in simulated.table.items], shared))
 
-    def interaction(single_a: str, single_b: str, union: str) -> tuple[float, float]:
+    def interaction(table: AnswerTable, single_a: str, single_b: str, union: str) -> tuple[float, float]:
         changed, gain = columns(table, single_a, single_b, union)
-        return tuple((x[2] - x[0] - x[1]).mean() for x in (changed, gain))
+        drift, gained = ((x[2] - x[0] - x[1]).mean() for x in (changed, gain))
+        return float(drift), float(gained)
 
     kind = "permuted_labels"
-    real = interaction(f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}")
+    real = interaction(on_shared, f"{A}:{EDIT}", f"{C}:{EDIT}", f"{A}+{C}:{EDIT}")
     draws = [
         interaction(
-            *(names.control_single(task, kind, d, EDIT) for task in (A, C)), names.control_union(A, C, kind, d, EDIT)
+            table,
+            *(names.control_single(task, kind, d, EDIT) for task in (A, C)),
+            names.control_union(A, C, kind, d, EDIT),
         )
         for d in range(4)
     ]
@@ -169,12 +189,12 @@ def test_controls_against_plain_figures(simulated: Simulated) -> None:
         assert test.p_family >= test.p
         assert test.reason is None
     single = next(t for t in tests if t.effect == "single" and t.outcome == "accuracy" and t.sets == (B,))
-    assert single.value == pytest.approx(columns(table, f"{B}:{EDIT}")[1].mean())
+    assert single.value == pytest.approx(columns(on_shared, f"{B}:{EDIT}")[1].mean())
     assert single.p_family is None
 
 
 def test_planted_interference_is_said_and_nothing_else(simulated: Simulated) -> None:
-    rows, controls = analyse(simulated.table, simulated.control_table, study())
+    rows, controls = analyse(simulated.table, simulated.controls, study())
     assert find(rows, (A, C)).verdict == "interference"
     assert {find(rows, pair).verdict for pair in ((A, B), (B, C))} <= {"none", "not enough evidence"}
     assert find(rows, (A, C), "norm_matched").verdict == "interference"
@@ -193,9 +213,8 @@ def test_a_study_without_controls_finds_no_interference(simulated: Simulated) ->
     assert find(analyse(simulated.table, None, free)[0], (A, C)).verdict == "interference"
 
 
-def lacking(table: AnswerArrays, *gone: str) -> AnswerArrays:
-    kept = {name: codes for name, codes in table.answers.items() if not any(text in name for text in gone)}
-    return dataclasses.replace(table, answers=kept)
+def lacking(table: AnswerTable, *gone: str) -> AnswerTable:
+    return table.under([name for name in table.names if not any(text in name for text in gone)])
 
 
 def interaction_test(tests: tuple[ControlTest, ...], pair: tuple[str, str], kind: str = "random_sets") -> ControlTest:
@@ -203,10 +222,10 @@ def interaction_test(tests: tuple[ControlTest, ...], pair: tuple[str, str], kind
 
 
 def test_excluded_draws_do_not_count(simulated: Simulated) -> None:
-    table = simulated.control_table
+    table = simulated.controls
     assert table is not None
-    whole = control_tests(table, study())
-    tests = control_tests(lacking(table, f"{A}.random.02:"), study())
+    whole = against_controls(simulated.table, table, study())
+    tests = against_controls(simulated.table, lacking(table, f"{A}.random.02:"), study())
     test, untouched = interaction_test(tests, (A, B)), interaction_test(tests, (B, C))
     assert test.draws == tuple(x for d, x in enumerate(interaction_test(whole, (A, B)).draws) if d != 2)
     assert test.reason == "1 of 4 draws were excluded"
@@ -218,34 +237,16 @@ def test_excluded_draws_do_not_count(simulated: Simulated) -> None:
 
 
 def test_too_few_draws_have_no_family(simulated: Simulated) -> None:
-    table = simulated.control_table
+    table = simulated.controls
     assert table is not None
-    tests = control_tests(lacking(table, f"{A}.random.01", f"{A}.random.02", f"{A}.random.03"), study())
+    few = lacking(table, *(f"{A}.random.{draw:02d}" for draw in (1, 2, 3)))
+    tests = against_controls(simulated.table, few, study())
     test = interaction_test(tests, (A, B))
     assert (len(test.draws), test.p_family) == (1, None)
     assert (
         test.reason == "3 of 4 draws were excluded; fewer than two draws have all pairs, so there is no family-wise p"
     )
-    gone = interaction_test(control_tests(lacking(table, ".random."), study()), (A, B))
+    gone = interaction_test(against_controls(simulated.table, lacking(table, ".random."), study()), (A, B))
     assert (gone.draws, gone.percentile, gone.p) == ((), None, None)
-    assert (
-        control_tests(
-            table, study(controls=ControlOptions(items_per_cell=8, draws=0), verdict=VerdictRule(control_kinds=()))
-        )
-        == ()
-    )
-
-
-def test_floor_rows(simulated: Simulated) -> None:
-    table = simulated.table
-    base = table.answers[BASELINE]
-    other = base.copy()
-    other[::36] = (other[::36] + 1) % 4
-    rows = floor_rows(table, {"same": base, "other": other}, {"same": 0.0, "other": 0.5}, study())
-    assert [(row.name, row.n_changed, row.max_logprob_difference) for row in rows] == [
-        ("same", 0, 0),
-        ("other", 4, 0.5),
-    ]
-    assert rows[0].drift.reason == "every orbit gives the same value"
-    assert rows[1].drift.value == pytest.approx(4 / 144)
-    assert floor_rows(table, {}, {}, study()) == ()
+    none = study(controls=ControlOptions(items_per_cell=8, draws=0), verdict=VerdictRule(control_kinds=()))
+    assert against_controls(simulated.table, table, none) == ()

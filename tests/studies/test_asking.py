@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from made import made_table
 
+from vsc_eval.analysis.noise_floor import OTHER_BATCHES, changed_without_cause, largest_differences
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends import ask as ask_module
@@ -22,7 +23,6 @@ from vsc_eval.interventions.intervention import LoadedIntervention, load_interve
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, EditSpec, parse_condition
 from vsc_eval.studies.asking import ask_items, open_study_session
-from vsc_eval.studies.floor import OTHER_BATCHES, largest_difference, null_answers
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import Item
 
@@ -150,5 +150,5 @@ def test_the_noise_floor_counts_answers_and_the_largest_difference() -> None:
     conditions = (table.conditions[0], AskedCondition(null))
     again = Answers(("baseline",), main.vocabulary, main.read[:1], main.answer[:1], logprobs[:1], {}, {}, {})
     found = AnswerTable(table.items, conditions, main, {"other_batches": again})
-    assert largest_difference(found) == pytest.approx({OTHER_BATCHES: 0, null.name: 1.5})
-    assert list(null_answers(found)) == [OTHER_BATCHES, null.name]
+    assert largest_differences(found) == pytest.approx({OTHER_BATCHES: 0, null.name: 1.5})
+    assert list(changed_without_cause(found)) == [OTHER_BATCHES, null.name]

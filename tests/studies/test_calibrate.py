@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made import with_answers
 
+from vsc_eval.analysis.controls import CONTROL_KINDS
+from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.cli import main as cli
-from vsc_eval.specs import BASELINE, save_yaml_spec
+from vsc_eval.specs import save_yaml_spec
 from vsc_eval.stats import stream
 from vsc_eval.studies import names
 from vsc_eval.studies.calibrate import Calibration, ScenarioResult, calibrate, judged, rate, summarise
 from vsc_eval.studies.calibrate_study import left_out_draws
 from vsc_eval.studies.simulate import WORLDS, Planted, World, matching_factor, simulate, study_items
-from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions, VerdictRule
+from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions
 
 TASKS = ("counting", "logic", "existence")
 A, B, C = TASKS
@@ -37,38 +39,39 @@ def test_items_are_orbits_of_the_study_s_sizes() -> None:
         mask = items.orbit == orbit
         assert sorted(items.gold[mask]) == [0, 1, 2, 3]
         assert len(set(items.tasks[mask])) == len(set(items.levels[mask])) == 1
-    assert len(set(items.ids)) == 108
+    assert len({item.item_id for item in items.asked()}) == 108
 
 
 def test_tables_are_those_of_a_sweep_and_its_controls() -> None:
     simulated = simulate(SPEC, stream(0))
-    table, controls = simulated.table, simulated.control_table
+    table, controls = simulated.table, simulated.controls
     assert controls is not None
-    assert len(table.answers) == 1 + 3 + 2 * 3
-    assert len(controls.answers) == 1 + 3 + 3 + 3 * 4 * (3 + 3)
-    shared = np.isin(table.item_ids, controls.item_ids)
-    for name in (BASELINE, f"{A}:{EDIT}", f"{A}+{B}:{EDIT}"):
-        assert (table.answers[name][shared] == controls.answers[name]).all()
+    assert len(table.names) == 1 + 3 + 2 * 3
+    assert len(controls.names) == 1 + 3 * 4 * (3 + 3)
+    shared = np.isin([item.item_id for item in table.items], [item.item_id for item in controls.items])
+    assert (table.main.answer[0][shared] == controls.main.answer[0]).all()
+    assert {(c.control_kind, c.draw) for c in controls.conditions[1:]} == {
+        (k, d) for k in CONTROL_KINDS for d in range(4)
+    }
 
 
 def test_strength_zero_changes_nothing() -> None:
     table = simulate(SPEC, stream(0), real_strength=0).table
-    assert not table.changed([name for name in table.answers if name != BASELINE]).any()
+    assert not table.changed(table.names).any()
     noisy = simulate(SPEC, stream(0), real_strength=0, world=World(noise=0.2, invalid=0.1)).table
-    drift = noisy.changed([name for name in noisy.answers if name != BASELINE]).mean()
+    drift = noisy.changed(noisy.names[1:]).mean()
     assert drift == pytest.approx(0.2 * 0.9 + 0.1, abs=0.06)
 
 
 def test_planted_items_are_put_wrong_and_nothing_else_changes() -> None:
     plain, hit = simulate(SPEC, stream(0)), simulate(SPEC, stream(0), planted=[Planted((A, B), 0.5)])
     union = names.union(A, B, EDIT)
-    gold = plain.table.gold
-    for name in plain.table.answers:
+    for name in plain.table.names:
         if not name.startswith(union):
-            assert (plain.table.answers[name] == hit.table.answers[name]).all()
-    moved = plain.table.answers[union] != hit.table.answers[union]
+            assert (plain.table.codes([name]) == hit.table.codes([name])).all()
+    moved = plain.table.codes([union]) != hit.table.codes([union])
     assert 0.2 < moved.mean() < 0.7
-    assert (plain.table.answers[union][moved] == gold[moved]).all()
+    assert plain.table.right([union])[moved].all()
 
 
 def test_worlds_differ_in_what_unions_do_by_nature() -> None:
@@ -123,7 +126,7 @@ def test_comparison_with_permuted_labels_is_as_rarely_false_as_it_says() -> None
     studies = []
     for draw in range(150):
         simulated = simulate(spec, stream(draw, "null"), world=WORLDS["threshold"])
-        studies.append(judged(simulated.table, simulated.control_table, spec))
+        studies.append(judged(simulated.table, simulated.controls, spec))
     result = summarise("permuted", "threshold", None, studies)
     assert result.by_permuted.low <= 0.2
     assert result.by_permuted.count > 0
@@ -174,18 +177,17 @@ def test_bars() -> None:
 
 def test_leaving_out_draws_of_a_study() -> None:
     """With interference planted in the real sets alone, no draw interferes; planted in a draw, that draw does."""
-    table = simulate(SPEC, stream(0), planted=[Planted((A, B), 0.6)]).control_table
+    table = simulate(SPEC, stream(0), planted=[Planted((A, B), 0.6)]).controls
     assert table is not None
     assert [study.n_false for study in left_out_draws(table, SPEC)] == [0, 0, 0, 0]
     name = names.control_union(A, C, "permuted_labels", 2, EDIT)
-    wrong = ((table.gold + 1) % 4).astype(np.int8)
-    planted = dataclasses.replace(table, answers={**table.answers, name: wrong})
+    planted = with_answers(table, {name: ["BCDA"["ABCD".index(item.gold)] for item in table.items]})
     lenient = SPEC.model_copy(update={"verdict": SPEC.verdict.model_copy(update={"control_alpha": 0.25})})
     studies = list(left_out_draws(planted, lenient))
     assert [study.n_false for study in studies] == [0, 0, 1, 0]
     assert [study.n_innocent for study in studies] == [3] * 4
-    gone = {key: codes for key, codes in planted.answers.items() if key != name}
-    assert len(list(left_out_draws(dataclasses.replace(planted, answers=gone), lenient))) == 3
+    lacking = planted.under([key for key in planted.names if key != name])
+    assert len(list(left_out_draws(lacking, lenient))) == 3
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

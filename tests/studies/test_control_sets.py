@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import permuted_label_sets
 from vsc_eval.interventions.harvest import Firing, Harvest
@@ -13,7 +14,7 @@ from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.specs import EditSpec, InterventionSpec
 from vsc_eval.studies.conclude import exclusions
 from vsc_eval.studies.control_sets import SHUFFLES_A_DRAW, ControlSets, draw_controls
-from vsc_eval.studies.spec import ControlOptions, SelectOptions, StudySpec, VerdictRule
+from vsc_eval.studies.spec import ControlOptions, SelectOptions, StudySpec
 
 TASKS = ("counting", "existence", "logic")
 DRAWS = 10

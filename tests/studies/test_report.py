@@ -6,7 +6,8 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,20 @@ import matplotlib
 import numpy as np
 import pytest
 import yaml
+from made import together
 from PIL import Image
 
+from vsc_eval.analysis.noise_floor import floor_rows
+from vsc_eval.analysis.rows import READINGS
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult
 from vsc_eval.probing.rule import choose, explain_choice
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
-from vsc_eval.specs import BASELINE
+from vsc_eval.specs import BASELINE, EditSpec, parse_condition
 from vsc_eval.studies import names, report
-from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.arrays import AnswerArrays, ReadingArrays
-from vsc_eval.studies.condition_rows import condition_rows
+from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
+from vsc_eval.studies.conditions import asked_condition
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
 from vsc_eval.studies.report import FIGURES_FOLDER, REPORT_FILE, write_report
 from vsc_eval.studies.report.answer import verdict_counts
@@ -111,30 +114,40 @@ def selected(spec: StudySpec, rng: np.random.Generator) -> Selection:
     )
 
 
-def readings(table: AnswerArrays, rng: np.random.Generator) -> dict[str, ReadingArrays]:
-    """Figures in proportion to the share of answers that changed."""
-    found = {}
-    for name in table.answers:
-        size = float(table.changed([name]).mean())
-        drawn = [np.full(len(table.gold), np.nan)] * 5 if name == BASELINE else rng.gamma(2, size, (5, len(table.gold)))
-        margin = rng.normal(3 - size, 1, len(table.gold))
-        found[name] = ReadingArrays(drawn[0], drawn[1], margin, drawn[3], drawn[4])
-    return found
+def with_readings(table: AnswerTable, rng: np.random.Generator) -> AnswerTable:
+    """Figures in proportion to the share of answers that changed; the baseline has none."""
+    names, floats = table.names, {}
+    size = table.changed(names).mean(axis=1, keepdims=True)
+    for name in READINGS:
+        floats[name] = rng.gamma(2, np.maximum(size, 1e-9), table.main.answer.shape)
+        floats[name][0] = np.nan
+    logprobs = rng.normal(-3, 1, (*table.main.answer.shape, 4))
+    gold = [item.gold_index for item in table.items]
+    logprobs[:, np.arange(len(gold)), gold] += 3 - size
+    return replace(table, main=replace(table.main, floats=floats, option_logprobs=logprobs.astype(np.float32)))
 
 
-def swept(spec: StudySpec, planted: tuple[Planted, ...]) -> tuple[AnswerArrays, AnswerArrays | None]:
-    """Simulated under every edit; the baseline is the same, as all draw it first and from the same stream."""
-    answers: dict[str, Any] = {}
+def swept(
+    spec: StudySpec, planted: tuple[Planted, ...], rng: np.random.Generator
+) -> tuple[AnswerTable, AnswerTable | None]:
+    """Simulated under every edit; the baseline is the same, as all draw it first and from the same stream. The second
+    baseline and the conditions of strength zero answer as it does."""
     tables = {}
     for place, edit in enumerate(spec.sweep.edits):
         at_edit = spec.model_copy(update={"verdict": spec.verdict.model_copy(update={"edit": edit})})
         world = World(margin=2.6, strength=0.5 + 0.25 * place)
         tables[edit] = simulate(at_edit, np.random.default_rng(7), world=world, planted=planted)
-        answers |= tables[edit].table.answers
-    verdict = tables[spec.verdict.edit]
-    table = verdict.table
-    whole = AnswerArrays(table.item_ids, table.clusters, table.tasks, table.levels, table.gold, answers)
-    return whole, verdict.control_table
+    first = next(iter(tables.values())).table
+    zeros = [parse_condition(names.zero(task), EditSpec(kind="ablate")) for task in spec.tasks]
+    codes = np.repeat(first.main.answer[:1], len(zeros) + 1, axis=0)
+    none = np.zeros((*codes.shape, 0), dtype=np.float32)
+    words = (BASELINE, *(zero.name for zero in zeros))
+    main = replace(first.main, names=words, read=codes, answer=codes, option_logprobs=none)
+    same = replace(first, conditions=(first.conditions[0], *map(asked_condition, zeros)), main=main)
+    table = reduce(together, [each.table for each in tables.values()], same)
+    table = with_readings(table, rng)
+    passes = {"other_batches": table.main.take([0])}
+    return replace(table, passes=passes), tables[spec.verdict.edit].controls
 
 
 def study(
@@ -142,15 +155,11 @@ def study(
 ) -> StudyResults:
     """A study that went through the statistics of a real one; of the first kind of control `skip` draws are missing."""
     spec, rng = StudySpec.model_validate(settings), np.random.default_rng(3)
-    table, control_table = swept(spec, planted)
-    if control_table is not None and skip:
+    table, controls = swept(spec, planted, rng)
+    if controls is not None and skip:
         gone = [names.control_set(task, spec.controls.kinds[0], draw) for task in spec.tasks for draw in range(skip)]
-        kept = {name: a for name, a in control_table.answers.items() if not any(part in name for part in gone)}
-        columns = (control_table.item_ids, control_table.clusters, control_table.tasks, control_table.levels)
-        control_table = AnswerArrays(*columns, control_table.gold, kept)
-    pairs, tests = analyse(table, control_table, spec)
-    null = dict.fromkeys(("other batches", *map(names.zero, spec.tasks)), table.answers[BASELINE])
-    rows = condition_rows(table, readings(table, rng), spec, null_answers=null)
+        controls = controls.under([name for name in controls.names if not any(part in name for part in gone)])
+    pairs, tests = analyse(table, controls, spec)
     probing = localized(spec, rng)
     return StudyResults(
         spec=spec,
@@ -158,15 +167,15 @@ def study(
         sae_fingerprint="fedcba9876543210",
         generator_version="1",
         versions={"numpy": np.__version__},
-        n_items=len(table.item_ids),
-        n_control_items=len((control_table or table).item_ids),
+        n_items=len(table.items),
+        n_control_items=len((controls or table).items),
         probing=probing,
         layer=probing.layer,
         reconstruction=ReconstructionQuality(n_tokens=1000, fvu=0.0712, n_dead=3, d_sae=64, mean_l0=8.0),
         splice=SpliceQuality(n_items=84, loss_plain=0.2, loss_spliced=0.3, accuracy_plain=0.9, accuracy_spliced=0.85),
         selection=selected(spec, rng),
-        floor=floor_rows(table, null, dict.fromkeys(null, 1.2e-5), spec),
-        rows=rows,
+        floor=floor_rows(table, statistics_of(spec)),
+        rows=study_rows(table, spec),
         pairs=pairs,
         controls=tests,
         excluded=excluded,

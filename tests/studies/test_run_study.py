@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made import words_of
 from rich.console import Console
 
 from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
+from vsc_eval.analysis.noise_floor import OTHER_BATCHES
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.studies import names
 from vsc_eval.studies.conclude import read_results
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import OTHER_BATCHES
 from vsc_eval.studies.run import run_study
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
@@ -48,17 +48,17 @@ def test_results_hold_every_stage(finished: Path, spec: StudySpec) -> None:
 
 def test_figures_are_those_of_the_answers(finished: Path, swept: FinishedRun) -> None:
     results = read_results(finished)
-    lines = swept.lines
+    table = swept.table
     condition = "counting+existence:scale=40"
     row = results.row(condition)
     assert row is not None
     assert row.drift is not None
-    assert row.drift.n_changed == sum(line.answers[condition] != line.answers["baseline"] for line in lines) > 0
-    assert row.accuracy.value == pytest.approx(np.mean([line.answers[condition] == line.gold for line in lines]))
-    pair = next(pair for pair in results.pairs if pair.union == condition)
+    assert row.drift.n_changed == (words_of(table, condition) != words_of(table, "baseline")).sum() > 0
+    assert row.accuracy.value == pytest.approx(np.mean(words_of(table, condition) == table.column("gold")))
+    pair = next(pair for pair in results.pairs if pair.condition == condition)
 
     def drift(name: str) -> float:
-        return float(np.mean([line.answers[name] != line.answers["baseline"] for line in lines]))
+        return float(np.mean(words_of(table, name) != words_of(table, "baseline")))
 
     expected = drift(condition) - drift("counting:scale=40") - drift("existence:scale=40")
     assert pair.drift_interaction.value == pytest.approx(expected)
@@ -74,7 +74,7 @@ def test_nothing_changes_where_nothing_is_done(finished: Path) -> None:
 def test_sweep_answers_as_a_run_does(
     finished: Path, swept: FinishedRun, spec: StudySpec, tmp_path: Path, console: Console
 ) -> None:
-    conditions = tuple(swept.conditions)
+    conditions = swept.table.names
     assert len(conditions) == 1 + 2 + 2 * (2 + 1 + 1)
     run_spec = RunSpec(
         model=spec.model,
@@ -85,15 +85,20 @@ def test_sweep_answers_as_a_run_does(
         batch_size=spec.batch_size,
     )
     run_sweep(run_spec, tmp_path / "run", console=console)
-    ran = read_run(tmp_path / "run").by_id
-    assert ran.keys() == swept.by_id.keys()
-    assert Counter(len(set(line.answers.values())) for line in swept.lines).keys() != {1}
-    for item, line in swept.by_id.items():
-        assert ran[item].answers == line.answers
-        assert ran[item].asked == line.asked
-        assert (ran[item].gold, ran[item].cluster) == (line.gold, line.cluster)
-        for name in conditions:
-            assert ran[item].option_logprobs[name] == pytest.approx(line.option_logprobs[name], abs=1e-5)
+    ran = read_run(tmp_path / "run")
+    assert ran.places.keys() == swept.places.keys()
+    theirs = ran.table.only(np.array([ran.places[name] for name in swept.places], dtype=np.int32))
+    assert swept.table.changed(conditions).any()
+    for ours, other in zip(swept.table.items, theirs.items, strict=True):
+        assert (other.prompt_hash, other.image_hash, other.options) == (ours.prompt_hash, ours.image_hash, ours.options)
+        assert (other.gold, other.cluster, other.scoring) == (ours.gold, ours.cluster, ours.scoring)
+    for name in conditions:
+        assert (words_of(theirs, name) == words_of(swept.table, name)).all()
+    np.testing.assert_allclose(
+        theirs.main.option_logprobs[[theirs.main.rows[name] for name in conditions]],
+        swept.table.main.option_logprobs,
+        atol=1e-5,
+    )
 
 
 def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpec) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vsc_eval.analysis.controls import CONTROL_KINDS
+from vsc_eval.analysis.verdict import Evidence, VerdictRule, decide
 from vsc_eval.stats import zero_count_limit
-from vsc_eval.studies.spec import CONTROL_KINDS, VerdictRule
-from vsc_eval.studies.verdict import Evidence, decide
 
 RULE = VerdictRule()
 EXTREME = dict.fromkeys(CONTROL_KINDS, 0.04)

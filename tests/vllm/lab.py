@@ -20,6 +20,7 @@ from unittest.mock import patch
 # Other jobs may run beside the tests.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
+import numpy as np
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
@@ -288,6 +289,7 @@ class Lab:
         """`vsc-eval run` with both backends; the second time with vLLM everything is in the store."""
         from rich.console import Console
 
+        from vsc_eval.answers.parquet import read_table
         from vsc_eval.sweeps.run_spec import RunSpec
         from vsc_eval.sweeps.sweep import run_sweep
 
@@ -297,9 +299,9 @@ class Lab:
             out = self.folder / f"run-{backend}"
             run_sweep(spec, out, console=Console(quiet=True))
             document = yaml.safe_load((out / "run.yaml").read_text())
-            lines = [json.loads(line) for line in (out / "items.jsonl").read_text().splitlines()]
+            table = read_table(out)
             found[backend] = {
-                "answers": [line["answers"] for line in lines],
+                "answers": np.array(table.main.vocabulary)[table.main.answer].tolist(),
                 "fingerprint": document["hashes"]["model_fingerprint"],
                 "settings": document["settings"],
             }

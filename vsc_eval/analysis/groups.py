@@ -1,31 +1,148 @@
-"""Parts of an answer table that a task file declares: categories, and groups of items that are scored together."""
+"""Groups of items that figures are computed on: by the scopes of a result file, or by any columns of the items."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from vsc_eval.answers.table import AnswerTable, ItemInfo, Mask
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Codes, Mask
+from vsc_eval.errors import SpecError
 from vsc_eval.extract import INVALID
-from vsc_eval.records import Reading
+from vsc_eval.specs import known_names
+from vsc_eval.synthetic import LEVELS, TASKS
+
+Scope = Literal["all", "task", "level", "cell", "on_target", "off_target", "category", "group", "columns"]
+"""`task`, `level`: the items of each; `cell`: one task at one level; `on_target`, `off_target`: the tasks that a
+condition's sets were selected for, and the others; `category`: the items of a task with one value in a column that the
+task file reports by; `group`: the complete groups of a task, each of which is one item that is right if all of its
+items are; `columns`: the items with the same values in columns that a caller named."""
+
+SCOPES: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "columns")
+"""Those of a result file."""
+
+COLUMNS = ("task", "level", "split", "gold", "score", "scoring", "cluster", "cluster_kind", "group")
+"""Columns of AskedItem that items may be grouped by, beside the categories of their task files."""
 
 _JOINT = " | "
 
 
-def category_masks(table: AnswerTable) -> Iterator[tuple[str, str, str, Mask]]:
-    """(task, column, value, its items) of every category, in the order they are first met."""
+@dataclass(frozen=True, eq=False)
+class ItemGroup:
+    """Some items of a table, and what a row says of them."""
+
+    scope: Scope
+    mask: Mask
+    """[items]."""
+    task: str | None = None
+    level: str | None = None
+    by: str | None = None
+    """The column of a category, or the columns that were named."""
+    category: str | None = None
+    """Its value, or theirs."""
+    targets: tuple[str, ...] | None = None
+    """Only conditions with these targets have a row here; None: all conditions."""
+
+    @property
+    def stream(self) -> tuple[str, ...]:
+        """Names of its random streams, which all of its conditions share."""
+        if self.targets is not None:
+            return (self.scope, *self.targets)
+        own = (self.by, self.category) if self.by is not None else ()
+        return (self.scope, *(part or "" for part in (self.task, self.level, *own)))
+
+
+def groups(table: AnswerTable, scope: Scope) -> Iterator[ItemGroup]:
+    """The groups of one scope, in the benchmark's order; of `group` one for each task, on `group_tables`' tables."""
+    tasks, levels = table.column("task"), table.column("level")
+    if scope == "all":
+        yield ItemGroup(scope, np.ones(len(table.items), dtype=bool))
+    elif scope == "task":
+        for task in _in_order(tasks.tolist(), TASKS):
+            yield ItemGroup(scope, tasks == task, task=task)
+    elif scope == "level":
+        for level in filter(None, _in_order(levels.tolist(), LEVELS)):
+            yield ItemGroup(scope, levels == level, level=level)
+    elif scope == "cell":
+        for task in _in_order(tasks.tolist(), TASKS):
+            for level in _in_order(levels[tasks == task].tolist(), LEVELS):
+                yield ItemGroup(scope, (tasks == task) & (levels == level), task=task, level=level or None)
+    elif scope == "category":
+        yield from _categories(table)
+    elif scope in ("on_target", "off_target"):
+        for targets in dict.fromkeys(condition.targets for condition in table.conditions if condition.targets):
+            on = np.isin(tasks, targets)
+            mask = on if scope == "on_target" else ~on
+            if mask.any():
+                yield ItemGroup(scope, mask, targets=targets)
+    else:
+        raise AssertionError(scope)
+
+
+def column_groups(table: AnswerTable, columns: Sequence[str]) -> Iterator[ItemGroup]:
+    """The items with the same values in all of `columns`, in the order that they are first met; an item without a value
+    in one of them is in none.
+
+    Raises SpecError for a column that no item has.
+    """
+    categories = {column: None for item in table.items for column, _ in item.categories}
+    for column in columns:
+        if column not in COLUMNS and column not in categories:
+            raise SpecError(
+                f"Items have no column '{column}' to group by.",
+                hint=known_names("columns", column, [*COLUMNS, *categories]),
+            )
+    values = [tuple(_value(item, column) for column in columns) for item in table.items]
+    for key in dict.fromkeys(value for value in values if None not in value):
+        named = dict(zip(columns, key, strict=True))
+        yield ItemGroup(
+            "columns",
+            np.array([value == key for value in values], dtype=bool),
+            task=named.get("task"),
+            level=named.get("level"),
+            by=", ".join(columns),
+            category=", ".join(map(str, key)),
+        )
+
+
+def _value(item: AskedItem, column: str) -> str | None:
+    found = getattr(item, column) if column in COLUMNS else dict(item.categories).get(column)
+    return None if found is None else str(found)
+
+
+def _in_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Each name once: those of the benchmark in its order, then the others as they come (lm-eval sorts by letter)."""
+    found = dict.fromkeys(names)
+    return [name for name in known if name in found] + [name for name in found if name not in known]
+
+
+def _categories(table: AnswerTable) -> Iterator[ItemGroup]:
+    """Every category of every task, in the order they are first met, all values of a column before the next's."""
     found = dict.fromkeys((item.task, *pair) for item in table.items for pair in item.categories)
     columns = {place: rank for rank, place in enumerate(dict.fromkeys(key[:2] for key in found))}
-    # All values of a column before the next column's; the sort is stable.
     for task, column, value in sorted(found, key=lambda key: columns[key[:2]]):
-        places = [item.task == task and (column, value) in item.categories for item in table.items]
-        yield task, column, value, np.array(places, dtype=bool)
+        mask = [item.task == task and (column, value) in item.categories for item in table.items]
+        yield ItemGroup("category", np.array(mask, dtype=bool), task=task, by=column, category=value)
 
 
-def group_tables(table: AnswerTable) -> dict[str, AnswerTable]:
-    """Task -> a table whose items are its complete groups; tasks without one are left out.
+@dataclass(frozen=True, eq=False)
+class GroupedTable:
+    """A table whose items are the complete groups of one task."""
+
+    task: str
+    table: AnswerTable
+    members: tuple[tuple[int, ...], ...]
+    """Places of each group's items in the table that it was made of."""
+
+    def any(self, mask: Mask) -> Mask:
+        """Which groups have an item in the mask [items of the table that it was made of]."""
+        return np.array([mask[list(rows)].any() for rows in self.members], dtype=bool)
+
+
+def group_tables(table: AnswerTable) -> tuple[GroupedTable, ...]:
+    """One for each task that has complete groups.
 
     A group's answer is that of all its items, so it is right exactly if each of them is, and has changed if one of them
     has; with one that cannot be read it is `invalid`.
@@ -34,26 +151,51 @@ def group_tables(table: AnswerTable) -> dict[str, AnswerTable]:
     for place, item in enumerate(table.items):
         if item.group is not None:
             places.setdefault((item.task, item.group), []).append(place)
-    whole = {key: rows for key, rows in places.items() if len(rows) == table.items[rows[0]].group_size}
-    tasks = dict.fromkeys(task for task, _ in whole)
-    return {task: _grouped(table, [rows for (own, _), rows in whole.items() if own == task]) for task in tasks}
+    whole: dict[str, list[tuple[int, ...]]] = {}
+    for (task, _), rows in places.items():
+        if len(rows) == table.items[rows[0]].group_size:
+            whole.setdefault(task, []).append(tuple(rows))
+    return tuple(GroupedTable(task, _grouped(table, found), tuple(found)) for task, found in whole.items())
 
 
-def _grouped(table: AnswerTable, groups: list[list[int]]) -> AnswerTable:
-    def joined(answers: tuple[str, ...], rows: list[int]) -> str:
-        own = [answers[row] for row in rows]
-        return INVALID if INVALID in own else _JOINT.join(own)
+def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTable:
+    def joined(answers: Sequence[str]) -> str:
+        return INVALID if INVALID in answers else _JOINT.join(answers)
 
-    golds = tuple(item.gold for item in table.items)
-    items = tuple(_group_item(table.items[rows[0]], joined(golds, rows)) for rows in groups)
+    words = table.main.vocabulary
+    known: dict[str, int] = {}
+    codes = [
+        [known.setdefault(joined([words[code] for code in row[list(places)]]), len(known)) for places in members]
+        for row in table.main.answer
+    ]
+    found: Codes = np.array(codes, dtype=np.int32)
+    nothing: Mapping[str, Any] = {}
+    answers = Answers(
+        names=table.names,
+        vocabulary=tuple(known),
+        read=found,
+        answer=found,
+        option_logprobs=np.zeros((*found.shape, 0), dtype=np.float32),
+        floats=nothing,
+        counts=nothing,
+        texts=nothing,
+    )
+    items = [table.items[places[0]] for places in members]
+    golds = [joined([table.items[place].gold for place in places]) for places in members]
     return AnswerTable(
-        items=items,
-        answers={name: tuple(joined(column, rows) for rows in groups) for name, column in table.answers.items()},
-        readings={name: tuple(Reading() for _ in groups) for name in table.answers},
+        items=tuple(_group_item(item, gold) for item, gold in zip(items, golds, strict=True)),
+        conditions=table.conditions,
+        main=answers,
     )
 
 
-def _group_item(first: ItemInfo, gold: str) -> ItemInfo:
+def _group_item(first: AskedItem, gold: str) -> AskedItem:
     return replace(
-        first, item_id=f"{first.task}/group {first.group}", gold=gold, gold_index=None, categories=(), accepted=()
+        first,
+        item_id=f"{first.task}/group {first.group}",
+        gold=gold,
+        gold_index=None,
+        categories=(),
+        accepted=(),
+        options=(),
     )

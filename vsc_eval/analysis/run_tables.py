@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vsc_eval.analysis.results import Figure, ResultRow, Results
+from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.rows import Row
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import Figure
 
 NONE = "–"
 
@@ -67,7 +69,7 @@ def _method(results: Results) -> str:
     return f"; intervals: {', '.join(methods)}" if methods else ""
 
 
-def _invalid_notes(baseline: ResultRow) -> list[str]:
+def _invalid_notes(baseline: Row) -> list[str]:
     if baseline.invalid_rate < _MANY_INVALID:
         return []
     return [
@@ -157,17 +159,25 @@ def shift_table(results: Results) -> TextTable | None:
 
 
 def interaction_table(results: Results) -> TextTable | None:
-    """Unions against their parts; None where no union has both parts in the run."""
+    """Combined edits against their parts; None where none has both parts in the run."""
     if not results.interactions:
         return None
     return TextTable(
         title="Unions of two sets: what they do beyond their parts (percentage points)",
-        columns=("union", "drift − sum", "drift − Bliss", "diff − sum"),
+        columns=("union", "drift − parts", "drift − Bliss", "diff − parts"),
         rows=tuple(
-            (row.union, points(row.drift), points(row.drift_bliss), points(row.accuracy))
+            (
+                row.condition,
+                points(row.drift_interaction),
+                points(row.drift_bliss),
+                points(row.accuracy_interaction),
+            )
             for row in results.interactions
         ),
-        notes=(f"{results.interactions[0].drift.method}.",),
+        notes=(
+            f"{results.interactions[0].drift.method}. Parts: their sum; of a norm-matched union the mean, or the "
+            "extreme, as its norm was matched.",
+        ),
     )
 
 
@@ -312,15 +322,15 @@ def percent_with_interval(figure: Figure) -> str:
     return percent(figure.value) + interval
 
 
-def _whole(results: Results, condition: str) -> ResultRow:
+def _whole(results: Results, condition: str) -> Row:
     row = results.find(condition, "all")
     assert row is not None, condition
     return row
 
 
-def _accuracy(row: ResultRow | None) -> str:
+def _accuracy(row: Row | None) -> str:
     return NONE if row is None else percent(row.accuracy.value)
 
 
-def _drift_share(row: ResultRow | None) -> str:
+def _drift_share(row: Row | None) -> str:
     return NONE if row is None or row.drift is None else f"{percent(row.drift.share.value)} ({row.n})"

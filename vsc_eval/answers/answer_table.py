@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
 Scoring = Literal["loglikelihood", "generate"]
+Role = Literal["baseline", "single", "combined", "norm_matched"]
+"""combined: an edit of two or more sets; norm_matched: the same held to the size of its parts."""
 Pass = Literal["main", "other_batches", "generated"]
 """main: every condition; other_batches: the baseline once more in other batches, for the noise floor; generated: the
 same items by the other scoring."""
@@ -109,13 +111,25 @@ class AskedCondition:
         return self.spec.name
 
     @property
-    def role(self) -> str:
-        """`baseline`, `single`, `combined` or `norm_matched` (a combined edit held to the size of its parts)."""
+    def role(self) -> Role:
         if self.spec.edit is None:
             return "baseline"
         if len(self.spec.sets) == 1:
             return "single"
         return "norm_matched" if self.spec.edit.norm_match else "combined"
+
+    @property
+    def edit(self) -> str | None:
+        """The edit as the condition's expression writes it (`scale=4`), norm matching aside; by its kind, strength and
+        positions where the name is no expression with an edit. None for the baseline."""
+        edit = self.spec.edit
+        if edit is None:
+            return None
+        written = [part for part in self.name.split(":")[1:] if not part.startswith("norm=")]
+        if written:
+            return ":".join(written)
+        words = edit.kind if edit.value is None else f"{edit.kind}={edit.value:g}"
+        return words if edit.positions == "all" else f"{words}:{edit.positions}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +176,8 @@ class Answers:
         new = np.array([words.index(word) for word in self.vocabulary], dtype=np.int32)
         return replace(self, vocabulary=tuple(words), read=new[self.read], answer=new[self.answer])
 
-    def take(self, rows: Sequence[int] | slice, items: Mask | slice = slice(None)) -> Answers:
-        """Some conditions and items."""
+    def take(self, rows: Sequence[int] | slice, items: Mask | Codes | slice = slice(None)) -> Answers:
+        """Some conditions and items, in the order that they are named."""
 
         def cut(part: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
             return {name: table[rows][:, items] for name, table in part.items()}
@@ -268,11 +282,18 @@ class AnswerTable:
         margins[(~np.isnan(logprobs)).sum(-1) < 2] = np.nan
         return margins
 
-    def only(self, items: Mask) -> AnswerTable:
-        """The masked items [items]."""
+    def under(self, names: Sequence[str]) -> AnswerTable:
+        """Some of the conditions of `main`, the baseline first among them; the other passes stay as they are."""
+        rows = [self.main.rows[name] for name in names]
+        conditions = tuple(self.conditions[row] for row in rows)
+        return replace(self, conditions=conditions, main=self.main.take(rows))
+
+    def only(self, items: Mask | Codes) -> AnswerTable:
+        """The masked items [items]; or those at these places, in their order."""
+        places = np.flatnonzero(items) if items.dtype == np.bool_ else items
         return replace(
             self,
-            items=tuple(item for item, keep in zip(self.items, items, strict=True) if keep),
+            items=tuple(self.items[place] for place in places.tolist()),
             main=self.main.take(slice(None), items),
             passes={name: part.take(slice(None), items) for name, part in self.passes.items()},
         )

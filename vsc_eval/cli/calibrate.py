@@ -98,10 +98,9 @@ def _simulated(options: argparse.Namespace) -> int:
 
 def _of_study(folder: Path) -> int:
     from vsc_eval.answers.parquet import read_table
-    from vsc_eval.studies.answered import answer_arrays
     from vsc_eval.studies.calibrate import rate
     from vsc_eval.studies.calibrate_study import left_out_draws
-    from vsc_eval.studies.conclude import RESULTS_FILE, control_table, read_results
+    from vsc_eval.studies.conclude import RESULTS_FILE, read_results
     from vsc_eval.studies.stage_controls import CONTROLS_STEM
 
     if not (folder / RESULTS_FILE).is_file():
@@ -111,12 +110,12 @@ def _of_study(folder: Path) -> int:
     spec = read_results(folder).spec
     if "permuted_labels" not in spec.controls.kinds or spec.controls.draws < 2:
         raise SpecError(f"{folder} has no draws of permuted labels to leave out.", hint="Run a study that has them.")
-    swept, controls = answer_arrays(read_table(folder)), answer_arrays(read_table(folder, CONTROLS_STEM))
-    studies = list(left_out_draws(control_table(swept, controls), spec))
+    controls = read_table(folder, CONTROLS_STEM)
+    studies = list(left_out_draws(controls, spec))
     if not studies:
         raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")
     print(
-        f"{len(studies)} draws of permuted labels in place of the real sets, {controls.gold.size} items: "
+        f"{len(studies)} draws of permuted labels in place of the real sets, {len(controls.items)} items: "
         f"interference found in {_rate(rate([study.n_false > 0 for study in studies]))} of them, "
         f"{sum(study.n_false for study in studies)} of {sum(study.n_innocent for study in studies)} pairs. "
         f"Without controls: {_rate(rate([study.false_by_sign_flip for study in studies]))}. "

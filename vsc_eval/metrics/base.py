@@ -12,7 +12,7 @@ item and a statistic of their k means, which is what a cluster bootstrap resampl
     metric.score(items[0])                       # 0.0; lm-eval averages these
     metric.canonicalise(items[0])                      # "yes": the answer to compare between conditions
     figures = metric.aggregate(items)            # {"accuracy": Quantity, "yes_rate": Quantity, "f1[random]": ...}
-    metrics.estimate(figures["yes_rate"], clusters, rng, cluster_name="image")    # -> vsc_eval.stats.Estimate
+    metrics.estimate(figures["yes_rate"], clusters, rng, cluster_name="image")    # -> vsc_eval.stats.Figure
     metrics.estimate_difference(base["f1"], edited["f1"], clusters, rng, cluster_name="image")
 
 `aggregate` keeps the order and number of the items it was given, so `clusters` [items] belongs to the same list. Pass

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vsc_eval.metrics.base import Floats, Quantity
-from vsc_eval.stats import Estimate
+from vsc_eval.stats import Figure
 from vsc_eval.stats.bootstrap import DRAWS, LEVEL, bootstrap_means, cluster_sums
 
 _MOST_UNDEFINED = 0.05
@@ -23,7 +23,7 @@ def estimate(
     cluster_name: str,
     draws: int = DRAWS,
     level: float = LEVEL,
-) -> Estimate:
+) -> Figure:
     """The figure with a percentile interval; `clusters` [items] in the order of the items it was aggregated from.
 
     A figure that is undefined (no answer is "yes", so no precision) is None with its reason. Draws in which it is
@@ -41,7 +41,7 @@ def estimate_difference(
     cluster_name: str,
     draws: int = DRAWS,
     level: float = LEVEL,
-) -> Estimate:
+) -> Figure:
     """condition - baseline of the same figure on the same items in the same order, resampled together."""
     if baseline.values.shape != condition.values.shape:
         raise ValueError(f"figures of different items: {baseline.values.shape} and {condition.values.shape}")
@@ -64,23 +64,23 @@ def _estimate(
     cluster_name: str,
     draws: int,
     level: float,
-) -> Estimate:
+) -> Figure:
     method = f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
     n = quantity.n
     if values.shape[-1] == 0:
-        return Estimate(None, None, None, 0, 0, method, "no items")
+        return Figure(None, None, None, 0, 0, method, "no items")
     sums, sizes = cluster_sums(values, clusters)
     value = float(statistic(sums.sum(axis=1) / sizes.sum()))
     if not np.isfinite(value):
-        return Estimate(None, None, None, n, len(sizes), method, quantity.undefined)
+        return Figure(None, None, None, n, len(sizes), method, quantity.undefined)
     if len(sizes) < 2:
-        return Estimate(value, None, None, n, len(sizes), method, f"only one {cluster_name}")
+        return Figure(value, None, None, n, len(sizes), method, f"only one {cluster_name}")
     drawn = statistic(bootstrap_means(sums, sizes, rng, draws))
     defined = drawn[np.isfinite(drawn)]
     if len(defined) < (1 - _MOST_UNDEFINED) * len(drawn):
         reason = f"{quantity.undefined} in {1 - len(defined) / len(drawn):.0%} of the draws"
-        return Estimate(value, None, None, n, len(sizes), method, reason)
+        return Figure(value, None, None, n, len(sizes), method, reason)
     if np.ptp(defined) <= 1e-12:
-        return Estimate(value, None, None, n, len(sizes), method, f"every {cluster_name} gives the same value")
+        return Figure(value, None, None, n, len(sizes), method, f"every {cluster_name} gives the same value")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(low), float(high), n, len(sizes), method)
+    return Figure(value, float(low), float(high), n, len(sizes), method)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.stats.estimate import Estimate
+from vsc_eval.stats.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 Clusters = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.intp]
@@ -60,7 +60,7 @@ def bootstrap_many(
     draws: int = DRAWS,
     level: float = LEVEL,
     cluster_name: str = "orbit",
-) -> tuple[Estimate, ...]:
+) -> tuple[Figure, ...]:
     """Means of each row of `values` [k, items] with percentile intervals, all rows resampled with the same weights.
 
     `statistic` takes means [..., k] and returns the [..., m] figures wanted instead. An interval is undefined for fewer
@@ -74,20 +74,20 @@ def bootstrap_many(
     n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
     if n_items == 0:
         n_figures = int(of_means(np.zeros(len(array))).shape[-1])
-        return (Estimate(None, None, None, 0, 0, method, "no items"),) * n_figures
+        return (Figure(None, None, None, 0, 0, method, "no items"),) * n_figures
     sums, sizes = cluster_sums(array, clusters)
     n_clusters, found = len(sizes), of_means(sums.sum(axis=1) / sizes.sum())
     if n_clusters < 2:
         reason = f"only one {cluster_name}"
-        return tuple(Estimate(float(v), None, None, n_items, n_clusters, method, reason) for v in found)
+        return tuple(Figure(float(v), None, None, n_items, n_clusters, method, reason) for v in found)
     drawn = np.ascontiguousarray(of_means(bootstrap_means(sums, sizes, rng, draws)).T)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
     constant = np.ptp(drawn, axis=1) <= 1e-12
     reason = f"every {cluster_name} gives the same value"
     return tuple(
-        Estimate(float(v), None, None, n_items, n_clusters, method, reason)
+        Figure(float(v), None, None, n_items, n_clusters, method, reason)
         if same
-        else Estimate(float(v), float(lo), float(hi), n_items, n_clusters, method)
+        else Figure(float(v), float(lo), float(hi), n_items, n_clusters, method)
         for v, lo, hi, same in zip(found, low, high, constant, strict=True)
     )
 
@@ -101,7 +101,7 @@ def cluster_bootstrap(
     draws: int = DRAWS,
     level: float = LEVEL,
     cluster_name: str = "orbit",
-) -> Estimate:
+) -> Figure:
     """One figure of `bootstrap_many`: the mean of `values` [items]; or, for `values` [k, items], `statistic` of the k
     means, which takes means [..., k] and returns [...]."""
     array = np.atleast_2d(np.asarray(values, dtype=np.float64))

@@ -1,8 +1,6 @@
-"""How far a distribution over the answer options moved: KL divergence and the gold option's margin, in nats."""
+"""How far a distribution over the answer options moved: KL divergence, in nats."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +17,6 @@ def kl_options(baseline: npt.ArrayLike, condition: npt.ArrayLike) -> Floats:
     with np.errstate(invalid="ignore"):
         terms = np.where(np.isneginf(base), 0.0, np.exp(base) * (base - cond))
     return np.asarray(np.maximum(terms.sum(axis=-1), 0))
-
-
-def margin(logprobs: Sequence[float] | None, gold_index: int | None) -> float | None:
-    """Log-probability of the gold option less the largest of the others; None without options."""
-    if logprobs is None or gold_index is None or len(logprobs) < 2:
-        return None
-    return logprobs[gold_index] - max(p for i, p in enumerate(logprobs) if i != gold_index)
-
-
-def margin_change(
-    baseline: Sequence[float] | None, condition: Sequence[float] | None, gold_index: int | None
-) -> float | None:
-    """Margin under the condition less that under the baseline; None where either is undefined."""
-    before, after = margin(baseline, gold_index), margin(condition, gold_index)
-    return None if before is None or after is None else after - before
 
 
 def amplification(mean_shift_last: float | None, mean_shift_edited: float | None) -> float | None:

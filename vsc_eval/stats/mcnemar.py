@@ -14,6 +14,8 @@ from scipy import stats
 class McNemar:
     """The four cells and the exact two-sided p; `p_value` is None where no item differs."""
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
     both_right: int
     only_baseline_right: int
     only_condition_right: int

@@ -16,13 +16,15 @@ from typing import Literal
 
 import numpy as np
 
+from vsc_eval.analysis.controls import Pair
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.verdict import ruling
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.records import Record
 from vsc_eval.stats import stream, wilson_interval
-from vsc_eval.studies.analysis import analyse, ruling
-from vsc_eval.studies.arrays import AnswerArrays
-from vsc_eval.studies.records import PairRow
+from vsc_eval.studies.analysis import analyse
 from vsc_eval.studies.simulate import WORLDS, Planted, simulate, study_items
-from vsc_eval.studies.spec import Pair, StudySpec
+from vsc_eval.studies.spec import StudySpec
 
 MOST_FALSE = 0.05
 LEAST_POWER = 0.9
@@ -109,7 +111,7 @@ class JudgedStudy:
     """Pairs that do not interfere."""
     false_by_sign_flip: bool
     false_by_permuted: bool
-    planted: PairRow | None
+    planted: InteractionRow | None
 
 
 def calibrate(
@@ -141,7 +143,7 @@ def calibrate(
     return Calibration(
         repetitions=repetitions,
         seed=seed,
-        n_items=len(items.ids),
+        n_items=len(items.gold),
         n_control_items=int(items.in_controls.sum()),
         n_pairs=len(spec.pairs),
         control_draws=spec.controls.draws,
@@ -178,19 +180,19 @@ def rate(happened: Sequence[bool]) -> Rate:
 
 
 def judged(
-    table: AnswerArrays, control_table: AnswerArrays | None, spec: StudySpec, planted: Pair | None = None
+    table: AnswerTable, controls: AnswerTable | None, spec: StudySpec, planted: Pair | None = None
 ) -> JudgedStudy:
     """A study through its statistics, where only the `planted` pair interferes. Norm-matched pairs count as pairs."""
-    rows, controls = analyse(table, control_table, spec)
+    rows, tests = analyse(table, controls, spec)
     ruled = [row for row in rows if row.edit == spec.verdict.edit]
     innocent = [row for row in ruled if row.parts != planted]
-    lenient = spec.model_copy(update={"verdict": spec.verdict.model_copy(update={"control_kinds": ()})})
-    permuted = [test for test in controls if test.kind == "permuted_labels" and test.sets != planted]
+    lenient, level = spec.verdict.model_copy(update={"control_kinds": ()}), spec.statistics.level
+    permuted = [test for test in tests if test.kind == "permuted_labels" and test.sets != planted]
     return JudgedStudy(
         n_false=sum(row.verdict == "interference" for row in innocent),
         n_innocent=len(innocent),
         false_by_sign_flip=any(
-            ruling(row, lenient, {}).verdict == "interference" for row in innocent if row.form == "raw"
+            ruling(row, lenient, {}, level=level).verdict == "interference" for row in innocent if row.form == "raw"
         ),
         false_by_permuted=any(
             test.p_family is not None and test.p_family <= spec.verdict.control_alpha for test in permuted
@@ -208,12 +210,12 @@ def _simulated(
     if kind == "zero":
         noisy = WORLDS[world].model_copy(update={"noise": FLOOR_NOISE})
         simulated = simulate(spec, rng, world=noisy, real_strength=0)
-        return judged(simulated.table, simulated.control_table, spec)
+        return judged(simulated.table, simulated.controls, spec)
     pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
     planted = () if pair is None or size is None else (Planted(pair, size),)
     strength = STRONGER if kind == "stronger" else 1.0
     simulated = simulate(spec, rng, world=WORLDS[world], planted=planted, real_strength=strength)
-    return judged(simulated.table, simulated.control_table, spec, pair)
+    return judged(simulated.table, simulated.controls, spec, pair)
 
 
 def _quick(spec: StudySpec) -> StudySpec:

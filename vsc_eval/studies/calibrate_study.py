@@ -3,30 +3,29 @@ for the real sets, and the other draws are its controls."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 
+from vsc_eval.analysis.controls import ControlKind
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
 from vsc_eval.specs import BASELINE
 from vsc_eval.studies import names
-from vsc_eval.studies.arrays import AnswerArrays, Codes
 from vsc_eval.studies.calibrate import JudgedStudy, judged
-from vsc_eval.studies.spec import ControlKind, StudySpec
+from vsc_eval.studies.spec import StudySpec
 
 _KIND: ControlKind = "permuted_labels"
 
 
-def left_out_draws(control_table: AnswerArrays, spec: StudySpec) -> Iterator[JudgedStudy]:
+def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStudy]:
     """One study for each draw of permuted labels that has all sets and control pairs, on the control items.
 
     Of the other kinds of control the draw of the same number is left out too, so that all have equally many.
     """
     reduced = _reduced(spec)
     for draw in range(spec.controls.draws):
-        real = _as_real(control_table, draw, reduced)
+        real = _as_real(controls, draw, reduced)
         if real is not None:
-            answers = {**_others(control_table, draw, spec), **real, BASELINE: control_table.answers[BASELINE]}
-            table = dataclasses.replace(control_table, answers=answers)
-            yield judged(table, table, reduced)
+            yield judged(real, _others(controls, draw), reduced)
 
 
 def _reduced(spec: StudySpec) -> StudySpec:
@@ -40,30 +39,30 @@ def _reduced(spec: StudySpec) -> StudySpec:
     )
 
 
-def _as_real(table: AnswerArrays, draw: int, spec: StudySpec) -> dict[str, Codes] | None:
-    """The draw's answers under the names of the real sets'; None if any is missing."""
+def _as_real(controls: AnswerTable, draw: int, spec: StudySpec) -> AnswerTable | None:
+    """The draw's answers under the real sets; None if any is missing."""
     edit = spec.verdict.edit
-    tasks = [task for task in spec.tasks if any(task in pair for pair in spec.control_pairs)]
-    renamed = {names.single(task, edit): names.control_single(task, _KIND, draw, edit) for task in tasks}
-    renamed |= {names.union(a, b, edit): names.control_union(a, b, _KIND, draw, edit) for a, b in spec.control_pairs}
-    if any(name not in table.answers for name in renamed.values()):
+    wanted = [task for task in spec.tasks if any(task in pair for pair in spec.control_pairs)]
+    renamed = {names.control_single(task, _KIND, draw, edit): names.single(task, edit) for task in wanted}
+    renamed |= {names.control_union(a, b, _KIND, draw, edit): names.union(a, b, edit) for a, b in spec.control_pairs}
+    if any(name not in controls.main.rows for name in renamed):
         return None
-    return {new: table.answers[old] for new, old in renamed.items()}
+    part = controls.under([BASELINE, *renamed])
+    conditions = (part.conditions[0], *(_real(c, renamed[c.name]) for c in part.conditions[1:]))
+    return replace(part, conditions=conditions, main=replace(part.main, names=tuple(c.name for c in conditions)))
 
 
-def _others(table: AnswerArrays, left_out: int, spec: StudySpec) -> dict[str, Codes]:
+def _real(condition: AskedCondition, name: str) -> AskedCondition:
+    spec = condition.spec.model_copy(update={"name": name, "sets": condition.targets})
+    return replace(condition, spec=spec, control_kind=None, draw=None)
+
+
+def _others(controls: AnswerTable, left_out: int) -> AnswerTable:
     """The other draws, numbered without a gap."""
-    edit, found = spec.verdict.edit, {}
-    kept = [draw for draw in range(spec.controls.draws) if draw != left_out]
-    for kind in spec.controls.kinds:
-        for new, old in enumerate(kept):
-            renamed = [
-                (names.control_single(task, kind, new, edit), names.control_single(task, kind, old, edit))
-                for task in spec.tasks
-            ]
-            renamed += [
-                (names.control_union(a, b, kind, new, edit), names.control_union(a, b, kind, old, edit))
-                for a, b in spec.control_pairs
-            ]
-            found.update({name: table.answers[was] for name, was in renamed if was in table.answers})
-    return found
+    part = controls.under([condition.name for condition in controls.conditions if condition.draw != left_out])
+    return replace(part, conditions=tuple(_moved_up(condition, left_out) for condition in part.conditions))
+
+
+def _moved_up(condition: AskedCondition, left_out: int) -> AskedCondition:
+    after = condition.draw is not None and condition.draw > left_out
+    return replace(condition, draw=condition.draw - 1) if after and condition.draw is not None else condition

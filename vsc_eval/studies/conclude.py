@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
+from vsc_eval.analysis.noise_floor import floor_rows
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
-from vsc_eval.specs import BASELINE, load_yaml_spec
-from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.analysis_floor import floor_rows
-from vsc_eval.studies.answered import answer_arrays, reading_arrays
-from vsc_eval.studies.arrays import AnswerArrays
-from vsc_eval.studies.condition_rows import condition_rows
+from vsc_eval.specs import load_yaml_spec
+from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
-from vsc_eval.studies.floor import largest_difference, null_answers
 from vsc_eval.studies.records import Exclusion, StudyResults
 from vsc_eval.studies.stage_controls import CONTROLS_STEM
 from vsc_eval.studies.stage_probing import read_probing
@@ -29,14 +22,6 @@ from vsc_eval.synthetic import GENERATOR_VERSION
 RESULTS_FILE = "results.json"
 
 
-def control_table(swept: AnswerArrays, controls: AnswerArrays) -> AnswerArrays:
-    """Real sets and control draws on the control items, which are among the sweep's."""
-    real = swept.only(np.isin(swept.item_ids, controls.item_ids))
-    assert real.item_ids == controls.item_ids, "the control items are not the sweep's first ones"
-    assert np.array_equal(real.answers[BASELINE], controls.answers[BASELINE]), "two baselines"
-    return dataclasses.replace(real, answers={**controls.answers, **real.answers})
-
-
 def read_results(path: Path) -> StudyResults:
     """The results of a finished study's folder."""
     return StudyResults.model_validate_json((path / RESULTS_FILE).read_bytes())
@@ -45,15 +30,13 @@ def read_results(path: Path) -> StudyResults:
 def _run(study: Study) -> list[Path]:
     spec, path = study.spec, study.path
     intervention = load_intervention(path / INTERVENTION)
-    swept = read_table(path)
-    controls = answer_arrays(read_table(path, CONTROLS_STEM))
+    table, controls = read_table(path), read_table(path, CONTROLS_STEM)
     control_sets = load_yaml_spec(path / CONTROLS_FILE, ControlSets)
-    table, null = answer_arrays(swept), null_answers(swept)
     step = study.counts("conclude", "statistics")
     step(0, 3)
-    pairs, tests = analyse(table, control_table(table, controls), spec)
+    pairs, tests = analyse(table, controls, spec)
     step(1, 3)
-    rows = condition_rows(table, reading_arrays(swept), spec, null_answers=null)
+    rows = study_rows(table, spec)
     step(2, 3)
     quality, localized = read_quality(study), read_probing(study)
     results = StudyResults(
@@ -62,14 +45,14 @@ def _run(study: Study) -> list[Path]:
         sae_fingerprint=intervention.sae.fingerprint(),
         generator_version=GENERATOR_VERSION,
         versions={name: version for name, version in package_versions().items() if version is not None},
-        n_items=len(table.item_ids),
-        n_control_items=len(controls.item_ids),
+        n_items=len(table.items),
+        n_control_items=len(controls.items),
         probing=localized,
         layer=intervention.spec.layer,
         reconstruction=quality.reconstruction,
         splice=quality.splice,
         selection=read_selection(study),
-        floor=floor_rows(table, null, largest_difference(swept), spec),
+        floor=floor_rows(table, statistics_of(spec)),
         rows=rows,
         pairs=pairs,
         controls=tests,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from vsc_eval.analysis.controls import ControlKind
+from vsc_eval.answers.answer_table import AskedCondition
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSpec, parse_condition
 from vsc_eval.studies import names
-from vsc_eval.studies.spec import ControlKind, StudySpec
+from vsc_eval.studies.spec import StudySpec
 from vsc_eval.studies.swept import swept_conditions
 
 
@@ -44,6 +46,13 @@ def control_conditions(
             turned = done.model_copy(update={"random_directions": direction_seed})
             found.append(ConditionSpec(name=name, sets=tasks, edit=turned))
     return tuple(found)
+
+
+def asked_condition(spec: ConditionSpec, kind: ControlKind | None = None, draw: int | None = None) -> AskedCondition:
+    """A condition of a study's table; `kind` and `draw` are a control's. A study selects one set for each task and
+    names it after the task."""
+    targets = tuple(map(names.task_of, spec.sets)) or None
+    return AskedCondition(spec, spec.content_hash(), targets, kind, draw)
 
 
 def by_name(*groups: tuple[FeatureSet, ...]) -> dict[str, FeatureSet]:

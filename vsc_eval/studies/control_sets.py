@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from vsc_eval.analysis.controls import ControlKind
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
 from vsc_eval.interventions.harvest import Harvest
@@ -12,7 +13,7 @@ from vsc_eval.interventions.select import TooFewFeaturesError
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet, InterventionSpec, Spec
 from vsc_eval.studies import names
-from vsc_eval.studies.spec import ControlKind, StudySpec
+from vsc_eval.studies.spec import StudySpec
 
 CONTROLS_FILE = "controls.yaml"
 

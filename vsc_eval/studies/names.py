@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsc_eval.studies.spec import ControlKind
+from vsc_eval.analysis.controls import ControlKind
 
 _SHORT: dict[ControlKind, str] = {
     "random_sets": "random",
@@ -39,3 +39,8 @@ def control_single(task: str, kind: ControlKind, draw: int, edit: str) -> str:
 def control_union(a: str, b: str, kind: ControlKind, draw: int, edit: str) -> str:
     """`counting.random.03+logic.random.03:scale=4`: both sets are of one draw."""
     return union(control_set(a, kind, draw), control_set(b, kind, draw), edit)
+
+
+def task_of(name: str) -> str:
+    """The task that a set was selected for: its own name, or that before the first dot of a control's."""
+    return name.split(".", 1)[0]

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.specs import BASELINE, Spec
+from vsc_eval.analysis.controls import ControlKind, Pair
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem, Codes
+from vsc_eval.extract import INVALID
+from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, Spec, parse_condition
 from vsc_eval.studies import names
-from vsc_eval.studies.arrays import INVALID_CODE, AnswerArrays, Codes
-from vsc_eval.studies.spec import ControlKind, Pair, StudySpec
+from vsc_eval.studies.conditions import asked_condition
+from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import LETTERS, LEVELS
 
 _ORBIT = len(LETTERS)
@@ -74,17 +77,30 @@ class Items:
     gold: Codes
     in_controls: npt.NDArray[np.bool_]
 
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(f"{orbit:05d}/{LETTERS[gold]}" for orbit, gold in zip(self.orbit, self.gold, strict=True))
+    def asked(self) -> tuple[AskedItem, ...]:
+        """As the items of a table."""
+        columns = zip(self.tasks.tolist(), self.levels.tolist(), self.orbit.tolist(), self.gold.tolist(), strict=True)
+        return tuple(
+            AskedItem(
+                item_id=f"{orbit:05d}/{LETTERS[gold]}",
+                task=task,
+                level=level,
+                cluster=f"{orbit:05d}",
+                gold=LETTERS[gold],
+                gold_index=gold,
+                options=LETTERS,
+            )
+            for task, level, orbit, gold in columns
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
     """Tables as a sweep and its controls give them."""
 
-    table: AnswerArrays
-    control_table: AnswerArrays | None
+    table: AnswerTable
+    controls: AnswerTable | None
+    """The control draws on the control items, under the same baseline."""
 
 
 class _Draw:
@@ -124,20 +140,30 @@ class _Draw:
         if hit is not None:
             scores = scores.copy()
             scores[hit, self.items.gold[hit]] = -np.inf
-        found: Codes = scores.argmax(axis=1).astype(np.int8)
+        found: Codes = scores.argmax(axis=1).astype(np.int32)
         if effect is None:
             return found
         if self.world.noise:
             other = self.rng.random(len(found)) < self.world.noise
             found[other] = (found[other] + 1 + self.rng.integers(0, _ORBIT - 1, size=int(other.sum()))) % _ORBIT
         if self.world.invalid:
-            found[self.rng.random(len(found)) < self.world.invalid] = INVALID_CODE
+            found[self.rng.random(len(found)) < self.world.invalid] = len(LETTERS)
         return found
 
-    def table(self, answers: Mapping[str, Codes]) -> AnswerArrays:
-        items = self.items
-        clusters = np.array([f"{orbit:05d}" for orbit in items.orbit])
-        return AnswerArrays(items.ids, clusters, items.tasks, items.levels, items.gold, answers)
+    def table(self, answers: Mapping[str, tuple[AskedCondition, Codes]]) -> AnswerTable:
+        """Name -> condition and answers [items], the baseline first."""
+        codes = np.array([column for _, column in answers.values()], dtype=np.int32)
+        found = Answers(
+            names=tuple(answers),
+            vocabulary=(*LETTERS, INVALID),
+            read=codes,
+            answer=codes,
+            option_logprobs=np.zeros((*codes.shape, 0), dtype=np.float32),
+            floats={},
+            counts={},
+            texts={},
+        )
+        return AnswerTable(self.items.asked(), tuple(condition for condition, _ in answers.values()), found)
 
     def _base_scores(self) -> _Scores:
         world = self.world
@@ -166,7 +192,7 @@ def study_items(spec: StudySpec) -> Items:
         tasks=np.repeat(np.array([task for task, _ in cells]), n),
         levels=np.repeat(np.array([level for _, level in cells]), n),
         orbit=np.arange(n * len(cells)) // _ORBIT,
-        gold=(place % _ORBIT).astype(np.int8),
+        gold=(place % _ORBIT).astype(np.int32),
         in_controls=place < spec.controls.items_per_cell,
     )
 
@@ -183,37 +209,45 @@ def simulate(
     world = world or World()
     draw, of_hits = _Draw(study_items(spec), world, rng), rng.spawn(1)[0]
     real = draw.effects(spec.tasks, real_strength)
-    answers: dict[str, Codes] = {BASELINE: draw.answers(None)}
+    answers: _Answers = {BASELINE: (AskedCondition(ConditionSpec(name=BASELINE)), draw.answers(None))}
     edit, match = spec.verdict.edit, spec.sweep.norm_match
+
+    def add(name: str, effect: _Scores, hit: npt.NDArray[np.bool_] | None = None) -> None:
+        answers[name] = (asked_condition(parse_condition(name, _EDIT)), draw.answers(effect, hit))
+
     for task in spec.tasks:
-        answers[names.single(task, edit)] = draw.answers(real[task])
+        add(names.single(task, edit), real[task])
     hits = {each.pair: draw.hits(each.share, of_hits) for each in planted}
     for a, b in spec.pairs:
         both = real[a] + real[b]
-        answers[names.union(a, b, edit)] = draw.answers(both, hits.get((a, b)))
+        add(names.union(a, b, edit), both, hits.get((a, b)))
         if match:
-            answers[names.union(a, b, edit, match)] = draw.answers(
-                both * matching_factor(real[a], real[b], match), hits.get((a, b))
-            )
+            factor = matching_factor(real[a], real[b], match)
+            add(names.union(a, b, edit, match), both * factor, hits.get((a, b)))
     table = draw.table(answers)
     if not spec.controls.draws:
         return Simulated(table, None)
+    condition, baseline = answers[BASELINE]
     few = draw.only_controls()
-    shared = table.only(draw.items.in_controls)
-    wanted = {name: column for name, column in shared.answers.items() if ":norm=" not in name}
-    return Simulated(table, few.table({**wanted, **_control_answers(few, spec)}))
+    shared: _Answers = {BASELINE: (condition, baseline[draw.items.in_controls])}
+    return Simulated(table, few.table({**shared, **_control_answers(few, spec)}))
 
 
-def _control_answers(draw: _Draw, spec: StudySpec) -> dict[str, Codes]:
-    edit, found = spec.verdict.edit, {}
+_Answers = dict[str, tuple[AskedCondition, Codes]]
+_EDIT = EditSpec(kind="ablate")
+"""Stands for the edit that an expression leaves out; those of a study leave none out."""
+
+
+def _control_answers(draw: _Draw, spec: StudySpec) -> _Answers:
+    edit, found = spec.verdict.edit, _Answers()
     tasks = [task for task in spec.tasks if any(task in pair for pair in spec.control_pairs)]
     for kind in spec.controls.kinds:
         for d in range(spec.controls.draws):
             sets = draw.effects(tasks, draw.world.kind_strength[kind])
-            for task in tasks:
-                found[names.control_single(task, kind, d, edit)] = draw.answers(sets[task])
-            for a, b in spec.control_pairs:
-                found[names.control_union(a, b, kind, d, edit)] = draw.answers(sets[a] + sets[b])
+            effects = {names.control_single(task, kind, d, edit): sets[task] for task in tasks}
+            effects |= {names.control_union(a, b, kind, d, edit): sets[a] + sets[b] for a, b in spec.control_pairs}
+            for name, effect in effects.items():
+                found[name] = (asked_condition(parse_condition(name, _EDIT), kind, d), draw.answers(effect))
     return found
 
 

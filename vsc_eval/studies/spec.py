@@ -7,18 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from vsc_eval.analysis.controls import CONTROL_KINDS, ControlKind, Pair
+from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.backends.vllm.arguments import check_options, options_that_count
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.train import TrainConfig
 from vsc_eval.specs import EditSpec, Spec, parse_condition
 from vsc_eval.synthetic import LETTERS, LEVELS, TASKS
-
-ControlKind = Literal["random_sets", "random_directions", "permuted_labels"]
-Form = Literal["raw", "norm_matched"]
-Outcome = Literal["drift", "accuracy"]
-Pair = tuple[str, str]
-
-CONTROL_KINDS: tuple[ControlKind, ...] = ("random_sets", "random_directions", "permuted_labels")
 
 _ORBIT = len(LETTERS)
 """Items of an orbit: one for each right option."""
@@ -98,34 +93,6 @@ class StatisticsOptions(Spec):
     permutations: int = Field(default=10_000, ge=100)
     """Of the sign-flip test."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
-
-
-class VerdictRule(Spec):
-    """When a pair of sets counts as interfering.
-
-    The interaction of a pair is what its union does beyond its parts: I_drift = D(A+B) - D(A) - D(B) and
-    I_acc = d(A+B) - d(A) - d(B). It is harmful where I_drift > 0 or I_acc < 0.
-
-    interference: for `require` (any, all) of the outcomes, the interaction is harmful and at least `min_effect`; its
-    sign-flip p, adjusted by `correction` over all pairs and outcomes, is at most `alpha`; and against each kind of
-    control in `control_kinds` it is extreme, family-wise over pairs and outcomes, with p at most `control_alpha`.
-    A norm-matched union, which has no controls, must instead belong to a raw union that interferes.
-    none: no outcome is harmful by `margin` or more anywhere in the confidence interval of its interaction.
-    not enough evidence: everything else.
-    """
-
-    edit: str = "scale=4"
-    """One of the sweep's edits, named beforehand: verdicts and controls are under this one."""
-    outcomes: tuple[Outcome, ...] = Field(default=("drift", "accuracy"), min_length=1)
-    require: Literal["any", "all"] = "any"
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    correction: Literal["holm", "bh"] = "holm"
-    min_effect: float = Field(default=0.01, ge=0, le=1)
-    """As a share of items."""
-    control_kinds: tuple[ControlKind, ...] = CONTROL_KINDS
-    control_alpha: float = Field(default=0.05, gt=0, lt=1)
-    margin: float = Field(default=0.05, gt=0, le=1)
-    """As a share of items: an interaction below it does not matter in practice."""
 
 
 class StudySpec(Spec):

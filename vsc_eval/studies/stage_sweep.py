@@ -6,18 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from vsc_eval.analysis.noise_floor import largest_differences
 from vsc_eval.answers.answer_table import Answers, AnswerTable
-from vsc_eval.answers.items import ITEMS_FILE
 from vsc_eval.answers.parquet import table_files, write_table
 from vsc_eval.features.benchmark import benchmark_items
 from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.seeding import derived_seed
 from vsc_eval.studies.asking import ask_items, asked_conditions, asked_items
 from vsc_eval.studies.conditions import sweep_conditions
-from vsc_eval.studies.floor import largest_difference
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.studies.stages import Stage, Study
-from vsc_eval.sweeps.old_results import write_items_file
 from vsc_eval.synthetic import Item
 
 SPLIT = "test"
@@ -45,11 +43,10 @@ def _run(study: Study) -> list[Path]:
         described = asked_conditions(session, targets)
     again = _again(study, intervention, items)
     table = AnswerTable(asked_items(items, SPLIT), described, main, {"other_batches": again})
-    write_table(study.path, table)
-    study.folder.base.document["items"] = write_items_file(study.path, table)
-    largest = max(largest_difference(table).values())
+    study.folder.base.document["files"] = write_table(study.path, table)
+    largest = max(largest_differences(table).values())
     study.say(f"Sweep: {len(conditions)} conditions on {len(items)} items; noise floor {largest:.1e} nats at most")
-    return [study.path / name for name in (*table_files(), ITEMS_FILE)]
+    return [study.path / name for name in table_files()]
 
 
 def _again(study: Study, intervention: LoadedIntervention, items: list[Item]) -> Answers:

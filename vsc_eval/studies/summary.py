@@ -7,9 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from vsc_eval.analysis.results import Figure
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
 from vsc_eval.analysis.run_tables import points
-from vsc_eval.studies.records import ConditionRow, PairRow, StudyResults
+from vsc_eval.stats import Figure
+from vsc_eval.studies.records import StudyResults
 
 _WIDTH = 110
 
@@ -42,7 +44,7 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     )
 
 
-def _lines(results: StudyResults, ruled: list[PairRow]) -> list[str]:
+def _lines(results: StudyResults, ruled: list[InteractionRow]) -> list[str]:
     counts = {verdict: sum(pair.verdict == verdict for pair in ruled) for verdict in ("interference", "none")}
     unclear = len(ruled) - sum(counts.values())
     baseline = results.row("baseline")
@@ -71,12 +73,12 @@ def _lines(results: StudyResults, ruled: list[PairRow]) -> list[str]:
     return lines
 
 
-def _gain(row: ConditionRow) -> float:
+def _gain(row: Row) -> float:
     assert row.difference is not None
     return row.difference.value or 0.0
 
 
-def _condition(row: ConditionRow) -> str:
+def _condition(row: Row) -> str:
     drift = row.drift.share.value if row.drift else None
     words = "" if drift is None else f", drift {100 * drift:.1f} %"
     return f"{row.condition} ({100 * _gain(row):+.1f} points{words})"

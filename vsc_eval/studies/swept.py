@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vsc_eval.answers.answer_table import Role
 from vsc_eval.specs import BASELINE
 from vsc_eval.studies import names
-from vsc_eval.studies.records import Role
 from vsc_eval.studies.spec import StudySpec
 
 
@@ -27,8 +27,8 @@ def swept_conditions(spec: StudySpec) -> tuple[SweptCondition, ...]:
     match = spec.sweep.norm_match
     for edit in spec.sweep.edits:
         found += [SweptCondition(names.single(task, edit), "single", (task,), edit) for task in spec.tasks]
-        found += [SweptCondition(names.union(*pair, edit), "union", pair, edit) for pair in spec.pairs]
+        found += [SweptCondition(names.union(*pair, edit), "combined", pair, edit) for pair in spec.pairs]
         if match:
             matched = [(names.union(*pair, edit, match), pair) for pair in spec.pairs]
-            found += [SweptCondition(name, "norm_matched_union", pair, edit) for name, pair in matched]
+            found += [SweptCondition(name, "norm_matched", pair, edit) for name, pair in matched]
     return tuple(found)

@@ -16,8 +16,10 @@ from typing import Any
 
 from rich.console import Console
 
+from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.official import official_rows
-from vsc_eval.analysis.results import Results, interaction_rows, result_rows
+from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.rows import rows
 from vsc_eval.analysis.run_tables import markdown, print_tables
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, AskedItem
 from vsc_eval.answers.collect import AnswerCollector, Interpret
@@ -37,10 +39,10 @@ from vsc_eval.lmeval.task_index import ExternalChoice
 from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
+from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.sweeps.folder import RunFolder, attempt, open_run_folder
 from vsc_eval.sweeps.machine import cuda_words, package_versions
-from vsc_eval.sweeps.old_results import old_table, write_items_file
 from vsc_eval.sweeps.run_spec import RunSpec, intervention_name, needs_intervention, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
 
@@ -267,7 +269,6 @@ def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Map
 def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
     """All files of a finished run; run.yaml, which has their hashes, comes last."""
     files = write_table(folder.path, table)
-    folder.document["items"] = write_items_file(folder.path, table)
     folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
     folder.write_text("results.md", markdown(results))
     folder.document["schema_version"] = RUN_SCHEMA_VERSION
@@ -277,8 +278,7 @@ def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
 
 
 def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
-    spec, old = plan.spec, old_table(table)
-    targets = targets_of(plan.conditions, plan.intervention.spec if plan.intervention else None)
+    spec, statistics = plan.spec, StatisticsSpec(seed=plan.spec.seed)
     return Results(
         model=spec.model,
         model_fingerprint=vlm.fingerprint,
@@ -286,9 +286,9 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
         scoring=spec.scoring,
         seed=spec.seed,
         conditions=plan.conditions,
-        targets=targets,
-        rows=result_rows(old, spec.model, targets, spec.seed),
-        interactions=interaction_rows(old, spec.model, plan.conditions, spec.seed),
-        official=official_rows(old, spec.model, list(targets), spec.seed),
+        targets={condition.name: condition.targets for condition in table.conditions},
+        rows=rows(table, statistics),
+        interactions=interactions(table, statistics),
+        official=official_rows(table, statistics),
         data=tuple(plan.tasks.reports.values()),
     )

@@ -1,4 +1,5 @@
-"""What is computed of two columns of answers, as rows of per-item values whose means give every figure.
+"""What is computed of two columns of answers beside a row of one against the other, as rows of per-item values whose
+means give every figure.
 
 All blocks of a group of items are resampled together, with the same weights, in one matrix product.
 """
@@ -15,12 +16,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.analysis.results import Figure
-from vsc_eval.stats import bootstrap_many, kl_options
-from vsc_eval.stats.bootstrap import Floats
-
-Strings = npt.NDArray[np.str_]
-Mask = npt.NDArray[np.bool_]
+from vsc_eval.analysis.groups import ItemGroup
+from vsc_eval.answers.answer_table import AnswerTable, Codes, Floats, Mask
+from vsc_eval.settings import StatisticsSpec
+from vsc_eval.stats import Figure, bootstrap_many, kl_options, stream
 
 MOST_LABELS = 64
 """Different answers up to which kappa is computed; free text may have as many as items."""
@@ -41,34 +40,33 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class AnswerBlock:
-    """Parsed answers of both runs [items]; `labels` are the answers that occur in both, for kappa."""
+    """Answers of both runs [items]; `n_labels` answers occur in both, and count for kappa."""
 
     values: Floats
     n_labels: int
 
-    FIGURES = ("accuracy_a", "accuracy_b", "difference", "changed", "agreement", "kappa")
+    FIGURES = ("accuracy_a", "agreement", "kappa")
 
     @classmethod
-    def of(cls, answers_a: Strings, answers_b: Strings, gold: Strings) -> AnswerBlock:
+    def of(cls, answers_a: Codes, answers_b: Codes, gold: Codes) -> AnswerBlock:
         shared = np.intersect1d(answers_a, answers_b)
         labels = shared if len(shared) <= MOST_LABELS else shared[:0]
-        rows = [answers_a == gold, answers_b == gold, answers_a == answers_b]
+        rows = [answers_a == gold, answers_a == answers_b]
         rows += [answers_a == label for label in labels] + [answers_b == label for label in labels]
         return cls(np.array(rows, dtype=np.float64), len(labels) if len(shared) <= MOST_LABELS else -1)
 
     def of_means(self, means: Floats) -> Floats:
-        right_a, right_b, same = (means[..., row] for row in range(3))
-        return np.stack([right_a, right_b, right_b - right_a, 1 - same, same, self._kappa(means)], axis=-1)
+        return np.stack([means[..., 0], means[..., 1], self._kappa(means)], axis=-1)
 
     def _kappa(self, means: Floats) -> Floats:
         """(p_o - p_e) / (1 - p_e), p_e = sum over answers of p_a p_b (Cohen 1960); NaN where p_e is 1 or unknown."""
         if self.n_labels < 0:
             return np.full(means.shape[:-1], np.nan)
-        shares_a = means[..., 3 : 3 + self.n_labels]
-        chance = np.sum(shares_a * means[..., 3 + self.n_labels :], axis=-1)
+        shares_a = means[..., 2 : 2 + self.n_labels]
+        chance = np.sum(shares_a * means[..., 2 + self.n_labels :], axis=-1)
         room = 1 - chance
         kappa = np.full(np.shape(room), np.nan)
-        np.divide(means[..., 2] - chance, room, out=kappa, where=room > 1e-12)
+        np.divide(means[..., 1] - chance, room, out=kappa, where=room > 1e-12)
         return kappa
 
     @property
@@ -88,9 +86,10 @@ class EffectBlock:
     FIGURES = ("effect_a", "effect_b", "effect_difference", "drift_a", "drift_b", "drift_difference")
 
     @classmethod
-    def of(cls, base_a: Strings, cond_a: Strings, base_b: Strings, cond_b: Strings, gold: Strings) -> EffectBlock:
-        gains = [(cond == gold) * 1.0 - (base == gold) for base, cond in ((base_a, cond_a), (base_b, cond_b))]
-        return cls(np.array([*gains, base_a != cond_a, base_b != cond_b], dtype=np.float64))
+    def of(cls, a: AnswerTable, condition_a: str, b: AnswerTable, condition_b: str) -> EffectBlock:
+        both = ((a, condition_a), (b, condition_b))
+        gains = [table.gain([name])[0] for table, name in both]
+        return cls(np.array([*gains, *(table.changed([name])[0] for table, name in both)]))
 
     def of_means(self, means: Floats) -> Floats:
         gain_a, gain_b, drift_a, drift_b = (means[..., row] for row in range(4))
@@ -114,27 +113,22 @@ class OptionBlock:
     FIGURES = ("mean_abs_difference", "kl")
 
     @classmethod
-    def of(
-        cls, logprobs_a: Sequence[tuple[float, ...] | None], logprobs_b: Sequence[tuple[float, ...] | None]
-    ) -> OptionBlock | None:
-        """None where no item has log-probabilities in both."""
-        n_items = len(logprobs_a)
-        values, largest = np.full((2, n_items), np.nan), np.full(n_items, np.nan)
-        present = np.zeros(n_items, dtype=bool)
-        widths: dict[int, list[int]] = {}
-        for row, (a, b) in enumerate(zip(logprobs_a, logprobs_b, strict=True)):
-            if a and b:
-                present[row] = True
-                widths.setdefault(len(a), []).append(row)
-        for rows in widths.values():
-            before = np.array([logprobs_a[row] for row in rows], dtype=np.float64)
-            after = np.array([logprobs_b[row] for row in rows], dtype=np.float64)
+    def of(cls, logprobs_a: npt.NDArray[np.floating], logprobs_b: npt.NDArray[np.floating]) -> OptionBlock | None:
+        """Of [items, options] each, NaN beyond an item's options; None where no item has any in both."""
+        width = min(logprobs_a.shape[1], logprobs_b.shape[1])
+        before, after = (np.asarray(values[:, :width], dtype=np.float64) for values in (logprobs_a, logprobs_b))
+        counts = (~np.isnan(before)).sum(axis=1)
+        present = (counts > 0) & ((~np.isnan(after)).sum(axis=1) > 0)
+        values, largest = np.full((2, len(before)), np.nan), np.full(len(before), np.nan)
+        for n_options in np.unique(counts[present]):
+            rows = np.flatnonzero(present & (counts == n_options))
+            a, b = before[rows, :n_options], after[rows, :n_options]
             with np.errstate(invalid="ignore"):
                 # Probability 0 in both is no difference; in one only, an infinite one.
-                distance = np.where(before == after, 0.0, np.abs(after - before))
-                kl = kl_options(before, after)
+                distance = np.where(a == b, 0.0, np.abs(b - a))
+                kl = kl_options(a, b)
             finite = np.isfinite(distance).all(axis=1) & np.isfinite(kl)
-            kept = np.array(rows)[finite]
+            kept = rows[finite]
             values[0, kept], values[1, kept] = distance[finite].mean(axis=1), kl[finite]
             largest[kept] = distance[finite].max(axis=1)
         scale = np.array([np.nanmax(row, initial=0) or 1.0 for row in values])
@@ -150,21 +144,21 @@ class OptionBlock:
 
     def in_nats(self, figures: Sequence[Figure]) -> list[Figure]:
         """The figures of this block's values with the scale put back."""
+
+        def scaled(value: float | None, factor: float) -> float | None:
+            return None if value is None else value * factor
+
         return [
-            figure.model_copy(
-                update={
-                    name: None if (value := getattr(figure, name)) is None else value * factor
-                    for name in ("value", "low", "high")
-                }
-            )
-            for figure, factor in zip(figures, self.scale.tolist(), strict=True)
+            dataclasses.replace(f, value=scaled(f.value, by), low=scaled(f.low, by), high=scaled(f.high, by))
+            for f, by in zip(figures, self.scale.tolist(), strict=True)
         ]
 
 
 def figures(
-    blocks: Sequence[Block], mask: Mask, clusters: Strings, rng: np.random.Generator, cluster_name: str
+    blocks: Sequence[Block], mask: Mask, table: AnswerTable, group: ItemGroup, statistics: StatisticsSpec
 ) -> list[list[Figure]]:
-    """For each block its figures on the masked items, all resampled with the same weights."""
+    """For each block its figures on the masked items of the group, all resampled with the same weights: those of the
+    group's rows, so that the same accuracy has the same interval there."""
     edges = np.cumsum([0, *(len(block.values) for block in blocks)]).tolist()
 
     def of_means(means: Floats) -> Floats:
@@ -173,30 +167,25 @@ def figures(
         ]
         return np.concatenate(parts, axis=-1)
 
-    stacked = np.concatenate([block.values[:, mask] for block in blocks])
-    found = [
-        _figure(**dataclasses.asdict(estimate))
-        for estimate in bootstrap_many(stacked, clusters[mask], rng, statistic=of_means, cluster_name=cluster_name)
-    ]
+    drawn = bootstrap_many(
+        np.concatenate([block.values[:, mask] for block in blocks]),
+        table.clusters[mask],
+        stream(statistics.seed, "study", "conditions", "bootstrap", *group.stream),
+        statistic=of_means,
+        draws=statistics.draws,
+        level=statistics.level,
+        cluster_name=table.cluster_name,
+    )
+    found = [_defined(figure) for figure in drawn]
     per_block = [block.of_means(np.zeros(len(block.values))).shape[-1] for block in blocks]
     ends = np.cumsum([0, *per_block]).tolist()
     return [found[low:high] for low, high in pairwise(ends)]
 
 
-def _figure(
-    value: float | None,
-    low: float | None,
-    high: float | None,
-    n_items: int,
-    n_clusters: int,
-    method: str,
-    reason: str | None,
-) -> Figure:
+def _defined(figure: Figure) -> Figure:
     """NaN becomes None with a reason: of the value, or of an interval that some draws leave undefined."""
-    if value is not None and math.isnan(value):
-        value = low = high = None
-        reason = "undefined"
-    elif low is not None and high is not None and (math.isnan(low) or math.isnan(high)):
-        low = high = None
-        reason = "undefined in some draws"
-    return Figure(value=value, low=low, high=high, n_items=n_items, n_clusters=n_clusters, method=method, reason=reason)
+    if figure.value is not None and math.isnan(figure.value):
+        return dataclasses.replace(figure, value=None, low=None, high=None, reason="undefined")
+    if figure.low is not None and figure.high is not None and (math.isnan(figure.low) or math.isnan(figure.high)):
+        return dataclasses.replace(figure, low=None, high=None, reason="undefined in some draws")
+    return figure

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from vsc_eval.analysis.results import Figure
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.rows import Row
 from vsc_eval.records import Record
-
-CompareScope = Literal["cell", "task", "level", "all"]
+from vsc_eval.stats import Drift, Figure, McNemar
 
 
 class RunCard(Record):
@@ -33,33 +33,6 @@ class Dropped(Record):
     examples: tuple[str, ...]
 
 
-class McNemarAB(Record):
-    """Exact McNemar; `p_value` is None where no item is right in one of the two only."""
-
-    both_right: int
-    only_a_right: int
-    only_b_right: int
-    both_wrong: int
-    p_value: float | None
-    reason: str | None
-    method: str
-
-
-class ChangeFigures(Record):
-    """Answers that are another in B than in A; the five counts add up to `n_changed`."""
-
-    share: Figure
-    n_changed: int
-    right_to_wrong: int
-    wrong_to_right: int
-    wrong_to_other: int
-    to_invalid: int
-    from_invalid: int
-    upper_if_none: float | None
-    """Where nothing changed: the share of clusters with a changed answer is below this with 95% confidence (exact
-    binomial, clusters independent); None where something did."""
-
-
 class OptionFigures(Record):
     """Log-probabilities of the option letters at the first answer token, on the items where both runs have them."""
 
@@ -75,34 +48,27 @@ class OptionFigures(Record):
     """KL(A || B) over the option letters, renormalised; nats."""
 
 
-class CompareRow(Record):
-    """One condition of A beside one of B on one group of items."""
+class CompareRow(Row):
+    """One condition of A beside one of B on one group of items: a row of B's answers against A's.
 
-    condition_a: str
-    condition_b: str
-    scope: CompareScope
-    task: str | None
-    level: str | None
-    n: int
-    n_clusters: int
-    accuracy_a: Figure
-    accuracy_b: Figure
-    invalid_a: float
-    invalid_b: float
+    `condition`, `accuracy` and `invalid_rate` are B's; `difference` is acc(B) - acc(A), paired; `drift` is of answers
+    that are another in B than in A; of `mcnemar` the baseline is A and the condition B; `p_difference_adjusted` is over
+    all cells of this pair of conditions, and only for cells. What is measured against a run's own baseline is None.
+    """
+
     difference: Figure
-    """acc(B) - acc(A), paired."""
-    p_difference: float | None
-    """Sign-flip test of `difference`, two-sided, whole clusters flipped; not adjusted."""
-    p_holm: float | None
-    """The same adjusted over all cells of this pair of conditions; only for cells."""
-    mcnemar: McNemarAB
-    detectable_difference: float | None
-    """Smallest true difference found with power 0.8 at level 0.05; None where it cannot be told."""
+    mcnemar: McNemar
+    drift: Drift
+    condition_a: str
+    accuracy_a: Figure
+    invalid_rate_a: float
     agreement: Figure
     """Share of items with the same parsed answer."""
-    change: ChangeFigures
     kappa: Figure
     """Cohen's kappa of the two runs' parsed answers, `invalid` counted as an answer."""
+    upper_if_none: float | None
+    """Where nothing changed: the share of clusters with a changed answer is below this with 95% confidence (exact
+    binomial, clusters independent); None where something did."""
     options: OptionFigures | None
 
 
@@ -111,7 +77,7 @@ class EffectRow(Record):
 
     condition_a: str
     condition_b: str
-    scope: CompareScope
+    scope: Scope
     task: str | None
     level: str | None
     n: int
@@ -145,18 +111,16 @@ class Comparison(Record):
     n_items: int
     n_clusters: int
     dropped: Dropped | None
-    partial_conditions: tuple[str, ...]
-    """Conditions of both that were asked of a part of the items only, and are compared when they are named."""
     settings: tuple[SettingDifference, ...]
     pairs: tuple[ConditionPair, ...]
     rows: tuple[CompareRow, ...]
     effects: tuple[EffectRow, ...]
     seed: int
 
-    def rows_of(self, pair: ConditionPair, scope: CompareScope | None = None) -> list[CompareRow]:
+    def rows_of(self, pair: ConditionPair, scope: Scope | None = None) -> list[CompareRow]:
         """The rows of one pair of conditions, all or of one scope."""
         names = (pair.condition_a, pair.condition_b)
-        return [row for row in self.rows if (row.condition_a, row.condition_b) == names and scope in (None, row.scope)]
+        return [row for row in self.rows if (row.condition_a, row.condition) == names and scope in (None, row.scope)]
 
     def whole(self, pair: ConditionPair) -> CompareRow:
         """The row of all items."""

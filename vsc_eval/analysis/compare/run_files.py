@@ -1,23 +1,26 @@
-"""Read a finished run's folder: run.yaml (of a study: study.yaml) says how it was made, items.jsonl what was asked and
-answered."""
+"""Read a finished run's folder: run.yaml (of a study: study.yaml) says how it was made, answers.parquet and the two
+files beside it what was asked and answered."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
-from pydantic import ValidationError
 
-from vsc_eval.answers.items import ITEMS_FILE, ITEMS_SCHEMA_VERSION, ItemLine, ItemsStamp
+from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.answers.parquet import file_hash, read_table, table_files
 from vsc_eval.errors import DataError, SpecError
 
 RUN_FILES = ("run.yaml", "study.yaml")
 """Which of them is there says what made the folder; both have the sections that are read here."""
+
+LOCAL_FILE = "local.yaml"
+"""When and on what it was computed; a folder without it is read all the same."""
 
 
 @dataclass(frozen=True)
@@ -30,25 +33,12 @@ class FinishedRun:
     hashes: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...]
     """When and on what it was computed, one entry for each start."""
-    lines: tuple[ItemLine, ...]
+    table: AnswerTable
 
     @cached_property
-    def by_id(self) -> dict[str, ItemLine]:
-        return {line.id: line for line in self.lines}
-
-    @cached_property
-    def conditions(self) -> dict[str, int]:
-        """Condition -> how many items were asked under it, in the order of the file."""
-        counts: dict[str, int] = {}
-        for line in self.lines:
-            for name in line.answers:
-                counts[name] = counts.get(name, 0) + 1
-        return counts
-
-    @property
-    def conditions_of_all(self) -> list[str]:
-        """Those under which every item was asked."""
-        return [name for name, count in self.conditions.items() if count == len(self.lines)]
+    def places(self) -> dict[str, int]:
+        """Place of each item in the table."""
+        return {item.item_id: place for place, item in enumerate(self.table.items)}
 
 
 def read_run(path: Path) -> FinishedRun:
@@ -59,20 +49,17 @@ def read_run(path: Path) -> FinishedRun:
     # A folder without any is named by the first.
     file = next((path / name for name in RUN_FILES if (path / name).is_file()), path / RUN_FILES[0])
     document = _document(file)
-    stamp = _stamp(file, document)
+    _check_files(file, document)
+    table = read_table(path)
+    _check_table(path / table_files()[-1], table)
+    local = _document(path / LOCAL_FILE) if (path / LOCAL_FILE).is_file() else document
     return FinishedRun(
         path=path,
         settings=_section(document, "settings"),
         hashes=_section(document, "hashes"),
-        attempts=tuple(entry for entry in _attempts(path, document) if isinstance(entry, dict)),
-        lines=_lines(path / ITEMS_FILE, stamp, file.name),
+        attempts=tuple(entry for entry in local.get("attempts") or () if isinstance(entry, dict)),
+        table=table,
     )
-
-
-def _attempts(path: Path, document: Mapping[str, Any]) -> Sequence[Any]:
-    local = path / "local.yaml"
-    found = _document(local) if local.is_file() else document
-    return found.get("attempts") or ()
 
 
 def _document(file: Path) -> dict[str, Any]:
@@ -96,55 +83,40 @@ def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _stamp(file: Path, document: Mapping[str, Any]) -> ItemsStamp:
-    """The section `items`, which is written last."""
-    section = document.get("items")
+def _check_files(file: Path, document: Mapping[str, Any]) -> None:
+    """The section `files`, which is written last: name -> sha256. A writer that leaves a hash out gives up the check
+    for damage."""
+    section = document.get("files")
     if section is None:
         raise SpecError(
-            f"The run in {file.parent} is not finished: its {file.name} does not say what is in {ITEMS_FILE}.",
+            f"The run in {file.parent} is not finished: its {file.name} does not say what is in {table_files()[-1]}.",
             hint="Give the command that made it again, with the same --out: stored answers are not computed again. "
             "That also fixes a run of an earlier version, which wrote no such file.",
         )
-    version = section.get("schema_version") if isinstance(section, dict) else None
-    if isinstance(version, int) and version != ITEMS_SCHEMA_VERSION:
-        raise SpecError(
-            f"{file.with_name(ITEMS_FILE)} is of version {version}; this vsc-eval reads {ITEMS_SCHEMA_VERSION}.",
-            hint="Give the command that made the run again with this version, or compare with that one.",
-        )
-    try:
-        return ItemsStamp.model_validate(section)
-    except ValidationError as error:
-        raise _damaged(file, "its section `items` is not as it was written") from error
+    if not isinstance(section, dict):
+        raise _damaged(file, "its section `files` is not as it was written")
+    for name in table_files():
+        if not (file.parent / name).is_file():
+            raise _damaged(file.parent / name, "it is not there")
+        stamp = section.get(name)
+        if stamp is not None and file_hash(file.parent / name) != stamp:
+            raise _damaged(file.parent / name, f"it is not what {file.name} says was written")
 
 
-def _lines(file: Path, stamp: ItemsStamp, source: str) -> tuple[ItemLine, ...]:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        raise _damaged(file, "it is not there") from error
-    if stamp.sha256 is not None and hashlib.sha256(content).hexdigest() != stamp.sha256:
-        raise _damaged(file, f"it is not what {source} says was written")
-    lines = []
-    for number, row in enumerate(content.splitlines(), start=1):
-        try:
-            lines.append(ItemLine.model_validate_json(row))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise _damaged(file, f"line {number}: {place + ': ' if place else ''}{first['msg']}") from error
-    if len(lines) != stamp.n_items:
-        raise _damaged(file, f"it has {len(lines)} items where {source} says {stamp.n_items}")
-    if len({line.id for line in lines}) < len(lines):
+def _check_table(file: Path, table: AnswerTable) -> None:
+    """What a table of another writer may have wrong that its reader takes."""
+    if len({item.item_id for item in table.items}) < len(table.items):
         raise _damaged(file, "an item is there twice")
-    for line in lines:
-        for condition, values in line.option_logprobs.items():
-            if values is not None and len(values) != len(line.asked.options):
-                raise _damaged(
-                    file,
-                    f"item '{line.id}' has {len(values)} log-probabilities under '{condition}' for "
-                    f"{len(line.asked.options)} options",
-                )
-    return tuple(lines)
+    there = (~np.isnan(table.main.option_logprobs)).sum(-1)
+    n_options = np.array([len(item.options) for item in table.items])
+    wrong = np.argwhere((there != 0) & (there != n_options))
+    if len(wrong):
+        row, place = wrong[0]
+        raise _damaged(
+            file,
+            f"item '{table.items[place].item_id}' has {there[row, place]} log-probabilities under "
+            f"'{table.names[row]}' for {n_options[place]} options",
+        )
 
 
 def _damaged(file: Path, what: str) -> DataError:

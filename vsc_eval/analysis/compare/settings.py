@@ -56,8 +56,8 @@ def differing(a: FinishedRun, b: FinishedRun) -> tuple[SettingDifference, ...]:
         for name in {**of_a, **of_b}
         if of_a.get(name) != of_b.get(name)
     ]
-    for name in a.conditions:
-        if name in b.conditions and same_condition(a, name, b, name) is False:
+    for name in a.table.names:
+        if name in b.table.names and same_condition(a, name, b, name) is False:
             rows.append(SettingDifference(name=f"condition {name}", a=_content(a, name), b=_content(b, name)))
     return tuple(rows)
 

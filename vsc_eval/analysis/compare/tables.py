@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
-from vsc_eval.analysis.results import Figure
 from vsc_eval.analysis.run_tables import (
     NONE,
     TextTable,
@@ -17,6 +16,7 @@ from vsc_eval.analysis.run_tables import (
     percent_with_interval,
     points,
 )
+from vsc_eval.stats import Figure
 
 _MOST_IN_FULL = 12
 """Pairs of conditions up to which compare.md has a table of cells for every one; compare.json has all."""
@@ -67,9 +67,6 @@ def settings_table(found: Comparison) -> TextTable:
         own = [condition for condition in run.conditions if condition not in other.conditions]
         if own:
             notes.append(f"Conditions of {name} only: {len(own)} ({_first(own)}).")
-    if found.partial_conditions:
-        n, first = len(found.partial_conditions), _first(found.partial_conditions)
-        notes.append(f"{n} conditions were asked of a part of the items ({first}); name one with --condition.")
     return TextTable(
         title="What differs",
         columns=("setting", f"A: {found.a.path}", f"B: {found.b.path}"),
@@ -83,7 +80,7 @@ def accuracy_table(found: Comparison) -> TextTable:
     rows = []
     for pair in found.pairs:
         row = found.whole(pair)
-        figures = (percent_with_interval(row.accuracy_a), percent_with_interval(row.accuracy_b))
+        figures = (percent_with_interval(row.accuracy_a), percent_with_interval(row.accuracy))
         agreement = percent_with_interval(row.agreement)
         rows.append((_name(pair), *figures, points(row.difference), _p(row.p_difference), agreement, _two(row.kappa)))
     whole = [found.whole(pair) for pair in found.pairs]
@@ -105,11 +102,11 @@ def change_table(found: Comparison) -> TextTable:
     rows = []
     for pair in found.pairs:
         row = found.whole(pair)
-        change, test = row.change, row.mcnemar
+        change, test = row.drift, row.mcnemar
         parts = (change.right_to_wrong, change.wrong_to_right, change.wrong_to_other)
         invalid = (change.to_invalid, change.from_invalid)
-        cells = f"{test.both_right}/{test.only_a_right}/{test.only_b_right}/{test.both_wrong}"
-        rates = f"{percent(row.invalid_a)} / {percent(row.invalid_b)}"
+        cells = f"{test.both_right}/{test.only_baseline_right}/{test.only_condition_right}/{test.both_wrong}"
+        rates = f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}"
         share = percent_with_interval(change.share)
         rows.append((_name(pair), share, *map(str, (*parts, *invalid)), rates, cells, _p(test.p_value)))
     floors: dict[str, list[str]] = {}
@@ -169,7 +166,7 @@ def effect_table(found: Comparison) -> TextTable | None:
     nulls = [
         f"{_effect_name(row)} {100 * row.detectable_difference:.1f}"
         for row in rows
-        if row.detectable_difference is not None and _holds_zero(row.effect_difference)
+        if row.detectable_difference is not None and row.effect_difference.holds_zero
     ]
     return TextTable(
         title="Effects of the conditions, each against its own run's baseline",
@@ -202,8 +199,8 @@ def group_table(found: Comparison, pair: ConditionPair) -> TextTable:
     has_options = any(row.options for row in rows)
     body = []
     for row in rows:
-        shares = (percent(row.accuracy_a.value), percent(row.accuracy_b.value), points(row.difference))
-        tests = (_p(row.p_difference), _p(row.p_holm))
+        shares = (percent(row.accuracy_a.value), percent(row.accuracy.value), points(row.difference))
+        tests = (_p(row.p_difference), _p(row.p_difference_adjusted))
         largest = row.options.max_abs_difference if row.options else None
         options = (NONE if largest is None else _small(largest),) if has_options else ()
         name = " ".join(filter(None, (row.task, row.level)))
@@ -247,7 +244,7 @@ def _null_notes(rows: Sequence[tuple[str, CompareRow]]) -> list[str]:
     for name, row in rows:
         if row.difference.low is None:
             undefined.setdefault(row.difference.reason, []).append(name)
-        elif _holds_zero(row.difference) and row.detectable_difference is not None:
+        elif row.difference.holds_zero and row.detectable_difference is not None:
             found.append(f"{name} {100 * row.detectable_difference:.1f}")
     notes = []
     if found:
@@ -260,17 +257,13 @@ def _unchanged_notes(found: Comparison) -> list[str]:
     notes: dict[str, list[str]] = {}
     for pair in found.pairs:
         row = found.whole(pair)
-        if row.change.upper_if_none is not None:
-            bound = f"{percent(row.change.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
+        if row.upper_if_none is not None:
+            bound = f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
             notes.setdefault(bound, []).append(_name(pair))
     return [
         f"No answer changed: {', '.join(names)}. With 95% confidence a change would be seen in fewer than {bound}."
         for bound, names in notes.items()
     ]
-
-
-def _holds_zero(figure: Figure) -> bool:
-    return figure.low is not None and figure.high is not None and figure.low <= 0 <= figure.high
 
 
 def _plain_points(figure: Figure) -> str:

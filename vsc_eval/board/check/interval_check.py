@@ -17,7 +17,7 @@ from vsc_eval.board.check.recount import Mask, Recount
 from vsc_eval.board.entry.method import method_words
 from vsc_eval.board.records import BoardRow, Entry, Interval
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Estimate, accuracy, bootstrap_many, drift, paired_difference, sign_flip, stream
+from vsc_eval.stats import Figure, accuracy, bootstrap_many, drift, paired_difference, sign_flip, stream
 from vsc_eval.stats.bootstrap import DRAWS, LEVEL
 
 MOST_DRAWS = 100_000
@@ -54,7 +54,7 @@ def _intervals(row: BoardRow) -> list[tuple[str, Interval | None]]:
     return found[:1] if row.condition == BASELINE else found
 
 
-def bounds_fault(interval: Interval, estimate: Estimate | Figure) -> str | None:
+def bounds_fault(interval: Interval, estimate: Figure | Figure) -> str | None:
     """Where bounds differ from those drawn anew."""
     if differs(interval.low, estimate.low) or differs(interval.high, estimate.high):
         return (
@@ -64,7 +64,7 @@ def bounds_fault(interval: Interval, estimate: Estimate | Figure) -> str | None:
     return None
 
 
-def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount) -> list[Estimate]:
+def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount) -> list[Figure]:
     """As `vsc_eval.analysis.results` does it: one stream for a group, used for one figure after the other."""
     rng = stream(entry.provenance.seed, "bootstrap", row.scope, row.task or "", row.level or "")
     clusters, kinds = recount.cluster_names[mask], recount.cluster_kind
@@ -76,7 +76,7 @@ def _of_run(row: BoardRow, mask: Mask, entry: Entry, recount: Recount) -> list[E
     return found
 
 
-def _of_study(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> list[Estimate]:
+def _of_study(row: BoardRow, mask: Mask, entry: Entry, recount: Recount, sets: tuple[str, ...]) -> list[Figure]:
     """As `vsc_eval.studies.condition_rows` does it: all figures of a group under the same draws."""
     rng = _stream("bootstrap", row, entry, sets)
     base, cond, gold = recount.answered(row.condition, mask)

@@ -13,7 +13,7 @@ from vsc_eval.board.check.problem import Finding, differs, number
 from vsc_eval.board.check.recount import Recount
 from vsc_eval.board.records import Entry, Interval, UnionFigure
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Estimate, interaction, stream
+from vsc_eval.stats import Figure, interaction, stream
 
 
 def union_findings(entry: Entry, recount: Recount) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _of_run(entry: Entry, recount: Recount) -> Iterator[tuple[int, str, str]]:
         )
 
 
-def _first(place: int, *figures: tuple[str, Interval | None, Estimate]) -> Iterator[tuple[int, str, str]]:
+def _first(place: int, *figures: tuple[str, Interval | None, Figure]) -> Iterator[tuple[int, str, str]]:
     for field, interval, estimate in figures:
         if interval is not None and (fault := bounds_fault(interval, estimate)):
             yield place, field, fault

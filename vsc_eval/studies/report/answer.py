@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vsc_eval.studies.records import ConditionRow, PairRow, StudyResults
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import bullets, code, paragraphs
 from vsc_eval.studies.report.words import (
     FORM_WORDS,
@@ -57,7 +59,7 @@ def _in_words(results: StudyResults, form: str) -> str:
 def _claim(results: StudyResults) -> str:
     n, n_matched = len(ruled(results, "raw")), len(ruled(results, "norm_matched"))
     (found, denied, _), also_matched = verdict_counts(results, "raw"), verdict_counts(results, "norm_matched")[0]
-    against_baseline = [_harmed(results, role) for role in ("union", "norm_matched_union")]
+    against_baseline = [_harmed(results, role) for role in ("combined", "norm_matched")]
     all_harmed = all(drift == lose == of for drift, lose, of in against_baseline)
     if found == n and n_matched and also_matched == n_matched and all_harmed:
         holds = "it holds for every pair that was asked for"
@@ -129,7 +131,7 @@ def _by_sign_flip(results: StudyResults) -> str:
     return " and ".join(found)
 
 
-def _harmful(pair: PairRow, results: StudyResults) -> bool:
+def _harmful(pair: InteractionRow, results: StudyResults) -> bool:
     tests = {
         "drift": (pair.drift_interaction.value or 0.0, pair.p_drift_adjusted),
         "accuracy": (-(pair.accuracy_interaction.value or 0.0), pair.p_accuracy_adjusted),
@@ -138,15 +140,15 @@ def _harmful(pair: PairRow, results: StudyResults) -> bool:
     return any(harm > 0 and p is not None and p <= results.spec.verdict.alpha for harm, p in asked)
 
 
-def _rows(results: StudyResults, role: str) -> list[ConditionRow]:
+def _rows(results: StudyResults, role: str) -> list[Row]:
     edit = results.spec.verdict.edit
     return [row for row in results.rows if row.scope == "all" and row.role == role and row.edit == edit]
 
 
-def _shown(row: ConditionRow, results: StudyResults) -> bool:
+def _shown(row: Row, results: StudyResults) -> bool:
     p = row.p_difference_adjusted
     return p is not None and p <= results.spec.verdict.alpha
 
 
-def _gain(row: ConditionRow) -> float:
+def _gain(row: Row) -> float:
     return 0.0 if row.difference is None or row.difference.value is None else row.difference.value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vsc_eval.studies.records import PairRow, StudyResults
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.verdict import VerdictRule
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import bullets, code, escape, paragraphs
 from vsc_eval.studies.report.words import (
     CORRECTION_WORDS,
@@ -15,7 +17,6 @@ from vsc_eval.studies.report.words import (
     size,
     span,
 )
-from vsc_eval.studies.spec import VerdictRule
 from vsc_eval.synthetic import LEVELS
 
 COMMAND = "vsc-eval study study.yaml --out STUDY"
@@ -84,7 +85,7 @@ def _interference(rule: VerdictRule, draws: int) -> str:
 
 
 def _power(results: StudyResults) -> str:
-    def detectable(pairs: list[PairRow]) -> str:
+    def detectable(pairs: list[InteractionRow]) -> str:
         drift = span(pair.detectable_drift for pair in pairs)
         return f"{drift} points of drift, {span(pair.detectable_accuracy for pair in pairs)} points of accuracy"
 

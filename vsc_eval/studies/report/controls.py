@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vsc_eval.analysis.controls import ControlTest, Outcome
 from vsc_eval.analysis.run_tables import NONE, TextTable
-from vsc_eval.studies.records import ControlTest, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import code, escape, folded, image, paragraphs, table
 from vsc_eval.studies.report.words import KIND_WORDS, names, p_words, signed
-from vsc_eval.studies.spec import Outcome
 
 FIGURE = "controls.png"
 
@@ -21,7 +21,9 @@ def section(results: StudyResults) -> str:
     if not results.controls:
         return paragraphs([head, "The study ran no controls, so nothing here says whether any set would do the same."])
     edit, n = results.spec.verdict.edit, results.n_control_items
-    single_tables = [table(_table(results, effect, outcome)) for effect in ("single", "union") for outcome in _OUTCOMES]
+    single_tables = [
+        table(_table(results, effect, outcome)) for effect in ("single", "combined") for outcome in _OUTCOMES
+    ]
     return paragraphs(
         [
             head,
@@ -51,7 +53,7 @@ def _table(results: StudyResults, effect: str, outcome: Outcome) -> TextTable:
         by_sets.setdefault(test.sets, {})[test.kind] = test
     kinds = results.spec.controls.kinds
     family = any(test.p_family is not None for test in tests)
-    what = {"interaction": "Interaction of unions", "single": "Single sets", "union": "Unions"}[effect]
+    what = {"interaction": "Interaction of unions", "single": "Single sets", "combined": "Unions"}[effect]
     figures = "percentile, p, family-wise p" if family else "percentile, p"
     return TextTable(
         title=f"{what}, {_OUTCOME_WORDS[outcome]} in points: {figures} (n = {results.n_control_items})",

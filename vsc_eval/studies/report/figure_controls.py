@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from vsc_eval.analysis.controls import ControlKind, ControlTest, Outcome
 from vsc_eval.figures.style import BLUE, GREEN, ORANGE, bare, new_figure, save_png
-from vsc_eval.studies.records import ControlTest, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import KIND_WORDS, spaced
-from vsc_eval.studies.spec import ControlKind, Outcome
 
 Effect = Literal["single", "interaction"]
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
 from vsc_eval.figures.labels import label_points
 from vsc_eval.figures.style import (
     BLUE,
@@ -19,15 +21,15 @@ from vsc_eval.figures.style import (
     new_figure,
     save_png,
 )
-from vsc_eval.studies.records import ConditionRow, Role, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.frontier import accuracy_of, drift_of, pareto, points
 from vsc_eval.studies.report.words import spaced
 
 _EDIT_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS: dict[Role, tuple[str, str, float]] = {
     "single": ("o", "single set", 46),
-    "union": ("s", "union", 34),
-    "norm_matched_union": ("^", "norm-matched union", 38),
+    "combined": ("s", "union", 34),
+    "norm_matched": ("^", "norm-matched union", 38),
 }
 
 
@@ -59,15 +61,15 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
     save_png(figure, path_png)
 
 
-def _point(axes: Any, row: ConditionRow, colour: str) -> None:
+def _point(axes: Any, row: Row, colour: str) -> None:
     marker, _, area = _MARKERS[row.role]
-    face = "none" if row.role == "norm_matched_union" else colour
+    face = "none" if row.role == "norm_matched" else colour
     axes.scatter(
         *_place(row), s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.8, zorder=3
     )
 
 
-def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
+def _bars(axes: Any, row: Row, colour: str) -> None:
     """Both intervals. Those of all conditions together would hide the points."""
     x, y = _place(row)
     look = {"color": colour, "alpha": 0.4, "linewidth": 1.2, "zorder": 2}
@@ -78,16 +80,16 @@ def _bars(axes: Any, row: ConditionRow, colour: str) -> None:
         axes.plot([100 * drift.low, 100 * drift.high], [y, y], **look)
 
 
-def _place(row: ConditionRow) -> tuple[float, float]:
+def _place(row: Row) -> tuple[float, float]:
     """In percent."""
     return 100 * drift_of(row), 100 * accuracy_of(row)
 
 
-def _xy(rows: Sequence[ConditionRow]) -> tuple[list[float], list[float]]:
+def _xy(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
     return [_place(row)[0] for row in rows], [_place(row)[1] for row in rows]
 
 
-def _extremes(results: StudyResults) -> list[ConditionRow]:
+def _extremes(results: StudyResults) -> list[Row]:
     """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
     in one place only the first is named."""
     rows = points(results)
@@ -101,16 +103,16 @@ def _extremes(results: StudyResults) -> list[ConditionRow]:
         min(singles, key=accuracy_of),
         max(edited, key=drift_of),
     ]
-    placed: dict[tuple[float, float], ConditionRow] = {}
+    placed: dict[tuple[float, float], Row] = {}
     for row in found:
         placed.setdefault((drift_of(row), accuracy_of(row)), row)
     return list(placed.values())
 
 
-def _name(row: ConditionRow) -> str:
+def _name(row: Row) -> str:
     if row.role == "baseline":
         return "baseline"
-    matched = " (norm-matched)" if row.role == "norm_matched_union" else ""
+    matched = " (norm-matched)" if row.role == "norm_matched" else ""
     return f"{' + '.join(map(spaced, row.sets))}, {row.edit}{matched}"
 
 
@@ -124,7 +126,7 @@ def _legend(figure: Any, results: StudyResults, colours: dict[str, str]) -> None
     handles = [mark("baseline", "*", "black", markersize=14)]
     for role, (marker, label, _) in _MARKERS.items():
         if role in roles:
-            face = "none" if role == "norm_matched_union" else "#555555"
+            face = "none" if role == "norm_matched" else "#555555"
             handles.append(mark(label, marker, "#555555", markerfacecolor=face))
     handles += [mark(edit, "o", colour) for edit, colour in colours.items()]
     handles.append(Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"))

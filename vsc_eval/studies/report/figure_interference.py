@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.analysis.controls import Outcome
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.figures.style import new_figure, save_png
 from vsc_eval.studies import names
-from vsc_eval.studies.records import PairRow, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import signed, size, spaced
-from vsc_eval.studies.spec import Form, Outcome
 
 # Red is harmful in both: more drift, less accuracy. ColorBrewer's red-blue is safe for colour-blind readers.
 _COLOURS: dict[Outcome, str] = {"drift": "RdBu_r", "accuracy": "RdBu"}
@@ -81,7 +82,7 @@ def _cells(results: StudyResults, edit: str, form: Form, outcome: Outcome) -> di
     return {pair.parts: _cell(pair, outcome) for pair in pairs}
 
 
-def _cell(pair: PairRow, outcome: Outcome) -> _Cell:
+def _cell(pair: InteractionRow, outcome: Outcome) -> _Cell:
     if outcome == "drift":
         return _Cell(pair.drift_interaction.value, pair.p_drift_adjusted)
     return _Cell(pair.accuracy_interaction.value, pair.p_accuracy_adjusted)

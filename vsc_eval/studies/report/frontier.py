@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vsc_eval.analysis.rows import Row
 from vsc_eval.analysis.run_tables import TextTable
-from vsc_eval.studies.records import ConditionRow, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import code, image, paragraphs, table
 from vsc_eval.studies.report.words import interval_note, share_ci, size
 
@@ -30,24 +31,24 @@ def _shapes(results: StudyResults) -> str:
     return f"single set, union{matched}"
 
 
-def points(results: StudyResults) -> list[ConditionRow]:
+def points(results: StudyResults) -> list[Row]:
     """Every condition on all items, the baseline first."""
     return [row for row in results.rows if row.scope == "all"]
 
 
-def drift_of(row: ConditionRow) -> float:
+def drift_of(row: Row) -> float:
     """Drift of a condition; the baseline has none."""
     return 0.0 if row.drift is None or row.drift.share.value is None else row.drift.share.value
 
 
-def accuracy_of(row: ConditionRow) -> float:
+def accuracy_of(row: Row) -> float:
     assert row.accuracy.value is not None
     return row.accuracy.value
 
 
-def pareto(results: StudyResults) -> list[ConditionRow]:
+def pareto(results: StudyResults) -> list[Row]:
     """Conditions that none beats, by rising drift: each is more accurate than all with less drift."""
-    found: list[ConditionRow] = []
+    found: list[Row] = []
     for row in sorted(points(results), key=lambda row: (drift_of(row), -accuracy_of(row))):
         if not found or accuracy_of(row) > accuracy_of(found[-1]):
             found.append(row)

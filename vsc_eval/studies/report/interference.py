@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.run_tables import TextTable
-from vsc_eval.studies.records import PairRow, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import code, escape, folded, image, paragraphs, table
 from vsc_eval.studies.report.words import (
     FORM_WORDS,
@@ -18,7 +19,6 @@ from vsc_eval.studies.report.words import (
     signed_ci,
     size,
 )
-from vsc_eval.studies.spec import Form
 
 
 def figure_name(edit: str) -> str:
@@ -83,7 +83,7 @@ def _tables(results: StudyResults, edit: str) -> list[str]:
     return found
 
 
-def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable:
+def _table(results: StudyResults, pairs: list[InteractionRow], form: Form) -> TextTable:
     raw = form == "raw"
     figures = [f for pair in pairs for f in (pair.drift_interaction, pair.accuracy_interaction)]
     return TextTable(

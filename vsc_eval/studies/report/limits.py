@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.run_tables import NONE, TextTable
-from vsc_eval.studies.records import RowScope, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.doubts import doubts
 from vsc_eval.studies.report.markdown import bullets, code, escape, paragraphs, table
 from vsc_eval.studies.report.words import share, share_ci
@@ -38,7 +39,7 @@ def _cells(results: StudyResults) -> TextTable:
     levels = [level for level in LEVELS if results.row("baseline", "level", None, level)]
 
     def accuracy(task: str | None, level: str | None) -> str:
-        scope: RowScope = "cell" if task and level else "task" if task else "level" if level else "all"
+        scope: Scope = "cell" if task and level else "task" if task else "level" if level else "all"
         row = results.row("baseline", scope, task, level)
         return NONE if row is None else share(row.accuracy.value)
 

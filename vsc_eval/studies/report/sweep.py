@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vsc_eval.analysis.results import Figure
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.rows import Row
 from vsc_eval.analysis.run_tables import NONE, TextTable
-from vsc_eval.studies.records import ConditionRow, Role, RowScope, StudyResults
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.stats import Figure
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import code, escape, folded, paragraphs, table
 from vsc_eval.studies.report.words import (
     correction_words,
@@ -24,8 +27,8 @@ from vsc_eval.studies.report.words import (
 
 ROLE_WORDS: dict[Role, str] = {
     "single": "single sets",
-    "union": "unions of two",
-    "norm_matched_union": "norm-matched unions",
+    "combined": "unions of two",
+    "norm_matched": "norm-matched unions",
 }
 
 
@@ -50,7 +53,7 @@ def _other(results: StudyResults, edit: str) -> str:
     return folded(f"The same under {escape(edit)}", paragraphs(tables))
 
 
-def _rows(results: StudyResults, edit: str, role: Role | None = None, scope: RowScope = "all") -> list[ConditionRow]:
+def _rows(results: StudyResults, edit: str, role: Role | None = None, scope: Scope = "all") -> list[Row]:
     wanted = ROLE_WORDS if role is None else (role,)
     return [row for row in results.rows if row.scope == scope and row.edit == edit and row.role in wanted]
 
@@ -94,13 +97,13 @@ def _effects(results: StudyResults, edit: str, role: Role) -> TextTable:
     )
 
 
-def _target(row: ConditionRow | None) -> str:
+def _target(row: Row | None) -> str:
     if row is None or row.difference is None or row.drift is None:
         return NONE
     return f"{signed(row.difference.value)}, {share(row.drift.share.value)}"
 
 
-def _sizes(rows: Iterable[ConditionRow]) -> str:
+def _sizes(rows: Iterable[Row]) -> str:
     sizes = sorted({row.n for row in rows})
     return f" (n = {' or '.join(map(str, sizes))})" if sizes else ""
 
@@ -139,7 +142,7 @@ def _parts(results: StudyResults, edit: str) -> TextTable:
     )
 
 
-def _mcnemar_gaps(rows: Sequence[ConditionRow]) -> str:
+def _mcnemar_gaps(rows: Sequence[Row]) -> str:
     reasons = dict.fromkeys(row.mcnemar.reason for row in rows if row.mcnemar and row.mcnemar.reason)
     return " ".join(f"{NONE}: {escape(reason)}." for reason in reasons)
 
@@ -172,5 +175,5 @@ def _readings(results: StudyResults, edit: str) -> TextTable:
     )
 
 
-def _name(row: ConditionRow) -> str:
-    return names(row.sets) + (" (norm-matched)" if row.role == "norm_matched_union" else "")
+def _name(row: Row) -> str:
+    return names(row.sets) + (" (norm-matched)" if row.role == "norm_matched" else "")

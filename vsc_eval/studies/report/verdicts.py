@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.run_tables import TextTable
-from vsc_eval.studies.records import PairRow, StudyResults
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import bullets, code, escape, folded, paragraphs, table
 from vsc_eval.studies.report.words import (
     FORM_WORDS,
@@ -17,7 +18,6 @@ from vsc_eval.studies.report.words import (
     size,
     span,
 )
-from vsc_eval.studies.spec import Form
 
 
 def section(results: StudyResults) -> str:
@@ -28,7 +28,7 @@ def section(results: StudyResults) -> str:
     return paragraphs(parts)
 
 
-def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable:
+def _table(results: StudyResults, pairs: list[InteractionRow], form: Form) -> TextTable:
     figures = [f for pair in pairs for f in (pair.drift_interaction, pair.accuracy_interaction)]
     drift, accuracy = (
         span(pair.detectable_drift for pair in pairs),
@@ -57,7 +57,7 @@ def _table(results: StudyResults, pairs: list[PairRow], form: Form) -> TextTable
     )
 
 
-def _decided(pairs: list[PairRow], form: Form) -> str:
+def _decided(pairs: list[InteractionRow], form: Form) -> str:
     """Pairs that the same numbers decided share a line."""
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from vsc_eval.analysis.results import Figure
+from vsc_eval.analysis.controls import ControlKind
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.run_tables import NONE
-from vsc_eval.studies.records import PairRow, StudyResults
+from vsc_eval.stats import Figure
+from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.markdown import code, escape
-from vsc_eval.studies.spec import ControlKind, Form
 
 KIND_WORDS: dict[ControlKind, str] = {
     "random_sets": "matched random sets",
@@ -85,7 +86,7 @@ def correction_words(results: StudyResults) -> str:
     return CORRECTION_WORDS[results.spec.verdict.correction]
 
 
-def ruled(results: StudyResults, form: str) -> list[PairRow]:
+def ruled(results: StudyResults, form: str) -> list[InteractionRow]:
     """The pairs of that form which have a verdict."""
     return [pair for pair in results.pairs if pair.form == form and pair.verdict is not None]
 

@@ -1,13 +1,46 @@
-"""The rule of the verdicts, as a pure function of numbers."""
+"""The rule of the verdicts on combined edits, as a pure function of numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+from pydantic import Field
+
+from vsc_eval.analysis.controls import CONTROL_KINDS, ControlKind, ControlTest, Outcome, Pair
+from vsc_eval.analysis.interactions import InteractionRow, Verdict
+from vsc_eval.specs import Spec
 from vsc_eval.stats import zero_count_limit
-from vsc_eval.studies.records import Verdict
-from vsc_eval.studies.spec import ControlKind, Outcome, VerdictRule
+
+
+class VerdictRule(Spec):
+    """When a pair of sets counts as interfering.
+
+    The interaction of a pair is what its combined edit does beyond its parts: I_drift = D(A+B) - D(A) - D(B) and
+    I_acc = d(A+B) - d(A) - d(B). It is harmful where I_drift > 0 or I_acc < 0.
+
+    interference: for `require` (any, all) of the outcomes, the interaction is harmful and at least `min_effect`; its
+    sign-flip p, adjusted by `correction` over all pairs and outcomes, is at most `alpha`; and against each kind of
+    control in `control_kinds` it is extreme, family-wise over pairs and outcomes, with p at most `control_alpha`.
+    A norm-matched combined edit, which has no controls, must instead belong to a raw one that interferes.
+    none: no outcome is harmful by `margin` or more anywhere in the confidence interval of its interaction.
+    not enough evidence: everything else.
+    """
+
+    edit: str = "scale=4"
+    """One of the sweep's edits, named beforehand: verdicts and controls are under this one."""
+    outcomes: tuple[Outcome, ...] = Field(default=("drift", "accuracy"), min_length=1)
+    require: Literal["any", "all"] = "any"
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    correction: Literal["holm", "bh"] = "holm"
+    min_effect: float = Field(default=0.01, ge=0, le=1)
+    """As a share of items."""
+    control_kinds: tuple[ControlKind, ...] = CONTROL_KINDS
+    control_alpha: float = Field(default=0.05, gt=0, lt=1)
+    margin: float = Field(default=0.05, gt=0, le=1)
+    """As a share of items: an interaction below it does not matter in practice."""
+
 
 _HARM = {"drift": 1, "accuracy": -1}
 """Sign of a harmful interaction."""
@@ -115,3 +148,67 @@ def _signed(outcome: Outcome, harm: float) -> str:
 
 def _p(p: float | None) -> str:
     return "undefined" if p is None else f"{p:.2g}"
+
+
+FamilyP = Mapping[tuple[Pair, Outcome], Mapping[ControlKind, float | None]]
+"""Of the interaction of each (pair, outcome) against each kind of control."""
+
+
+def with_verdicts(
+    rows: Sequence[InteractionRow], rule: VerdictRule, controls: Sequence[ControlTest] = (), *, level: float = 0.95
+) -> tuple[InteractionRow, ...]:
+    """The rows with verdicts on those of the rule's edit, for which `controls` are used; `level` is that of the
+    intervals."""
+    against = _family_p(controls)
+    found = {
+        row.condition: ruling(row, rule, against, level=level)
+        for row in rows
+        if row.edit == rule.edit and row.form == "raw"
+    }
+    raw = {row.parts: found[row.condition].verdict for row in rows if row.condition in found}
+    for row in rows:
+        if row.edit == rule.edit and row.form == "norm_matched" and row.parts in raw:
+            found[row.condition] = ruling(row, rule, {}, raw[row.parts], level=level)
+    return tuple(_ruled(row, found.get(row.condition)) for row in rows)
+
+
+def ruling(
+    row: InteractionRow,
+    rule: VerdictRule,
+    against: FamilyP,
+    raw_verdict: Verdict | None = None,
+    *,
+    level: float = 0.95,
+) -> Ruling:
+    """The rule on the numbers of a row; `against` has the p of its controls."""
+    evidence = []
+    for outcome in rule.outcomes:
+        found = row.drift_interaction if outcome == "drift" else row.accuracy_interaction
+        assert found.value is not None
+        evidence.append(
+            Evidence(
+                outcome=outcome,
+                interaction=found.value,
+                low=found.low,
+                high=found.high,
+                n_clusters=row.n_clusters,
+                p_adjusted=row.p_drift_adjusted if outcome == "drift" else row.p_accuracy_adjusted,
+                family_p=against.get((row.parts, outcome), {}),
+            )
+        )
+    return decide(evidence, rule, level=level, raw_verdict=raw_verdict)
+
+
+def _family_p(controls: Sequence[ControlTest]) -> FamilyP:
+    found: dict[tuple[Pair, Outcome], dict[ControlKind, float | None]] = {}
+    for test in controls:
+        if test.effect == "interaction":
+            a, b = test.sets
+            found.setdefault(((a, b), test.outcome), {})[test.kind] = test.p_family
+    return found
+
+
+def _ruled(row: InteractionRow, ruling: Ruling | None) -> InteractionRow:
+    if ruling is None:
+        return row
+    return row.model_copy(update={"verdict": ruling.verdict, "decided_by": ruling.decided_by})

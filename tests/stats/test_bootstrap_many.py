@@ -1,4 +1,4 @@
-"""The bootstrap of a whole table against single calls, and against a plain loop."""
+"""The bootstrap of many rows at once against single calls, and against a plain loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from vsc_eval.stats import bootstrap_many, cluster_bootstrap, cluster_standard_errors, grid_bootstrap, stream
-from vsc_eval.stats.bench import time_grid
+from vsc_eval.stats import bootstrap_many, cluster_bootstrap, cluster_standard_errors, stream
 
 
 @settings(max_examples=40, deadline=None)
@@ -20,12 +19,8 @@ def test_every_estimate_is_that_of_a_single_call(data: st.DataObject) -> None:
     values = rng.integers(-1, 2, size=(rows, n_items))
     # Names whose order as text is not their order as numbers.
     clusters = np.array([f"orbit {n}" for n in rng.integers(0, 30, size=n_items)])
-    masks = {"all": np.ones(n_items, bool), "some": rng.random(n_items) < 0.5, "none": np.zeros(n_items, bool)}
-    found = grid_bootstrap(values, clusters, masks, lambda group: stream(0, group), draws=50)
-    for group, mask in masks.items():
-        for row in range(rows):
-            single = cluster_bootstrap(values[row][mask], clusters[mask], stream(0, group), draws=50)
-            assert found[group][row] == single
+    found = bootstrap_many(values, clusters, stream(0), draws=50)
+    assert list(found) == [cluster_bootstrap(row, clusters, stream(0), draws=50) for row in values]
 
 
 def test_a_statistic_sees_means_under_shared_weights() -> None:
@@ -68,11 +63,3 @@ def test_standard_errors_of_many_means() -> None:
     assert found is not None
     assert_allclose(found, means.std(axis=1, ddof=1) / np.sqrt(10))
     assert cluster_standard_errors(values, np.zeros(40, dtype=int)) is None
-
-
-def test_bench_compares_the_same_figures() -> None:
-    """The command of the bench, small; its times depend on the machine and are only shown."""
-    times = time_grid(conditions=4, cells=3, items_per_cell=8, draws=200, repeats=1)
-    print(times.line())
-    assert times.grid > 0
-    assert "4 conditions x 3 cells of 8 items" in times.line()
