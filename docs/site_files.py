@@ -63,7 +63,7 @@ def _of_cell(cell: dict[str, Any]) -> Iterator[str]:
         if "image/png" in shown:
             words, png = html.escape(shown.get("text/plain", "figure")), shown["image/png"].strip()
             yield f'<img alt="{words}" src="data:image/png;base64,{png}">'
-        elif "text/html" in shown:
+        elif shown.get("text/html", "").strip():
             yield f'<div class="output">\n{shown["text/html"]}\n</div>'
         elif text := shown.get("text/plain") or "".join(output.get("text", "")):
             yield f"```text\n{text.rstrip()}\n```"
