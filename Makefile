@@ -36,10 +36,11 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo docs test test-libraries gpu check lint types format setup interventions study board lock lock-check vllm-environment clean
+.PHONY: help demo bench docs test test-libraries gpu check lint types format setup interventions study board lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
+	@echo "make bench   timings side by side, in small (a minute or two)"
 	@echo "make docs    the pages of docs/ as a site, in site/"
 	@echo "make test    all tests"
 	@echo "make test-libraries  our readers and scores against SAELens, sparsify, dictionary_learning and lmms-eval themselves"
@@ -55,6 +56,13 @@ help:
 demo: $(STAMP)
 	rm -rf runs/demo
 	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/vsc-eval run --model vsc-tiny --tasks vsc --conditions $(DEMO_CONDITIONS) --n 20 --out runs/demo
+
+# Ratios within one run, on the CPU; each has its own options: .venv/bin/python -m benchmarks.engine --help
+bench: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.engine --device cpu --conditions 8 --repeats 1
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.harness --tasks vsc_easy --repeats 1
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.bootstrap --repeats 1
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.items --n 20 --repeats 1
 
 # The tests that start vLLM run in its own environment; where there is none, they are skipped in this one, and say so.
 test: $(STAMP) $(VLLM_STAMP)

@@ -13,7 +13,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-DATA_FOLDERS = ("tasks", "interventions", "leaderboards")
+DATA_FOLDERS = ("tasks", "interventions")
 
 
 class BuildPyWithData(build_py):

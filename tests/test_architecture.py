@@ -28,7 +28,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sweeps",),
     ("studies",),
     ("board",),
-    ("zoo", "bench_cli"),
     ("cli",),
 )
 """Lowest first. A part may import parts of lower layers, never of its own layer or of a higher one."""
@@ -43,7 +42,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jinja2": ("board",),
     "markupsafe": ("board",),
     "datasets": ("lmeval", "taskfiles", "synthetic.export"),
-    "transformers": ("backends", "features", "lmeval", "zoo"),
+    "transformers": ("backends", "features", "lmeval"),
     "torch": (
         "sae",
         "interventions",
@@ -54,7 +53,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "sweeps",
         "studies",
         "seeding",
-        "zoo",
     ),
 }
 """Third-party package -> the parts (or single modules) that may import it."""
@@ -64,6 +62,9 @@ MAY_SEE: dict[str, frozenset[str]] = {
     "synthetic": frozenset({"numpy", "PIL", "pydantic"}),
 }
 """Part -> the only third-party packages that it may import, besides those that ONLY_IN grants a single module."""
+
+UNPACKAGED = ("training", "benchmarks")
+"""Folders of a checkout that import vsc_eval, never the other way round."""
 
 MAX_LINES = 400
 
@@ -129,6 +130,8 @@ def faults(module: str, path: Path) -> Iterator[str]:
     for name in sorted(foreign):
         if name in ONLY_IN and not granted(module, ONLY_IN[name]):
             yield f"{module} imports {name}, which belongs in {', '.join(ONLY_IN[name])}"
+        if name in UNPACKAGED:
+            yield f"{module} imports {name}, which an installed package does not have"
         if importer in MAY_SEE and name not in MAY_SEE[importer] and module not in ONLY_IN.get(name, ()):
             yield f"{module} imports {name}; {importer} sees only {', '.join(sorted(MAY_SEE[importer]))}"
     lines = len(path.read_text(encoding="utf-8").splitlines())
@@ -146,8 +149,10 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
     assert not breach("backends", "interventions")
     assert own_parts({"vsc_eval.stats.drift_parts", "vsc_eval.__version__"}) == {"stats", "__init__"}
     bad = tmp_path / "bad.py"
-    bad.write_text("import torch\nfrom vsc_eval.board import page\n" + "\n" * MAX_LINES, encoding="utf-8")
-    assert len(list(faults("stats.bad", bad))) == 4
+    bad.write_text(
+        "import torch, training.build\nfrom vsc_eval.board import page\n" + "\n" * MAX_LINES, encoding="utf-8"
+    )
+    assert len(list(faults("stats.bad", bad))) == 6
 
 
 LIGHT = (

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from small_vlm import untrained_vsc_tiny
 
+from training.config import TinyShape
 from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
 
 pytestmark = pytest.mark.xdist_group("bad_input")
 
@@ -33,7 +33,7 @@ SHAPE = TinyShape(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", config=TinyConfig(shape=SHAPE, stages=()))
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("model") / "small", SHAPE)
 
 
 def write_intervention(folder: Path, model: Path, *, width: int = SHAPE.d_model, **changes: Any) -> Path:
@@ -132,13 +132,13 @@ def test_names_and_numbers(run: Run, tmp_path: Path, changes: dict[str, object],
 
 
 def test_layer_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, layer=4))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, layer=4))
     assert "layer 4" in shown.lower()
     assert "0 to 3" in shown
 
 
 def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, width=48))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, width=48))
     assert "width 48" in shown
     assert "width 64" in shown
     assert "sae train" in shown
@@ -146,7 +146,7 @@ def test_sae_of_another_width(run: Run, model: Path, tmp_path: Path) -> None:
 
 def test_feature_index_out_of_range(run: Run, model: Path, tmp_path: Path) -> None:
     bad = FeatureSet(name="counting", indices=(3, 16), task="counting")
-    shown = run(condition=write_intervention(tmp_path / "intervention", model, sets=(bad,)))
+    shown = run(intervention=write_intervention(tmp_path / "intervention", model, sets=(bad,)))
     assert "Feature index 16 of set 'counting' is out of range: the SAE has 16 features" in shown
     assert "0 to 15" in shown
 
@@ -155,7 +155,7 @@ def test_misspelt_key_in_a_intervention(run: Run, model: Path, tmp_path: Path) -
     folder = write_intervention(tmp_path / "intervention", model)
     text = (folder / "intervention.yaml").read_text()
     (folder / "intervention.yaml").write_text(text.replace("layer:", "layr:"))
-    shown = run(condition=folder)
+    shown = run(intervention=folder)
     assert str(folder / "intervention.yaml") in shown
     assert "'layr'" in shown
     assert "layer" in shown
@@ -194,7 +194,7 @@ def test_truncated_weights_of_the_sae(run: Run, intervention: Path, tmp_path: Pa
     folder = tmp_path / "copy"
     shutil.copytree(intervention, folder)
     truncate(folder / "sae" / "sae_weights.safetensors", keep)
-    shown = run(condition=folder)
+    shown = run(intervention=folder)
     assert "sae_weights.safetensors" in shown
     assert "again" in shown
 

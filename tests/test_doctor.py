@@ -22,7 +22,7 @@ def test_packages_and_machine_are_reported() -> None:
 def test_a_missing_model_is_named_with_its_mend(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(resources, "zoo_dir", lambda model_name="vsc-tiny": tmp_path / model_name)
+    monkeypatch.setattr(resources, "embedded_dir", lambda model_name="vsc-tiny": tmp_path / model_name)
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "no weights" in shown

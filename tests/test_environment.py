@@ -32,4 +32,4 @@ def test_models_of_transformers_can_be_imported(tmp_path: Path) -> None:
 
 def test_lm_evals_own_vision_language_model_starts(tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="lm-eval's hf-multimodal needs accelerate and peft")
-    alone(THEIR_MODEL.format(folder=str(resources.zoo_dir())), tmp_path)
+    alone(THEIR_MODEL.format(folder=str(resources.embedded_dir())), tmp_path)

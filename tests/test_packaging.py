@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA_FOLDERS = ("tasks", "interventions", "leaderboards")
+DATA_FOLDERS = ("tasks", "interventions")
 WEIGHT_LIMIT_BYTES = 15 * 2**20
 
 pytestmark = pytest.mark.xdist_group("packaging")
@@ -89,7 +89,7 @@ def test_wheel_holds_all_code_and_data(wheel: Path, source: Path) -> None:
         for path in (source / name).rglob("*")
         if path.is_file()
     }
-    model = {str(path.relative_to(source)) for path in (source / "vsc_eval/zoo/vsc-tiny").iterdir()}
+    model = {str(path.relative_to(source)) for path in (source / "vsc_eval/embedded/vsc-tiny").iterdir()}
     assert sorted((code | data | model | {"vsc_eval/py.typed"}) - names) == []
     assert all(any(name.startswith(f"vsc_eval/_data/{folder}/") for name in names) for folder in DATA_FOLDERS)
 
@@ -105,9 +105,9 @@ def test_wheel_carries_the_embedded_model(wheel: Path) -> None:
         sizes = {
             info.filename: info.file_size
             for info in archive.infolist()
-            if info.filename.startswith("vsc_eval/zoo/vsc-tiny/")
+            if info.filename.startswith("vsc_eval/embedded/vsc-tiny/")
         }
-        config = json.loads(archive.read("vsc_eval/zoo/vsc-tiny/config.json"))
+        config = json.loads(archive.read("vsc_eval/embedded/vsc-tiny/config.json"))
     assert config["architectures"] == ["Qwen3VLForConditionalGeneration"]
     weights = [size for name, size in sizes.items() if name.endswith(".safetensors")]
     assert weights
@@ -132,7 +132,7 @@ def test_direct_wheel_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> 
 
 
 def test_installed_package_is_the_wheel(installed: Path, tmp_path: Path) -> None:
-    code = "import vsc_eval; from vsc_eval import resources as r; print(vsc_eval.__file__, r.tasks_dir(), r.zoo_dir())"
+    code = "import vsc_eval; from vsc_eval.resources import *; print(vsc_eval.__file__, tasks_dir(), embedded_dir())"
     for place in call(installed / "python", "-c", code, cwd=tmp_path).split():
         assert Path(place).is_relative_to(installed.parent)
 

@@ -1,4 +1,4 @@
-"""Writing files so that a crash never leaves half of one."""
+"""Writing files so that a crash never leaves half of one and no two processes write at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from vsc_eval.errors import BackendError
 
@@ -42,3 +44,17 @@ def ensure_writable(folder: Path) -> None:
     with replacing(probe) as partial:
         partial.touch()
     probe.unlink(missing_ok=True)
+
+
+def take_lock(descriptor: int, path: Path, *, wait: bool = False) -> bool:
+    """Lock the open file or folder `path` until it is closed or the process ends; with `wait`, as soon as it is free.
+
+    Returns False if another process holds it. Raises BackendError where there are no locks, which is not the same.
+    """
+    try:
+        return lock_descriptor(descriptor, blocking=wait)
+    except OSError as error:
+        raise BackendError(
+            f"{path} cannot be locked: {error.strerror or error}.",
+            hint="Work in a folder on a local disk: some network drives know no locks.",
+        ) from error

@@ -1,6 +1,6 @@
 """The only module that knows where the data folders live, in a checkout and in an installed wheel.
 
-In a checkout `tasks/`, `interventions/` and `leaderboards/` stand beside the package; the wheel carries them as
+In a checkout `tasks/` and `interventions/` stand beside the package; the wheel carries them as
 `vsc_eval/_data/...`, because an importable top-level folder named `tasks` would pollute site-packages.
 """
 
@@ -33,11 +33,6 @@ def interventions_dir() -> Path:
     return _data_dir("interventions")
 
 
-def leaderboards_dir() -> Path:
-    """Folder of published results."""
-    return _data_dir("leaderboards")
-
-
-def zoo_dir(model_name: str = "vsc-tiny") -> Path:
+def embedded_dir(model_name: str = "vsc-tiny") -> Path:
     """Folder of an embedded model (config, tokenizer, processor, weights), as `save_pretrained` writes it."""
-    return _PACKAGE / "zoo" / model_name
+    return _PACKAGE / "embedded" / model_name

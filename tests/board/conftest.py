@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from vsc_eval.cli.main import main
-from vsc_eval.resources import interventions_dir, zoo_dir
+from vsc_eval.resources import embedded_dir, interventions_dir
 
 RUN_CONDITIONS = "counting:scale=8,logic:scale=8,counting+logic:scale=8,counting+logic:scale=8:norm=mean"
 
@@ -20,7 +20,7 @@ RUN_CONDITIONS = "counting:scale=8,logic:scale=8,counting+logic:scale=8,counting
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """vsc-tiny on two tasks, the model and the intervention named by their folders."""
     out = tmp_path_factory.mktemp("published") / "run"
-    model, intervention = str(zoo_dir()), str(interventions_dir() / "vsc-tiny")
+    model, intervention = str(embedded_dir()), str(interventions_dir() / "vsc-tiny")
     command = ["run", "--model", model, "--intervention", intervention, "--tasks", "vsc_counting,vsc_logic", "--n", "4"]
     assert main([*command, "--conditions", RUN_CONDITIONS, "--out", str(out)]) == 0
     return out

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from made import made_table
 
+import vsc_eval
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.parquet import table_files, write_table
@@ -72,6 +73,11 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 def test_every_command_is_on_the_page_of_commands() -> None:
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
     assert not [name for name in COMMANDS if f"| `{name}` |" not in text]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: vsc_eval\.(\w+)$", text, re.M)) == sorted(vsc_eval.__all__)
 
 
 def test_the_readme_is_short() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_vlm import untrained_vsc_tiny
 
 from vsc_eval.backends.hf.decoder import find_decoder
 from vsc_eval.backends.hf.hooks import layer_outputs
@@ -24,7 +25,6 @@ from vsc_eval.sae import load_sae
 from vsc_eval.sae.train import TrainConfig, TrainProgress
 from vsc_eval.specs import parse_condition
 from vsc_eval.synthetic import LETTERS
-from vsc_eval.zoo.build import untrained_vsc_tiny
 
 LAYER = 2
 TASKS = ("counting", "existence")

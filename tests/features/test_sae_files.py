@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_vlm import untrained_vsc_tiny
 
 from vsc_eval.cli.main import main
 from vsc_eval.errors import SpecError
@@ -17,7 +18,6 @@ from vsc_eval.resources import interventions_dir
 from vsc_eval.sae import load_sae
 from vsc_eval.sae.io import read_sae_metadata
 from vsc_eval.sae.train import TrainConfig
-from vsc_eval.zoo.build import untrained_vsc_tiny
 
 D, F, K = 6, 20, 3
 

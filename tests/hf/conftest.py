@@ -13,7 +13,7 @@ from vsc_eval.synthetic import LETTERS, Item, make_items, render
 
 @pytest.fixture(scope="session")
 def vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_vlm(tmp_path_factory.mktemp("zoo") / "tiny")
+    return write_small_vlm(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="session")

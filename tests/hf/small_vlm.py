@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
+from training.build import build_model, build_processor
+from training.config import TinyShape
+from training.tokenizer import build_tokenizer
+from vsc_eval.synthetic import vocabulary
 
 SHAPE = TinyShape(
     canvas_px=128,
@@ -23,7 +25,15 @@ SHAPE = TinyShape(
 )
 
 
+def untrained_vsc_tiny(folder: Path, shape: TinyShape | None = None) -> Path:
+    """vsc-tiny, or a model of another `shape`, with random weights, as a folder like that of the trained one."""
+    shape = shape or TinyShape()
+    tokenizer = build_tokenizer(vocabulary())
+    build_model(shape, tokenizer, seed=0).save_pretrained(folder)
+    build_processor(shape, tokenizer).save_pretrained(folder)
+    return folder
+
+
 def write_small_vlm(folder: Path, **changes: Any) -> Path:
     """The model of SHAPE, with `changes` of its sizes, as a folder that `load_vlm` reads."""
-    shape = TinyShape.model_validate(SHAPE.model_dump() | changes)
-    return untrained_vsc_tiny(folder, config=TinyConfig(shape=shape, stages=()))
+    return untrained_vsc_tiny(folder, TinyShape.model_validate(SHAPE.model_dump() | changes))

@@ -16,7 +16,6 @@ from PIL import Image
 from tiny_edits import EDITS, SETS, condition, random_sae, zero_strength
 
 from vsc_eval.backends.hf import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
-from vsc_eval.backends.hf.bench import bench_engine, layer_count_ratio
 from vsc_eval.backends.hf.memory import condition_bytes, fitting_stack, plan_stacks, useful_stack
 from vsc_eval.backends.hf.scoring import kl_divergence
 from vsc_eval.errors import BackendError, DataError, SpecError
@@ -345,25 +344,6 @@ def test_a_replay_that_raises_is_a_reason_not_a_crash(
     monkeypatch.setattr(suffix, "expand_arguments", broken)
     with pytest.warns(EngineWarning, match="replaying it raises KeyError"):
         engine(vlm, sae).read(prompts[:2], [None, condition("scale_image", sae, LAYER)], CHOICE)
-
-
-def test_bench_compares_the_same_readings(vlm: LoadedVLM, sae: SAE, prompts: list[Prompt]) -> None:
-    edits = [condition(name, sae, LAYER) for name in EDITS]
-    result = bench_engine(vlm, sae, edits, prompts, repeats=2, batch_size=4)
-    assert (result.n_conditions, result.n_prompts, result.layer, result.n_layers) == (8, 8, LAYER, 4)
-    assert result.n_same_answers == result.n_answers == 64
-    assert result.max_logprob_difference is not None
-    assert result.max_logprob_difference < 1e-5
-    assert len(result.ratios) == 2
-    assert min(result.shared_seconds) > 0
-    assert "layer counts allow" in "\n".join(result.lines())
-    with pytest.raises(SpecError, match="at least one edit"):
-        bench_engine(vlm, sae, [], prompts)
-
-
-def test_layer_count_ratio_by_hand() -> None:
-    """20 conditions, 28 layers, L=20, vision as dear as two layers: 20 x 30 over 2 + 21 + 20 x 7."""
-    assert layer_count_ratio(20, 28, 20, 2.0, 1.0) == pytest.approx(600 / 163)
 
 
 def test_pictures_of_other_modes(vlm: LoadedVLM) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from training.tokenizer import build_tokenizer
 from vsc_eval.backends.hf import LoadedVLM
 from vsc_eval.synthetic import vocabulary
-from vsc_eval.zoo.tokenizer import build_tokenizer
 
 _TOKENS = {
     "image_token": "<image>",

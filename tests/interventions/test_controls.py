@@ -10,12 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from selecting import select_features
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets, permuted_labels
 from vsc_eval.interventions.harvest import Firing, FiringMeter, Harvest
-from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError, select_features
+from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError
 from vsc_eval.sae import SparseCodes
 from vsc_eval.specs import FeatureSet
 

@@ -10,11 +10,12 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
+from selecting import select_features
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.activations import PooledActivations, pool_codes
-from vsc_eval.interventions.select import Score, SelectionRule, score_features, select_features
+from vsc_eval.interventions.select import Score, SelectionRule, score_features
 from vsc_eval.sae import SparseCodes
 
 SCORES: tuple[Score, ...] = get_args(Score)

@@ -7,12 +7,13 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from selecting import select_features
 
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.harvest import Firing, Harvest
 from vsc_eval.interventions.overlap import decoder_cosine, jaccard, set_overlap
-from vsc_eval.interventions.select import Score, SelectionRule, score_table, select_features
+from vsc_eval.interventions.select import Score, SelectionRule, score_table
 from vsc_eval.interventions.stability import orbit_weights, resampled_tables, set_stability
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.specs import FeatureSet

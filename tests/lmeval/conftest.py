@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_vlm import untrained_vsc_tiny
 
+from training.config import TinyShape
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.interventions.intervention import save_intervention
 from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
-from vsc_eval.zoo.build import untrained_vsc_tiny
-from vsc_eval.zoo.config import TinyConfig, TinyShape
 
 SHAPE = TinyShape(
     d_vision=48, vision_depth=2, vision_heads=2, vision_mlp=48, d_model=64, n_layers=6, n_heads=2, d_mlp=64
@@ -40,7 +40,7 @@ def _write_intervention(folder: Path, model: str) -> None:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the model."""
-    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", config=TinyConfig(shape=SHAPE, stages=()))
+    return untrained_vsc_tiny(tmp_path_factory.mktemp("models") / "tiny", SHAPE)
 
 
 @pytest.fixture(scope="session")

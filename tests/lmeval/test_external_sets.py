@@ -180,7 +180,7 @@ def run(
             **more,
         }
     )
-    return run_sweep(spec, out, console=QUIET)
+    return run_sweep(spec, out, console=QUIET).results
 
 
 @pytest.fixture(scope="module")

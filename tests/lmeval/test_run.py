@@ -246,7 +246,7 @@ def test_stopped_at_any_stage_it_goes_on_to_the_same_results(
     target, name = {
         "store": (AnswerStore, "put_many"),
         "scoring": (run_module, "score_condition"),
-        "results": (run_module, "result_rows"),
+        "results": (run_module, "rows"),
     }[moment]
     original = getattr(target, name)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from vsc_eval import files
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSpec
 from vsc_eval.sweeps.folder import folder_name, open_run_folder
@@ -78,6 +80,15 @@ def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
     with open_run_folder(tmp_path, {"a": 1}):
         result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert "Another process is running" in result.stderr
+
+
+def test_a_disk_without_locks_is_not_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(descriptor: int, *, blocking: bool) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files, "lock_descriptor", no_locks)
+    with pytest.raises(BackendError, match=r"cannot be locked: No locks available\."), open_run_folder(tmp_path, {}):
+        pass
 
 
 def test_harness_folder_drops_an_earlier_attempt(tmp_path: Path) -> None:

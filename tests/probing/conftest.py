@@ -12,7 +12,7 @@ from vsc_eval.backends.hf import LoadedVLM, load_vlm
 
 @pytest.fixture(scope="session")
 def vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_vlm(tmp_path_factory.mktemp("zoo") / "tiny")
+    return write_small_vlm(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vsc_eval.sae.mixing import TokenStream, restartable
+from vsc_eval.sae.mixing import TokenStream
+
+
+def restartable(factory: Callable[[], Iterator[Tensor]]) -> TokenStream:
+    """A stream over `factory`, which must yield the same tokens at every call; skipped ones are drawn and dropped."""
+
+    def open_at(skip: int) -> Iterator[Tensor]:
+        for chunk in factory():
+            if skip >= len(chunk):
+                skip -= len(chunk)
+                continue
+            yield chunk[skip:]
+            skip = 0
+
+    return open_at
 
 
 @dataclass(frozen=True)

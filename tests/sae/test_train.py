@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from planted import best_cosines, planted
+from planted import best_cosines, planted, restartable
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.sae.dead import aux_loss
-from vsc_eval.sae.mixing import MixBuffer, restartable
+from vsc_eval.sae.mixing import MixBuffer
 from vsc_eval.sae.quality import ReconstructionMeter
 from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, train_sae
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vsc_eval.analysis.results import Figure
 from vsc_eval.analysis.run_tables import TextTable
+from vsc_eval.stats import Figure
 from vsc_eval.studies.report.markdown import block, code, escape, image, table
 from vsc_eval.studies.report.words import counted, in_points, p_words, share_ci, signed, signed_ci, span
 

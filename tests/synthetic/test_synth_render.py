@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,9 +11,7 @@ from vsc_eval.synthetic import (
     BACKGROUND,
     CANVAS,
     COLOURS,
-    LEVELS,
     SHAPES,
-    TASKS,
     Scene,
     SceneObject,
     blind_image,
@@ -24,7 +20,6 @@ from vsc_eval.synthetic import (
     render,
 )
 from vsc_eval.synthetic.mask import identity_mask
-from vsc_eval.synthetic.prove import time_default_test
 from vsc_eval.synthetic.render import _coverage, render_array
 
 
@@ -135,11 +130,3 @@ def test_the_order_of_objects_does_not_matter() -> None:
     turned = scene.model_copy(update={"objects": scene.objects[::-1]})
     assert turned.hash() == scene.hash()
     assert pixel_hash(turned) == pixel_hash(scene)
-
-
-def test_the_default_test_split_is_drawn_and_timed() -> None:
-    start = time.perf_counter()
-    count, seconds = time_default_test()
-    assert count == 100 * len(TASKS) * len(LEVELS)
-    assert 0 < seconds <= time.perf_counter() - start
-    print(f"generated and rendered {count} items in {seconds:.2f} s")

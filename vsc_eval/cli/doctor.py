@@ -155,12 +155,17 @@ def _has_gpu() -> bool:
 
 
 def _model() -> Check:
-    folder = resources.zoo_dir()
+    folder = resources.embedded_dir()
     weights = sorted(folder.glob("*.safetensors"))
     if (folder / "config.json").is_file() and weights:
         size = sum(file.stat().st_size for file in weights) / 2**20
         return Check("vsc-tiny", "OK", f"{size:.1f} MiB of weights")
-    return Check("vsc-tiny", "missing", "no weights", "Reinstall vsc-eval, or train it: `vsc-eval zoo train`.")
+    return Check(
+        "vsc-tiny",
+        "missing",
+        "no weights",
+        "Reinstall vsc-eval, or train it in a checkout: `python -m training train`.",
+    )
 
 
 def _intervention() -> Check:

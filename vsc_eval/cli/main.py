@@ -12,7 +12,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from vsc_eval import __version__
@@ -29,8 +29,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "harness": ("vsc_eval.cli.harness", "lm-evaluation-harness's own command line, with our models and tasks"),
     "probe": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.cli.sae", "train a sparse autoencoder, select feature sets"),
-    "zoo": ("vsc_eval.zoo.cli", "build, train and test the embedded model"),
-    "bench": ("vsc_eval.bench_cli", "time the engine against plain runs, and the statistics"),
     "doctor": ("vsc_eval.cli.doctor", "say what this machine can run"),
 }
 """Command -> its module and its line of help."""
@@ -68,21 +66,33 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 (checks that failed), 2 (the user's error), 130 (interrupted)."""
+    """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if not word.startswith("-")), None)
-    try:
+
+    def run() -> int:
         parser = build_parser(command)
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
             _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.handler(options) or 0)
+
+    hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""
+    return exit_code(run, "vsc-eval", interrupted=hint)
+
+
+def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> int:
+    """What `run` returns, 0 or 1 (checks that failed); 2 after a user's error, 130 if interrupted, each said on stderr.
+
+    `interrupted` is a hint for somebody who pressed Ctrl-C, with a space before it.
+    """
+    try:
+        return run()
     except VscError as error:
-        print(f"vsc-eval: error: {error.message}\n  {error.hint}", file=sys.stderr)
+        print(f"{prog}: error: {error.message}\n  {error.hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""
-        print(f"\nvsc-eval: interrupted.{hint}", file=sys.stderr)
+        print(f"\n{prog}: interrupted.{interrupted}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader (head, less) has gone; Python would complain again when it flushes stdout at exit.
@@ -93,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         where = f" {error.filename}" if error.filename else ""
         print(
-            f"vsc-eval: error: cannot write or read{where}: {error.strerror}.\n"
+            f"{prog}: error: cannot write or read{where}: {error.strerror}.\n"
             "  Check the disk's free space and the folder's permissions, then give the same command again.",
             file=sys.stderr,
         )

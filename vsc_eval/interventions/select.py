@@ -180,17 +180,3 @@ def choose_features(
             )
         )
     return tuple(sets)
-
-
-def select_features(
-    pooled: PooledActivations,
-    labels: Sequence[str],
-    rule: SelectionRule,
-    *,
-    provenance: Mapping[str, Scalar] | None = None,
-) -> tuple[FeatureSet, ...]:
-    """One feature set per distinct label, in order of first appearance; each set is named after its label.
-
-    Features must score better than one that tells nothing. Raises like `score_table` and `choose_features`.
-    """
-    return choose_features(score_table(pooled, labels, rule), rule, provenance=provenance)

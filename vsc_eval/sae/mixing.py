@@ -11,23 +11,6 @@ TokenStream = Callable[[int], Iterator[Tensor]]
 """Opens a stream of float tensors [n, d], any n, with the given number of tokens already left out at its start."""
 
 
-def restartable(factory: Callable[[], Iterator[Tensor]]) -> TokenStream:
-    """A TokenStream over `factory`, which must yield the same tokens at every call; skipped ones are drawn and dropped.
-
-    Harvesting code that knows how many tokens an item gives can skip without computing them.
-    """
-
-    def open_at(skip: int) -> Iterator[Tensor]:
-        for chunk in factory():
-            if skip >= len(chunk):
-                skip -= len(chunk)
-                continue
-            yield chunk[skip:]
-            skip = 0
-
-    return open_at
-
-
 class MixBuffer:
     """Draws shuffled batches from a stream, so that the tokens of one image do not share a batch.
 

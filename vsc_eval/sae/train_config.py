@@ -10,7 +10,7 @@ from vsc_eval.specs import Spec
 
 TrainedActivation = Literal["topk", "batchtopk", "jumprelu"]
 
-_INTERVENTIOND: dict[str, dict[str, float | int]] = {
+_FITTING: dict[str, dict[str, float | int]] = {
     "topk": {},
     # Neither forces every token to fire k features, so more of them must be led back; see docs/sae.md for the figures.
     "batchtopk": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
@@ -67,9 +67,9 @@ class TrainConfig(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _interventiond(cls, given: Any) -> Any:
+    def _fitting(cls, given: Any) -> Any:
         activation = given.get("activation") if isinstance(given, dict) else None
-        return {**_INTERVENTIOND.get(activation, {}), **given} if isinstance(activation, str) else given
+        return {**_FITTING.get(activation, {}), **given} if isinstance(activation, str) else given
 
     def settings(self) -> dict[str, Any]:
         """The fields that matter for this activation, JSON-able.

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import false_discovery_control
 
 Correction = Literal["holm", "bh"]
 
@@ -21,32 +22,27 @@ def adjust(p_values: Sequence[float | None], correction: Correction) -> tuple[fl
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     """Step-down Bonferroni (Holm 1979): the i-th smallest of n times n - i + 1, made monotone, at most 1."""
-    ordered, order = _sorted(p_values)
-    n = len(ordered)
-    return _restored(p_values, order, np.maximum.accumulate(ordered * np.arange(n, 0, -1)))
+    given = _given(p_values)
+    order = np.argsort(given, kind="stable")
+    adjusted = np.empty(len(given))
+    adjusted[order] = np.minimum(np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)), 1)
+    return _among(p_values, adjusted)
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     """Step-up (Benjamini and Hochberg 1995): the i-th smallest of n times n / i, made monotone, at most 1."""
-    ordered, order = _sorted(p_values)
-    n = len(ordered)
-    scaled = ordered * n / np.arange(1, n + 1)
-    return _restored(p_values, order, np.minimum.accumulate(scaled[::-1])[::-1])
+    return _among(p_values, false_discovery_control(_given(p_values), method="bh"))
 
 
-def _sorted(p_values: Sequence[float | None]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """The p that are there, smallest first, and their places among those that are there."""
+def _given(p_values: Sequence[float | None]) -> npt.NDArray[np.float64]:
+    """The p that are there."""
     given = np.array([p for p in p_values if p is not None], dtype=np.float64)
     if np.any((given < 0) | (given > 1) | np.isnan(given)):
-        raise ValueError(f"expected p between 0 and 1 but got {[p for p in p_values if p is not None]}")
-    order = np.argsort(given, kind="stable")
-    return given[order], order
+        raise ValueError(f"expected p between 0 and 1 but got {given.tolist()}")
+    return given
 
 
-def _restored(
-    p_values: Sequence[float | None], order: npt.NDArray[np.intp], adjusted: npt.NDArray[np.float64]
-) -> tuple[float | None, ...]:
-    back = np.empty(len(adjusted))
-    back[order] = np.minimum(adjusted, 1)
-    values = iter(back.tolist())
+def _among(p_values: Sequence[float | None], adjusted: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
+    """`adjusted` in the places of the p that are there."""
+    values = iter(adjusted.tolist())
     return tuple(None if p is None else next(values) for p in p_values)

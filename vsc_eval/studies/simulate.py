@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -213,7 +214,7 @@ def simulate(
     edit, match = spec.verdict.edit, spec.sweep.norm_match
 
     def add(name: str, effect: _Scores, hit: npt.NDArray[np.bool_] | None = None) -> None:
-        answers[name] = (asked_condition(parse_condition(name, _EDIT)), draw.answers(effect, hit))
+        answers[name] = (_asked(name), draw.answers(effect, hit))
 
     for task in spec.tasks:
         add(names.single(task, edit), real[task])
@@ -238,6 +239,12 @@ _EDIT = EditSpec(kind="ablate")
 """Stands for the edit that an expression leaves out; those of a study leave none out."""
 
 
+@lru_cache(maxsize=4096)
+def _asked(name: str, kind: ControlKind | None = None, draw: int | None = None) -> AskedCondition:
+    """Kept, since a calibration simulates the same conditions in every study."""
+    return asked_condition(parse_condition(name, _EDIT), kind, draw)
+
+
 def _control_answers(draw: _Draw, spec: StudySpec) -> _Answers:
     edit, found = spec.verdict.edit, _Answers()
     tasks = [task for task in spec.tasks if any(task in pair for pair in spec.control_pairs)]
@@ -247,7 +254,7 @@ def _control_answers(draw: _Draw, spec: StudySpec) -> _Answers:
             effects = {names.control_single(task, kind, d, edit): sets[task] for task in tasks}
             effects |= {names.control_union(a, b, kind, d, edit): sets[a] + sets[b] for a, b in spec.control_pairs}
             for name, effect in effects.items():
-                found[name] = (asked_condition(parse_condition(name, _EDIT), kind, d), draw.answers(effect))
+                found[name] = (_asked(name, kind, d), draw.answers(effect))
     return found
 
 

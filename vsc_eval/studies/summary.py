@@ -38,7 +38,7 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     for line in _lines(results, ruled):
         console.print(line, highlight=False, markup=False)
     console.print(
-        f"Written to {out}: report.md, results.json, study.yaml, items.jsonl, intervention/",
+        f"Written to {out}: report.md, results.json, study.yaml, answers.parquet, intervention/",
         highlight=False,
         markup=False,
     )

@@ -5,7 +5,6 @@ A study keeps its settings in the same way, under another file name.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -19,7 +18,7 @@ from typing import Any
 import yaml
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import replacing, take_lock
 from vsc_eval.sweeps.machine import machine_words, package_versions
 
 LOCAL_FILE = "local.yaml"
@@ -103,12 +102,10 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
     except OSError as error:
         raise _unwritable(path, error) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not take_lock(lock.fileno(), path):
             raise BackendError(
                 f"Another process is running in {path}.", hint="Wait for it to end, or choose another --out."
-            ) from error
+            )
         folder = RunFolder(path, _read(path, kind), kind, _read_local(path))
         folder.check("settings", settings)
         folder.document["settings"] = settings

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.items import Item
 from vsc_eval.synthetic.mask import identity_mask
 from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene
@@ -188,8 +187,3 @@ def read_answer(task: str, seen: Sequence[Seen], prompt: str) -> int:
 def look_at(scene: Scene) -> list[Seen]:
     """What the rendered picture of a scene shows."""
     return look(render_array(scene), identity_mask(scene))
-
-
-def oracle_answer(item: Item) -> int:
-    """`read_answer` on the item's own picture and prompt."""
-    return read_answer(item.task, look_at(item.scene), item.prompt)

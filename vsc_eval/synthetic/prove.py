@@ -17,7 +17,6 @@ from vsc_eval.synthetic.difficulty import LEVELS, TASKS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
 from vsc_eval.synthetic.oracle import look_at, read_answer
 from vsc_eval.synthetic.program import answer_index
-from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.seen import Seen
 
 
@@ -96,18 +95,6 @@ def prove(sizes: Mapping[str, int] = DEFAULT_SIZES) -> Proof:
     )
 
 
-def time_default_test(n: int = DEFAULT_SIZES["test"]) -> tuple[int, float]:
-    """(items, seconds) to generate and render `n` test items of each cell."""
-    start = time.perf_counter()
-    total = 0
-    for task in TASKS:
-        for level in LEVELS:
-            for item in make_items("test", task, level, n):
-                render_array(item.scene)
-                total += 1
-    return total, time.perf_counter() - start
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures; returns 0 if everything holds, 1 otherwise."""
     parser = argparse.ArgumentParser(
@@ -115,8 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--n", type=int, help="items per cell and split (default: each split's own size)")
     n: int | None = parser.parse_args(arguments).n
-    count, seconds = time_default_test(n or DEFAULT_SIZES["test"])
-    print(f"generated and rendered {count} test items in {seconds:.1f} s")
     proof = prove(dict.fromkeys(DEFAULT_SIZES, n) if n else DEFAULT_SIZES)
     print(f"items checked                            {proof.n_items} in {proof.seconds:.1f} s")
     print(f"gold != program or gold != pixel oracle  {proof.n_disagreements}")

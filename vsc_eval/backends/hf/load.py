@@ -158,7 +158,7 @@ def _fingerprint(content: str, dtype: torch.dtype, min_pixels: int | None, max_p
 def _local_folder(name: str) -> Path | None:
     """The folder that `name` means; None for a hub id."""
     if name in EMBEDDED:
-        folder = resources.zoo_dir(name)
+        folder = resources.embedded_dir(name)
         if not folder.is_dir():
             raise BackendError(f"The embedded model '{name}' is not installed.", hint="Reinstall vsc-eval.")
         return folder

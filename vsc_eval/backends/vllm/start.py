@@ -57,7 +57,7 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
 
 
 def _arguments(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> dict[str, Any]:
-    model = str(resources.zoo_dir(vlm.name)) if vlm.name in EMBEDDED else vlm.name
+    model = str(resources.embedded_dir(vlm.name)) if vlm.name in EMBEDDED else vlm.name
     arguments: dict[str, Any] = {
         "model": model,
         "revision": vlm.revision,

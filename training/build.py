@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from vsc_eval.synthetic import SHAPES, vocabulary
+from training.config import TinyShape
+from training.tokenizer import CHAT_TEMPLATE
+from vsc_eval.synthetic import SHAPES
 from vsc_eval.synthetic.phrasing import plural
-from vsc_eval.zoo.config import TinyConfig, TinyShape
-from vsc_eval.zoo.tokenizer import CHAT_TEMPLATE, build_tokenizer
 
 EMBEDDING_STD = 0.5
 
@@ -131,14 +130,3 @@ def build_processor(shape: TinyShape, tokenizer: PreTrainedTokenizerFast) -> Any
         video_processor=Qwen3VLVideoProcessor(**common),
         chat_template=CHAT_TEMPLATE,
     )
-
-
-def untrained_vsc_tiny(folder: Path, *, config: TinyConfig | None = None) -> Path:
-    """Write vsc-tiny with random weights into `folder`, laid out like the trained one; returns `folder`."""
-    config = config or TinyConfig()
-    tokenizer = build_tokenizer(vocabulary())
-    model = build_model(config.shape, tokenizer, seed=config.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    build_processor(config.shape, tokenizer).save_pretrained(folder)
-    return folder

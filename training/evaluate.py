@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
+from training.batches import pixels_of
+from training.config import TinyShape
+from training.packed import PackedForward
+from training.packing import encode
+from training.questions import of_item
+from training.tokenizer import prefix_layout
 from vsc_eval.synthetic import LETTERS, LEVELS, TASKS, Item, make_items
-from vsc_eval.zoo.batches import pixels_of
-from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.packed import PackedForward
-from vsc_eval.zoo.packing import encode
-from vsc_eval.zoo.questions import of_item
-from vsc_eval.zoo.tokenizer import prefix_layout
 
 
 @torch.no_grad()

@@ -107,7 +107,7 @@ _BUCKETS = (
 
 
 class TinyConfig(Spec):
-    """`vsc-eval zoo train --config FILE`."""
+    """`python -m training train --config FILE`."""
 
     schema_version: Literal[1] = 1
     name: str = "vsc-tiny"

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.tokenizer import PrefixLayout
+from training.config import TinyShape
+from training.tokenizer import PrefixLayout
 
 WATCHED_HEADS = 2
 """Heads of each layer whose attention can be supervised."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from training.attention import COUNT, AttentionTarget, Where, attention_targets, places_known
+from training.batches import IGNORE, Batch, image_token, object_targets, pixels_of
+from training.config import Bucket, StageSpec, TinyConfig
+from training.questions import Question, draw, marks, of_item
+from training.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 from vsc_eval.synthetic import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
 from vsc_eval.synthetic.streams import Stream
-from vsc_eval.zoo.batches import IGNORE, Batch, image_token, object_targets, pixels_of
-from vsc_eval.zoo.config import Bucket, StageSpec, TinyConfig
-from vsc_eval.zoo.gaze import COUNT, Gaze, Where, gazes, places_known
-from vsc_eval.zoo.questions import Question, draw, marks, of_item
-from vsc_eval.zoo.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 
 MAX_MARKS = 13
 _ORBITS = 4_000_000
@@ -32,7 +32,7 @@ class _Row:
     option_ends: list[int]
     mark_at: list[int]
     mark_words: list[int]
-    gazes: list[Gaze]
+    attention: list[AttentionTarget]
     wheres: list[Where]
     gold: int
     task: str
@@ -71,14 +71,14 @@ def encode(question: Question, scene: Scene) -> _Row:
     ids = [*encoded.input_ids, to_id("<|im_end|>"), to_id(ASSISTANT_TURN), to_id(LETTERS[question.gold])]
     moves = [token_before(m.end) for m in found[1:] if m.option is None]
     words, answer_at = tokenizer.convert_ids_to_tokens(ids[:-1]), len(ids) - 2
-    looks = gazes(question, scene, words, option_ends, moves, token_before(len(question.text)), answer_at)
+    looks = attention_targets(question, scene, words, option_ends, moves, token_before(len(question.text)), answer_at)
     return _Row(
         ids=ids,
         answer_at=answer_at,
         option_ends=option_ends,
         mark_at=[token_before(place) for place in places],
         mark_words=to_id([m.word for m in found]),
-        gazes=looks,
+        attention=looks,
         wheres=places_known(looks, moves),
         gold=question.gold,
         task=question.task,
@@ -142,24 +142,28 @@ def packed_batch(config: TinyConfig, stage: StageSpec, step: int) -> Batch:
     return _collate(config, bucket, scenes, rows, cells)
 
 
-def _gaze_targets(config: TinyConfig, scenes: list[Scene], rows: list[_Row]) -> dict[str, torch.Tensor]:
-    """gaze_kind, gaze_at [N, K], gaze_to [N, K, M] of Batch."""
+def _attention_tensors(config: TinyConfig, scenes: list[Scene], rows: list[_Row]) -> dict[str, torch.Tensor]:
+    """attention_kind, attention_at [N, K], attention_to [N, K, M] of Batch."""
     layout, shape = prefix_layout(_tokenizer()), config.shape
     first_image, prefix = len(layout.before), layout.length(shape)
-    width = max(len(row.gazes) for row in rows)
+    width = max(len(row.attention) for row in rows)
     most = 1 + max(len(s.objects) for s in scenes)
     kind = np.full((len(rows), width), IGNORE, dtype=np.int64)
     at = np.zeros((len(rows), width), dtype=np.int64)
     to = np.full((len(rows), width, most), IGNORE, dtype=np.int64)
     for i, row in enumerate(rows):
-        for j, gaze in enumerate(row.gazes):
-            keys = [first_image + image_token(o, shape) for o in gaze.objects]
-            keys += [prefix + token for token in gaze.tokens]
-            if gaze.kind == COUNT or not keys:
+        for j, target in enumerate(row.attention):
+            keys = [first_image + image_token(o, shape) for o in target.objects]
+            keys += [prefix + token for token in target.tokens]
+            if target.kind == COUNT or not keys:
                 keys.append(0)
-            kind[i, j], at[i, j] = gaze.kind, gaze.at
+            kind[i, j], at[i, j] = target.kind, target.at
             to[i, j, : len(keys)] = keys
-    return {"gaze_kind": torch.from_numpy(kind), "gaze_at": torch.from_numpy(at), "gaze_to": torch.from_numpy(to)}
+    return {
+        "attention_kind": torch.from_numpy(kind),
+        "attention_at": torch.from_numpy(at),
+        "attention_to": torch.from_numpy(to),
+    }
 
 
 def _collate(config: TinyConfig, bucket: Bucket, scenes: list[Scene], rows: list[_Row], cells: list[int]) -> Batch:
@@ -190,6 +194,6 @@ def _collate(config: TinyConfig, bucket: Bucket, scenes: list[Scene], rows: list
         mark_at=torch.from_numpy(at),
         mark_words=torch.from_numpy(words),
         cell=torch.from_numpy(kinds),
-        **_gaze_targets(config, scenes, rows),
+        **_attention_tensors(config, scenes, rows),
         **_where_targets(rows),
     )

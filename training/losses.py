@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from vsc_eval.zoo.batches import IGNORE, N_GEOMETRY, Batch, ObjectTargets
-from vsc_eval.zoo.config import TinyShape
-from vsc_eval.zoo.gaze import COUNT, PLACES, WHERE_LAYERS
+from training.attention import COUNT, PLACES, WHERE_LAYERS
+from training.batches import IGNORE, N_GEOMETRY, Batch, ObjectTargets
+from training.config import TinyShape
 
 _LEAST_MASS = 1e-4
 """Keeps the logarithm of an attention mass finite."""
@@ -97,13 +97,13 @@ class AuxiliaryHeads(nn.Module):
 
     def count_loss(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Error of the number of objects that fit a phrase, in tens, told after layer COUNT_LAYER [N, L, d]."""
-        assert batch.gaze_kind is not None
-        assert batch.gaze_at is not None
-        assert batch.gaze_to is not None
-        rows, slots = (batch.gaze_kind == COUNT).nonzero(as_tuple=True)
-        told = self.how_many(hidden[rows, batch.gaze_at[rows, slots]].float())[:, 0]
+        assert batch.attention_kind is not None
+        assert batch.attention_at is not None
+        assert batch.attention_to is not None
+        rows, slots = (batch.attention_kind == COUNT).nonzero(as_tuple=True)
+        told = self.how_many(hidden[rows, batch.attention_at[rows, slots]].float())[:, 0]
         # The first token is among the targets of COUNT, besides the objects.
-        n_objects = (batch.gaze_to[rows, slots] >= 0).sum(-1) - 1
+        n_objects = (batch.attention_to[rows, slots] >= 0).sum(-1) - 1
         return F.smooth_l1_loss(told, n_objects / 10, beta=0.05)
 
     def pointer_loss(self, hidden: Tensor, ends: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,16 +124,16 @@ def attention_loss(watched: list[Tensor], batch: Batch) -> Tensor:
 
     watched: per layer, weights [B, heads, Q, L, P + L].
     """
-    assert batch.gaze_kind is not None
-    assert batch.gaze_at is not None
-    assert batch.gaze_to is not None
+    assert batch.attention_kind is not None
+    assert batch.attention_at is not None
+    assert batch.attention_to is not None
     losses = []
     for kind, (layer, head) in enumerate(PLACES):
-        rows, slots = (batch.gaze_kind == kind).nonzero(as_tuple=True)
+        rows, slots = (batch.attention_kind == kind).nonzero(as_tuple=True)
         if len(rows) == 0:
             continue
-        weights = watched[layer][:, head].flatten(0, 1)[rows, batch.gaze_at[rows, slots]].float()
-        targets = batch.gaze_to[rows, slots]
+        weights = watched[layer][:, head].flatten(0, 1)[rows, batch.attention_at[rows, slots]].float()
+        targets = batch.attention_to[rows, slots]
         wanted = targets >= 0
         on_target = weights.gather(1, targets.clamp(min=0)) * wanted
         if kind == COUNT:

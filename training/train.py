@@ -21,17 +21,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from training.attention import COUNT_LAYER, WHERE_LAYERS
+from training.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
+from training.build import build_model, build_processor
+from training.config import StageSpec, TinyConfig
+from training.losses import AuxiliaryHeads, attention_loss
+from training.optim import TwoOptimizers, lr_factor
+from training.packed import PackedForward
+from training.tokenizer import build_tokenizer, prefix_layout
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.specs import save_yaml_spec
 from vsc_eval.synthetic import vocabulary
-from vsc_eval.zoo.batches import COLOUR_WORDS, SHAPE_WORDS, Batch, from_dict, to_dict, vision_batch
-from vsc_eval.zoo.build import build_model, build_processor
-from vsc_eval.zoo.config import StageSpec, TinyConfig
-from vsc_eval.zoo.gaze import COUNT_LAYER, WHERE_LAYERS
-from vsc_eval.zoo.losses import AuxiliaryHeads, attention_loss
-from vsc_eval.zoo.optim import TwoOptimizers, lr_factor
-from vsc_eval.zoo.packed import PackedForward
-from vsc_eval.zoo.tokenizer import build_tokenizer, prefix_layout
 
 WORD_LAYER, POINTER_LAYER = -3, -2
 """Decoder layers (from the top) that the word and pointer targets read; the layers above are left for the next step."""
@@ -53,7 +53,7 @@ class _Steps(Dataset[dict[str, Any]]):
         stage = self._config.stages[self._stage_index]
         if stage.kind == "vision":
             return to_dict(vision_batch(self._config.seed, step, stage.images_per_step, self._config.shape))
-        from vsc_eval.zoo.packing import packed_batch
+        from training.packing import packed_batch
 
         return to_dict(packed_batch(self._config, stage, step))
 
@@ -176,22 +176,22 @@ class Trainer:
         end_loss = F.cross_entropy(end, torch.full_like(batch.answer_ids, self.tokenizer.eos_token_id))
         word_loss = self.heads.word_loss(tapped[word_layer], batch.mark_at, batch.mark_words)
         pointer_loss, pointed = self.heads.pointer_loss(tapped[pointer_layer], batch.option_ends, batch.gold)
-        gaze_loss = torch.zeros(())
+        heads_loss = torch.zeros(())
         if self.stage.attention_weight:
-            gaze_loss = attention_loss(watched, batch)
+            heads_loss = attention_loss(watched, batch)
         where_loss = self.heads.where_loss(tapped, batch)
         count_loss = self.heads.count_loss(tapped[COUNT_LAYER], batch)
         right = letter.argmax(-1) == batch.answer_ids
         figures |= {
             "letter": letter_loss.detach(), "word": word_loss.detach(), "pointer": pointer_loss.detach(),
-            "gaze": gaze_loss.detach(), "where": where_loss.detach(), "count": count_loss.detach(),
+            "attention": heads_loss.detach(), "where": where_loss.detach(), "count": count_loss.detach(),
             "pointed": pointed, "right": right.float(),
         }  # fmt: skip
         stage = self.stage
         total = total + stage.letter_weight * (letter_loss + 0.1 * end_loss)
         total = total + stage.word_weight * word_loss + stage.pointer_weight * pointer_loss
         total = total + stage.where_weight * (where_loss + 2.0 * count_loss)
-        return total + stage.attention_weight * gaze_loss, figures
+        return total + stage.attention_weight * heads_loss, figures
 
     def _update_average(self) -> None:
         # Early on a long memory would keep the random start.

@@ -22,7 +22,9 @@ def install(work: Path, target: Path) -> None:
     exported = work / "exported"
     weights = exported / "model.safetensors"
     if not weights.is_file():
-        raise DataError(f"{work} holds no exported model.", hint="Let `vsc-eval zoo train` reach a checkpoint first.")
+        raise DataError(
+            f"{work} holds no exported model.", hint="Let `python -m training train` reach a checkpoint first."
+        )
     size = weights.stat().st_size
     if size > MAX_WEIGHT_BYTES:
         raise DataError(

@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.__main__ import main
+from training.batches import object_targets, pixels_of, random_scene
+from training.build import build_model, build_processor
+from training.config import StageSpec, TinyConfig, TinyShape
+from training.install import install
+from training.packed import PackedForward
+from training.packing import encode, packed_batch
+from training.questions import draw, marks, of_item
+from training.tokenizer import build_tokenizer, prefix_layout
+from training.train import Trainer
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import LEVELS, TASKS, answer_index, find_item, format_prompt, make_orbit, vocabulary
 from vsc_eval.synthetic.phrasing import words
 from vsc_eval.synthetic.streams import Stream
-from vsc_eval.zoo.batches import object_targets, pixels_of, random_scene
-from vsc_eval.zoo.build import build_model, build_processor
-from vsc_eval.zoo.config import StageSpec, TinyConfig, TinyShape
-from vsc_eval.zoo.install import install
-from vsc_eval.zoo.packed import PackedForward
-from vsc_eval.zoo.packing import encode, packed_batch
-from vsc_eval.zoo.questions import draw, marks, of_item
-from vsc_eval.zoo.tokenizer import build_tokenizer, prefix_layout
-from vsc_eval.zoo.train import Trainer
 
 SHAPE = TinyShape(n_layers=3)
 
@@ -194,3 +195,9 @@ def test_a_torn_checkpoint_is_named(tmp_path: Path):
 def test_install_refuses_an_unfinished_run(tmp_path: Path):
     with pytest.raises(DataError, match="no exported model"):
         install(tmp_path, tmp_path / "target")
+
+
+def test_the_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["install", "--work", str(tmp_path)]) == 2
+    assert "python -m training: error: " in capsys.readouterr().err
+    assert main(["eval", "--model", str(tmp_path)]) == 2

@@ -7,14 +7,14 @@ import json
 import pytest
 from safetensors import safe_open
 
+from training.config import TinyConfig
+from training.install import MAX_WEIGHT_BYTES
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.resources import zoo_dir
+from vsc_eval.resources import embedded_dir
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.synthetic import LEVELS, TASKS, make_items
-from vsc_eval.zoo.config import TinyConfig
-from vsc_eval.zoo.install import MAX_WEIGHT_BYTES
 
 N_PER_CELL = 12
 LETTERS = ("A", "B", "C", "D")
@@ -56,7 +56,7 @@ def test_it_says_a_letter_and_stops(engine):
 
 
 def test_it_fits_the_package_and_says_how_it_was_made():
-    folder = zoo_dir()
+    folder = embedded_dir()
     weights = folder / "model.safetensors"
     assert weights.stat().st_size <= MAX_WEIGHT_BYTES
     with safe_open(str(weights), "pt") as file:

@@ -1,19 +1,22 @@
-"""`vsc-eval zoo train`, `zoo eval` and `zoo install`."""
+"""`python -m training train`, `eval` and `install`: vsc-tiny from scratch, in a checkout only."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.cli.main import Parser, exit_code
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import load_yaml_spec
 
 
-def add_parser(subparsers: Any) -> None:
-    """Mount `zoo` on the main command line."""
-    zoo = subparsers.add_parser("zoo", help="build, train and test the embedded model")
-    commands = zoo.add_subparsers(dest="zoo_command", metavar="COMMAND", required=True)
+def build_parser() -> Parser:
+    """The three commands."""
+    parser = Parser(prog="python -m training", description="Build, train and test the embedded model.")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, required=True)
     train = commands.add_parser("train", help="train vsc-tiny from scratch, or go on with a run")
     train.add_argument("--work", type=Path, required=True, help="folder of the run: checkpoints, log, exported model")
     train.add_argument("--config", type=Path, help="YAML of a TinyConfig; the run's own, or the default, unless given")
@@ -30,15 +33,16 @@ def add_parser(subparsers: Any) -> None:
     install = commands.add_parser("install", help="make a run's exported model the embedded one")
     install.add_argument("--work", type=Path, required=True, help="folder of the run")
     install.set_defaults(handler=run_install)
+    return parser
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval zoo train`."""
+    """Handler of `python -m training train`."""
     import torch
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from vsc_eval.zoo.config import TinyConfig
-    from vsc_eval.zoo.train import Trainer
+    from training.config import TinyConfig
+    from training.train import Trainer
 
     own = args.work / "config.yaml"
     path = args.config or (own if own.exists() else None)
@@ -60,20 +64,20 @@ def run_train(args: argparse.Namespace) -> int:
             bar.update(tasks[figures["stage"]], completed=figures["step"], description=f"{stage.kind}: {text}")
 
         Trainer(config, args.work, compile_layers=not args.no_compile, report=report).run()
-    print(f"Trained. Look at it with `vsc-eval zoo eval --model {args.work / 'exported'}`.")
+    print(f"Trained. Look at it with `python -m training eval --model {args.work / 'exported'}`.")
     return 0
 
 
 def run_eval(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval zoo eval`."""
+    """Handler of `python -m training eval`."""
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
+    from training.config import TinyConfig
+    from training.evaluate import cell_accuracies
     from vsc_eval.backends.hf.load import load_vlm
     from vsc_eval.synthetic import LEVELS, TASKS
-    from vsc_eval.zoo.config import TinyConfig
-    from vsc_eval.zoo.evaluate import cell_accuracies
 
     vlm = load_vlm(args.model, dtype="float32")
     folder = _model_folder(args.model)
@@ -97,22 +101,37 @@ def run_eval(args: argparse.Namespace) -> int:
 
 
 def _model_folder(model: str) -> Path:
-    from vsc_eval.resources import zoo_dir
+    from vsc_eval.resources import embedded_dir
 
-    folder = zoo_dir() if model == "vsc-tiny" else Path(model)
+    folder = embedded_dir() if model == "vsc-tiny" else Path(model)
     if not (folder / "training.yaml").is_file():
         raise SpecError(
-            f"{model} was not made by `vsc-eval zoo train`: it has no training.yaml.",
+            f"{model} was not made by `python -m training train`: it has no training.yaml.",
             hint="Use `vsc-eval run` for other models.",
         )
     return folder
 
 
 def run_install(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval zoo install`."""
-    from vsc_eval.resources import zoo_dir
-    from vsc_eval.zoo.install import install
+    """Handler of `python -m training install`."""
+    from training.install import install
+    from vsc_eval.resources import embedded_dir
 
-    install(args.work, zoo_dir())
-    print(f"{zoo_dir()} is now the model of {args.work}.")
+    install(args.work, embedded_dir())
+    print(f"{embedded_dir()} is now the model of {args.work}.")
     return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of `vsc_eval.cli.main`."""
+    parser = build_parser()
+
+    def command() -> int:
+        options = parser.parse_args(argv)
+        return int(options.handler(options))
+
+    return exit_code(command, parser.prog)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

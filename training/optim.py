@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsc_eval.zoo.config import StageSpec
+from training.config import StageSpec
 
 # Not hidden matrices, although two-dimensional: lookup tables, the read-out, and the raw pixel projection.
 _ADAM_MATRICES = ("embed_tokens", "lm_head", "pos_embed", "patch_embed", "heads.")

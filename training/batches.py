@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.config import TinyShape
 from vsc_eval.synthetic.layout import CrowdedError, place
 from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene, SceneObject
 from vsc_eval.synthetic.streams import Stream
-from vsc_eval.zoo.config import TinyShape
 
 COLOUR_WORDS = tuple(COLOURS)
 SHAPE_WORDS = tuple(SHAPES)
@@ -50,9 +50,9 @@ class Batch:
     gold: Tensor | None = None  # [B*Q]
     mark_at: Tensor | None = None  # [B*Q, M]
     mark_words: Tensor | None = None  # [B*Q, M], IGNORE where unused
-    gaze_kind: Tensor | None = None  # [B*Q, K] kind, IGNORE where unused
-    gaze_at: Tensor | None = None  # [B*Q, K] branch token
-    gaze_to: Tensor | None = None  # [B*Q, K, M] keys (prefix, then branch), IGNORE where unused
+    attention_kind: Tensor | None = None  # [B*Q, K] kind, IGNORE where unused
+    attention_at: Tensor | None = None  # [B*Q, K] branch token
+    attention_to: Tensor | None = None  # [B*Q, K, M] keys (prefix, then branch), IGNORE where unused
     where_layer: Tensor | None = None  # [B*Q, W] layer, IGNORE where unused
     where_at: Tensor | None = None  # [B*Q, W] branch token
     where_xy: Tensor | None = None  # [B*Q, W, 2] centre, -1 to 1 across the canvas

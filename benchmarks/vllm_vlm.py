@@ -1,4 +1,4 @@
-"""`vsc-eval bench vllm --with-vllm-vlm`: the unedited model by vsc-vllm against lm-eval's own `vllm-vlm`."""
+"""`python -m benchmarks.vllm --with-vllm-vlm`: the unedited model by vsc-vllm against lm-eval's own `vllm-vlm`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
+from benchmarks.harness import evaluate_in_turns, report
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.vllm.available import require_vllm
 from vsc_eval.backends.vllm.start import starting
 from vsc_eval.errors import BackendError
-from vsc_eval.lmeval.bench import HarnessBench, take_turns, task_answers, task_manager
 from vsc_eval.lmeval.lm_vllm import VscVllm
+from vsc_eval.lmeval.tasks import quiet_harness
 
 
 def require_vllm_vlm() -> None:
@@ -35,20 +36,17 @@ def bench_vllm_vlm(
     n: int = 4,
     repeats: int = 3,
     options: Mapping[str, Any] | None = None,
-) -> HarnessBench:
-    """Time `lm_eval.evaluate` on `n` items a cell after one untimed turn of each, both with the same arguments of vLLM.
+) -> list[str]:
+    """Time `lm_eval.evaluate` on `n` items a cell, both with the same arguments of vLLM; returns the lines to print.
 
     Neither keeps prompts or pictures from one turn to the next. Raises BackendError if vllm-vlm cannot be used.
     """
     require_vllm_vlm()
     same = {"mm_processor_cache_gb": 0, **(options or {})}
-    own = VscVllm(model, **same)
-    contenders: list[tuple[str, LM]] = [("vsc-vllm", own), ("vllm-vlm", _their_model(own.session.vlm, same))]
-    manager = task_manager(n)
-    for _, lm in contenders:
-        task_answers(lm, manager, tasks)
-    ours, *theirs = take_turns(contenders, manager, tasks, repeats)
-    return HarnessBench(ours, tuple(theirs))
+    with quiet_harness():
+        own = VscVllm(model, **same)
+        models: dict[str, LM] = {"vsc-vllm": own, "vllm-vlm": _their_model(own.session.vlm, same)}
+        return report(*evaluate_in_turns(models, tasks=tasks, n=n, repeats=repeats))
 
 
 def _their_model(vlm: LoadedVLM, options: Mapping[str, Any]) -> LM:

@@ -13,8 +13,8 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from training.config import TinyShape
 from vsc_eval.synthetic import LETTERS, format_prompt
-from vsc_eval.zoo.config import TinyShape
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from training.questions import Question, hops
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import Scene, SceneObject
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.program import Program, referent
 from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
-from vsc_eval.zoo.questions import Question, hops
 
 WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD, COUNT = range(9)
 PLACES: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (5, 0), (0, 1), (1, 1))
@@ -32,7 +32,7 @@ _LINKS = ("is", "are")
 
 
 @dataclass(frozen=True)
-class Gaze:
+class AttentionTarget:
     """Branch token `at` should attend to `objects` or branch tokens `tokens`.
 
     If there are none, and always for COUNT, the prompt's first token is a target too.
@@ -61,10 +61,10 @@ COUNT_LAYER = 1
 """The layer after which a phrase knows how many objects fit it."""
 
 
-def places_known(found: Sequence[Gaze], moves: Sequence[int]) -> list[Where]:
+def places_known(found: Sequence[AttentionTarget], moves: Sequence[int]) -> list[Where]:
     """Where things are, at tokens that speak of exactly one: needed for directions and for moves."""
-    phrases = [Where(1, gaze.at, gaze.objects[0]) for gaze in found if gaze.kind == PHRASE and len(gaze.objects) == 1]
-    reached = [Where(2, gaze.at, gaze.objects[0]) for gaze in found if gaze.kind == OBJECT and gaze.at in moves]
+    phrases = [Where(1, one.at, one.objects[0]) for one in found if one.kind == PHRASE and len(one.objects) == 1]
+    reached = [Where(2, one.at, one.objects[0]) for one in found if one.kind == OBJECT and one.at in moves]
     return phrases + reached
 
 
@@ -119,47 +119,47 @@ def _meant(program: Program, scene: Scene) -> tuple[SceneObject, ...]:
         return ()
 
 
-def gazes(
+def attention_targets(
     question: Question, scene: Scene, tokens: Sequence[str], option_ends: Sequence[int], moves: Sequence[int],
     question_end: int, answer_at: int,
-) -> list[Gaze]:  # fmt: skip
+) -> list[AttentionTarget]:  # fmt: skip
     """All targets of one question.
 
     tokens: the words of the whole branch; option_ends, moves: token positions of the options' ends and of the hops in
     the question; question_end: its last token; answer_at: the token after which the letter is said.
     """
-    found: list[Gaze] = []
+    found: list[AttentionTarget] = []
     for word in _words(tokens):
-        found.append(Gaze(WORD, word.at, tuple(o for o in scene.objects if word.fits(o))))
+        found.append(AttentionTarget(WORD, word.at, tuple(o for o in scene.objects if word.fits(o))))
     phrases = list(_phrases(tokens))
     for phrase in phrases:
-        found.append(Gaze(PHRASE, phrase.at, tuple(o for o in scene.objects if phrase.fits(o))))
-        found.append(Gaze(COUNT, phrase.at, found[-1].objects))
+        found.append(AttentionTarget(PHRASE, phrase.at, tuple(o for o in scene.objects if phrase.fits(o))))
+        found.append(AttentionTarget(COUNT, phrase.at, found[-1].objects))
         if phrase.other_at is not None:
-            found.append(Gaze(OTHER_WORD, phrase.at, tokens=(phrase.other_at,)))
+            found.append(AttentionTarget(OTHER_WORD, phrase.at, tokens=(phrase.other_at,)))
     asked = [phrase.at for phrase in phrases if phrase.at <= question_end]
-    found += _program_gazes(question, scene, asked, moves, question_end)
+    found += _program_targets(question, scene, asked, moves, question_end)
     if question.program["op"] != "which":
         known_at = moves[-1] if moves else asked[-1] if question.program["op"] == "count" else question_end
-        found += [Gaze(QUESTION, end, tokens=(known_at,)) for end in option_ends]
-    found.append(Gaze(OPTION, answer_at, tokens=(option_ends[question.gold],)))
-    # Objects of empty sets send the gaze to the sink; only phrases and words can be empty.
-    return [gaze for gaze in found if gaze.objects or gaze.tokens or gaze.kind in (WORD, PHRASE, COUNT)]
+        found += [AttentionTarget(QUESTION, end, tokens=(known_at,)) for end in option_ends]
+    found.append(AttentionTarget(OPTION, answer_at, tokens=(option_ends[question.gold],)))
+    # Objects of empty sets send attention to the first token; only phrases and words can be empty.
+    return [target for target in found if target.objects or target.tokens or target.kind in (WORD, PHRASE, COUNT)]
 
 
-def _program_gazes(
+def _program_targets(
     question: Question, scene: Scene, asked: Sequence[int], moves: Sequence[int], question_end: int
-) -> Iterator[Gaze]:
+) -> Iterator[AttentionTarget]:
     program = question.program
     if program["op"] == "query":
         for at, hop in zip(moves, hops(program), strict=True):
-            yield Gaze(BACK, at, tokens=tuple(asked[:1]))
-            yield Gaze(OBJECT, at, _meant(hop, scene))
+            yield AttentionTarget(BACK, at, tokens=tuple(asked[:1]))
+            yield AttentionTarget(OBJECT, at, _meant(hop, scene))
         if not moves:
-            yield Gaze(BACK, question_end, tokens=tuple(asked[-1:]))
-            yield Gaze(OBJECT, question_end, _meant(program["of"], scene))
+            yield AttentionTarget(BACK, question_end, tokens=tuple(asked[-1:]))
+            yield AttentionTarget(OBJECT, question_end, _meant(program["of"], scene))
     elif program["op"] == "count":
-        yield Gaze(BACK, question_end, tokens=tuple(asked[-1:]))
+        yield AttentionTarget(BACK, question_end, tokens=tuple(asked[-1:]))
     elif program["op"] == "relate" and len(asked) == 2:
-        yield Gaze(BACK, question_end, tokens=(asked[0],))
-        yield Gaze(BACK_TOO, question_end, tokens=(asked[1],))
+        yield AttentionTarget(BACK, question_end, tokens=(asked[0],))
+        yield AttentionTarget(BACK_TOO, question_end, tokens=(asked[1],))
