@@ -42,6 +42,7 @@ def _commands(page: Path) -> list[list[str]]:
     return [shlex.split(_COMMENT.sub("", line))[1:] for line in lines if line.startswith("vsc-eval ")]
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the site's tools come with the development environment")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
