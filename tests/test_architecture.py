@@ -15,9 +15,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("resources", "files", "seeding", "progress"),
-    ("specs", "records", "extract", "figures"),
+    ("specs", "records", "extract"),
     ("settings",),
     ("stats",),
+    ("tables", "figures"),
     ("answers",),
     ("synthetic", "taskfiles", "sae"),
     ("interventions", "metrics"),

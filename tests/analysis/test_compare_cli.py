@@ -51,7 +51,7 @@ def test_tables_and_files(make_run: MakeRun, tmp_path: Path, capsys: pytest.Capt
         rows = [line for line in block.splitlines() if line.startswith("| ")]
         assert len({row.replace("\\|", "").count("|") for row in rows}) <= 1, block
     row = found.whole(found.pairs[0])
-    assert f"| baseline | {100 * (row.accuracy_a.value or 0):.1f} [" in text
+    assert f"| `baseline` | {100 * (row.accuracy_a.value or 0):.1f} [" in text
 
 
 def test_notes_beside_nulls(make_run: MakeRun, table_with: Tables, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +62,7 @@ def test_notes_beside_nulls(make_run: MakeRun, table_with: Tables, capsys: pytes
     assert "power 0.8 to find one of at least (points): baseline" in shown
     assert cli.main(["compare", str(a), str(a)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "No interval of the difference, since every orbit gives the same value: baseline" in shown
+    assert "No interval: every orbit gives the same value." in shown
     # 1 - 0.05^(1/20)
     assert "fewer than 13.9% of clusters (80 items in 20 clusters)" in shown
     assert "Nothing that the folders tell differs." in shown

@@ -18,11 +18,11 @@ from vsc_eval.board.entry.canonical import content_sha256, entry_text
 from vsc_eval.board.entry.read import read_entry
 from vsc_eval.board.gallery import flips, gallery_data
 from vsc_eval.board.tables import board_tables
-from vsc_eval.board.tables.csv_table import to_csv
-from vsc_eval.board.tables.latex import to_latex
-from vsc_eval.board.tables.markdown import to_markdown
-from vsc_eval.board.tables.table import Table
 from vsc_eval.errors import DataError
+from vsc_eval.tables.csv import to_csv
+from vsc_eval.tables.latex import to_latex
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.table import Table
 
 TASKS = ("counting",)
 

@@ -17,8 +17,9 @@ from samples import sample_board, sample_entry, write_board
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, Interval, OfficialFigure
 from vsc_eval.board.share import model_card
-from vsc_eval.board.tables.plain_text import LONG, plain
 from vsc_eval.synthetic import TASKS
+from vsc_eval.tables import clean
+from vsc_eval.tables.clean import LONG
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +137,12 @@ def test_hostile_text_is_only_text_in_the_card(text: str, tmp_path: Path) -> Non
     board = hostile_board(tmp_path, [text], tasks=("counting",))
     card = model_card(board.entries[0], board)
     name, results = results_of(card)
-    assert name == plain(text, LONG)
+    assert name == clean.name(text, LONG)
     assert len(results) == 3 + 1
-    assert results[1].dataset_config == plain(text, LONG)
+    assert results[1].dataset_config == clean.name(text, LONG)
     harmless = hostile_board(tmp_path / "harmless", ["harmless"], tasks=("counting",))
     assert tokens_of(card) == tokens_of(model_card(harmless.entries[0], harmless))
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", card)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]", card)
     assert len(card) < 20_000
 
 

@@ -15,11 +15,11 @@ from samples import sample_entry
 
 from vsc_eval.board.records import Entry
 from vsc_eval.board.share import summary_figure
-from vsc_eval.board.share.accuracies import ink
 from vsc_eval.board.share.canvas import label
 from vsc_eval.board.share.effects import effects, extremes
-from vsc_eval.board.tables.plain_text import plain
 from vsc_eval.errors import BackendError
+from vsc_eval.figures.heat import ink
+from vsc_eval.tables import clean
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {"svg", "g", "defs", "path", "use", "clipPath", "rect", "style", "image", "metadata", "title"}
@@ -76,7 +76,7 @@ def test_the_words_have_the_numbers_of_the_rows(tmp_path: Path) -> None:
     overall = entry.row("baseline", "all")
     assert overall is not None
     assert overall.accuracy.value is not None
-    assert f"accuracy {100 * overall.accuracy.value:.1f}% [" in words
+    assert f"accuracy {100 * overall.accuracy.value:.1f} [" in words
     assert f"of {overall.n} items" in words
     cells = [row for row in entry.rows if row.condition == "baseline" and row.scope == "cell"]
     shares = [row.accuracy.value for row in cells if row.accuracy.value is not None]
@@ -109,10 +109,10 @@ def test_figures_in_cells_have_the_contrast_that_readers_need() -> None:
 
     for share in np.linspace(0, 1, 101):
         ground = luminance(np.array(colormaps["Blues"](share)[:3]))
-        type_ = {"white": 1.0, "black": 0.0}[ink(float(share))]
+        type_ = {"white": 1.0, "black": 0.0}[ink(colormaps["Blues"](share))]
         light, dark = max(ground, type_), min(ground, type_)
         assert (light + 0.05) / (dark + 0.05) >= 4.5
-    assert ink(float("nan")) == "black"
+    assert ink("white") == "black"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_hostile_names_are_only_text_in_it(name: str, tmp_path: Path) -> None:
         assert not [name for name in element.attrib if name.startswith("on")]
         assert all(v.startswith(("#", "data:image/png;")) for k, v in element.attrib.items() if k.endswith("href"))
     assert b"--!>" not in svg
-    assert plain(entry.model.name, 60) in words
+    assert clean.name(entry.model.name, 60) in words
     assert len(words) < 800
 
 

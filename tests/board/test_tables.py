@@ -14,15 +14,18 @@ from samples import sample_entry
 from table_boards import board_of, golden_board, judged
 
 from vsc_eval.board.records import Entry, Interval
-from vsc_eval.board.tables import Table, board_tables, table_files, to_csv, to_latex, to_markdown
+from vsc_eval.board.tables import board_tables, table_files
+from vsc_eval.board.tables.interventions import worst_controls
 from vsc_eval.board.tables.models import boarded_models, entry_labels
-from vsc_eval.board.tables.numbers import p_value, percent, points, with_interval
-from vsc_eval.board.tables.plain_text import plain
-from vsc_eval.board.tables.table import Cell, Column, Row
-from vsc_eval.board.tables.unions import worst_controls
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.tables.clean import name
+from vsc_eval.tables.csv import to_csv
+from vsc_eval.tables.latex import to_latex
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.numbers import percent, with_interval
+from vsc_eval.tables.table import Table
 
 Records = list[dict[str, str]]
 
@@ -41,38 +44,11 @@ def table_of(key: str, *entries: Entry) -> Table:
 
 
 def column(table: Table, key: str) -> list[str]:
-    return [row.cells[table.index(key)].text for row in table.rows]
+    return [table.texts(row)[table.index(key)] for row in table.rows]
 
 
 def records(text: str) -> Records:
     return list(csv.DictReader(io.StringIO(text, newline="")))
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "0.0"), (1.0, "100.0"), (0.72449, "72.4"), (0.9996, "100.0"), (-0.0001, "0.0")]
-)
-def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
-
-
-@pytest.mark.parametrize(
-    ("difference", "text"), [(0.012, "+1.2"), (-0.0034, "−0.3"), (0.0, "0.0"), (-0.0004, "0.0"), (-1.0, "−100.0")]
-)
-def test_points_have_a_true_minus_and_zero_has_no_sign(difference: float, text: str) -> None:
-    assert points(difference) == text
-
-
-@pytest.mark.parametrize(
-    ("p", "text"), [(1.0, "1"), (0.0385742, "0.039"), (0.0001, "0.0001"), (0.0000999, "<0.0001"), (0.0, "<0.0001")]
-)
-def test_p(p: float, text: str) -> None:
-    assert p_value(p) == text
-
-
-def test_a_figure_stands_with_its_interval_or_alone() -> None:
-    assert with_interval(Interval(value=-0.012, low=-0.03, high=0.004), points) == "−1.2 [−3.0, +0.4]"
-    assert with_interval(Interval(value=1.0, reason="one orbit"), percent) == "100.0"
-    assert with_interval(Interval(value=None, reason="no items"), percent) == "–"
 
 
 def test_rows_of_the_ranking_are_the_entries_own_figures() -> None:
@@ -81,14 +57,14 @@ def test_rows_of_the_ranking_are_the_entries_own_figures() -> None:
     row = next(row for row in table.rows if entry.id in row.entries)
     whole = entry.row(BASELINE, "all")
     assert whole is not None
-    assert row.cells[table.index("all")].sort_value == whole.accuracy.value
-    assert row.cells[table.index("all")].text == with_interval(whole.accuracy, percent)
-    assert row.cells[table.index("n")].text == str(whole.n)
-    assert row.cells[table.index("invalid")].text == percent(whole.n_invalid / whole.n)
+    assert row.cells[table.index("all")].value == whole.accuracy.value
+    assert table.texts(row)[table.index("all")] == with_interval(whole.accuracy, percent)
+    assert table.texts(row)[table.index("n")] == str(whole.n)
+    assert table.texts(row)[table.index("invalid")] == percent(whole.n_invalid / whole.n)
     for level in ("easy", "medium", "hard"):
         found = entry.row(BASELINE, "level", level=level)
         assert found is not None
-        assert row.cells[table.index(f"level_{level}")].sort_value == found.accuracy.value
+        assert row.cells[table.index(f"level_{level}")].value == found.accuracy.value
 
 
 def test_all_21_cells_are_there() -> None:
@@ -96,11 +72,11 @@ def test_all_21_cells_are_there() -> None:
     table = table_of("cells", entry)
     assert table.title == "Accuracy in the 21 cells"
     for row in table.rows:
-        task = row.cells[1].text.replace(" ", "_")
+        task = table.texts(row)[1].replace(" ", "_")
         for level in ("easy", "medium", "hard"):
             cell = entry.row(BASELINE, "cell", task, level)
             assert cell is not None
-            assert row.cells[table.index(f"level_{level}")].sort_value == cell.accuracy.value
+            assert row.cells[table.index(f"level_{level}")].value == cell.accuracy.value
     assert len(table.rows) == 7
 
 
@@ -150,7 +126,7 @@ def test_sums_leave_external_items_out() -> None:
         if task != "pope"
     ]
     assert len(rights) == 84
-    assert ranking.rows[0].cells[ranking.index("all")].sort_value == pytest.approx(sum(rights) / 84)
+    assert ranking.rows[0].cells[ranking.index("all")].value == pytest.approx(sum(rights) / 84)
     assert column(ranking, "n") == ["84"]
 
 
@@ -187,10 +163,10 @@ def test_names_that_look_alike_are_told_apart() -> None:
         renamed(entry, "e", name=f"{long}chat", fingerprint="4" * 16),
     ]
     models = boarded_models(board_of(*entries))
-    shown = {plain(model.label, 40) for model in models}
+    shown = {name(model.label, 40) for model in models}
     assert len(shown) == 5
     assert any("abcdef0" in label for label in shown)
-    assert len({plain(label, 40) for label in entry_labels(models).values()}) == 5
+    assert len({name(label, 40) for label in entry_labels(models).values()}) == 5
 
 
 def test_every_condition_is_in_the_table_and_the_headlines_in_print() -> None:
@@ -209,16 +185,16 @@ def test_p_is_adjusted_over_all_conditions_of_the_entry() -> None:
     table = table_of("effects", entry)
     rows = [entry.row(name, "all") for name in column(table, "condition")]
     raw = [row.p_difference for row in rows if row is not None]
-    assert [row.cells[table.index("p")].sort_value for row in table.rows] == raw
-    assert [row.cells[table.index("p_holm")].sort_value for row in table.rows] == list(holm(raw))
-    assert [c.heading for c in table.columns if c.kind == "p"] == ["p, unadjusted", "p, Holm"]
+    assert [row.cells[table.index("p")].value for row in table.rows] == raw
+    assert [row.cells[table.index("p_holm")].value for row in table.rows] == list(holm(raw))
+    assert [c.head for c in table.columns if c.unit == "p"] == ["p, unadjusted", "p, Holm"]
 
 
 def test_parts_add_up() -> None:
     table = table_of("parts", *golden_board().entries)
     for row in table.rows:
-        parts = [int(row.cells[table.index(part)].text) for part in PARTS]
-        assert sum(parts) == int(row.cells[table.index("n_changed")].text)
+        parts = [int(table.texts(row)[table.index(part)]) for part in PARTS]
+        assert sum(parts) == int(table.texts(row)[table.index("n_changed")])
 
 
 def test_the_floor_is_the_largest_one() -> None:
@@ -235,8 +211,8 @@ def test_the_worst_control_is_the_one_that_hides_the_effect_best() -> None:
     assert (worst["drift"].figure.kind, worst["drift"].n_kinds) == ("permuted_labels", 3)
     assert worst["accuracy"].figure.kind == "random_sets"
     table = table_of("controls", entry)
-    row = next(row for row in table.rows if row.cells[table.index("of")].text == "interaction")
-    assert [cell.text for cell in row.cells[3:]] == [
+    row = next(row for row in table.rows if table.texts(row)[table.index("of")] == "interaction")
+    assert table.texts(row)[3:] == [
         *("−5.0", "55.0", "0.43", "permuted labels"),
         *("−5.0", "100.0", "0.048", "random sets"),
     ]
@@ -275,39 +251,8 @@ def test_csv_has_every_figure_in_full_precision() -> None:
 
 def test_what_is_missing_has_a_reason_in_the_notes() -> None:
     for table in (*board_tables(golden_board()).baseline, *board_tables(golden_board()).interventions):
-        gaps = {cell.about.removeprefix("Undefined: ") for row in table.rows for cell in row.cells if cell.text == "–"}
-        assert all(gap and gap in " ".join(table.notes) for gap in gaps), table.key
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\n b\t c", "a b c"),
-        ("a\x00b\u202ec\u200bd\ufeff", "a�b�c�d�"),
-        ("", "(empty)"),
-        ("  ", "(empty)"),
-        ("x" * 41, "x" * 39 + "…"),
-        ("x" * 40, "x" * 40),
-        ("e\u0301" + "\u0310" * 9, "e\u0301\u0310\u0310"),
-        ("模型 שלום", "模型 שלום"),
-    ],
-)
-def test_plain_text(text: str, shown: str) -> None:
-    assert plain(text, 40) == shown
-
-
-def test_latex_splits_wide_tables_and_keeps_groups_together() -> None:
-    columns = (
-        Column("model", "model", "text"),
-        *(Column(f"{g}{i}", f"h{i}", "percent", g) for g in ("left", "right") for i in range(4)),
-    )
-    cells = (Cell("m" * 30), *(Cell("50.0 [40.0, 60.0]", 0.5),) * 8)
-    text = to_latex(Table("wide", "Wide", columns, (Row(cells, ()),)))
-    assert text.count(r"\begin{longtable}") == 2
-    assert "part 2 of 2" in text
-    assert text.count("m" * 30) == 2
-    first, second = text.split("part 2 of 2")
-    assert ("{left}" in first, "{right}" in first, "{right}" in second) == (True, False, True)
+        gaps = {cell.reason for row in table.rows for cell in row.cells if cell.value is None}
+        assert all(gap and gap in " ".join(table.all_notes) for gap in gaps), table.key
 
 
 def test_a_hundred_entries_cost_in_proportion_to_twenty() -> None:

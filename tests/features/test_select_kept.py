@@ -152,11 +152,7 @@ def test_sets_that_share_features_get_a_table_of_it(vlm: LoadedVLM, sae_folder: 
     shared = selected.overlap.model_copy(update={"jaccard": ((1.0, 0.25), (0.25, 1.0))})
     table = select_tables(dataclasses.replace(selected, overlap=shared))[2]
     assert table.title == "Shared features: Jaccard"
-    assert [list(column.cells) for column in table.columns] == [
-        ["1 counting", "2 existence"],
-        ["1.00", "0.25"],
-        ["0.25", "1.00"],
-    ]
+    assert [table.texts(row) for row in table.rows] == [["1 counting", "1.00", "0.25"], ["2 existence", "0.25", "1.00"]]
 
 
 def test_another_rule_uses_the_same_harvest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,11 @@ from rich.console import Console
 from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import NONE, TextTable, condition_table, markdown, print_tables
+from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
+from vsc_eval.tables.table import Table
 
 EDIT = EditSpec(kind="scale", value=2)
 SPECS = (
@@ -176,20 +178,21 @@ def test_a_union_held_to_the_size_of_its_parts_is_compared_with_them() -> None:
 def test_unreadable_answers_are_in_the_main_table(results: Results) -> None:
     assert "inv %" not in markdown(results)
 
-    def shown(n_invalid: int) -> TextTable:
+    def shown(n_invalid: int) -> Table:
         spoilt = results_of(table(["invalid"] * n_invalid))
         return condition_table(spoilt.model_copy(update={"scoring": "generate"}))
 
     few = shown(2)
-    assert few.columns[2] == "inv %"
-    assert few.rows[0][:3] == (BASELINE, "58.3", "4.2")
+    assert few.columns[2].head == "inv %"
+    assert few.texts(few.rows[0])[:3] == [BASELINE, "58.3", "4.2"]
     assert not any("name no option" in note for note in few.notes)
     assert any("50.0% of the baseline's answers name no option" in note for note in shown(24).notes)
 
 
 def test_on_and_off_target_carry_their_n(results: Results) -> None:
-    shown = {row[0]: row[-2:] for row in condition_table(results).rows}
-    assert shown[BASELINE] == (NONE, NONE)
+    found = condition_table(results)
+    shown = {words[0]: words[-2:] for words in map(found.texts, found.rows)}
+    assert shown[BASELINE] == ["–", "–"]
     assert shown["counting"][1] == "0.0 (32)"
     assert [cell.split()[1] for cell in shown["counting+logic"]] == ["(32)", "(16)"]
 
@@ -200,14 +203,18 @@ def test_intervals_are_named_by_what_is_shown(results: Results) -> None:
     alone = results.model_copy(
         update={"conditions": SPECS[:1], "rows": tuple(r for r in results.rows if r.condition == BASELINE)}
     )
-    assert "intervals" not in condition_table(alone).notes[0]
+    assert "Intervals" not in condition_table(alone).notes[0]
 
 
-def test_names_in_brackets_are_shown_as_they_are(results: Results) -> None:
-    renamed = results.model_copy(update={"model": "runs/[bold]/m"})
-    console = Console(record=True, width=160)
-    print_tables(renamed, console)
-    assert "runs/[bold]/m: 48 items" in console.export_text()
+def test_names_are_shown_as_they_are_and_do_nothing(results: Results) -> None:
+    renamed = results.model_copy(update={"model": "runs/[bold]/m\x1b[2J\n<img src=x onerror=y>"})
+    file = io.StringIO()
+    print_tables(renamed, Console(file=file, width=160))
+    assert "runs/[bold]/m␛[2J <img src=x onerror=y>: 48 items" in file.getvalue()
+    text = markdown(renamed)
+    assert "\x1b" not in text
+    assert "<img" not in text
+    assert text.splitlines()[1] == ""
 
 
 def test_results_round_trip_and_repeat(results: Results) -> None:
@@ -218,8 +225,8 @@ def test_results_round_trip_and_repeat(results: Results) -> None:
 def test_tables_show_every_condition(results: Results) -> None:
     text = markdown(results)
     for name in (spec.name for spec in SPECS):
-        assert f"| {name} |" in text
-    assert "| counting | 100.0 | 25.0 | 62.5 |" in text
+        assert f"| `{name}` |" in text
+    assert "| `counting` | 100.0 | 25.0 | 62.5 |" in text
     console = Console(record=True, width=160)
     print_tables(results, console)
     shown = console.export_text()

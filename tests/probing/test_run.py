@@ -185,7 +185,7 @@ def test_command_line(vlm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
         "the other poolings would have chosen: last tokens layer",
     ):
         assert words in printed
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["activations", "probing.json", "probes.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["activations", "probes.png", "probing.json"]
     assert main([*command, *small, "--rule", "fixed"]) == 2
     assert "the rule `fixed` needs `layer`" in capsys.readouterr().err
     assert main([*command, "--items-per-cell", "5"]) == 2

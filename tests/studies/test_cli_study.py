@@ -39,8 +39,8 @@ def test_every_setting_belongs_to_a_stage() -> None:
 def test_a_finished_study_prints_one_page(spec_file: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", str(spec_file), "--out", str(finished)]) == 0
     printed = capsys.readouterr().out
-    assert "counting + existence" in printed
-    assert "Of 1 pairs:" in printed
+    assert "counting+existence" in printed
+    assert "Of 1 pair:" in printed
     assert "Smallest detectable drift interaction" in printed or "Noise floor" in printed
     assert "results.json" in printed
     assert len(printed.splitlines()) < 50

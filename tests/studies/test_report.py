@@ -32,7 +32,7 @@ from vsc_eval.studies.conditions import asked_condition
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
 from vsc_eval.studies.report import FIGURES_FOLDER, REPORT_FILE, write_report
 from vsc_eval.studies.report.answer import verdict_counts
-from vsc_eval.studies.report.interference import figure_name
+from vsc_eval.studies.report.pairs import interference_figure_name
 from vsc_eval.studies.report.write import report_figures, report_text
 from vsc_eval.studies.simulate import Planted, World, simulate
 from vsc_eval.studies.spec import StudySpec
@@ -224,6 +224,8 @@ def spellings(value: float) -> set[str]:
     size = abs(value)
     return {
         f"{100 * size:.1f}",
+        *(["0.0001"] if size < 0.0001 else []),
+        f"{size:,.0f}",
         *(f"{size:.{digits}f}" for digits in (0, 2, 3, 4)),
         f"{size:.2g}",
         f"{size:g}",
@@ -238,7 +240,7 @@ def test_every_number_of_every_table_is_in_the_results(written: Path) -> None:
         for table in tables(text)
         for row in table[1:]
         for cell in row
-        for number in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", re.sub(r"`[^`]*`", "", cell))
+        for number in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", re.sub(r"`[^`]*`", "", cell).replace("−", "-"))
     ]
     assert len(found) > 500
     assert [entry for entry in found if entry[0] not in known] == []
@@ -256,7 +258,7 @@ def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
     assert (
         f"| `counting+logic` | {100 * drift.value:+.1f} [{100 * drift.low:+.1f}, {100 * drift.high:+.1f}] | "
         f"{pair.p_drift_adjusted:.2g} | {100 * accuracy.value:+.1f} ["
-    ) in text
+    ) in text.replace("\N{MINUS SIGN}", "-")
     row = results.row("counting:scale=4")
     assert row is not None
     assert row.drift is not None
@@ -350,10 +352,10 @@ def test_excluded_draws_and_undefined_figures_are_shown_with_their_reasons() -> 
     undefined = {"mean_kl_vocab": None, "amplification": None, "p_difference_adjusted": None}
     rows = tuple(r if r.role == "baseline" else r.model_copy(update=undefined) for r in results.rows)
     text = report_text(results.model_copy(update={"reconstruction": quality, "selection": selection, "rows": rows}))
-    assert "Only 3 features fire as often as \\`counting\\` &lt;wants> \\| it." in text
+    assert "Only 3 features fire as often as \\`counting\\` &#60;wants&#62; &#124; it." in text
     assert "2 of 20 draws were excluded" in text
     assert "| fraction of variance unexplained | – |" in text
-    assert "–: the activations are constant." in text
+    assert "– is undefined: the activations are constant." in text
     assert "–: no item has this figure" in text
 
 
@@ -366,7 +368,7 @@ def test_norm_matched_to_the_larger_and_some_pairs_only(tmp_path: Path) -> None:
     }
     results = study(settings)
     write_report(results, tmp_path)
-    assert (tmp_path / FIGURES_FOLDER / figure_name("scale=4:image")).is_file()
+    assert (tmp_path / FIGURES_FOLDER / interference_figure_name("scale=4:image")).is_file()
     text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
     assert "less the larger drift and the smaller accuracy difference" in text
     assert "Benjamini-Hochberg" in text
@@ -399,6 +401,6 @@ def test_matplotlib_is_loaded_only_to_draw() -> None:
 
 def test_levels_of_the_baseline_are_all_in_the_table_of_cells(written: Path) -> None:
     text = (written / REPORT_FILE).read_text(encoding="utf-8")
-    table = next(found for found in tables(text) if found[0][0] == "task" and "all levels" in found[0])
+    table = next(found for found in tables(text) if found[0][0] == "task" and found[0][-1] == "all")
     assert table[0][1:-1] == list(LEVELS)
-    assert [row[0] for row in table[1:]] == ["`counting`", "`existence`", "`logic`", "all"]
+    assert [row[0] for row in table[1:]] == ["`counting`", "`existence`", "`logic`", "`all`"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vsc_eval.board.tables import escape_markdown, to_markdown
 from vsc_eval.board.tables.models import backend_words, moment
-from vsc_eval.board.tables.plain_text import LONG, plain
+from vsc_eval.tables.clean import LONG, TEXT, markdown
+from vsc_eval.tables.markdown import to_markdown
 
 if TYPE_CHECKING:
     from vsc_eval.board.board import Board, TaskKind
     from vsc_eval.board.records import Entry
     from vsc_eval.board.tables import BoardTables
 
-_LINE = 2000
 _FIGURES = 4
 
 _HEAD = """\
@@ -45,8 +44,8 @@ def front_page(board: Board, tables: BoardTables) -> str:
     """The first table of the models, links to all others, the entries, and figures of the newest with interventions."""
     spec = board.spec
     head = _HEAD.format(
-        title=_words(spec.title),
-        description="".join(f"{_words(line, _LINE)}\n\n" for line in spec.description.splitlines() if line.strip()),
+        title=markdown(spec.title, LONG),
+        description="".join(f"{markdown(line, TEXT)}\n\n" for line in spec.description.splitlines() if line.strip()),
         asked=_asked(board),
         interventions=_INTERVENTIONS if tables.interventions else "",
     )
@@ -64,7 +63,7 @@ def _asked(board: Board) -> str:
         for kind in kinds
         if (names := spec.tasks_of(kind))
     ]
-    version = f" (generator version {_words(spec.generator_version)})" if spec.generator_version else ""
+    version = f" (generator version {markdown(spec.generator_version, LONG)})" if spec.generator_version else ""
     return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.scoring}`."
 
 
@@ -79,11 +78,11 @@ def _figures(board: Board) -> list[str]:
         f"## Interventions\n\nEvery condition is in [tables/interventions.md](tables/interventions.md).{left_out}\n"
     ]
     for entry in newest:
-        name = _words(entry.model.name)
-        intervention = f", edited with {_words(entry.intervention.name)}" if entry.intervention else ""
+        name = markdown(entry.model.name, LONG)
+        intervention = f", edited with {markdown(entry.intervention.name, LONG)}" if entry.intervention else ""
         alt = f"Accuracy of {name} in each cell, and change of accuracy against drift for each condition"
         lines.append(
-            f"**{name}** ({_words(backend_words(entry))}){intervention}:\n\n![{alt}](figures/{entry.id}.png)\n"
+            f"**{name}** ({markdown(backend_words(entry), LONG)}){intervention}:\n\n![{alt}](figures/{entry.id}.png)\n"
         )
     return lines
 
@@ -92,11 +91,7 @@ def _entry(entry: Entry) -> str:
     """An id is of letters, digits, dots and hyphens, so that it is a link as it is."""
     found, n = entry.provenance, len(entry.conditions)
     return (
-        f"- {_words(entry.model.name)}: a {found.source} of {_words(found.day)}, "
+        f"- {markdown(entry.model.name, LONG)}: a {found.source} of {markdown(found.day, LONG)}, "
         f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}.json), "
         f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
     )
-
-
-def _words(text: str, limit: int = LONG) -> str:
-    return escape_markdown(plain(text, limit))

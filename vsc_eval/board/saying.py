@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-_COLUMNS = 160
-
 
 def say_built(built: Built, say: Say) -> None:
     """Which files a build wrote and deleted."""
@@ -26,26 +24,11 @@ def say_built(built: Built, say: Say) -> None:
     say(f"{len(written)} files written{': ' if written else ''}{shown}" + (f"; {len(removed)} removed" * bool(removed)))
 
 
-def visible(text: str) -> str:
-    """Text of an entry cannot move the cursor or colour the terminal, and a long one is cut."""
-    from vsc_eval.board.tables.plain_text import plain
-
-    return plain(text, 600)
-
-
-def console_for(*, stderr: bool = False) -> Console:
-    """A console that does not fold tables in a pipe or a log file."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    # rich takes 80 columns where there is no terminal.
-    return console if console.is_terminal else Console(stderr=stderr, width=_COLUMNS)
-
-
 @contextmanager
 def counted(stage: str) -> Iterator[Callable[[int, int], None]]:
     """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
     from vsc_eval.progress import progress_shown
+    from vsc_eval.tables.console import console_for
 
     with progress_shown(console_for(stderr=True), {}) as advance:
 
@@ -58,7 +41,9 @@ def counted(stage: str) -> Iterator[Callable[[int, int], None]]:
 def say_on(console: Console) -> Say:
     """A function that prints a line of words as they are."""
 
+    from vsc_eval.tables.clean import terminal
+
     def say(words: str) -> None:
-        console.print(words, highlight=False, markup=False, soft_wrap=True)
+        console.print(terminal(words), highlight=False, markup=False, soft_wrap=True)
 
     return say

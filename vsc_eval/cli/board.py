@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import console_for, counted, say_built, say_on, visible
+from vsc_eval.board.saying import counted, say_built, say_on
 
 _BOARD = """\
 A board is a folder: board.yaml says what every model is asked, entries/ holds one JSON file for each run, and all else
@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import new_board
+    from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
     say = say_on(console_for(stderr=True))
@@ -59,29 +60,26 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from rich.table import Table
-    from rich.text import Text
-
     from vsc_eval.board.check.board_check import check_entries
+    from vsc_eval.tables import numbers
+    from vsc_eval.tables.console import console_for, draw
+    from vsc_eval.tables.table import columns, table
 
     with counted("entries") as advance:
         entries, problems = check_entries(options.board, intervals=options.intervals, advance=advance)
     console = console_for()
     if not problems:
-        words = "entry is" if len(entries) == 1 else "entries are"
-        console.print(f"{len(entries)} {words} right.", highlight=False, markup=False)
+        say_on(console)(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
         return 0
-    table = Table(title=f"{len(problems)} problem{'s' * (len(problems) > 1)}", title_justify="left", show_lines=True)
-    for heading in ("file", "place", "what is wrong", "fix"):
-        table.add_column(heading, overflow="fold")
-    for found in problems:
-        table.add_row(*(Text(visible(words)) for words in (found.file, found.place, found.what, found.hint)))
-    console.print(table)
+    heads = columns("file", "place", "what is wrong", "fix")
+    rows = [(found.file, found.place, found.what, found.hint) for found in problems]
+    draw(table("problems", numbers.counted(len(problems), "problem"), heads, rows), console)
     return 1
 
 
 def _build(options: argparse.Namespace) -> int:
     from vsc_eval.board.build import build_board, checked_board, stale_files
+    from vsc_eval.tables.console import console_for
 
     say = say_on(console_for(stderr=True))
     if options.check:
@@ -97,27 +95,15 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from rich.table import Table
-    from rich.text import Text
-
     from vsc_eval.board.build import checked_board
     from vsc_eval.board.tables import board_tables
+    from vsc_eval.tables.console import console_for, draw
 
     board, console = checked_board(options.board), console_for()
     if not board.entries:
-        console.print("The board has no entries yet.", highlight=False, markup=False)
+        say_on(console)("The board has no entries yet.")
         return 0
     tables = board_tables(board)
     for found in (*tables.baseline, *tables.interventions):
-        table = Table(title=found.title, title_justify="left")
-        for column in found.columns:
-            heading = f"{column.group}: {column.heading}" if column.group else column.heading
-            table.add_column(Text(visible(heading)), justify="right" if column.is_number else "left", overflow="fold")
-        for row in found.rows:
-            if row.is_headline or options.all:
-                table.add_row(*(Text(visible(cell.text)) for cell in row.cells))
-        console.print(table)
-        for note in found.notes:
-            console.print(Text(visible(note), style="dim"))
-        console.print()
+        draw(found, console, everything=options.all)
     return 0

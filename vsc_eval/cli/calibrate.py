@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.errors import SpecError
 
 if TYPE_CHECKING:
-    from vsc_eval.analysis.run_tables import TextTable
     from vsc_eval.studies.calibrate import Calibration, Rate
     from vsc_eval.studies.spec import StudySpec
+    from vsc_eval.tables.table import Cell, Table
 
 _FEWEST = 20
 _ENOUGH = 200
@@ -69,12 +69,12 @@ def _handle(options: argparse.Namespace) -> int:
 def _simulated(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vsc_eval.analysis.run_tables import draw
     from vsc_eval.files import replacing
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
     from vsc_eval.studies.calibrate import SIZES, calibrate
     from vsc_eval.studies.spec import StudySpec
+    from vsc_eval.tables.console import console_for, draw, say
 
     spec = load_yaml_spec(options.spec, StudySpec) if options.spec else StudySpec()
     with progress_shown(Console(stderr=True), {}) as advance:
@@ -85,11 +85,11 @@ def _simulated(options: argparse.Namespace) -> int:
             seed=options.seed,
             progress=advance,
         )
-    console = Console()
+    console = console_for()
     for table in (false_table(found, spec), power_table(found)):
         draw(table, console)
     for line in bar_lines(found):
-        console.print(line, highlight=False)
+        say(line, console)
     if options.out:
         with replacing(options.out) as partial:
             partial.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -116,64 +116,78 @@ def _of_study(folder: Path) -> int:
         raise SpecError(f"{folder}: every draw of permuted labels lacks a set.", hint="Run a study with more draws.")
     print(
         f"{len(studies)} draws of permuted labels in place of the real sets, {len(controls.items)} items: "
-        f"interference found in {_rate(rate([study.n_false > 0 for study in studies]))} of them, "
+        f"interference found in {_rate_words(rate([study.n_false > 0 for study in studies]))} of them, "
         f"{sum(study.n_false for study in studies)} of {sum(study.n_innocent for study in studies)} pairs. "
-        f"Without controls: {_rate(rate([study.false_by_sign_flip for study in studies]))}. "
+        f"Without controls: {_rate_words(rate([study.false_by_sign_flip for study in studies]))}. "
         "The draws share items and controls, so the interval is a rough one."
     )
     return 0
 
 
-def false_table(found: Calibration, spec: StudySpec) -> TextTable:
+def false_table(found: Calibration, spec: StudySpec) -> Table:
     """Verdicts where nothing interferes."""
-    from vsc_eval.analysis.run_tables import TextTable
+    from vsc_eval.tables.table import columns, table
 
-    return TextTable(
-        title=f"False verdicts in {found.repetitions} simulated studies of each kind",
-        columns=("studies", "a study % [95% CI]", "a pair %", "no controls %", "permuted only %"),
-        rows=tuple(
+    return table(
+        "false",
+        f"False verdicts in {found.repetitions} simulated studies of each kind",
+        columns(
+            "studies",
+            ("a study % [95% CI]", "percent"),
+            ("a pair %", "percent", "", "", 40, 2),
+            ("no controls %", "percent"),
+            ("permuted only %", "percent"),
+        ),
+        [
             (
                 f"{s.scenario}, {s.world}",
                 _rate(s.false_per_study),
-                f"{100 * s.false_per_pair:.2f}",
-                f"{100 * s.by_sign_flip.value:.1f}",
-                f"{100 * s.by_permuted.value:.1f}",
+                s.false_per_pair,
+                s.by_sign_flip.value,
+                s.by_permuted.value,
             )
             for s in found.scenarios
             if s.scenario != "planted"
-        ),
-        notes=(
+        ],
+        [
             f"n = {found.n_items} items, {found.n_control_items} of them with controls; {found.n_pairs} pairs; "
             f"{found.control_draws} draws of {', '.join(spec.controls.kinds)}; {found.bootstrap_draws} bootstraps, "
             f"{found.permutations} sign flips; seed {found.seed}. Intervals: Wilson, studies independent.",
             "no controls: studies with a false verdict if effect and sign-flip test alone decided; permuted only: if "
             "the comparison with permuted labels did.",
-        ),
+        ],
     )
 
 
-def power_table(found: Calibration) -> TextTable:
+def power_table(found: Calibration) -> Table:
     """Verdicts of the planted pair."""
-    from vsc_eval.analysis.run_tables import NONE, TextTable
+    from vsc_eval.tables.table import columns, table
 
-    return TextTable(
-        title="Planted interference of one pair",
-        columns=("items hit %", "found % [95% CI]", "denied %", "drift interaction", "accuracy interaction"),
-        rows=tuple(
+    return table(
+        "power",
+        "Planted interference of one pair",
+        columns(
+            ("items hit %", "text", "", "", 40, None, True),
+            ("found % [95% CI]", "percent"),
+            ("denied %", "percent"),
+            ("drift interaction", "points"),
+            ("accuracy interaction", "points"),
+        ),
+        [
             (
                 f"{100 * s.planted:g}",
-                _rate(s.found) if s.found else NONE,
-                f"{100 * s.denied.value:.1f}" if s.denied else NONE,
-                _points(s.drift_interaction),
-                _points(s.accuracy_interaction),
+                _rate(s.found) if s.found else None,
+                s.denied.value if s.denied else None,
+                s.drift_interaction,
+                s.accuracy_interaction,
             )
             for s in found.scenarios
             if s.planted is not None
-        ),
-        notes=(
+        ],
+        [
             "On the items hit the union puts the right option last. found: the rule says interference; denied: it says "
-            "none. Interactions: of the planted pair in points, mean over studies.",
-        ),
+            "none. Interactions: of the planted pair in points, mean over studies."
+        ],
     )
 
 
@@ -196,15 +210,17 @@ def bar_lines(found: Calibration) -> Iterator[str]:
     yield (
         f"Power: interference on {100 * size:g}% of items (accuracy interaction "
         f"{100 * first.accuracy_interaction:+.1f} points) "
-        f"is found in {_rate(first.found)} of studies; {bar}: met from that size on."
+        f"is found in {_rate_words(first.found)} of studies; {bar}: met from that size on."
     )
 
 
-def _points(share: float | None) -> str:
-    from vsc_eval.analysis.run_tables import NONE
+def _rate(rate: Rate) -> Cell:
+    from vsc_eval.tables.table import Cell
 
-    return NONE if share is None else f"{100 * share:+.1f}"
+    return Cell(rate.value, rate.low, rate.high)
 
 
-def _rate(rate: Rate) -> str:
-    return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+def _rate_words(rate: Rate) -> str:
+    from vsc_eval.tables.numbers import interval, percent
+
+    return interval(rate.value, rate.low, rate.high, percent)

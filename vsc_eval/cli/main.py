@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from vsc_eval import __version__
 from vsc_eval.errors import VscError
+from vsc_eval.tables.clean import forgiving_streams, terminal
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("vsc_eval.cli.run", "run one model under many conditions and compare them"),
@@ -68,6 +69,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    forgiving_streams()
     command = next((word for word in arguments if not word.startswith("-")), None)
 
     def run() -> int:
@@ -89,7 +91,7 @@ def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> in
     try:
         return run()
     except VscError as error:
-        print(f"{prog}: error: {error.message}\n  {error.hint}", file=sys.stderr)
+        print(terminal(f"{prog}: error: {error.message}\n  {error.hint}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\n{prog}: interrupted.{interrupted}", file=sys.stderr)

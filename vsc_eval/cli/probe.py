@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec, Target
+from vsc_eval.probing.spec import POOLINGS, LayerRule, ProbingSpec
 from vsc_eval.specs import explain, load_yaml_spec
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from vsc_eval.probing.result import ProbeRow, ProbingResult
 
 _RULES = ("peak", "earliest", "selectivity", "fixed")
 _TOLERANCE = 0.02
 
 
 def add_parser(subparsers: Any) -> None:
-    """Mount `probing` on the main command line."""
-    parser = subparsers.add_parser("probing", help="probe every decoder layer and pick the one that carries the task")
+    """Mount `probe` on the main command line."""
+    parser = subparsers.add_parser("probe", help="probe every decoder layer and pick the one that carries the task")
     parser.add_argument("--model", help="vsc-tiny, a path or a hub id")
     parser.add_argument("--revision", help="revision on the hub")
     parser.add_argument("--spec", type=Path, help="YAML file with all settings, instead of --model and the rest")
@@ -86,8 +81,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from vsc_eval.probing.figure import FIGURE_FILE, probe_figure
+    from vsc_eval.probing.probe_tables import print_result
     from vsc_eval.probing.result import RESULT_FILE
     from vsc_eval.probing.run import run_probing
+    from vsc_eval.tables.console import console_for
 
     spec = spec_of(args)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -101,56 +98,6 @@ def run(args: argparse.Namespace) -> int:
 
         result = run_probing(spec, args.out, progress=show)
     probe_figure(result, args.out / FIGURE_FILE)
-    print_result(result, Console())
+    print_result(result, console_for())
     print(f"{args.out / RESULT_FILE} and {args.out / FIGURE_FILE} are written.")
     return 0
-
-
-def print_result(result: ProbingResult, console: Console) -> None:
-    """The table of each target, the chosen layer, what the other poolings would have chosen, and what went wrong."""
-    for target in TARGETS:
-        console.print(_table(result, target))
-    console.print(f"Chosen {result.chosen_by}", highlight=False)
-    others = [choice for choice in result.choices if choice.pooling != result.spec.rule.pooling]
-    if others:
-        words = ", ".join(f"{choice.pooling} tokens layer {choice.layer} ({choice.accuracy:.3f})" for choice in others)
-        console.print(f"By the same rule the other poolings would have chosen: {words}.", highlight=False)
-    failed = [row for row in result.rows if not row.converged]
-    if failed:
-        where = ", ".join(f"{row.target}/{row.pooling}/{row.layer}/{row.control}" for row in failed[:5])
-        console.print(f"Not converged, so not to be trusted: {len(failed)} probes ({where}).", style="bold red")
-
-
-def _table(result: ProbingResult, target: Target) -> Any:
-    from rich.table import Table
-
-    first = result.rows[0]
-    controls = "grey picture / text alone / random labels"
-    title = f"{target}: test accuracy \\[95% CI], {controls}; chance {result.chance[target]:.3f}"
-    caption = f"{first.n_test} test items in {first.n_test_orbits} orbits, {first.n_train} training items; "
-    table = Table(title=title, caption=caption + result.interval)
-    table.add_column("layer", justify="right")
-    for pooling in result.spec.poolings:
-        table.add_column(f"{pooling} tokens")
-    for layer in range(EMBEDDINGS, result.n_layers):
-        name = "embeddings" if layer == EMBEDDINGS else str(layer)
-        cells = [
-            f"{_accuracy(result.row(target, pooling, layer))}\n"
-            + " / ".join(
-                _number(result.row(target, pooling, layer, control).test_accuracy)
-                for control in ("blank_image", "text_only", "random_labels")
-            )
-            for pooling in result.spec.poolings
-        ]
-        table.add_row(name, *cells, style="bold" if layer == result.layer else None)
-    return table
-
-
-def _accuracy(row: ProbeRow) -> str:
-    if row.low is None or row.high is None:
-        return _number(row.test_accuracy)
-    return f"{_number(row.test_accuracy)} [{row.low:.2f}, {row.high:.2f}]".replace("[", r"\[")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import console_for, counted, say_built, say_on
+from vsc_eval.board.saying import counted, say_built, say_on
 
 _DESCRIPTION = """\
 Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one JSON file in
@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import publish
+    from vsc_eval.tables.console import console_for
 
     say, shown = say_on(console_for(stderr=True)), None
     if options.with_pictures:

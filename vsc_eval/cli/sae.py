@@ -157,6 +157,7 @@ def run_select(args: argparse.Namespace) -> int:
     from vsc_eval.features.select_tables import select_tables
     from vsc_eval.features.site import SAESource
     from vsc_eval.interventions.select import SelectionRule
+    from vsc_eval.tables.console import console_for, draw
 
     rule = _build(
         SelectionRule,
@@ -188,7 +189,7 @@ def run_select(args: argparse.Namespace) -> int:
         selected = select_sets(spec, args.sae, args.out, keep_features=args.keep_features, progress=show)
     if selected.reused:
         print(f"{args.out} holds this selection already; nothing to do.")
-    console = Console()
+    console = console_for()
     for table in select_tables(selected):
-        console.print(table)
+        draw(table, console)
     return 0

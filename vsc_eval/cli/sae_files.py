@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsc_eval.errors import SpecError
+from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
     from vsc_eval.sae.readers import ReadSAE
@@ -99,7 +100,7 @@ def _judged(read: ReadSAE) -> dict[str, str]:
 def run_show(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval sae show`."""
     for name, value in described(_read(args)).items():
-        print(f"{name:<20} {value}")
+        print(terminal(f"{name:<20} {value}"))
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from vsc_eval.errors import SpecError
 from vsc_eval.files import replacing
 from vsc_eval.resources import tasks_dir
+from vsc_eval.tables.clean import terminal
 from vsc_eval.taskfiles.read import read_task_file
 from vsc_eval.taskfiles.schema import to_json_schema
 
@@ -77,7 +78,7 @@ def show_task_file(options: argparse.Namespace) -> int:
     choice = _choice(options)
     file = task_file(options.task, choice)
     for key, value in file.model_dump(mode="json", exclude_unset=True).items():
-        print(f"{key}: {value}")
+        print(terminal(f"{key}: {value}"))
     print()
     return 0 if check(options.task, choice, rows=options.n, show=options.n, out=options.out) else 1
 
@@ -109,7 +110,7 @@ def _new(options: argparse.Namespace) -> int:
     _, remarks = new_task_file(options.name, given, path, force=options.force)
     print(path.read_text(encoding="utf-8"), end="")
     for remark in remarks:
-        print(f"Note: {remark}")
+        print(terminal(f"Note: {remark}"))
     print(f"Written to {path}. Next: vsc-eval tasks check {path}")
     return 0
 

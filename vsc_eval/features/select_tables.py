@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from vsc_eval.features.sae_select import SAEQuality, Selected
+from vsc_eval.tables.numbers import counted, decimal
+from vsc_eval.tables.table import Cell, Table, cell, columns, table
 
 
 def select_tables(selected: Selected) -> tuple[Table, ...]:
@@ -16,70 +16,70 @@ def select_tables(selected: Selected) -> tuple[Table, ...]:
 
 def _quality(quality: SAEQuality, layer: int) -> Table:
     figures, splice = quality.reconstruction, quality.splice
-    table = Table(title=f"SAE on the '{quality.split}' split, layer {layer}")
-    for column in ("figure", "value", "n"):
-        table.add_column(column)
-    tokens, items = f"{figures.n_tokens:,} tokens", f"{splice.n_items:,} items"
-    fvu = "undefined (constant activations)" if figures.fvu is None else f"{figures.fvu:.4f}"
-    table.add_row("fraction of variance unexplained", fvu, tokens)
-    table.add_row("dead features", f"{figures.n_dead} of {figures.d_sae}", tokens)
-    table.add_row("mean L0", f"{figures.mean_l0:.2f}", tokens)
-    table.add_row("loss, plain -> spliced (nats)", f"{splice.loss_plain:.4f} -> {splice.loss_spliced:.4f}", items)
-    table.add_row("accuracy, plain -> spliced", f"{splice.accuracy_plain:.3f} -> {splice.accuracy_spliced:.3f}", items)
-    return table
+    tokens, items = counted(figures.n_tokens, "token"), counted(splice.n_items, "item")
+    fvu = cell(None if figures.fvu is None else decimal(figures.fvu), missing="constant activations")
+    return table(
+        "quality",
+        f"SAE on the '{quality.split}' split, layer {layer}",
+        columns("figure", "value", "n"),
+        [
+            ("fraction of variance unexplained", fvu, tokens),
+            ("dead features", f"{figures.n_dead} of {figures.d_sae}", tokens),
+            ("mean L0", decimal(figures.mean_l0, 2), tokens),
+            (
+                "loss, plain -> spliced (nats)",
+                f"{decimal(splice.loss_plain)} -> {decimal(splice.loss_spliced)}",
+                items,
+            ),
+            (
+                "accuracy, plain -> spliced",
+                f"{decimal(splice.accuracy_plain, 3)} -> {decimal(splice.accuracy_spliced, 3)}",
+                items,
+            ),
+        ],
+    )
 
 
 def _sets(selected: Selected) -> Table:
     draws, size = selected.stability.draws, len(selected.intervention.sets[0].indices)
-    table = Table(
-        title=f"Sets of {size} features in {selected.path}",
-        caption=f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]",
-    )
-    table.add_column("set", no_wrap=True)
-    table.add_column("scores", no_wrap=True)
-    table.add_column("stability", no_wrap=True)
-    table.add_column("first of them", no_wrap=True)
+    rows = []
     for place, (chosen, stable) in enumerate(
         zip(selected.intervention.sets, selected.stability.sets, strict=True), start=1
     ):
-        overlap = f"{stable.jaccard_mean:.2f} [{stable.jaccard_low:.2f}, {stable.jaccard_high:.2f}]"
-        if stable.n_short:
-            overlap += f", {stable.n_short} short"
-        table.add_row(
-            f"{place} {chosen.name}",
-            f"{chosen.scores[0]:.3f} to {chosen.scores[-1]:.3f}",
-            overlap,
-            ", ".join(map(str, chosen.indices[:3])),
+        short = f", {stable.n_short} short" if stable.n_short else ""
+        rows.append(
+            (
+                f"{place} {chosen.name}",
+                f"{decimal(chosen.scores[0], 3)} to {decimal(chosen.scores[-1], 3)}",
+                Cell(stable.jaccard_mean, stable.jaccard_low, stable.jaccard_high, suffix=short),
+                ", ".join(map(str, chosen.indices[:3])),
+            )
         )
-    return table
+    return table(
+        "sets",
+        f"Sets of {size} features in {selected.path}",
+        columns("set", "scores", ("stability", "decimal", "", "", 40, 2), "first of them"),
+        rows,
+        [f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]"],
+    )
 
 
 def _overlaps(selected: Selected) -> tuple[Table, ...]:
     overlap = selected.overlap
     reference = overlap.decoder_cosine_random
-    between_random = "too few features fire" if reference is None else f"{reference:.2f}"
+    between_random = "too few features fire" if reference is None else decimal(reference, 2)
     disjoint = all(value == 0 for i, row in enumerate(overlap.jaccard) for j, value in enumerate(row) if i != j)
     shared = "No feature is in two sets. " if disjoint else ""
-    tables = [
-        _matrix(
-            "Decoder rows: mean max cosine",
-            f"{shared}Between random sets of this SAE: {between_random}.",
-            overlap.names,
-            overlap.decoder_cosine,
-        ),
-        _matrix("Mean directions: cosine", None, overlap.names, overlap.mean_delta_cosine),
-    ]
-    if not disjoint:
-        tables.insert(0, _matrix("Shared features: Jaccard", None, overlap.names, overlap.jaccard))
-    return tuple(tables)
+    note = f"{shared}Between random sets of this SAE: {between_random}."
+    cosines = _matrix("Decoder rows: mean max cosine", note, overlap.names, overlap.decoder_cosine)
+    directions = _matrix("Mean directions: cosine", None, overlap.names, overlap.mean_delta_cosine)
+    jaccard = _matrix("Shared features: Jaccard", None, overlap.names, overlap.jaccard)
+    return (cosines, directions) if disjoint else (jaccard, cosines, directions)
 
 
-def _matrix(title: str, caption: str | None, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
-    table = Table(title=title, caption=caption)
-    table.add_column("set", no_wrap=True)
+def _matrix(title: str, note: str | None, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
     # Names as column heads would not fit a terminal.
-    for place in range(1, len(names) + 1):
-        table.add_column(str(place), justify="right")
-    for place, (name, row) in enumerate(zip(names, matrix, strict=True), start=1):
-        table.add_row(f"{place} {name}", *("-" if value is None else f"{value:.2f}" for value in row))
-    return table
+    places = range(1, len(names) + 1)
+    heads = columns("set", *((str(place), "decimal", "", "", 40, 2) for place in places))
+    rows = [(f"{place} {name}", *row) for place, name, row in zip(places, names, matrix, strict=True)]
+    return table("overlap", title, heads, rows, [note])

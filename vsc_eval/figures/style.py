@@ -20,8 +20,12 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
 )
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
-GREY = "#7F7F7F"
+GREY = "#6E6E6E"
+"""Dark enough for small type."""
 GRID = "#E6E6E6"
+
+Ends = tuple[float, float]
+"""Of an interval, in the units of an axis."""
 
 
 @contextmanager
@@ -72,3 +76,20 @@ def bare(axes: Any) -> None:
     """Without the frame's upper and right side, the grid behind what is drawn."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
+
+
+def cross(axes: Any, point: tuple[float, float], across: Ends | None, up: Ends | None, colour: str) -> None:
+    """The intervals of a point, as far as it has them."""
+    look = {"color": colour, "alpha": 0.45, "linewidth": 1.3, "zorder": 2}
+    if across is not None:
+        axes.plot(across, [point[1]] * 2, **look)
+    if up is not None:
+        axes.plot([point[0]] * 2, up, **look)
+
+
+def mark(label: str, marker: str, colour: str, *, face: str | None = None, size: float = 7) -> Any:
+    """A legend's entry for points of that look."""
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"markeredgecolor": colour, "markerfacecolor": face or colour, "markersize": size}
+    return Line2D([], [], linestyle="", label=label, marker=marker, **look)

@@ -11,6 +11,7 @@ from vsc_eval.files import ensure_writable
 from vsc_eval.lmeval.documents import limited, load_data
 from vsc_eval.lmeval.external_scoring import metric_of, read_answer, scored_item
 from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
+from vsc_eval.tables.clean import terminal
 from vsc_eval.taskfiles.blind import Baselines, baselines
 from vsc_eval.taskfiles.items import ExternalData
 from vsc_eval.taskfiles.schema import TaskFile
@@ -30,17 +31,17 @@ def check(
     data = load_data(limited(file, rows))
     if out is not None:
         ensure_writable(out)
-    print("\n".join(_head(data)))
+    print(terminal("\n".join(_head(data))))
     for place in range(min(show, len(data.rows))):
-        print("\n".join(_shown(data, place, out)))
-    print("\n".join(_baseline_lines(baselines(data.documents))))
+        print(terminal("\n".join(_shown(data, place, out))))
+    print(terminal("\n".join(_baseline_lines(baselines(data.documents)))))
     wrong = [doc["id"] for doc in data.documents if not _scores_one(doc)]
     for note in data.report.notes():
-        print(f"Note: {note}")
+        print(terminal(f"Note: {note}"))
     if wrong:
-        print(f"NOT FINE: {len(wrong)} gold answers are not read back as themselves: {', '.join(wrong[:5])}")
+        print(terminal(f"NOT FINE: {len(wrong)} gold answers are not read back as themselves: {', '.join(wrong[:5])}"))
         return False
-    print(f"Fine: {len(data.rows)} rows; every gold answer is read back as itself and scores 1.")
+    print(terminal(f"Fine: {len(data.rows)} rows; every gold answer is read back as itself and scores 1."))
     return True
 
 

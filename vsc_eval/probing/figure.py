@@ -8,20 +8,16 @@ from typing import Any
 from vsc_eval.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION, bare, new_figure, plain_style, save_png
 from vsc_eval.probing.result import CONTROLS, Control, ProbeRow, ProbingResult
 from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, Target
+from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
 
 FIGURE_FILE = "probes.png"
 
 # Markers and dashes of their own: the lines differ without their colours too.
-_LOOKS: dict[Control, tuple[str, str, str, str]] = {
-    "real": (BLUE, "-", "o", "picture and text"),
-    "text_only": (GREEN, "--", "s", "text alone"),
-    "blank_image": (VERMILION, "-.", "^", "grey picture"),
-    "random_labels": (GREY, ":", "x", "random labels"),
-}
-_POOLING_TITLES: dict[Pooling, str] = {
-    "last": "last token",
-    "image": "image tokens (mean)",
-    "text": "text tokens (mean)",
+_LOOKS: dict[Control, tuple[str, str, str]] = {
+    "real": (BLUE, "-", "o"),
+    "text_only": (GREEN, "--", "s"),
+    "blank_image": (VERMILION, "-.", "^"),
+    "random_labels": (GREY, ":", "x"),
 }
 _TARGET_TITLES: dict[Target, str] = {"task": "task type", "level": "level"}
 _CHOSEN = PURPLE
@@ -41,7 +37,7 @@ def probe_figure(result: ProbingResult, path_png: Path) -> None:
         for column, pooling in enumerate(poolings):
             _panel(grid[row][column], result, target, pooling)
             if row == 0:
-                grid[row][column].set_title(_POOLING_TITLES[pooling], fontsize=13)
+                grid[row][column].set_title(POOLING_WORDS[pooling], fontsize=13)
         grid[row][0].set_ylabel(f"{_TARGET_TITLES[target]}: test accuracy", fontsize=12)
     for axes in grid[-1]:
         axes.set_xlabel("decoder layer", fontsize=12)
@@ -57,7 +53,7 @@ def _panel(axes: Any, result: ProbingResult, target: Target, pooling: Pooling) -
         axes.axvline(result.layer, color=_CHOSEN, linewidth=7, alpha=0.35, label="chosen layer", zorder=0)
     missing = [control for control in CONTROLS if not _line(axes, result, target, pooling, control)]
     if missing:
-        names = ", ".join(_LOOKS[control][3] for control in missing)
+        names = ", ".join(CONTROL_WORDS[control] for control in missing)
         axes.text(0.03, 0.97, f"{names}: no {pooling} tokens", transform=axes.transAxes, va="top", fontsize=10)
     axes.set_ylim(0, 1.02)
     axes.set_xticks(*_ticks(result.n_layers))
@@ -72,7 +68,7 @@ def _line(axes: Any, result: ProbingResult, target: Target, pooling: Pooling, co
     known = [(row, row.test_accuracy) for row in rows if row.test_accuracy is not None]
     if not known:
         return False
-    colour, dashes, marker, label = _LOOKS[control]
+    colour, dashes, marker = _LOOKS[control]
     layers = [row.layer for row, _ in known]
     axes.plot(
         layers,
@@ -82,7 +78,7 @@ def _line(axes: Any, result: ProbingResult, target: Target, pooling: Pooling, co
         marker=marker,
         markersize=5,
         linewidth=2 if control == "real" else 1.5,
-        label=label,
+        label=CONTROL_WORDS[control],
         zorder=4 if control == "real" else 3,
     )
     low, high = zip(*(_band(row, accuracy) for row, accuracy in known), strict=True)
@@ -106,6 +102,6 @@ def _legend(figure: Any, grid: Any, chosen_column: int) -> None:
     for axes in (grid[0][chosen_column], *grid.flat):
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    order = [*(look[3] for look in _LOOKS.values()), "chance", "chosen layer"]
+    order = [*(CONTROL_WORDS[control] for control in _LOOKS), "chance", "chosen layer"]
     shown = [label for label in order if label in handles]
     figure.legend([handles[label] for label in shown], shown, loc="outside lower center", ncols=len(shown), fontsize=11)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from visits import Visit
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.tables.numbers import percent, points
+from vsc_eval.tables.numbers import percent, points
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from vsc_eval.board.page.numbers import triple
+from vsc_eval.board.page.entry_view import triple
 from vsc_eval.board.page.render import page_script
 from vsc_eval.board.records import Interval
-from vsc_eval.board.tables.numbers import p_value, percent, points
+from vsc_eval.tables.numbers import p_value, percent, points
 
 pytestmark = pytest.mark.xdist_group("browser")
 

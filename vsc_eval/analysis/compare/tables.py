@@ -2,217 +2,242 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
-from vsc_eval.analysis.run_tables import (
-    NONE,
-    TextTable,
-    draw,
-    markdown_table,
-    percent,
-    percent_with_interval,
-    points,
-)
-from vsc_eval.stats import Figure
+from vsc_eval.analysis.row_tables import PART_HEADS, PARTS_NOTE, null_note, part_counts
+from vsc_eval.tables import clean
+from vsc_eval.tables.console import draw, say
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.numbers import percent
+from vsc_eval.tables.table import Table, cell, columns, methods_note, table
 
 _MOST_IN_FULL = 12
 """Pairs of conditions up to which compare.md has a table of cells for every one; compare.json has all."""
 
+_KAPPA = ("κ", "decimal", "", "", 40, 2)
+_LARGEST = ("max |Δ|", "significant")
 
-def all_tables(found: Comparison, *, in_full: int) -> list[TextTable]:
-    """Every table, in the order they are shown; with cells for the first so many pairs."""
+
+def all_tables(found: Comparison, *, in_full: int) -> list[Table]:
+    """Every table that says something, in the order they are shown; with cells for the first so many pairs."""
     tables = (
-        settings_table(found),
         accuracy_table(found),
         change_table(found),
         option_table(found),
         effect_table(found),
         *(group_table(found, pair) for pair in found.pairs[:in_full]),
     )
-    return [table for table in tables if table is not None]
+    return [settings_table(found), *(shown for shown in tables if shown.rows)]
 
 
 def print_comparison(found: Comparison, console: Console) -> None:
     """Draw the tables in the terminal, the cells of the first pair of conditions among them."""
-    for text in all_tables(found, in_full=1):
-        draw(text, console)
+    for shown in all_tables(found, in_full=1):
+        draw(shown, console)
     if len(found.pairs) > 1:
-        console.print("Of the other conditions: --condition shows the cells, --out writes everything.", highlight=False)
+        say("Of the other conditions: --condition shows the cells, --out writes everything.", console)
 
 
 def markdown(found: Comparison) -> str:
     """compare.md."""
-    head = f"# {found.a.path} (A) and {found.b.path} (B)\n"
-    return "\n".join([head, *(markdown_table(text) for text in all_tables(found, in_full=_MOST_IN_FULL))])
+    head = f"# {clean.markdown(found.a.path)} (A) and {clean.markdown(found.b.path)} (B)\n"
+    return "\n".join([head, *map(to_markdown, all_tables(found, in_full=_MOST_IN_FULL))])
 
 
-def settings_table(found: Comparison) -> TextTable:
+def settings_table(found: Comparison) -> Table:
     """What differs beside the answers, and what was compared."""
-    rows = [(row.name, row.a or NONE, row.b or NONE) for row in found.settings]
-    notes = [
-        f"{found.n_items} items in {found.n_clusters} clusters, with the same prompts, pictures and right answers."
-    ]
-    if not rows:
-        notes.append("Nothing that the folders tell differs.")
+    rows = [(row.name, row.a or None, row.b or None) for row in found.settings]
+    heads = columns("setting", f"A: {found.a.path}", f"B: {found.b.path}")
+    return table("settings", "What differs", heads, rows, _settings_notes(found))
+
+
+def _settings_notes(found: Comparison) -> Iterable[str]:
+    yield f"{found.n_items} items in {found.n_clusters} clusters, with the same prompts, pictures and right answers."
+    if not found.settings:
+        yield "Nothing that the folders tell differs."
     if found.dropped:
         dropped = found.dropped
-        notes.append(
+        more = ", ..." if dropped.n_only_a + dropped.n_only_b > 3 else ""
+        yield (
             f"Left out: {dropped.n_only_a} items of A only and {dropped.n_only_b} of B only "
-            f"({', '.join(dropped.examples)}{', ...' if dropped.n_only_a + dropped.n_only_b > 3 else ''})."
+            f"({', '.join(dropped.examples)}{more})."
         )
     for run, other, name in ((found.a, found.b, "A"), (found.b, found.a, "B")):
         own = [condition for condition in run.conditions if condition not in other.conditions]
         if own:
-            notes.append(f"Conditions of {name} only: {len(own)} ({_first(own)}).")
-    return TextTable(
-        title="What differs",
-        columns=("setting", f"A: {found.a.path}", f"B: {found.b.path}"),
-        rows=tuple(rows),
-        notes=tuple(notes),
-    )
+            yield f"Conditions of {name} only: {len(own)} ({_first(own)})."
 
 
-def accuracy_table(found: Comparison) -> TextTable:
+def accuracy_table(found: Comparison) -> Table:
     """Per pair of conditions: both accuracies, their difference, agreement."""
-    rows = []
-    for pair in found.pairs:
-        row = found.whole(pair)
-        figures = (percent_with_interval(row.accuracy_a), percent_with_interval(row.accuracy))
-        agreement = percent_with_interval(row.agreement)
-        rows.append((_name(pair), *figures, points(row.difference), _p(row.p_difference), agreement, _two(row.kappa)))
-    whole = [found.whole(pair) for pair in found.pairs]
-    return TextTable(
-        title="Accuracy and agreement",
-        columns=("condition", "A % [95% CI]", "B % [95% CI]", "B − A [95% CI]", "p", "agree % [95% CI]", "κ"),
-        rows=tuple(rows),
-        notes=(
-            f"{_sizes(whole)}. B − A: percentage points, paired by item; intervals: {whole[0].difference.method}. p: "
-            f"sign-flip test, whole clusters flipped, not adjusted for the number of conditions. agree: share of items "
-            "with the same parsed answer; κ: Cohen's kappa.",
-            *_null_notes([(_name(pair), found.whole(pair)) for pair in found.pairs]),
+    rows = {_both(pair): found.whole(pair) for pair in found.pairs}
+    sizes = dict.fromkeys(f"{row.n} in {row.n_clusters} clusters" for row in rows.values())
+    return table(
+        "accuracy",
+        "Accuracy and agreement",
+        columns(
+            ("condition", "name"),
+            ("A % [95% CI]", "percent"),
+            ("B % [95% CI]", "percent"),
+            ("B − A [95% CI]", "points"),
+            ("p", "p"),
+            ("agree % [95% CI]", "percent"),
+            _KAPPA,
         ),
+        [
+            (
+                *(name, row.accuracy_a, row.accuracy, row.difference, row.p_difference),
+                *(row.agreement, row.kappa.value),
+            )
+            for name, row in rows.items()
+        ],
+        [
+            # Of the pairs; they differ where conditions were asked of other items.
+            f"n = {', '.join(sizes)}. B − A: percentage points, paired by item. "
+            f"{methods_note(row.difference.method for row in rows.values())} p: "
+            "sign-flip test, whole clusters flipped, not adjusted for the number of conditions. agree: share of items "
+            "with the same parsed answer; κ: Cohen's kappa.",
+            null_note(rows),
+        ],
     )
 
 
-def change_table(found: Comparison) -> TextTable:
+def change_table(found: Comparison) -> Table:
     """Per pair: changed answers with their parts, McNemar's cells, invalid answers, and noise floors in words."""
-    rows = []
-    for pair in found.pairs:
-        row = found.whole(pair)
-        change, test = row.drift, row.mcnemar
-        parts = (change.right_to_wrong, change.wrong_to_right, change.wrong_to_other)
-        invalid = (change.to_invalid, change.from_invalid)
-        cells = f"{test.both_right}/{test.only_baseline_right}/{test.only_condition_right}/{test.both_wrong}"
-        rates = f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}"
-        share = percent_with_interval(change.share)
-        rows.append((_name(pair), share, *map(str, (*parts, *invalid)), rates, cells, _p(test.p_value)))
-    floors: dict[str, list[str]] = {}
-    for pair in found.pairs:
-        if pair.floor:
-            floors.setdefault(pair.floor, []).append(_name(pair))
-    return TextTable(
-        title="Drift from A to B",
-        columns=(
-            *("condition", "drift % [95% CI]", "R→W", "W→R", "W→W'", "→inv", "inv→", "inv % A / B"),
-            *("McNemar cells", "p"),
+    rows = {_both(pair): found.whole(pair) for pair in found.pairs}
+    floors = _named(found, lambda pair: pair.floor)
+    return table(
+        "changes",
+        "Drift from A to B",
+        columns(
+            ("condition", "name"),
+            ("drift % [95% CI]", "percent"),
+            *PART_HEADS,
+            ("inv % A / B", "text", "", "", 40, None, True),
+            ("McNemar cells", "text", "", "", 40, None, True),
+            ("p", "p"),
         ),
-        rows=tuple(rows),
-        notes=(
-            "drift: share of items with another parsed answer in B than in A; its parts in items. R right, W wrong, "
-            "W' another wrong answer, inv invalid. McNemar cells: both right / only A / only B / both wrong; exact, "
-            "two-sided, items taken as independent.",
+        [
+            (
+                name,
+                row.drift.share,
+                *part_counts(row.drift),
+                f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}",
+                "/".join(
+                    str(getattr(row.mcnemar, kind))
+                    for kind in ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
+                ),
+                cell(row.mcnemar.p_value, missing=row.mcnemar.reason or ""),
+            )
+            for name, row in rows.items()
+        ],
+        [
+            "drift: share of items with another parsed answer in B than in A; its parts in items. "
+            f"{PARTS_NOTE} McNemar cells: both right / only A / only B / both wrong; exact, two-sided, items taken as "
+            "independent.",
             *(f"{', '.join(names)}: {words}" for words, names in floors.items()),
             *_unchanged_notes(found),
+        ],
+    )
+
+
+def option_table(found: Comparison) -> Table:
+    """Per pair: how far the option letters' log-probabilities lie apart, where it has any."""
+    known = {_both(pair): options for pair in found.pairs if (options := found.whole(pair).options)}
+    one_sided = [f"{name} {options.n_one_sided}" for name, options in known.items() if options.n_one_sided]
+    return table(
+        "options",
+        "Log-probabilities of the options",
+        columns(
+            ("condition", "name"),
+            ("n", "count"),
+            ("mean |Δ| [95% CI]", "significant"),
+            _LARGEST,
+            ("on item", "text", "", "", 60),
+            ("KL [95% CI]", "significant"),
         ),
+        [
+            (name, each.n_items, each.mean_abs_difference, each.max_abs_difference, each.max_item, each.kl)
+            for name, each in known.items()
+        ],
+        [
+            "At the first answer token, in nats. |Δ|: absolute difference of an option letter's log-probability; mean "
+            "over items of the mean over options. KL(A || B) over the letters, renormalised, mean over items.",
+            f"Left out, an option having probability 0 in one run only (items): {', '.join(one_sided)}."
+            if one_sided
+            else None,
+        ],
     )
 
 
-def option_table(found: Comparison) -> TextTable | None:
-    """Per pair: how far the option letters' log-probabilities lie apart; None where no pair has any."""
-    rows, one_sided = [], []
-    for pair in found.pairs:
-        options = found.whole(pair).options
-        if options is None:
-            continue
-        largest = NONE if options.max_abs_difference is None else _small(options.max_abs_difference)
-        distances = (_small_with_interval(options.mean_abs_difference), largest, options.max_item or NONE)
-        rows.append((_name(pair), str(options.n_items), *distances, _small_with_interval(options.kl)))
-        if options.n_one_sided:
-            one_sided.append(f"{_name(pair)} {options.n_one_sided}")
-    if not rows:
-        return None
-    notes = [
-        "At the first answer token, in nats. |Δ|: absolute difference of an option letter's log-probability; mean over "
-        "items of the mean over options. KL(A || B) over the letters, renormalised, mean over items."
-    ]
-    if one_sided:
-        notes.append(f"Left out, an option having probability 0 in one run only (items): {', '.join(one_sided)}.")
-    return TextTable(
-        title="Log-probabilities of the options",
-        columns=("condition", "n", "mean |Δ| [95% CI]", "max |Δ|", "on item", "KL [95% CI]"),
-        rows=tuple(rows),
-        notes=tuple(notes),
-    )
-
-
-def effect_table(found: Comparison) -> TextTable | None:
-    """Per condition: what it does to A, what it does to B; None without conditions of both beside the baselines."""
+def effect_table(found: Comparison) -> Table:
+    """Per condition of both beside the baselines: what it does to A, what it does to B."""
     rows = [row for row in found.effects if row.scope == "all"]
-    if not rows:
-        return None
     nulls = [
-        f"{_effect_name(row)} {100 * row.detectable_difference:.1f}"
+        f"{_both(row)} {100 * row.detectable_difference:.1f}"
         for row in rows
         if row.detectable_difference is not None and row.effect_difference.holds_zero
     ]
-    return TextTable(
-        title="Effects of the conditions, each against its own run's baseline",
-        columns=("condition", "d A", "d B", "d B − d A [95% CI]", "drift A %", "drift B %", "drift B − A [95% CI]"),
-        rows=tuple(
+    method = methods_note(row.effect_difference.method for row in rows)
+    return table(
+        "effects",
+        "Effects of the conditions, each against its own run's baseline",
+        columns(
+            ("condition", "name"),
+            ("d A", "points"),
+            ("d B", "points"),
+            ("d B − d A [95% CI]", "points"),
+            ("drift A %", "percent"),
+            ("drift B %", "percent"),
+            ("drift B − A [95% CI]", "points"),
+        ),
+        [
             (
-                _effect_name(row),
-                _plain_points(row.effect_a),
-                _plain_points(row.effect_b),
-                points(row.effect_difference),
-                percent(row.drift_a.value),
-                percent(row.drift_b.value),
-                points(row.drift_difference),
+                *(_both(row), row.effect_a.value, row.effect_b.value, row.effect_difference),
+                *(row.drift_a.value, row.drift_b.value, row.drift_difference),
             )
             for row in rows
-        ),
-        notes=(
+        ],
+        [
             "d: accuracy less the baseline's, percentage points; drift: share of answers that the condition changed. "
-            f"Differences of B and A are paired by item; intervals: {rows[0].effect_difference.method}; not adjusted "
-            "for the number of conditions.",
-            *((f"No difference of effects shown; power 0.8 from (points): {', '.join(nulls)}.",) if nulls else ()),
-        ),
+            f"Differences of B and A are paired by item, not adjusted for the number of conditions. {method}",
+            f"No difference of effects shown; power 0.8 from (points): {', '.join(nulls)}." if nulls else None,
+        ],
     )
 
 
-def group_table(found: Comparison, pair: ConditionPair) -> TextTable:
+def group_table(found: Comparison, pair: ConditionPair) -> Table:
     """One pair of conditions by task, level and cell."""
     rows = [row for scope in ("task", "level", "cell") for row in found.rows_of(pair) if row.scope == scope]
     n_tests = sum(row.scope == "cell" and row.p_difference is not None for row in rows)
     has_options = any(row.options for row in rows)
-    body = []
-    for row in rows:
-        shares = (percent(row.accuracy_a.value), percent(row.accuracy.value), points(row.difference))
-        tests = (_p(row.p_difference), _p(row.p_difference_adjusted))
-        largest = row.options.max_abs_difference if row.options else None
-        options = (NONE if largest is None else _small(largest),) if has_options else ()
-        name = " ".join(filter(None, (row.task, row.level)))
-        body.append((name, str(row.n), *shares, *tests, percent(row.agreement.value), _two(row.kappa), *options))
-    return TextTable(
-        title=f"{_name(pair)} by task, level and cell",
-        columns=(
-            *("items", "n", "A %", "B %", "B − A [95% CI]", "p", "p Holm", "agree %", "κ"),
-            *(("max |Δ|",) if has_options else ()),
+    return table(
+        "groups",
+        f"{_both(pair)} by task, level and cell",
+        columns(
+            ("items", "name"),
+            ("n", "count"),
+            ("A %", "percent"),
+            ("B %", "percent"),
+            ("B − A [95% CI]", "points"),
+            ("p", "p"),
+            ("p Holm", "p"),
+            ("agree %", "percent"),
+            _KAPPA,
+            *((_LARGEST,) if has_options else ()),
         ),
-        rows=tuple(body),
-        notes=(f"p: sign-flip test, whole clusters flipped; p Holm: adjusted over the {n_tests} cells of this table.",),
+        [
+            (
+                *(" ".join(filter(None, (row.task, row.level))), row.n, row.accuracy_a.value, row.accuracy.value),
+                *(row.difference, row.p_difference, row.p_difference_adjusted, row.agreement.value, row.kappa.value),
+                *((row.options and row.options.max_abs_difference,) if has_options else ()),
+            )
+            for row in rows
+        ],
+        [f"p: sign-flip test, whole clusters flipped; p Holm: adjusted over the {n_tests} cells of this table."],
     )
 
 
@@ -220,72 +245,27 @@ def _first(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _name(pair: ConditionPair) -> str:
-    return _both(pair.condition_a, pair.condition_b)
+def _both(of: ConditionPair | EffectRow) -> str:
+    return of.condition_a if of.condition_a == of.condition_b else f"{of.condition_a} → {of.condition_b}"
 
 
-def _effect_name(row: EffectRow) -> str:
-    return _both(row.condition_a, row.condition_b)
-
-
-def _both(a: str, b: str) -> str:
-    return a if a == b else f"{a} → {b}"
-
-
-def _sizes(rows: Sequence[CompareRow]) -> str:
-    """n of the pairs; they differ where conditions were asked of other items."""
-    return "n = " + ", ".join(dict.fromkeys(f"{row.n} in {row.n_clusters} clusters" for row in rows))
-
-
-def _null_notes(rows: Sequence[tuple[str, CompareRow]]) -> list[str]:
-    """What an interval around zero, or none, can and cannot say."""
-    found: list[str] = []
-    undefined: dict[str | None, list[str]] = {}
-    for name, row in rows:
-        if row.difference.low is None:
-            undefined.setdefault(row.difference.reason, []).append(name)
-        elif row.difference.holds_zero and row.detectable_difference is not None:
-            found.append(f"{name} {100 * row.detectable_difference:.1f}")
-    notes = []
-    if found:
-        notes.append(f"No difference shown; power 0.8 to find one of at least (points): {', '.join(found)}.")
-    notes += [f"No interval of the difference, since {why}: {', '.join(names)}." for why, names in undefined.items()]
+def _named(found: Comparison, words: Callable[[ConditionPair], str | None]) -> dict[str, list[str]]:
+    """Words -> the pairs that they are said of."""
+    notes: dict[str, list[str]] = {}
+    for pair in found.pairs:
+        if said := words(pair):
+            notes.setdefault(said, []).append(_both(pair))
     return notes
 
 
 def _unchanged_notes(found: Comparison) -> list[str]:
-    notes: dict[str, list[str]] = {}
-    for pair in found.pairs:
-        row = found.whole(pair)
-        if row.upper_if_none is not None:
-            bound = f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
-            notes.setdefault(bound, []).append(_name(pair))
+    def bound(pair: ConditionPair) -> str | None:
+        row: CompareRow = found.whole(pair)
+        if row.upper_if_none is None:
+            return None
+        return f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
+
     return [
-        f"No answer changed: {', '.join(names)}. With 95% confidence a change would be seen in fewer than {bound}."
-        for bound, names in notes.items()
+        f"No answer changed: {', '.join(names)}. With 95% confidence a change would be seen in fewer than {words}."
+        for words, names in _named(found, bound).items()
     ]
-
-
-def _plain_points(figure: Figure) -> str:
-    return NONE if figure.value is None else f"{100 * figure.value:+.1f}"
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2g}"
-
-
-def _two(figure: Figure) -> str:
-    return NONE if figure.value is None else f"{figure.value:.2f}"
-
-
-def _small(value: float) -> str:
-    """Distances span from rounding to nats."""
-    return f"{value:.2g}"
-
-
-def _small_with_interval(figure: Figure) -> str:
-    if figure.value is None:
-        return NONE
-    if figure.low is None or figure.high is None:
-        return _small(figure.value)
-    return f"{_small(figure.value)} [{_small(figure.low)}, {_small(figure.high)}]"

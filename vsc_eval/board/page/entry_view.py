@@ -9,28 +9,17 @@ import json
 from typing import Any
 
 from vsc_eval.board.board import NO_LEVEL, Board
-from vsc_eval.board.page.entry_tables import control_table, external_table, floor_table, official_table
-from vsc_eval.board.page.numbers import Triple, triple
+from vsc_eval.board.page.entry_tables import entry_tables
 from vsc_eval.board.page.table_view import table_view
-from vsc_eval.board.page.text import name, plain
 from vsc_eval.board.records import BoardRow, Entry, Interval, Probes, UnionFigure
 from vsc_eval.board.tables.groups import baseline_of
+from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
+from vsc_eval.studies.words import ROLE_WORDS
+from vsc_eval.tables.clean import name, plain
+from vsc_eval.tables.numbers import hundredfold
 
 View = dict[str, Any]
-
-ROLES = {
-    "baseline": "baseline",
-    "single": "single set",
-    "union": "union",
-    "norm_matched_union": "norm-matched union",
-}
-CONTROL_WORDS = {
-    "real": "picture and text",
-    "blank_image": "grey picture",
-    "text_only": "text alone",
-    "random_labels": "random labels",
-}
-POOLING_WORDS = {"last": "last token", "image": "image tokens, mean", "text": "text tokens, mean"}
+Triple = tuple[float | None, float | None, float | None]
 
 
 def entry_view(entry: Entry, board: Board, label: str) -> View:
@@ -45,7 +34,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "conditions": [
             {
                 "name": name(condition.name),
-                "role": ROLES[condition.role],
+                "role": ROLE_WORDS[condition.role],
                 "edit": None if condition.edit is None else name(condition.edit),
                 "headline": condition.is_headline,
             }
@@ -55,11 +44,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "frontier": _frontier(entry, places),
         "matrices": _matrices(entry),
         "probes": None if entry.probes is None else _probes(entry.probes),
-        "tables": [
-            table_view(table, {})
-            for table in (external_table(entry, board), official_table(entry), control_table(entry), floor_table(entry))
-            if table is not None
-        ],
+        "tables": [table_view(table, {}) for table in entry_tables(entry, board)],
     }
 
 
@@ -106,6 +91,13 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Settings", json.dumps(made.settings, indent=1, sort_keys=True, ensure_ascii=False)),
     ]
     return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
+
+
+def triple(interval: Interval) -> Triple:
+    """Value, low and high in percent or points, so exact that they are rounded as in the tables; None stays None."""
+    ends = (interval.value, interval.low, interval.high)
+    value, low, high = (None if end is None else hundredfold(end) for end in ends)
+    return value, low, high
 
 
 def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.gallery import gallery_data
-from vsc_eval.board.page.text import clean, name
+from vsc_eval.tables.clean import everywhere, name
 
 KIND_WORDS = {
     "right_to_wrong": "right to wrong",
@@ -26,12 +26,12 @@ def gallery_views(board: Board) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     data = gallery_data(board)
     pictures = data.pop("pictures")
     entries = data.pop("entries")
-    shared = clean(data)
+    shared = everywhere(data)
     shared["kinds"] = [KIND_WORDS[kind] for kind in data["kinds"]]
     shared["tasks"] = [name(task) for task in data["tasks"]]
     shared["levels"] = [name(level) for level in data["levels"]]
     shared["sources"] = [picture["src"] for picture in pictures]
-    shared["alts"] = clean([picture["alt"] for picture in pictures])
+    shared["alts"] = everywhere([picture["alt"] for picture in pictures])
     views = []
     for entry, view in zip(board.entries, entries, strict=True):
         places = {condition.name: place for place, condition in enumerate(entry.conditions)}
@@ -44,5 +44,5 @@ def gallery_views(board: Board) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             }
             for condition in view["conditions"]
         ]
-        views.append({"conditions": conditions, "items": clean(view["items"]), "flips": clean(view["flips"])})
+        views.append({"conditions": conditions, "items": everywhere(view["items"]), "flips": everywhere(view["flips"])})
     return shared, views

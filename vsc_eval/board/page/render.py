@@ -18,8 +18,9 @@ from vsc_eval.board.page.entry_view import entry_view
 from vsc_eval.board.page.gallery_view import gallery_views
 from vsc_eval.board.page.summary import entry_names, facts, in_a_sentence, leaders
 from vsc_eval.board.page.table_view import ROWS_AT_LOAD, table_view
-from vsc_eval.board.page.text import json_block, name, plain
-from vsc_eval.board.tables import BoardTables, Table, board_tables
+from vsc_eval.board.tables import BoardTables, board_tables
+from vsc_eval.tables.clean import json_block, name, plain
+from vsc_eval.tables.table import Table
 
 SCRIPTS = ("dom", "tables", "heat", "plot", "frontier", "probes", "matrices", "entry", "gallery", "main")
 """In the order in which the page runs them; each may use what stands before it."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.page.entry_view import READOUTS
-from vsc_eval.board.page.text import name, plain
 from vsc_eval.board.tables.models import boarded_models, entry_labels
+from vsc_eval.tables.clean import name, plain
+from vsc_eval.tables.numbers import counted
 
 _MOST_LEADERS = 3
 
@@ -29,14 +30,12 @@ def entry_names(board: Board) -> list[str]:
 def in_a_sentence(board: Board) -> str:
     """What the board is, for one whose board.yaml does not say."""
     spec = board.spec
-    parts = [
-        _counted(len(spec.tasks_of("synthetic")), "synthetic task", "synthetic tasks"),
-        _counted(len(spec.tasks_of("external")), "external data set", "external data sets"),
-    ]
-    n = _counted(spec.n_items, "item", "items")
+    kinds = (len(spec.tasks_of("synthetic")), "synthetic task"), (len(spec.tasks_of("external")), "external data set")
+    parts = [counted(n, words) for n, words in kinds if n]
+    n = counted(spec.n_items, "item")
     edits = any(entry.edits for entry in board.entries)
     return (
-        f"Vision-language models answer the same {n} of {' and '.join(filter(None, parts))}"
+        f"Vision-language models answer the same {n} of {' and '.join(parts)}"
         f"{', as they are and while features inside them are edited' if edits else ''}."
     )
 
@@ -66,14 +65,10 @@ def facts(board: Board) -> list[tuple[str, str]]:
     found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
     if synthetic:
         levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
-        found.append(("Synthetic tasks", f"{len(synthetic)} at {_counted(len(levels), 'level', 'levels')}"))
+        found.append(("Synthetic tasks", f"{len(synthetic)} at {counted(len(levels), 'level')}"))
     if len(synthetic) < len(tasks):
         found.append(("External data sets", str(len(tasks) - len(synthetic))))
     found.append(("Answers read by", READOUTS[board.spec.scoring]))
     if board.spec.generator_version is not None:
         found.append(("Generator version", board.spec.generator_version))
     return [(label, plain(text, limit=200)) for label, text in found]
-
-
-def _counted(n: int, one: str, more: str) -> str:
-    return f"{n:,} {one if n == 1 else more}" if n else ""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
-from vsc_eval.board.page.text import name, plain
-from vsc_eval.board.tables import Cell, Row, Table
+from vsc_eval.tables.clean import name, plain
+from vsc_eval.tables.html import column_groups
+from vsc_eval.tables.table import Cell, Row, Table
 
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
 
-_FROM_THE_LEAST = ("text", "place", "p")
+_FROM_THE_LEAST = ("text", "name", "place", "p")
 """Kinds of column whose first sorting is upwards: A, the first place and the smallest p stand on top."""
 
 CellView = tuple[str, float | str | None, str]
@@ -27,7 +27,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
     """
     rows = [
         [
-            [_cell(cell) for cell in row.cells],
+            list(map(_cell, row.cells, table.texts(row))),
             [places[entry] for entry in row.entries if entry in places],
             row.is_headline,
             order,
@@ -40,20 +40,20 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
         "title": plain(table.title, limit=200),
         "columns": [
             {
-                "heading": name(column.heading),
+                "heading": name(column.head),
                 "number": column.is_number,
-                "about": plain(column.about),
-                "rising": column.kind in _FROM_THE_LEAST,
+                "about": plain(column.note),
+                "rising": column.unit in _FROM_THE_LEAST,
             }
             for column in table.columns
         ],
         "keys": [column.key for column in table.columns],
-        "groups": _groups(table),
+        "groups": [(plain(group, limit=60), n) for group, n in column_groups(table)],
         "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
         "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),
         "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
         "rows": rows,
-        "notes": [plain(note) for note in table.notes],
+        "notes": [plain(note) for note in table.all_notes],
     }
 
 
@@ -64,13 +64,7 @@ def _address(row: Row) -> str | None:
     return "flips/" + quote(name(row.condition), safe="!'()*")
 
 
-def _groups(table: Table) -> list[tuple[str, int]]:
-    """[(heading over columns, how many)] from left to right; empty where no column has one."""
-    if not any(column.group for column in table.columns):
-        return []
-    return [(plain(group, limit=60), len(list(columns))) for group, columns in groupby(c.group for c in table.columns)]
-
-
-def _cell(cell: Cell) -> CellView:
-    value = cell.sort_value
-    return name(cell.text), plain(value, limit=60) if isinstance(value, str) else value, plain(cell.about, limit=300)
+def _cell(cell: Cell, text: str) -> CellView:
+    value = cell.value
+    value = plain(value.casefold(), limit=60) if isinstance(value, str) else value
+    return name(text), value, plain(cell.about, limit=300) if cell.about else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from vsc_eval.board.records import BoardRow, Entry
-from vsc_eval.board.share.canvas import GREY, label
-from vsc_eval.figures.style import BLUE, GRID, bare
+from vsc_eval.board.share.canvas import label
+from vsc_eval.figures.heat import Square, colour_scale, draw_squares
+from vsc_eval.figures.style import BLUE, GREY, GRID, bare
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS, TASKS
+from vsc_eval.tables.numbers import percent
 
 _NAME = 28
 _MAX_TASKS = 24
@@ -30,33 +32,22 @@ def draw_cells(axes: Any, entry: Entry) -> None:
     found = cells(entry)
     tasks = [task for task in TASKS if any((task, level) in found for level in LEVELS)]
     levels = [level for level in LEVELS if any((task, level) in found for task in tasks)]
-    values = [[_share(found.get((task, level))) for level in levels] for task in tasks]
-    axes.imshow(values, cmap=_COLOURS, vmin=0, vmax=1, aspect="auto")
-    for y, row in enumerate(values):
-        for x, value in enumerate(row):
-            shown = "–" if value != value else f"{100 * value:.0f}"
-            axes.text(x, y, shown, ha="center", va="center", fontsize=13, color=ink(value))
-    axes.set_xticks(range(len(levels)), levels)
-    axes.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    scale = colour_scale(_COLOURS, 0, 1)
+    squares = {}
+    for y, task in enumerate(tasks):
+        for x, level in enumerate(levels):
+            row = found.get((task, level))
+            colour = "white" if row is None else scale.to_rgba(_share(row))
+            squares[y, x] = Square(percent(None if row is None else _share(row), 0), colour)
+    draw_squares(axes, squares, [task.replace("_", " ") for task in tasks], levels, font_size=13)
     sizes = sorted({row.n for row in found.values()})
     each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     axes.set_title(f"Accuracy without edits, % ({each} items a cell)")
 
 
-def ink(share: float) -> str:
-    """Black or white, whichever has the larger contrast (WCAG 2.2) with the ground of a cell."""
-    from matplotlib import colormaps
-
-    ground = colormaps[_COLOURS](share)[:3] if share == share else (1.0, 1.0, 1.0)
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground]
-    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "black" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "white"
-
-
-def _share(row: BoardRow | None) -> float:
-    return float("nan") if row is None or row.accuracy.value is None else row.accuracy.value
+def _share(row: BoardRow) -> float:
+    assert row.accuracy.value is not None
+    return row.accuracy.value
 
 
 def draw_tasks(axes: Any, entry: Entry) -> None:

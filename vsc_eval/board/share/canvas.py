@@ -6,10 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.tables.plain_text import plain
-
-GREY = "#6E6E6E"
-"""Dark enough for small type."""
+from vsc_eval.tables.clean import name
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
@@ -25,7 +22,7 @@ def fit(figure: Any, text: Any) -> None:
 
 def label(text: str, limit: int) -> str:
     """Text of an entry as the figure can show it: one line, cut, and with U+FFFD for what its font has no glyph for."""
-    return "".join(c if ord(c) in _glyphs() else _UNKNOWN for c in plain(text, limit))
+    return "".join(c if ord(c) in _glyphs() else _UNKNOWN for c in name(text, limit))
 
 
 @lru_cache(maxsize=1)

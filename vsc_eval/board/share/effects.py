@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsc_eval.board.records import BoardCondition, BoardRow, Entry, Interval, Role
-from vsc_eval.board.share.canvas import GREY, label
-from vsc_eval.board.tables.numbers import points
-from vsc_eval.board.tables.plain_text import plain
+from vsc_eval.board.share.canvas import label
 from vsc_eval.figures.labels import label_points
-from vsc_eval.figures.style import BLUE, GREEN, GRID, VERMILION, bare
+from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, VERMILION, Ends, bare, cross
+from vsc_eval.tables.clean import name
+from vsc_eval.tables.numbers import points
 
 _NAME = 34
 _MAX_NAMED = 6
@@ -53,7 +53,7 @@ def _name(condition: BoardCondition) -> str:
     """The sets and the edit; that a union is norm-matched is told by its mark."""
     sets = " + ".join(each.replace("_", " ") for each in condition.sets)
     words = f"{sets}, {condition.edit}" if sets and condition.edit else condition.name
-    return plain(words, _NAME)
+    return name(words, _NAME)
 
 
 def draw_effects(axes: Any, entry: Entry) -> None:
@@ -65,7 +65,8 @@ def draw_effects(axes: Any, entry: Entry) -> None:
         those = [effect for effect in found if effect.role == role]
         if len(found) <= _MAX_BARS:
             for effect in those:
-                _bars(axes, effect, colour)
+                point = effect.drift, effect.change
+                cross(axes, point, _ends(effect.row.drift), _ends(effect.row.difference), colour)
         if those:
             xy = [effect.drift for effect in those], [effect.change for effect in those]
             axes.scatter(
@@ -83,20 +84,10 @@ def draw_effects(axes: Any, entry: Entry) -> None:
     label_points(axes, names, [(effect.drift, effect.change) for effect in found])
 
 
-def _bars(axes: Any, effect: Effect, colour: str) -> None:
-    look = {"color": colour, "alpha": 0.45, "linewidth": 1.3, "zorder": 2}
-    assert effect.row.drift is not None
-    assert effect.row.difference is not None
-    if ends := _ends(effect.row.drift):
-        axes.plot(ends, [effect.change, effect.change], **look)
-    if ends := _ends(effect.row.difference):
-        axes.plot([effect.drift, effect.drift], ends, **look)
-
-
-def _ends(interval: Interval) -> list[float] | None:
-    if interval.low is None or interval.high is None:
+def _ends(interval: Interval | None) -> Ends | None:
+    if interval is None or interval.low is None or interval.high is None:
         return None
-    return [100 * interval.low, 100 * interval.high]
+    return 100 * interval.low, 100 * interval.high
 
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.records import BoardRow, Entry
+from vsc_eval.board.records import Entry
 from vsc_eval.board.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.board.share.canvas import DPI, GREY, HEIGHT_PX, WIDTH_PX, fit, label
+from vsc_eval.board.share.canvas import DPI, HEIGHT_PX, WIDTH_PX, fit, label
 from vsc_eval.board.share.effects import draw_effects, effect_words, effects
-from vsc_eval.board.tables.plain_text import plain
-from vsc_eval.figures.style import new_figure, plain_style, save_png, save_svg
+from vsc_eval.figures.style import GREY, new_figure, plain_style, save_png, save_svg
 from vsc_eval.specs import BASELINE
+from vsc_eval.tables.clean import name
+from vsc_eval.tables.numbers import percent, with_interval
 
 _NAME = 60
 
@@ -25,7 +26,7 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     """
     has_cells, has_effects = bool(cells(entry)), bool(effects(entry))
     with plain_style():
-        name = label(entry.model.name, _NAME)
+        model = label(entry.model.name, _NAME)
         figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
         if has_cells or has_effects:
             left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if has_cells else (1, 1))
@@ -34,12 +35,12 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
         if left is not None:
             (draw_cells if has_cells else draw_tasks)(left, entry)
         (draw_effects if has_effects else draw_tasks)(right, entry)
-        fit(figure, figure.suptitle(f"{name} · {_overall(entry)}", fontsize=15))
+        fit(figure, figure.suptitle(f"{model} · {_overall(entry)}", fontsize=15))
         fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=GREY))
-        title = f"{name}: summary of its results"
+        title = f"{model}: summary of its results"
         save_svg(figure, svg, title=title)
         save_png(figure, png, dpi=DPI, title=title)
-    words = [f"Results of {plain(entry.model.name, _NAME)}: {_overall(entry)}."]
+    words = [f"Results of {name(entry.model.name, _NAME)}: {_overall(entry)}."]
     words += [accuracy_words(entry)] if has_cells else []
     words += [effect_words(entry)] if has_effects else []
     return " ".join(words)
@@ -49,13 +50,7 @@ def _overall(entry: Entry) -> str:
     row = entry.row(BASELINE, "all")
     if row is None or row.accuracy.value is None:
         return "accuracy not known"
-    return f"accuracy {_with_interval(row)} of {row.n:,} items"
-
-
-def _with_interval(row: BoardRow) -> str:
-    value, low, high = row.accuracy.value, row.accuracy.low, row.accuracy.high
-    assert value is not None
-    return f"{value:.1%}" if low is None or high is None else f"{value:.1%} [{low:.1%}, {high:.1%}]"
+    return f"accuracy {with_interval(row.accuracy, percent)} % of {row.n:,} items"
 
 
 def _provenance(entry: Entry) -> str:

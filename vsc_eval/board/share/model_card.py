@@ -13,10 +13,11 @@ import yaml
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import BoardRow, Entry, OfficialFigure
-from vsc_eval.board.tables.markdown import escape
-from vsc_eval.board.tables.numbers import percent, with_interval
-from vsc_eval.board.tables.plain_text import LONG, SHORT, plain
 from vsc_eval.specs import BASELINE
+from vsc_eval.tables import clean
+from vsc_eval.tables.clean import LONG, SHORT, code, markdown
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.table import Column, table
 
 TASK_TYPE = "visual-question-answering"
 _WIDTH = 1_000_000
@@ -31,7 +32,7 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:=+\-]{0,120}")
 
 def model_card(entry: Entry, board: Board) -> str:
     """The card as Markdown with its YAML front matter; ends with a newline."""
-    index = {"model-index": [{"name": plain(entry.model.name, LONG), "results": _results(entry, board)}]}
+    index = {"model-index": [{"name": clean.name(entry.model.name, LONG), "results": _results(entry, board)}]}
     front = yaml.safe_dump(index, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return f"---\n{front}---\n\n{_body(entry, board)}"
 
@@ -52,7 +53,7 @@ def _results(entry: Entry, board: Board) -> list[dict[str, Any]]:
             "metrics": [_accuracy(row), *map(_official, official)],
         }
         if board.spec.url:
-            result["source"] = {"name": plain(board.spec.title, LONG), "url": board.spec.url}
+            result["source"] = {"name": clean.name(board.spec.title, LONG), "url": board.spec.url}
         found.append(result)
     return found
 
@@ -66,15 +67,15 @@ def _is_main(figure: OfficialFigure, task: str) -> bool:
 def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
     task = None if row.task is None else board.spec.tasks.get(row.task)
     is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
-    name = "all items" if row.task is None else plain(row.task, LONG)
+    name = "all items" if row.task is None else clean.name(row.task, LONG)
     asked: dict[str, Any] = {"scoring": entry.scoring}
     if is_synthetic:
         asked["generator_version"] = entry.provenance.generator_version
     if task is not None:
-        asked["items_sha256"] = {plain(level, LONG): group.sha256 for level, group in task.levels.items()}
+        asked["items_sha256"] = {clean.name(level, LONG): group.sha256 for level, group in task.levels.items()}
     return {
         "type": board.spec.name,
-        "name": f"{plain(board.spec.title, LONG)}: {name}",
+        "name": f"{clean.name(board.spec.title, LONG)}: {name}",
         "config": "all" if row.task is None else name,
         **({"split": "test"} if is_synthetic else {}),
         "args": asked,
@@ -87,12 +88,12 @@ def _accuracy(row: BoardRow) -> dict[str, Any]:
         "Accuracy",
         row.accuracy.value,
         {"n": row.n, "invalid": row.n_invalid, "low": row.accuracy.low, "high": row.accuracy.high,
-         "interval": plain(row.method, LONG)},
+         "interval": clean.name(row.method, LONG)},
     )  # fmt: skip
 
 
 def _official(figure: OfficialFigure) -> dict[str, Any]:
-    name = plain(figure.figure, LONG)
+    name = clean.name(figure.figure, LONG)
     return _metric(name, name, figure.value.value, {"low": figure.value.low, "high": figure.value.high})
 
 
@@ -109,26 +110,26 @@ def _metric(kind: str, name: str, value: float | None, about: dict[str, Any]) ->
 
 def _body(entry: Entry, board: Board) -> str:
     provenance = entry.provenance
-    title = escape(plain(board.spec.title, LONG))
+    title = markdown(board.spec.title, LONG)
     where = f"[{title}]({board.spec.url})" if board.spec.url else title
     versions = ", ".join(
-        f"{name} {escape(plain(provenance.packages[name], SHORT))}"
+        f"{name} {markdown(provenance.packages[name], SHORT)}"
         for name in ("vsc-eval", "torch", "transformers", "vllm")
         if name in provenance.packages
     )
     parts = [
         f"## Evaluation on {where}",
-        f"Model {escape(plain(entry.model.name, LONG))} without edits, {provenance.backend} in "
-        f"{escape(plain(entry.model.dtype, SHORT))}, answers read "
+        f"Model {markdown(entry.model.name, LONG)} without edits, {provenance.backend} in "
+        f"{markdown(entry.model.dtype, SHORT)}, answers read "
         f"{'from the option letters' if entry.scoring == 'loglikelihood' else 'from generated text'}.",
         _table(entry),
-        f"Intervals: {escape(_methods(entry))}.",
+        f"Intervals: {markdown(_methods(entry))}.",
         "### How to reproduce",
         f"```sh\n{_command(entry)}\nvsc-eval publish OUT --to BOARD\n```",
         f"The entry `{entry.id}` of the board (sha256 `{entry.sha256}`) holds every answer and all settings; a run "
-        f"that asks the same of the same weights gets the same id. Weights: `{escape_code(entry.model.fingerprint)}`. "
-        f"Versions: {versions or 'not known'}. Machine: {escape(plain(provenance.machine, LONG))}. "
-        f"Date: {escape(plain(provenance.day, SHORT))}.",
+        f"that asks the same of the same weights gets the same id. Weights: {code(entry.model.fingerprint, SHORT)}. "
+        f"Versions: {versions or 'not known'}. Machine: {markdown(provenance.machine, LONG)}. "
+        f"Date: {markdown(provenance.day, SHORT)}.",
     ]
     if entry.edits:
         parts.insert(4, f"The entry also holds {len(entry.edits)} conditions with edits of the model's activations.")
@@ -136,20 +137,18 @@ def _body(entry: Entry, board: Board) -> str:
 
 
 def _table(entry: Entry) -> str:
-    lines = ["| task | items | accuracy, % | unreadable answers |", "|:--|--:|--:|--:|"]
-    for row in _scored(entry):
-        name = "all items" if row.task is None else escape(plain(row.task, SHORT))
-        lines.append(f"| {name} | {row.n} | {with_interval(row.accuracy, percent)} | {row.n_invalid} |")
-    return "\n".join(lines)
+    columns = (
+        Column("task", "task"),
+        Column("n", "items", "count"),
+        Column("accuracy", "accuracy, %", "percent"),
+        Column("invalid", "unreadable answers", "count"),
+    )
+    rows = [(row.task or "all items", row.n, row.accuracy, row.n_invalid) for row in _scored(entry)]
+    return to_markdown(table("accuracy", "Accuracy", columns, rows), heading="###").rstrip("\n")
 
 
 def _methods(entry: Entry) -> str:
-    return "; ".join(dict.fromkeys(plain(row.method, LONG) for row in _scored(entry)))
-
-
-def escape_code(text: str) -> str:
-    """One line that stays inside a code span."""
-    return plain(text, SHORT).replace("`", "'")
+    return "; ".join(dict.fromkeys(clean.name(row.method, LONG) for row in _scored(entry)))
 
 
 def _command(entry: Entry) -> str:

@@ -1,31 +1,26 @@
-"""The baseline board: models by place, by task and cell by cell."""
+"""The baseline board: models by place, by task and cell by cell, and on external data sets each with its own places."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vsc_eval.board.records import BoardRow, BoardScope, Entry
+from vsc_eval.board.records import BoardRow, BoardScope, Entry, OfficialFigure
 from vsc_eval.board.tables import ranks
-from vsc_eval.board.tables.cells import (
-    count_cell,
-    methods_note,
-    missing_cell,
-    percent_cell,
-    reason_notes,
-    share_cell,
-    text_cell,
-)
 from vsc_eval.board.tables.groups import BoardView
 from vsc_eval.board.tables.models import BoardedModel, backend_words, right_answers
-from vsc_eval.board.tables.plain_text import SHORT, plain
 from vsc_eval.board.tables.ranks import Answered, Place
-from vsc_eval.board.tables.table import MODEL, N_ITEMS, Cell, Column, Row, Table
+from vsc_eval.specs import BASELINE
+from vsc_eval.tables.clean import SHORT, name
+from vsc_eval.tables.table import Cell, Column, Row, Table, cell, methods_note, table
 
 NOT_ASKED = "not asked"
+NO_METRIC = "the data set has no metric of its own here"
 
-PLACE = Column("place", "place", "place", about="1 + number of models that were shown to be better")
-BACKEND = Column("backend", "run with", "text", about="Backend and dtype")
+MODEL = Column("model", "model")
+N_ITEMS = Column("n", "n", "count", note="Items")
+_PLACE = Column("place", "place", "place", note="1 + number of models that were shown to be better")
+_BACKEND = Column("backend", "run with", note="Backend and dtype")
 
 
 @dataclass(frozen=True)
@@ -33,15 +28,20 @@ class Ranked:
     """A model on some tasks, with its place there."""
 
     model: BoardedModel
-    place: Place
+    entry: Entry
+    """The one that these tasks are taken from."""
     all: BoardRow
     """Its baseline on all items of these tasks."""
+    place: Place
 
 
-def ranked(models: Sequence[tuple[BoardedModel, Answered, BoardRow]]) -> tuple[Ranked, ...]:
+def ranked(models: Sequence[tuple[BoardedModel, Entry, BoardRow]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
     """Best place first; of equal places, the larger accuracy."""
-    found = ranks.places([answered for _, answered, _ in models])
-    rows = [Ranked(model, place, row) for (model, _, row), place in zip(models, found, strict=True)]
+    answered = []
+    for _, entry, _ in models:
+        ids, clusters, right = right_answers(entry, tasks)
+        answered.append(Answered((entry.scoring, ids), clusters, right))
+    rows = [Ranked(*found, place) for found, place in zip(models, ranks.places(answered), strict=True)]
     return tuple(sorted(rows, key=lambda r: (-r.place.n_compared, r.place.place, *_by_accuracy(r))))
 
 
@@ -51,148 +51,197 @@ def _by_accuracy(found: Ranked) -> tuple[float, str, tuple[str, ...]]:
 
 def synthetic_ranking(view: BoardView) -> tuple[Ranked, ...]:
     """The models that have the synthetic tasks, by their accuracy on all of those items."""
-    models = []
-    for model in view.models:
-        entry = model.synthetic
-        row = view.baseline(entry, "all") if entry else None
-        if entry is not None and row is not None:
-            ids, clusters, right = right_answers(entry, view.synthetic)
-            models.append((model, Answered((entry.scoring, ids), clusters, right), row))
-    return ranked(models)
+    models = [
+        (model, model.synthetic, row)
+        for model in view.models
+        if model.synthetic and (row := view.baseline(model.synthetic, "all"))
+    ]
+    return ranked(models, view.synthetic)
 
 
-def baseline_tables(view: BoardView, ranking: Sequence[Ranked]) -> tuple[Table, ...]:
-    """`ranking`, `tasks` and `cells`; none where no model has synthetic tasks."""
-    if not ranking:
-        return ()
-    return _ranking(view, ranking), _tasks(view, ranking), _cells(view, ranking)
+def external_rankings(view: BoardView) -> dict[str, tuple[Ranked, ...]]:
+    """Task -> its models by the share of right items; tasks without a model are left out."""
+    found = {}
+    for task in view.external:
+        models = [
+            (model, entry, row)
+            for model in view.models
+            if (entry := model.external.get(task)) and (row := view.baseline(entry, "task", task))
+        ]
+        if models:
+            found[task] = ranked(models, (task,))
+    return found
+
+
+def baseline_tables(
+    view: BoardView, ranking: Sequence[Ranked], external: Mapping[str, Sequence[Ranked]]
+) -> tuple[Table, ...]:
+    """`ranking`, `tasks` and `cells` where a model has synthetic tasks, `external` where one has others."""
+    synthetic = (_ranking(view, ranking), _tasks(view, ranking), _cells(view, ranking)) if ranking else ()
+    return (*synthetic, _external(external)) if external else synthetic
 
 
 def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
-    rows = tuple(
-        Row(
-            (
-                place_cell(found.place),
-                text_cell(found.model.label, model_about(found.model)),
-                text_cell(backend_words(found.model.first)),
-                accuracy_cell(found.all),
-                *(accuracy_cell(view.baseline(_entry(found), "level", level=level)) for level in view.levels),
-                invalid_cell(found.all),
-                count_cell(found.all.n),
-            ),
-            found.model.ids,
-        )
-        for found in ranking
-    )
     left = len(view.models) - len(ranking)
-    methods = methods_note(found.all for found in ranking)
-    notes = [
-        f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. {methods} "
-        "invalid: share of answers that name no option, in percent; they count as wrong.",
-        place_note((ranking,), "all synthetic items"),
-        *([f"{left} more {_models(left)} without these tasks: see the external data sets."] if left else []),
-        *differing_notes(found.model for found in ranking),
-    ]
-    return Table(
-        key="ranking",
-        title="Models",
-        columns=(
-            PLACE,
+    return table(
+        "ranking",
+        "Models",
+        (
+            _PLACE,
             MODEL,
-            BACKEND,
-            Column("all", "all", "percent", about="Accuracy on all synthetic items"),
-            *(Column(f"level_{level}", level, "percent") for level in view.levels),
-            Column("invalid", "invalid", "percent", about="Share of answers that name no option"),
+            _BACKEND,
+            Column("all", "all", "percent", note="Accuracy on all synthetic items"),
+            *_levels(view),
+            Column("invalid", "invalid", "percent", note="Share of answers that name no option"),
             N_ITEMS,
         ),
-        rows=rows,
-        notes=(*notes, *reason_notes(rows)),
+        [
+            _row(
+                found,
+                _place(found),
+                _model(found),
+                backend_words(found.model.first),
+                accuracy(found.all),
+                *(accuracy(view.baseline(found.entry, "level", level=level)) for level in view.levels),
+                _invalid(found.all),
+                found.all.n,
+            )
+            for found in ranking
+        ],
+        [
+            f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. "
+            f"{methods_note(found.all.method for found in ranking)} "
+            "invalid: share of answers that name no option, in percent; they count as wrong.",
+            _place_note((ranking,), "all synthetic items"),
+            f"{left} more {_models(left)} without these tasks: see the external data sets." if left else None,
+            *_differing_notes(found.model for found in ranking),
+        ],
     )
 
 
 def _tasks(view: BoardView, ranking: Sequence[Ranked]) -> Table:
-    rows = tuple(
-        Row(
-            (
-                place_cell(found.place),
-                text_cell(found.model.label, model_about(found.model)),
-                *(accuracy_cell(view.baseline(_entry(found), "task", task)) for task in view.synthetic),
-            ),
-            found.model.ids,
-        )
-        for found in ranking
-    )
-    return Table(
-        key="tasks",
-        title="Accuracy by task",
-        columns=(
-            PLACE,
-            MODEL,
-            *(Column(f"task_{t}", t.replace("_", " "), "percent") for t in view.synthetic),
-        ),
-        rows=rows,
-        notes=(
-            f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'task')}. The place is that on all items.",
-            *reason_notes(rows),
-        ),
+    return table(
+        "tasks",
+        "Accuracy by task",
+        (_PLACE, MODEL, *(Column(f"task_{t}", t.replace("_", " "), "percent") for t in view.synthetic)),
+        [
+            _row(
+                found,
+                _place(found),
+                _model(found),
+                *(accuracy(view.baseline(found.entry, "task", task)) for task in view.synthetic),
+            )
+            for found in ranking
+        ],
+        [f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'task')}. The place is that on all items."],
     )
 
 
 def _cells(view: BoardView, ranking: Sequence[Ranked]) -> Table:
-    rows = tuple(
-        Row(
-            (
-                text_cell(found.model.label, model_about(found.model)),
-                text_cell(task.replace("_", " ")),
-                *(accuracy_cell(view.baseline(_entry(found), "cell", task, level)) for level in view.levels),
-                accuracy_cell(view.baseline(_entry(found), "task", task)),
-            ),
-            found.model.ids,
-        )
-        for found in ranking
-        for task in view.synthetic
-    )
     n_cells = sum(len(view.board.spec.tasks[task].levels) for task in view.synthetic)
-    return Table(
-        key="cells",
-        title=f"Accuracy in the {n_cells} cells",
-        columns=(
+    return table(
+        "cells",
+        f"Accuracy in the {n_cells} cells",
+        (
             MODEL,
-            Column("task", "task", "text"),
-            *(Column(f"level_{level}", level, "percent") for level in view.levels),
-            Column("all", "all", "percent", about="All levels of the task"),
+            Column("task", "task"),
+            *_levels(view),
+            Column("all", "all", "percent", note="All levels of the task"),
         ),
-        rows=rows,
-        notes=(
-            f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'cell')}.",
-            *reason_notes(rows),
-        ),
+        [
+            _row(
+                found,
+                _model(found),
+                task.replace("_", " "),
+                *(accuracy(view.baseline(found.entry, "cell", task, level)) for level in view.levels),
+                accuracy(view.baseline(found.entry, "task", task)),
+            )
+            for found in ranking
+            for task in view.synthetic
+        ],
+        [f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'cell')}."],
         section="model",
     )
 
 
-def place_cell(place: Place) -> Cell:
-    return Cell(place.text, float(place.place), f"{place.place - 1} shown to be better, {place.n_worse} worse")
+def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
+    return table(
+        "external",
+        "External data sets",
+        (
+            Column("task", "data set"),
+            _PLACE,
+            MODEL,
+            _BACKEND,
+            Column("official", "official figure", "percent", note="The figure that the data set is known by"),
+            Column("figure", "which", note="Its name in the data set's own metric"),
+            Column("accuracy", "items right", "percent", note="Share of right items"),
+            Column("invalid", "invalid", "percent", note="Share of answers that could not be read"),
+            N_ITEMS,
+        ),
+        [_external_row(task, found) for task, ranking in rankings.items() for found in ranking],
+        [
+            "Baseline, in percent [interval]. official figure: that of the data set's own metric. invalid: share of "
+            "answers that could not be read; they count as wrong.",
+            _place_note(tuple(rankings.values()), "the items of the data set, by the share of right ones"),
+        ],
+        section="task",
+    )
 
 
-def accuracy_cell(row: BoardRow | None) -> Cell:
+def _external_row(task: str, found: Ranked) -> Row:
+    official = official_figure(found.entry, task)
+    return _row(
+        found,
+        task,
+        _place(found),
+        _model(found),
+        backend_words(found.entry),
+        cell(official.value if official else None, missing=NO_METRIC),
+        cell(f"{official.metric} {official.figure}" if official else None, missing=NO_METRIC),
+        accuracy(found.all),
+        _invalid(found.all),
+        found.all.n,
+    )
+
+
+def official_figure(entry: Entry, task: str, condition: str = BASELINE) -> OfficialFigure | None:
+    """The main figure of a data set's own metric."""
+    return next((f for f in entry.official if (f.task, f.condition, f.is_main) == (task, condition, True)), None)
+
+
+def accuracy(row: BoardRow | None) -> Cell:
     if row is None:
-        return missing_cell(NOT_ASKED)
-    return percent_cell(row.accuracy, NOT_ASKED, f"n = {row.n} in {row.n_clusters} clusters")
+        return cell(None, missing=NOT_ASKED)
+    return cell(row.accuracy, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
-def invalid_cell(row: BoardRow) -> Cell:
-    return share_cell(row.n_invalid / row.n, f"{row.n_invalid} of {row.n}")
+def _row(found: Ranked, *values: Cell | str | float) -> Row:
+    return Row.of(values, entries=found.model.ids)
 
 
-def model_about(model: BoardedModel) -> str:
-    """What else tells what it is."""
-    record = model.first.model
-    revision = f", revision {plain(record.revision, SHORT)}" if record.revision else ""
-    return f"{model.label}{revision}, fingerprint {record.fingerprint}"
+def _levels(view: BoardView) -> Iterable[Column]:
+    return (Column(f"level_{level}", level, "percent") for level in view.levels)
 
 
-def place_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
+def _place(found: Ranked) -> Cell:
+    place = found.place
+    about = f"{place.place - 1} shown to be better, {place.n_worse} worse"
+    return cell(place.place, note=about, suffix="=" if place.is_shared else "")
+
+
+def _invalid(row: BoardRow) -> Cell:
+    return cell(row.n_invalid / row.n, note=f"{row.n_invalid} of {row.n}")
+
+
+def _model(found: Ranked) -> Cell:
+    """Its name, and what else tells what it is."""
+    record = found.model.first.model
+    revision = f", revision {name(record.revision, SHORT)}" if record.revision else ""
+    return cell(found.model.label, note=f"{found.model.label}{revision}, fingerprint {record.fingerprint}")
+
+
+def _place_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
     """How places were found, and what they do not say."""
     n_pairs = max(len(ranking) * (len(ranking) - 1) // 2 for ranking in rankings)
     words = (
@@ -205,36 +254,30 @@ def place_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
     return words
 
 
-def differing_notes(models: Iterable[BoardedModel]) -> list[str]:
+def _differing_notes(models: Iterable[BoardedModel]) -> list[str]:
     """Where entries of one model give different baselines."""
     return [
-        f"{plain(model.label, SHORT)}: its {len(model.entries)} entries give different baseline answers to "
+        f"{name(model.label, SHORT)}: its {len(model.entries)} entries give different baseline answers to "
         f"{model.n_differing} items; the latest entry is shown."
         for model in models
         if model.n_differing
     ]
 
 
-def _entry(found: Ranked) -> Entry:
-    assert found.model.synthetic is not None
-    return found.model.synthetic
-
-
 def _items(view: BoardView, ranking: Sequence[Ranked]) -> str:
-    sizes = sorted({found.all.n for found in ranking})
-    n = " or ".join(map(str, sizes))
+    n = " or ".join(map(str, sorted({found.all.n for found in ranking})))
     tasks, levels = len(view.synthetic), len(view.levels)
     return f"{n} synthetic items of {tasks} {'task' if tasks == 1 else 'tasks'} at {levels} levels"
 
 
 def _sizes(view: BoardView, ranking: Sequence[Ranked], scope: BoardScope) -> str:
-    """`, n = 20 a cell` where that is so of all."""
+    """`, n = 20 items a cell` where that is so of all."""
     sizes = {
         row.n
         for found in ranking
         for task in view.synthetic
         for level in (view.levels if scope == "cell" else (None,))
-        if (row := view.baseline(_entry(found), scope, task, level)) is not None
+        if (row := view.baseline(found.entry, scope, task, level)) is not None
     }
     listed = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
     return f", n = {listed} items a {scope}" if sizes else ""

@@ -7,40 +7,62 @@ from collections.abc import Iterator, Mapping, Sequence
 from vsc_eval.board.records import BoardCondition, BoardRow, BoardScope, Entry, Interval, UnionFigure
 from vsc_eval.board.tables.baseline import Ranked
 from vsc_eval.board.tables.groups import BoardView
-from vsc_eval.board.tables.interventions import adjusted_p, worst_floor
-from vsc_eval.board.tables.models import BoardedModel
-from vsc_eval.board.tables.table import Data, Plain
-from vsc_eval.board.tables.unions import OUTCOMES, Effect, WorstControl, controlled_condition, worst_controls
+from vsc_eval.board.tables.interventions import (
+    OUTCOMES,
+    Effect,
+    WorstControl,
+    adjusted_p,
+    controlled_condition,
+    worst_controls,
+    worst_floor,
+)
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.tables.table import Data, Plain
 
 Record = dict[str, Plain]
+
+_INTERVAL = ("value", "low", "high")
+_WHO = ("model", "revision", "fingerprint", "backend", "dtype", "scoring", "entry")
+_COUNTS = ("n", "n_clusters", "n_right", "n_invalid")
+_MEANS = ("mean_kl_options", "mean_margin_change", "mean_shift_edited", "mean_shift_last", "amplification")
+_CONTROL = ("kind", "value", "percentile", "p", "draws")
+_BASELINE_COLUMNS = (
+    *_WHO,
+    *("kind", "scope", "task", "level", "metric", "figure", "is_main", "place", "place_last"),
+    *(*_COUNTS, *_INTERVAL, "reason", "method"),
+)
+
+
+def _intervals(*starts: str) -> list[str]:
+    return [f"{start}_{part}" for start in starts for part in _INTERVAL]
+
+
+_INTERVENTION_COLUMNS = (
+    *(*_WHO, "intervention", "layer", "condition", "role", "sets", "edit", "targets", "is_headline"),
+    *(*_COUNTS, "method", *_intervals("accuracy", "difference")),
+    *("p_difference", "p_difference_holm", "detectable_difference", *_intervals("drift"), "n_changed", *PARTS),
+    *("on_target_n", *_intervals("on_target_drift"), "off_target_n", *_intervals("off_target_drift")),
+    *("floor_name", "floor_n_changed", *_intervals("floor_drift")),
+    *("form", *_intervals("drift_interaction", "drift_bliss", "accuracy_interaction")),
+    *("p_drift_interaction_adjusted", "p_accuracy_interaction_adjusted", "verdict"),
+    *(f"{of}_{on}_control_{part}" for of in ("effect", "interaction") for on in OUTCOMES for part in _CONTROL),
+    *_MEANS,
+)
 
 
 def baseline_data(view: BoardView, ranking: Sequence[Ranked], external: Mapping[str, Sequence[Ranked]]) -> Data:
     """A row for each model and group of items, and for each official figure. Places are of whole data sets."""
     records: list[Record] = []
     for found in ranking:
-        entry = found.model.synthetic
-        assert entry is not None
         for scope, task, level in _groups(view):
-            row = view.baseline(entry, scope, task, level)
-            if row is not None:
-                whole = found if scope == "all" else None
-                records.append(_baseline_record(found.model, entry, row, whole, "synthetic"))
+            if row := view.baseline(found.entry, scope, task, level):
+                records.append(_baseline_record(found, row, "synthetic", has_place=scope == "all"))
     for task, models in external.items():
         for found in models:
-            entry = found.model.external[task]
-            records.append(_baseline_record(found.model, entry, found.all, found, "external"))
-            records += _official_records(found.model, entry, task)
+            records.append(_baseline_record(found, found.all, "external", has_place=True))
+            records += _official_records(found, task)
     return _data(_BASELINE_COLUMNS, records)
-
-
-_BASELINE_COLUMNS = (
-    *("model", "revision", "fingerprint", "backend", "dtype", "scoring", "entry"),
-    *("kind", "scope", "task", "level", "metric", "figure", "is_main", "place", "place_last"),
-    *("n", "n_clusters", "n_right", "n_invalid", "value", "low", "high", "reason", "method"),
-)
 
 
 def _groups(view: BoardView) -> Iterator[tuple[BoardScope, str | None, str | None]]:
@@ -66,39 +88,30 @@ def _who(entry: Entry, label: str) -> Record:
     }
 
 
-def _baseline_record(model: BoardedModel, entry: Entry, row: BoardRow, whole: Ranked | None, kind: str) -> Record:
-    place = whole.place if whole else None
+def _baseline_record(found: Ranked, row: BoardRow, kind: str, *, has_place: bool) -> Record:
+    place = found.place
     return {
-        **_who(entry, model.label),
-        "kind": kind,
-        "scope": row.scope,
-        "task": row.task,
-        "level": row.level,
-        "metric": "accuracy",
-        "place": place.place if place else None,
-        "place_last": place.n_compared - place.n_worse if place else None,
-        "n": row.n,
-        "n_clusters": row.n_clusters,
-        "n_right": row.n_right,
-        "n_invalid": row.n_invalid,
+        **_who(found.entry, found.model.label),
+        **_copied(row, "scope", "task", "level", *_COUNTS, "method"),
         **_interval("", row.accuracy),
+        "kind": kind,
+        "metric": "accuracy",
+        "place": place.place if has_place else None,
+        "place_last": place.n_compared - place.n_worse if has_place else None,
         "reason": row.accuracy.reason,
-        "method": row.method,
     }
 
 
-def _official_records(model: BoardedModel, entry: Entry, task: str) -> Iterator[Record]:
-    for figure in entry.official:
+def _official_records(found: Ranked, task: str) -> Iterator[Record]:
+    for figure in found.entry.official:
         if figure.task == task and figure.condition == BASELINE:
             yield {
-                **_who(entry, model.label),
+                **_who(found.entry, found.model.label),
+                **_copied(figure, "task", "metric", "figure"),
+                **_interval("", figure.value),
                 "kind": "external",
                 "scope": "task",
-                "task": task,
-                "metric": figure.metric,
-                "figure": figure.figure,
                 "is_main": int(figure.is_main),
-                **_interval("", figure.value),
                 "reason": figure.value.reason,
             }
 
@@ -110,8 +123,7 @@ def interventions_data(view: BoardView) -> Data:
         adjusted, controls = adjusted_p(view, entry), _controls_by_condition(entry)
         unions = {union.union: union for union in entry.unions}
         for condition in entry.edits:
-            row = view.row(entry, condition.name, "all")
-            if row is not None:
+            if row := view.row(entry, condition.name, "all"):
                 records.append(
                     _who(entry, view.labels[entry.id])
                     | _condition_record(entry, condition)
@@ -124,69 +136,26 @@ def interventions_data(view: BoardView) -> Data:
     return _data(_INTERVENTION_COLUMNS, records)
 
 
-_INTERVALS = ("value", "low", "high")
-_INTERVENTION_COLUMNS = (
-    *("model", "revision", "fingerprint", "backend", "dtype", "scoring", "entry", "intervention", "layer"),
-    *("condition", "role", "sets", "edit", "targets", "is_headline"),
-    *("n", "n_clusters", "n_right", "n_invalid", "method"),
-    *(f"accuracy_{part}" for part in _INTERVALS),
-    *(f"difference_{part}" for part in _INTERVALS),
-    *("p_difference", "p_difference_holm", "detectable_difference"),
-    *(f"drift_{part}" for part in _INTERVALS),
-    *("n_changed", *PARTS),
-    *(
-        f"{scope}_{column}"
-        for scope in ("on_target", "off_target")
-        for column in ("n", *(f"drift_{i}" for i in _INTERVALS))
-    ),
-    *("floor_name", "floor_n_changed", *(f"floor_drift_{part}" for part in _INTERVALS)),
-    *("form", *(f"drift_interaction_{part}" for part in _INTERVALS), *(f"drift_bliss_{part}" for part in _INTERVALS)),
-    *(f"accuracy_interaction_{part}" for part in _INTERVALS),
-    *("p_drift_interaction_adjusted", "p_accuracy_interaction_adjusted", "verdict"),
-    *(
-        f"{of}_{outcome}_control_{column}"
-        for of in ("effect", "interaction")
-        for outcome in OUTCOMES
-        for column in ("kind", "value", "percentile", "p", "draws")
-    ),
-    *("mean_kl_options", "mean_margin_change", "mean_shift_edited", "mean_shift_last", "amplification"),
-)
-
-
 def _condition_record(entry: Entry, condition: BoardCondition) -> Record:
     return {
+        **_copied(condition, "role", "edit"),
         "intervention": entry.intervention.name if entry.intervention else None,
         "layer": entry.intervention.layer if entry.intervention else None,
         "condition": condition.name,
-        "role": condition.role,
         "sets": "+".join(condition.sets),
-        "edit": condition.edit,
         "targets": None if condition.targets is None else "+".join(condition.targets),
         "is_headline": int(condition.is_headline),
     }
 
 
 def _effect_record(row: BoardRow, p_adjusted: float | None) -> Record:
-    counts = row.drift_counts
     return {
-        **{name: getattr(row, name) for name in ("n", "n_clusters", "n_right", "n_invalid", "method")},
+        **_copied(row, *_COUNTS, "method", "p_difference", "detectable_difference", *_MEANS),
+        **_copied(row.drift_counts, "n_changed", *PARTS),
         **_interval("accuracy_", row.accuracy),
         **_interval("difference_", row.difference),
-        "p_difference": row.p_difference,
-        "p_difference_holm": p_adjusted,
-        "detectable_difference": row.detectable_difference,
         **_interval("drift_", row.drift),
-        **{part: getattr(counts, part) if counts else None for part in ("n_changed", *PARTS)},
-        **{
-            name: getattr(row, name)
-            for name in (
-                "mean_kl_options",
-                "mean_margin_change",
-                "mean_shift_edited",
-                "mean_shift_last",
-                "amplification",
-            )
-        },
+        "p_difference_holm": p_adjusted,
     }
 
 
@@ -195,17 +164,18 @@ def _target_record(view: BoardView, entry: Entry, condition: BoardCondition) -> 
     scopes: tuple[BoardScope, ...] = ("on_target", "off_target")
     for scope in scopes:
         row = view.row(entry, condition.name, scope)
-        record[f"{scope}_n"] = row.n if row else None
-        record |= _interval(f"{scope}_drift_", row.drift if row else None)
+        record |= {f"{scope}_n": row.n if row else None, **_interval(f"{scope}_drift_", row.drift if row else None)}
     return record
 
 
 def _floor_record(entry: Entry) -> Record:
     floor = worst_floor(entry)
+    if floor is None:
+        return {}
     return {
-        "floor_name": floor.name if floor else None,
-        "floor_n_changed": floor.n_changed if floor else None,
-        **_interval("floor_drift_", floor.drift if floor else None),
+        "floor_name": floor.name,
+        "floor_n_changed": floor.n_changed,
+        **_interval("floor_drift_", floor.drift),
     }
 
 
@@ -213,13 +183,12 @@ def _union_record(union: UnionFigure | None) -> Record:
     if union is None:
         return {}
     return {
-        "form": union.form,
+        **_copied(union, "form", "verdict"),
         **_interval("drift_interaction_", union.drift_interaction),
         **_interval("drift_bliss_", union.drift_bliss),
         **_interval("accuracy_interaction_", union.accuracy_interaction),
         "p_drift_interaction_adjusted": union.p_drift_adjusted,
         "p_accuracy_interaction_adjusted": union.p_accuracy_adjusted,
-        "verdict": union.verdict,
     }
 
 
@@ -237,19 +206,18 @@ def _control_record(controls: Mapping[Effect, Mapping[str, WorstControl]]) -> Re
     for (effect, _), by_outcome in controls.items():
         of = "interaction" if effect == "interaction" else "effect"
         for outcome, worst in by_outcome.items():
-            start = f"{of}_{outcome}_control"
-            record |= {
-                f"{start}_kind": worst.figure.kind,
-                f"{start}_value": worst.figure.value,
-                f"{start}_percentile": worst.figure.percentile,
-                f"{start}_p": worst.figure.p,
-                f"{start}_draws": len(worst.figure.draws),
-            }
+            values = {**_copied(worst.figure, *_CONTROL[:-1]), "draws": len(worst.figure.draws)}
+            record |= {f"{of}_{outcome}_control_{part}": value for part, value in values.items()}
     return record
 
 
+def _copied(source: object, *names: str) -> Record:
+    """Fields that are columns of the same name; None where there is no source."""
+    return {name: getattr(source, name) if source is not None else None for name in names}
+
+
 def _interval(start: str, figure: Interval | None) -> Record:
-    return {f"{start}{part}": getattr(figure, part) if figure else None for part in _INTERVALS}
+    return {f"{start}{part}": value for part, value in _copied(figure, *_INTERVAL).items()}
 
 
 def _data(columns: Sequence[str], records: Sequence[Record]) -> Data:

@@ -1,29 +1,23 @@
-"""The intervention board: what every condition did to accuracy and to answers."""
+"""The intervention board: what every condition did to accuracy and to answers, what unions of two sets do beyond their
+parts, and effects beside those of controls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from vsc_eval.board.records import BoardCondition, BoardRow, BoardScope, Entry, FloorFigure
-from vsc_eval.board.tables.cells import (
-    count_cell,
-    methods_note,
-    missing_cell,
-    p_cell,
-    percent_cell,
-    points_cell,
-    reason_notes,
-    text_cell,
-)
+from vsc_eval.board.records import BoardCondition, BoardRow, BoardScope, ControlFigure, Entry, FloorFigure, UnionFigure
+from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
 from vsc_eval.board.tables.groups import BoardView
-from vsc_eval.board.tables.plain_text import CONDITION as CONDITION_LENGTH
-from vsc_eval.board.tables.plain_text import plain
-from vsc_eval.board.tables.table import MODEL, N_ITEMS, Cell, Column, Row, Table
 from vsc_eval.stats import holm
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.tables.clean import CONDITION, SHORT, name
+from vsc_eval.tables.numbers import counted
+from vsc_eval.tables.table import Cell, Column, Row, Table, Value, cell, methods_note, table
 
-CONDITION = Column("condition", "condition", "text", about="Feature sets and edit", limit=CONDITION_LENGTH)
+OUTCOMES = ("drift", "accuracy")
 
+_CONDITION = Column("condition", "condition", note="Feature sets and edit", limit=CONDITION)
 _PARTS = {
     "right_to_wrong": "right→wrong",
     "wrong_to_right": "wrong→right",
@@ -33,10 +27,21 @@ _PARTS = {
 }
 assert tuple(_PARTS) == PARTS
 
-NO_P = "no item is right under one of the two only"
-NO_TARGETS = "its sets name no task"
-NO_FLOOR = "no noise floor was measured"
-NO_CONDITION = "not asked"
+_NO_P = "no item is right under one of the two only"
+_NO_TARGETS = "its sets name no task"
+_NO_FLOOR = "no noise floor was measured"
+_NO_TEST = "no test was made"
+_NO_VERDICT = "no verdict was asked for"
+_NO_CONTROL = "no controls were run for it"
+_NO_DRAWS = "no draws"
+
+_VERDICTS = {"none": "no interference"}
+"""In words that cannot be read as a missing one."""
+
+
+def intervention_tables(view: BoardView) -> tuple[Table, ...]:
+    """`effects`, `parts`, `unions`, `controls`: those for which some entry has figures."""
+    return tuple(found for found in (_effects(view), _parts(view), _unions(view), _controls(view)) if found.rows)
 
 
 def worst_floor(entry: Entry) -> FloorFigure | None:
@@ -52,23 +57,40 @@ def adjusted_p(view: BoardView, entry: Entry) -> dict[str, float | None]:
     return dict(zip(names, holm([row.p_difference if row else None for row in rows]), strict=True))
 
 
-def effects_table(view: BoardView) -> Table | None:
-    """`effects`; None where all entries are of baselines alone."""
+def _row(view: BoardView, entry: Entry, words: str, condition: BoardCondition | None, *values: Value | Cell) -> Row:
+    return Row.of(
+        (view.labels[entry.id], words, *values),
+        entries=(entry.id,),
+        is_headline=condition.is_headline if condition else True,
+        condition=condition.name if condition else None,
+    )
+
+
+def _effects(view: BoardView) -> Table:
     rows = []
     for entry in view.edited():
         adjusted, floor = adjusted_p(view, entry), worst_floor(entry)
+        floor_about = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
+        floor_cell = cell(floor.drift if floor else None, missing=_NO_FLOOR, note=floor_about)
         for condition in entry.edits:
-            row = view.row(entry, condition.name, "all")
-            if row is not None:
-                rows.append(_effect(view, entry, condition, row, adjusted[condition.name], floor))
-    if not rows:
-        return None
-    return Table(
-        key="effects",
-        title="Interventions",
-        columns=(
+            if row := view.row(entry, condition.name, "all"):
+                figures = (
+                    row.n,
+                    cell(row.difference, missing=NOT_ASKED),
+                    cell(row.p_difference, missing=_NO_P),
+                    cell(adjusted[condition.name], missing=_NO_P),
+                    cell(row.drift, missing=NOT_ASKED),
+                    _on_or_off(view, entry, condition, "on_target"),
+                    _on_or_off(view, entry, condition, "off_target"),
+                    floor_cell,
+                )
+                rows.append(_row(view, entry, condition.name, condition, *figures))
+    return table(
+        "effects",
+        "Interventions",
+        (
             MODEL,
-            CONDITION,
+            _CONDITION,
             N_ITEMS,
             Column("difference", "difference", "points", "accuracy", "Against the baseline, percentage points"),
             Column("p", "p, unadjusted", "p", "accuracy"),
@@ -78,48 +100,20 @@ def effects_table(view: BoardView) -> Table | None:
             Column("off_target", "off target", "percent", "drift", "On all other tasks"),
             Column("floor", "floor", "percent", "drift", "Largest drift where nothing was done"),
         ),
-        rows=tuple(rows),
-        notes=(*_effect_notes(view), *reason_notes(rows)),
+        rows,
+        _effect_notes(view),
         section="model",
-    )
-
-
-def _effect(
-    view: BoardView,
-    entry: Entry,
-    condition: BoardCondition,
-    row: BoardRow,
-    p_adjusted: float | None,
-    floor: FloorFigure | None,
-) -> Row:
-    floor_about = f"{plain(floor.name, 60)}: {floor.n_changed} answers" if floor else ""
-    return Row(
-        (
-            text_cell(view.labels[entry.id]),
-            text_cell(condition.name),
-            count_cell(row.n),
-            points_cell(row.difference, NO_CONDITION),
-            p_cell(row.p_difference, NO_P),
-            p_cell(p_adjusted, NO_P),
-            percent_cell(row.drift, NO_CONDITION),
-            _on_or_off(view, entry, condition, "on_target"),
-            _on_or_off(view, entry, condition, "off_target"),
-            percent_cell(floor.drift if floor else None, NO_FLOOR, floor_about),
-        ),
-        (entry.id,),
-        condition.is_headline,
-        condition.name,
     )
 
 
 def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: BoardScope) -> Cell:
     row = view.row(entry, condition.name, scope)
     if row is None:
-        return missing_cell(NO_TARGETS if condition.targets is None else "no such items")
-    return percent_cell(row.drift, NO_CONDITION, f"n = {row.n} in {row.n_clusters} clusters")
+        return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
+    return cell(row.drift, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
-def _effect_notes(view: BoardView) -> Sequence[str]:
+def _effect_notes(view: BoardView) -> Iterable[str | None]:
     sources = {entry.provenance.source for entry in view.edited()}
     tests = {
         "run": "exact McNemar, items taken as independent (runs)",
@@ -127,62 +121,212 @@ def _effect_notes(view: BoardView) -> Sequence[str]:
     }
     firsts = (view.row(entry, condition.name, "all") for entry in view.edited() for condition in entry.edits[:1])
     hidden = sum(not c.is_headline for entry in view.edited() for c in entry.edits)
-    return (
+    yield (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by "
         f"{' or '.join(tests[source] for source in sorted(sources))}, two-sided, unadjusted and by Holm over all "
         "conditions of the entry. drift: share of answers that differ from the baseline's, in percent [interval]; "
-        "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done.",
-        methods_note(row for row in firsts if row is not None),
-        *(
-            [
-                "Printed tables have the headline conditions only; the page and interventions.csv have all "
-                f"({hidden} more)."
-            ]
-            if hidden
-            else []
+        "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done."
+    )
+    yield methods_note(row.method for row in firsts if row is not None)
+    if hidden:
+        words = "Printed tables have the headline conditions only; the page and interventions.csv have all"
+        yield f"{words} ({hidden} more)."
+
+
+def _parts(view: BoardView) -> Table:
+    found = (
+        (entry, condition, row)
+        for entry in view.edited()
+        for condition in entry.edits
+        if (row := view.row(entry, condition.name, "all")) and row.drift_counts
+    )
+    return table(
+        "parts",
+        "Parts of the drift",
+        (
+            MODEL,
+            _CONDITION,
+            N_ITEMS,
+            Column("n_changed", "changed", "count", note="Answers that differ from the baseline's"),
+            *(Column(part, heading, "count") for part, heading in _PARTS.items()),
         ),
+        [_row(view, entry, condition.name, condition, *_counts(row)) for entry, condition, row in found],
+        [
+            "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
+            "the changed ones. other: another wrong answer. invalid: an answer that names no option."
+        ],
+        section="model",
     )
 
 
-def parts_table(view: BoardView) -> Table | None:
-    """`parts`: in items; None where all entries are of baselines alone."""
+def _counts(row: BoardRow) -> list[int]:
+    return [row.n, *(getattr(row.drift_counts, part) for part in ("n_changed", *PARTS))]
+
+
+def _unions(view: BoardView) -> Table:
     rows = []
     for entry in view.edited():
-        for condition in entry.edits:
-            row = view.row(entry, condition.name, "all")
-            if row is None or row.drift_counts is None:
-                continue
-            counts = row.drift_counts
-            rows.append(
-                Row(
-                    (
-                        text_cell(view.labels[entry.id]),
-                        text_cell(condition.name),
-                        count_cell(row.n),
-                        count_cell(counts.n_changed),
-                        *(count_cell(getattr(counts, part)) for part in PARTS),
-                    ),
-                    (entry.id,),
-                    condition.is_headline,
-                    condition.name,
-                )
+        for union in entry.unions:
+            figures = (
+                cell(union.drift_interaction, missing=_NO_TEST),
+                cell(union.p_drift_adjusted, missing=_NO_TEST),
+                cell(union.accuracy_interaction, missing=_NO_TEST),
+                cell(union.p_accuracy_adjusted, missing=_NO_TEST),
+                _verdict(union),
             )
-    if not rows:
-        return None
-    return Table(
-        key="parts",
-        title="Parts of the drift",
-        columns=(
+            is_headline = any(c.is_headline for c in entry.conditions if c.name == union.union)
+            values = (view.labels[entry.id], union.union, *figures)
+            rows.append(Row.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.union))
+    beyond = "Percentage points beyond what the parts lead to expect"
+    return table(
+        "unions",
+        "Unions beyond their parts",
+        (
             MODEL,
-            CONDITION,
-            N_ITEMS,
-            Column("n_changed", "changed", "count", about="Answers that differ from the baseline's"),
-            *(Column(part, heading, "count") for part, heading in _PARTS.items()),
+            Column("union", "union", note="Two feature sets and the edit", limit=CONDITION),
+            Column("drift_interaction", "interaction", "points", "drift", beyond),
+            Column("p_drift", "p, adjusted", "p", "drift"),
+            Column(
+                "accuracy_interaction", "interaction", "points", "accuracy", "Percentage points; below 0 is harmful"
+            ),
+            Column("p_accuracy", "p, adjusted", "p", "accuracy"),
+            Column("verdict", "verdict", note="By the rule in the entry's settings"),
         ),
-        rows=tuple(rows),
-        notes=(
-            "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
-            "the changed ones. other: another wrong answer. invalid: an answer that names no option.",
-        ),
+        rows,
+        _union_notes(view),
         section="model",
+    )
+
+
+def _verdict(union: UnionFigure) -> Cell:
+    if union.verdict is None:
+        return cell(None, missing=_NO_VERDICT)
+    return cell(_VERDICTS.get(union.verdict, union.verdict), note=union.decided_by or "")
+
+
+def _union_notes(view: BoardView) -> Iterable[str]:
+    yield (
+        "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage "
+        "points [interval]. Harmful is drift above 0 and accuracy below 0."
+    )
+    matched = {entry.provenance.source for entry in view.edited() for u in entry.unions if u.form == "norm_matched"}
+    if "study" in matched:
+        yield (
+            "A norm-matched union (norm= in its name) of a study is compared with the mean, or the more harmful, of "
+            "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
+        )
+    corrections = {correction_of(entry) for entry in view.edited() if any(map(_has_p, entry.unions))}
+    if corrections:
+        words = " or ".join(sorted({"holm": "Holm", "bh": "Benjamini-Hochberg"}.get(c, c) for c in corrections))
+        yield (
+            f"p: sign-flip test of the interaction, two-sided, whole clusters, adjusted by {words} over all pairs "
+            "and both outcomes of one edit and form."
+        )
+
+
+def _has_p(union: UnionFigure) -> bool:
+    return union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
+
+
+def correction_of(entry: Entry) -> str:
+    """What the p of its unions are adjusted by, as its settings name it."""
+    verdict = entry.provenance.settings.get("verdict")
+    found = verdict.get("correction") if isinstance(verdict, Mapping) else None
+    return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
+
+
+@dataclass(frozen=True)
+class WorstControl:
+    """The kind of control against which an effect stands out least: the largest p and, of equal ones, the lowest
+    percentile."""
+
+    figure: ControlFigure
+    n_kinds: int
+
+
+Effect = tuple[str, tuple[str, ...]]
+"""`single`, `union` or `interaction`, and the sets."""
+
+
+def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
+    """Effect -> outcome -> its worst control, in the entry's order. An outcome that no table knows is left out."""
+    groups: dict[Effect, dict[str, list[ControlFigure]]] = {}
+    for figure in entry.controls:
+        if figure.outcome in OUTCOMES:
+            groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
+    return {
+        effect: {outcome: WorstControl(min(found, key=_remarkable), len(found)) for outcome, found in by.items()}
+        for effect, by in groups.items()
+    }
+
+
+def _remarkable(figure: ControlFigure) -> tuple[float, float, str]:
+    p = 2.0 if figure.p is None else figure.p
+    return -p, -1.0 if figure.percentile is None else figure.percentile, figure.kind
+
+
+def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
+    """The condition whose effect, or whose interaction over its parts, it is; None where that cannot be told.
+
+    Controls are run under one edit, that of the verdicts.
+    """
+    kind, sets = effect
+    role = "single" if kind == "single" else "union"
+    edits = {union.edit for union in entry.unions if union.verdict is not None}
+    found = [
+        condition
+        for condition in entry.edits
+        if condition.role == role and condition.sets == sets and (not edits or condition.edit in edits)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _controls(view: BoardView) -> Table:
+    rows = []
+    for entry in view.edited():
+        for effect, by_outcome in worst_controls(entry).items():
+            condition = controlled_condition(entry, effect)
+            words = condition.name if condition else "+".join(effect[1])
+            beside = (each for outcome in OUTCOMES for each in _beside_controls(by_outcome.get(outcome)))
+            of = "interaction" if effect[0] == "interaction" else "effect"
+            rows.append(_row(view, entry, words, condition, of, *beside))
+    return table(
+        "controls",
+        "Effects beside those of controls",
+        (
+            MODEL,
+            Column("condition", "condition", limit=CONDITION),
+            Column("of", "of", note="Its effect, or what a union does beyond its parts"),
+            *(column for outcome in OUTCOMES for column in _control_columns(outcome)),
+        ),
+        rows,
+        [
+            "value: drift, or the accuracy difference, on the items of the controls, in percentage points. pctl: share "
+            "of control draws that are less harmful, ties half, in percent; p = (1 + draws at least as harmful) / (1 + "
+            "draws), unadjusted. Of several kinds of control, the one against which the effect stands out least: the "
+            "largest p and, of equals, the lowest percentile."
+        ],
+        section="model",
+    )
+
+
+def _control_columns(outcome: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{outcome}_value", "value", "points", outcome),
+        Column(f"{outcome}_percentile", "pctl", "percent", outcome, "Share of draws that are less harmful, in percent"),
+        Column(f"{outcome}_p", "p", "p", outcome, "Unadjusted"),
+        Column(f"{outcome}_kind", "worst control", "text", outcome),
+    )
+
+
+def _beside_controls(worst: WorstControl | None) -> tuple[Cell, ...]:
+    if worst is None:
+        return (cell(None, missing=_NO_CONTROL),) * 4
+    figure, percentile = worst.figure, worst.figure.percentile
+    about = f"{counted(len(figure.draws), 'draw')}; {counted(worst.n_kinds, 'kind')} of control"
+    return (
+        cell(figure.value),
+        cell(None if percentile is None else percentile / 100, missing=_NO_DRAWS, note=about),
+        cell(figure.p, missing=_NO_DRAWS),
+        cell(figure.kind.replace("_", " "), note=about),
     )

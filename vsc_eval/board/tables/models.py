@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from vsc_eval.board.board import Board, Identity, identity
 from vsc_eval.board.records import Entry
-from vsc_eval.board.tables.plain_text import SHORT, plain
 from vsc_eval.specs import BASELINE
+from vsc_eval.tables.clean import SHORT, name
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -62,8 +62,8 @@ def boarded_models(board: Board) -> tuple[BoardedModel, ...]:
     groups: dict[Identity, list[Entry]] = {}
     for entry in board.entries:
         groups.setdefault(identity(entry), []).append(entry)
-    names = _labels(groups.values())
-    return tuple(_model(board, name, entries) for name, entries in zip(names, groups.values(), strict=True))
+    labels = _labels(groups.values())
+    return tuple(_model(board, label, entries) for label, entries in zip(labels, groups.values(), strict=True))
 
 
 def _model(board: Board, label: str, entries: Sequence[Entry]) -> BoardedModel:
@@ -119,20 +119,20 @@ def entry_labels(models: Sequence[BoardedModel]) -> dict[str, str]:
 
 
 def _told_apart(
-    entries: Sequence[Entry], name: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
+    entries: Sequence[Entry], first: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
 ) -> list[str]:
     """Names [entries]; a mark is put into those that are shown alike.
 
     A mark stands before the end that is cut off, so that it is seen of long names too.
     """
-    labels = [name(entry) for entry in entries]
+    labels = [first(entry) for entry in entries]
     for mark in marks:
-        shown = [plain(label, SHORT) for label in labels]
+        shown = [name(label, SHORT) for label in labels]
         counts = Counter(shown)
         for row, entry in enumerate(entries):
             if counts[shown[row]] > 1 and mark(entry):
-                words = f" · {plain(mark(entry), SHORT // 3 + 2)}"
-                labels[row] = f"{plain(labels[row], SHORT - len(words))}{words}"
+                words = f" · {name(mark(entry), SHORT // 3 + 2)}"
+                labels[row] = f"{name(labels[row], SHORT - len(words))}{words}"
     return labels
 
 

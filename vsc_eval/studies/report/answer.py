@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.markdown import bullets, code, paragraphs
 from vsc_eval.studies.report.words import (
-    FORM_WORDS,
+    Section,
+    conditions,
     correction_words,
-    counted,
-    in_points,
-    interval_note,
-    p_words,
+    edited,
+    gain_of,
+    noise_floor,
     ruled,
-    share_ci,
-    signed_ci,
 )
+from vsc_eval.studies.words import FORM_WORDS
+from vsc_eval.tables.clean import code, markdown
+from vsc_eval.tables.markdown import bullets
+from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, with_interval
 
 CLAIM = (
     "one set can help a little, the union of two reliably brings drift and loses accuracy, even at the norm of a "
@@ -24,10 +26,8 @@ CLAIM = (
 )
 
 
-def section(results: StudyResults) -> str:
-    return paragraphs(
-        ["## The answer", bullets([_verdicts(results), _claim(results), _best_single(results)]), _scope(results)]
-    )
+def answer(results: StudyResults) -> Section:
+    return ["## The answer", bullets([_verdicts(results), _claim(results), _best_single(results)]), _scope(results)]
 
 
 def verdict_counts(results: StudyResults, form: str) -> tuple[int, int, int]:
@@ -59,7 +59,7 @@ def _in_words(results: StudyResults, form: str) -> str:
 def _claim(results: StudyResults) -> str:
     n, n_matched = len(ruled(results, "raw")), len(ruled(results, "norm_matched"))
     (found, denied, _), also_matched = verdict_counts(results, "raw"), verdict_counts(results, "norm_matched")[0]
-    against_baseline = [_harmed(results, role) for role in ("combined", "norm_matched")]
+    against_baseline = [_harmed(results, "combined"), _harmed(results, "norm_matched")]
     all_harmed = all(drift == lose == of for drift, lose, of in against_baseline)
     if found == n and n_matched and also_matched == n_matched and all_harmed:
         holds = "it holds for every pair that was asked for"
@@ -76,13 +76,13 @@ def _claim(results: StudyResults) -> str:
     )
 
 
-def _harmed(results: StudyResults, role: str) -> tuple[int, int, int]:
+def _harmed(results: StudyResults, role: Role) -> tuple[int, int, int]:
     """Unions that drift beyond the floor by their interval, that lose accuracy, and all of them: against the baseline,
     whatever their parts do."""
-    unions = _rows(results, role)
-    floor = max((row.drift.value or 0.0 for row in results.floor), default=0.0)
+    unions = edited(results, results.spec.verdict.edit, role)
+    floor = noise_floor(results)
     drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > floor for row in unions)
-    return drift, sum(_shown(row, results) and _gain(row) < 0 for row in unions), len(unions)
+    return drift, sum(_shown(row, results) and gain_of(row) < 0 for row in unions), len(unions)
 
 
 def _harm_words(results: StudyResults, raw: tuple[int, int, int], matched: tuple[int, int, int]) -> str:
@@ -94,21 +94,22 @@ def _harm_words(results: StudyResults, raw: tuple[int, int, int], matched: tuple
 
 
 def _best_single(results: StudyResults) -> str:
-    singles = [row for row in results.rows if row.scope == "all" and row.role == "single"]
-    best = max(singles, key=_gain)
-    shown = _shown(best, results) and _gain(best) > 0
+    singles = [row for row in conditions(results) if row.role == "single"]
+    best = max(singles, key=gain_of)
+    shown = _shown(best, results) and gain_of(best) > 0
     if shown:
         ruling = "a gain that is larger than chance by this test"
-    elif _gain(best) > 0:
+    elif gain_of(best) > 0:
         ruling = "which cannot be told from no gain"
     else:
         ruling = "so no single set gains anything in this sample"
-    reasons = interval_note([best.difference]) if best.difference and best.difference.low is None else ""
+    difference = best.difference
+    reason = f"No interval, since {markdown(difference.reason)}." if difference and difference.reason else ""
+    drift = with_interval(best.drift.share if best.drift else None, percent)
     return (
-        f"The best single set, {code(best.condition)}, changes accuracy by {signed_ci(best.difference)} points (n = "
-        f"{best.n}, adjusted p = {p_words(best.p_difference_adjusted)}) at a drift of "
-        f"{share_ci(best.drift.share if best.drift else None)} %, {ruling}; it is the best of {len(singles)} "
-        f"conditions on these very items, so its value flatters it. {reasons}".rstrip()
+        f"The best single set, {code(best.condition)}, changes accuracy by {with_interval(difference, points)} points "
+        f"(n = {best.n}, adjusted p = {p_value(best.p_difference_adjusted)}) at a drift of {drift} %, {ruling}; it is "
+        f"the best of {len(singles)} conditions on these very items, so its value flatters it. {reason}".rstrip()
     )
 
 
@@ -116,9 +117,9 @@ def _scope(results: StudyResults) -> str:
     return (
         f"By the sign-flip tests alone (p adjusted by {correction_words(results)}, at most "
         f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome "
-        f"is found "
-        f"for {_by_sign_flip(results)}. p of single conditions are adjusted over all conditions of the sweep. This is "
-        "one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about others."
+        f"is found for {_by_sign_flip(results)}. p of single conditions are adjusted over all conditions of the "
+        "sweep. This is one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about "
+        "others."
     )
 
 
@@ -140,15 +141,6 @@ def _harmful(pair: InteractionRow, results: StudyResults) -> bool:
     return any(harm > 0 and p is not None and p <= results.spec.verdict.alpha for harm, p in asked)
 
 
-def _rows(results: StudyResults, role: str) -> list[Row]:
-    edit = results.spec.verdict.edit
-    return [row for row in results.rows if row.scope == "all" and row.role == role and row.edit == edit]
-
-
 def _shown(row: Row, results: StudyResults) -> bool:
     p = row.p_difference_adjusted
     return p is not None and p <= results.spec.verdict.alpha
-
-
-def _gain(row: Row) -> float:
-    return 0.0 if row.difference is None or row.difference.value is None else row.difference.value

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.markdown import bullets, code, escape, paragraphs
 from vsc_eval.studies.report.words import (
-    CORRECTION_WORDS,
-    KIND_WORDS,
+    Section,
+    baseline,
     correction_words,
-    counted,
-    in_points,
+    detectable_words,
+    edited,
     ruled,
     sign_flip_words,
     size,
-    span,
 )
+from vsc_eval.studies.words import CORRECTION_WORDS, KIND_WORDS
 from vsc_eval.synthetic import LEVELS
+from vsc_eval.tables.clean import code, markdown
+from vsc_eval.tables.markdown import bullets, paragraphs
+from vsc_eval.tables.numbers import counted, in_points, span
 
 COMMAND = "vsc-eval study study.yaml --out STUDY"
 
 
-def section(results: StudyResults) -> str:
-    return paragraphs(["## What was asked", _setting(results), _rule(results), _power(results), _reading(results)])
+def asked(results: StudyResults) -> Section:
+    return ["## What was asked", _setting(results), _rule(results), _power(results), _reading(results)]
 
 
 def _setting(results: StudyResults) -> str:
     spec = results.spec
-    baseline = results.row("baseline")
-    assert baseline is not None
     revision = f", revision {code(spec.revision)}" if spec.revision else ""
     match = spec.sweep.norm_match
     matched = f"each union also rescaled at every token to the {match} of its parts' norms" if match else "not rescaled"
@@ -38,9 +37,9 @@ def _setting(results: StudyResults) -> str:
             f"Model: {code(spec.model)}{revision}, fingerprint {code(results.model_fingerprint)}. Edits act on the "
             f"output of decoder layer {results.layer} of 0 to {results.probing.n_layers - 1}.",
             f"Command: {code(COMMAND)} (the spec is at the end of this report).",
-            f"Items: {size(results.n_items, baseline.n_clusters)}, split `test`: {spec.sweep.items_per_cell} for each "
-            f"of {len(spec.tasks)} tasks x {len(LEVELS)} levels. Controls: the first {spec.controls.items_per_cell} of "
-            f"each cell, {results.n_control_items} in all.",
+            f"Items: {size(results.n_items, baseline(results).n_clusters)}, split `test`: "
+            f"{spec.sweep.items_per_cell} for each of {len(spec.tasks)} tasks x {len(LEVELS)} levels. Controls: the "
+            f"first {spec.controls.items_per_cell} of each cell, {results.n_control_items} in all.",
             f"Feature sets: one a task, {len(results.selection.sets)} in all. Edits: "
             f"{', '.join(map(code, spec.sweep.edits))}; {counted(len(spec.pairs), 'pair')} of sets, {matched}.",
             "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's.",
@@ -85,15 +84,11 @@ def _interference(rule: VerdictRule, draws: int) -> str:
 
 
 def _power(results: StudyResults) -> str:
-    def detectable(pairs: list[InteractionRow]) -> str:
-        drift = span(pair.detectable_drift for pair in pairs)
-        return f"{drift} points of drift, {span(pair.detectable_accuracy for pair in pairs)} points of accuracy"
-
     edit = results.spec.verdict.edit
-    rows = [row for row in results.rows if row.scope == "all" and row.edit == edit and row.role == "single"]
-    parts = [f"interaction of a raw union {detectable(ruled(results, 'raw'))}"]
+    rows = edited(results, edit, "single")
+    parts = [f"interaction of a raw union {detectable_words(ruled(results, 'raw'))}"]
     if matched := ruled(results, "norm_matched"):
-        parts.append(f"of a norm-matched one {detectable(matched)}")
+        parts.append(f"of a norm-matched one {detectable_words(matched)}")
     parts.append(f"accuracy difference of a single set {span(row.detectable_difference for row in rows)} points")
     return (
         f"Smallest detectable differences under {code(edit)} (power 0.8 at level 0.05 for one test alone, from the "
@@ -102,12 +97,9 @@ def _power(results: StudyResults) -> str:
 
 
 def _reading(results: StudyResults) -> str:
-    baseline = results.row("baseline")
-    assert baseline is not None
     return (
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
-        f"{escape(baseline.accuracy.method)}. p of a difference or an interaction: {sign_flip_words(results)}; "
-        f"adjusted by "
-        f"{correction_words(results)}. – is undefined, and the note below says why. Every number is in "
-        "[results.json](results.json)."
+        f"{markdown(baseline(results).accuracy.method)}. p of a difference or an interaction: "
+        f"{sign_flip_words(results)}; adjusted by {correction_words(results)}. – is undefined, and the note below says "
+        "why. Every number is in [results.json](results.json)."
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vsc_eval.analysis.controls import ControlKind, ControlTest, Outcome
-from vsc_eval.figures.style import BLUE, GREEN, ORANGE, bare, new_figure, save_png
+from vsc_eval.figures.style import BLUE, GREEN, ORANGE, bare, mark, new_figure, save_png
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.words import KIND_WORDS, spaced
+from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS, spaced
 
 Effect = Literal["single", "interaction"]
 
@@ -22,7 +22,6 @@ _EFFECT_WORDS: dict[Effect, str] = {
     "single": "single sets",
     "interaction": "interaction of unions over the sum of their parts",
 }
-_OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift, points", "accuracy": "accuracy difference, points"}
 _ROW_INCHES = 0.5
 
 
@@ -39,7 +38,7 @@ def controls_figure(results: StudyResults, path_png: Path) -> None:
             axes = grid[row][column]
             _panel(axes, results, effect, outcome, found[effect])
             axes.set_title(_EFFECT_WORDS[effect], fontsize=12)
-            axes.set_xlabel(_OUTCOME_WORDS[outcome])
+            axes.set_xlabel(f"{OUTCOME_WORDS[outcome]}, points")
     _legend(figure, results)
     figure.suptitle(
         f"Real sets against control draws under {results.spec.verdict.edit}, n = {results.n_control_items}",
@@ -104,16 +103,10 @@ def _extreme(tests: dict[ControlKind, ControlTest], results: StudyResults, outco
 
 
 def _legend(figure: Any, results: StudyResults) -> None:
-    from matplotlib.lines import Line2D
-
-    def mark(colour: str, marker: str, label: str, face: str) -> Any:
-        look: dict[str, Any] = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": face, "markersize": 7}
-        return Line2D([], [], linestyle="", label=label, **look)
-
-    kinds = results.spec.controls.kinds
-    handles = [mark(_LOOKS[kind][0], _LOOKS[kind][1], KIND_WORDS[kind], _LOOKS[kind][0]) for kind in kinds]
-    handles.insert(0, mark("black", "D", "real sets", "white"))
+    handles = [mark("real sets", "D", "black", face="white")]
     if results.spec.verdict.control_kinds:
-        words = f"extreme against each kind (p ≤ {results.spec.verdict.control_alpha:g})"
-        handles.insert(1, mark("black", "D", words, "black"))
+        handles.append(mark(f"extreme against each kind (p ≤ {results.spec.verdict.control_alpha:g})", "D", "black"))
+    for kind in results.spec.controls.kinds:
+        colour, marker = _LOOKS[kind]
+        handles.append(mark(KIND_WORDS[kind], marker, colour))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=11)

@@ -17,27 +17,29 @@ from vsc_eval.figures.style import (
     PURPLE,
     SKY,
     VERMILION,
+    Ends,
     bare,
+    cross,
+    mark,
     new_figure,
     save_png,
 )
+from vsc_eval.stats import Figure
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.frontier import accuracy_of, drift_of, pareto, points
-from vsc_eval.studies.report.words import spaced
+from vsc_eval.studies.report.sweep import pareto
+from vsc_eval.studies.report.words import accuracy_of, conditions, drift_of, is_matched
+from vsc_eval.studies.words import ROLE_WORDS, spaced
 
 _EDIT_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-_MARKERS: dict[Role, tuple[str, str, float]] = {
-    "single": ("o", "single set", 46),
-    "combined": ("s", "union", 34),
-    "norm_matched": ("^", "norm-matched union", 38),
-}
+_MARKERS: dict[Role, tuple[str, float]] = {"single": ("o", 46), "combined": ("s", 34), "norm_matched": ("^", 38)}
+"""Marker and area."""
 
 
 def frontier_figure(results: StudyResults, path_png: Path) -> None:
     """Raises BackendError if the file cannot be written."""
     figure = new_figure(11, 7.2)
     axes = figure.subplots()
-    edits, rows = results.spec.sweep.edits, points(results)
+    edits, rows = results.spec.sweep.edits, conditions(results)
     colours = {edit: _EDIT_COLOURS[i % len(_EDIT_COLOURS)] for i, edit in enumerate(edits)}
     for row in rows:
         if row.role != "baseline":
@@ -62,8 +64,8 @@ def frontier_figure(results: StudyResults, path_png: Path) -> None:
 
 
 def _point(axes: Any, row: Row, colour: str) -> None:
-    marker, _, area = _MARKERS[row.role]
-    face = "none" if row.role == "norm_matched" else colour
+    marker, area = _MARKERS[row.role]
+    face = "none" if is_matched(row) else colour
     axes.scatter(
         *_place(row), s=area, marker=marker, facecolor=face, edgecolor=colour, linewidths=1.1, alpha=0.8, zorder=3
     )
@@ -71,13 +73,13 @@ def _point(axes: Any, row: Row, colour: str) -> None:
 
 def _bars(axes: Any, row: Row, colour: str) -> None:
     """Both intervals. Those of all conditions together would hide the points."""
-    x, y = _place(row)
-    look = {"color": colour, "alpha": 0.4, "linewidth": 1.2, "zorder": 2}
-    if row.accuracy.low is not None and row.accuracy.high is not None:
-        axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], **look)
-    drift = row.drift.share if row.drift else None
-    if drift is not None and drift.low is not None and drift.high is not None:
-        axes.plot([100 * drift.low, 100 * drift.high], [y, y], **look)
+    cross(axes, _place(row), _ends(row.drift.share if row.drift else None), _ends(row.accuracy), colour)
+
+
+def _ends(figure: Figure | None) -> Ends | None:
+    if figure is None or figure.low is None or figure.high is None:
+        return None
+    return 100 * figure.low, 100 * figure.high
 
 
 def _place(row: Row) -> tuple[float, float]:
@@ -92,7 +94,7 @@ def _xy(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
 def _extremes(results: StudyResults) -> list[Row]:
     """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
     in one place only the first is named."""
-    rows = points(results)
+    rows = conditions(results)
     edited = [row for row in rows if row.role != "baseline"]
     singles = [row for row in edited if row.role == "single"]
     found = [
@@ -112,22 +114,19 @@ def _extremes(results: StudyResults) -> list[Row]:
 def _name(row: Row) -> str:
     if row.role == "baseline":
         return "baseline"
-    matched = " (norm-matched)" if row.role == "norm_matched" else ""
+    matched = " (norm-matched)" if is_matched(row) else ""
     return f"{' + '.join(map(spaced, row.sets))}, {row.edit}{matched}"
 
 
 def _legend(figure: Any, results: StudyResults, colours: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
-    def mark(label: str, marker: str, colour: str, **look: Any) -> Any:
-        return Line2D([], [], linestyle="", label=label, marker=marker, color=colour, **{"markersize": 7, **look})
-
-    roles = {row.role for row in points(results)}
-    handles = [mark("baseline", "*", "black", markersize=14)]
-    for role, (marker, label, _) in _MARKERS.items():
+    roles = {row.role for row in conditions(results)}
+    handles = [mark("baseline", "*", "black", size=14)]
+    for role, (marker, _) in _MARKERS.items():
         if role in roles:
-            face = "none" if role == "norm_matched" else "#555555"
-            handles.append(mark(label, marker, "#555555", markerfacecolor=face))
+            face = "none" if role == "norm_matched" else None
+            handles.append(mark(ROLE_WORDS[role], marker, "#555555", face=face))
     handles += [mark(edit, "o", colour) for edit, colour in colours.items()]
     handles.append(Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"))
     figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // 2), frameon=False)

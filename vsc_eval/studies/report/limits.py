@@ -1,66 +1,76 @@
-"""Section 10: what was excluded and why, the baseline's cells, and the doubts that the data themselves raise."""
+"""Sections 10 and 11: what was excluded, the baseline's cells, reasons for caution, and how to make it all again."""
 
 from __future__ import annotations
 
-from vsc_eval.analysis.groups import Scope
-from vsc_eval.analysis.run_tables import NONE, TextTable
+import yaml
+
+from vsc_eval.analysis.row_tables import cells_table
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.doubts import doubts
-from vsc_eval.studies.report.markdown import bullets, code, escape, paragraphs, table
-from vsc_eval.studies.report.words import share, share_ci
+from vsc_eval.studies.report.asked import COMMAND
+from vsc_eval.studies.report.caution import cautions
+from vsc_eval.studies.report.words import Section, baseline, intervals_note
 from vsc_eval.synthetic import LETTERS, LEVELS
+from vsc_eval.tables.clean import TEXT, code
+from vsc_eval.tables.markdown import block, bullets, folded
+from vsc_eval.tables.numbers import percent
+from vsc_eval.tables.table import Column, Table, columns, table
+
+_FILE = "study.yaml"
 
 
-def section(results: StudyResults) -> str:
-    return paragraphs(
-        [
-            "## 10. Exclusions and limits",
-            _excluded(results),
-            table(_cells(results)),
-            "What the data themselves say against too firm a reading:",
-            bullets(doubts(results)),
-        ]
-    )
+def limits(results: StudyResults) -> Section:
+    return [
+        "## 10. Exclusions and limits",
+        _excluded(results),
+        _cells(results),
+        "What the data themselves say against too firm a reading:",
+        bullets(cautions(results)),
+    ]
 
 
-def _excluded(results: StudyResults) -> str:
+def _excluded(results: StudyResults) -> str | Table:
     if not results.excluded:
         return "Nothing was excluded: every condition has an answer for every item, and every control draw was made."
-    return table(
-        TextTable(
-            title="Excluded",
-            columns=("what", "why"),
-            rows=tuple((escape(entry.what), escape(entry.why)) for entry in results.excluded),
-        )
+    heads = (Column("what", "what", limit=TEXT), Column("why", "why", limit=TEXT))
+    return table("excluded", "Excluded", heads, [(entry.what, entry.why) for entry in results.excluded])
+
+
+def _cells(results: StudyResults) -> Table:
+    whole = baseline(results)
+    return cells_table(
+        lambda scope, task, level: results.row("baseline", scope, task, level),
+        results.spec.tasks,
+        [level for level in LEVELS if results.row("baseline", "level", None, level)],
+        f"Accuracy % of the baseline (n = {results.spec.sweep.items_per_cell} items a cell)",
+        [
+            f"{intervals_note([whole.accuracy])} Guessing gives {percent(1 / len(LETTERS))} %. Unreadable answers: "
+            f"{percent(whole.invalid_rate)} % of {whole.n}."
+        ],
+        intervals=True,
     )
 
 
-def _cells(results: StudyResults) -> TextTable:
-    levels = [level for level in LEVELS if results.row("baseline", "level", None, level)]
-
-    def accuracy(task: str | None, level: str | None) -> str:
-        scope: Scope = "cell" if task and level else "task" if task else "level" if level else "all"
-        row = results.row("baseline", scope, task, level)
-        return NONE if row is None else share(row.accuracy.value)
-
+def reproduce(results: StudyResults) -> Section:
+    spec = results.spec
     rows = [
-        (code(task), *(accuracy(task, level) for level in levels), _with_interval(results, task))
-        for task in results.spec.tasks
+        ("model", spec.model),
+        ("model fingerprint", results.model_fingerprint),
+        ("SAE fingerprint", results.sae_fingerprint),
+        ("benchmark generator", results.generator_version),
+        ("seed", str(spec.seed)),
+        ("bootstrap draws", str(spec.statistics.draws)),
+        ("sign-flip permutations", str(spec.statistics.permutations)),
+        *results.versions.items(),
     ]
-    rows.append(("all", *(accuracy(None, level) for level in levels), _with_interval(results, None)))
-    whole = results.row("baseline")
-    assert whole is not None
-    return TextTable(
-        title=f"Accuracy % of the baseline (n = {results.spec.sweep.items_per_cell} items a cell)",
-        columns=("task", *levels, "all levels"),
-        rows=tuple(rows),
-        notes=(
-            f"[ ]: {escape(whole.accuracy.method)}. Guessing gives {share(1 / len(LETTERS))} %. Unreadable answers: "
-            f"{share(whole.invalid_rate)} % of {whole.n}.",
-        ),
+    note = (
+        "Every random stream is derived from the seed by name. The same spec, versions and kind of machine give the "
+        "same numbers; other hardware or another number of threads may differ in the last digits."
     )
-
-
-def _with_interval(results: StudyResults, task: str | None) -> str:
-    row = results.row("baseline", "task" if task else "all", task)
-    return NONE if row is None else share_ci(row.accuracy)
+    settings = yaml.safe_dump(results.settings(), sort_keys=False, allow_unicode=True, width=110)
+    return [
+        "## 11. How to reproduce",
+        f"Save the spec below as {code(_FILE)} and run {code(COMMAND)}. The report alone: delete `report.md` in "
+        "the study's folder and give the same command again.",
+        table("versions", "Fingerprints, seeds and versions", columns("what", ("value", "name")), rows, [note]),
+        folded("The spec", block(settings, "yaml")),
+    ]

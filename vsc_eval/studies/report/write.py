@@ -10,44 +10,34 @@ from vsc_eval.figures.style import plain_style
 from vsc_eval.files import replacing
 from vsc_eval.probing.figure import probe_figure
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report import (
-    answer,
-    asked,
-    controls,
-    floor,
-    frontier,
-    interference,
-    layer,
-    limits,
-    reproduce,
-    sae,
-    sets,
-    sweep,
-    verdicts,
-)
+from vsc_eval.studies.report import pairs, preparation, sweep
+from vsc_eval.studies.report.answer import answer
+from vsc_eval.studies.report.asked import asked
 from vsc_eval.studies.report.figure_controls import controls_figure
 from vsc_eval.studies.report.figure_frontier import frontier_figure
-from vsc_eval.studies.report.figure_interference import interference_figure
-from vsc_eval.studies.report.figure_sets import sets_figure
-from vsc_eval.studies.report.markdown import code, paragraphs
+from vsc_eval.studies.report.figure_matrices import interference_figure, sets_figure
+from vsc_eval.studies.report.limits import limits, reproduce
+from vsc_eval.studies.report.words import Section
+from vsc_eval.tables.clean import code
+from vsc_eval.tables.markdown import paragraphs
 
 REPORT_FILE = "report.md"
 FIGURES_FOLDER = "figures"
 
-SECTIONS: tuple[Callable[[StudyResults], str], ...] = (
-    answer.section,
-    asked.section,
-    layer.section,
-    sae.section,
-    sets.section,
-    sweep.section,
-    interference.section,
-    controls.section,
-    frontier.section,
-    verdicts.section,
-    floor.section,
-    limits.section,
-    reproduce.section,
+SECTIONS: tuple[Callable[[StudyResults], Section], ...] = (
+    answer,
+    asked,
+    preparation.layer,
+    preparation.sae,
+    preparation.sets,
+    sweep.sweep,
+    pairs.interference,
+    pairs.controls,
+    sweep.frontier,
+    pairs.verdicts,
+    sweep.floor,
+    limits,
+    reproduce,
 )
 """In the order of the report."""
 
@@ -55,20 +45,20 @@ SECTIONS: tuple[Callable[[StudyResults], str], ...] = (
 def report_text(results: StudyResults) -> str:
     """The whole of report.md."""
     title = f"# Do feature sets of {code(results.spec.model)} interfere?"
-    return paragraphs([title, *(section(results) for section in SECTIONS)]) + "\n"
+    return paragraphs([title, *(part for section in SECTIONS for part in section(results))]) + "\n"
 
 
 def report_figures(results: StudyResults) -> dict[str, Callable[[Path], None]]:
     """File name of each figure that the text shows -> what draws it."""
     found: dict[str, Callable[[Path], None]] = {
-        layer.FIGURE: partial(probe_figure, results.probing),
-        sets.FIGURE: partial(sets_figure, results.selection),
-        frontier.FIGURE: partial(frontier_figure, results),
+        preparation.LAYER_FIGURE: partial(probe_figure, results.probing),
+        preparation.SETS_FIGURE: partial(sets_figure, results.selection),
+        sweep.FRONTIER_FIGURE: partial(frontier_figure, results),
     }
     for edit in results.spec.sweep.edits:
-        found[interference.figure_name(edit)] = partial(interference_figure, results, edit)
+        found[pairs.interference_figure_name(edit)] = partial(interference_figure, results, edit)
     if results.controls:
-        found[controls.FIGURE] = partial(controls_figure, results)
+        found[pairs.CONTROLS_FIGURE] = partial(controls_figure, results)
     return found
 
 

@@ -68,10 +68,10 @@ function pText(p) {
   return p < 0.0001 ? "<0.0001" : String(Number(p.toPrecision(2)));
 }
 
-/** `+1.2`; what rounds to zero has no sign. */
+/** `+1.2`; what rounds to zero is `+0.0`. */
 function signed(value, digits = 1) {
   const text = fixed(value, digits);
-  return value !== null && value > 0 && Number(text) !== 0 ? `+${text}` : text;
+  return value === null || text.startsWith(MINUS) ? text : `+${text}`;
 }
 
 /** `72.4 [68.0, 76.1]` with the given writing of numbers. */

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from vsc_eval.probing.spec import EMBEDDINGS
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.markdown import code
-from vsc_eval.studies.report.words import counted, decimal, in_points, p_words, ruled, share
+from vsc_eval.studies.report.words import conditions, ruled
 from vsc_eval.synthetic import LETTERS
+from vsc_eval.tables.clean import code
+from vsc_eval.tables.numbers import counted, decimal, in_points, p_value, percent
 
 _CEILING = 0.95
 _ABOVE_CHANCE = 0.1
@@ -19,7 +20,7 @@ _MANY_DEAD = 0.1
 _SPLICE_LOSS = 0.02
 
 
-def doubts(results: StudyResults) -> list[str]:
+def cautions(results: StudyResults) -> list[str]:
     """One sentence each, the study's own limits first."""
     sources = (_evidence, _controls, _baseline, _sets, _layer, _sae, _floor)
     return [line for source in sources for line in source(results)]
@@ -36,8 +37,7 @@ def _evidence(results: StudyResults) -> Iterator[str]:
     if detectable and max(detectable) > rule.min_effect:
         yield (
             f"An interaction of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one "
-            f"is up to "
-            f"{share(max(detectable))} points: smaller interference would mostly be missed."
+            f"is up to {percent(max(detectable))} points: smaller interference would mostly be missed."
         )
     yield from _too_few_permutations(results)
     if raw and raw[0].n_clusters < _FEW_CLUSTERS:
@@ -48,8 +48,7 @@ def _evidence(results: StudyResults) -> Iterator[str]:
     if ruled(results, "norm_matched"):
         yield (
             "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the "
-            "interaction "
-            "compares a union with parts of the same size only on average."
+            "interaction compares a union with parts of the same size only on average."
         )
     if others := [edit for edit in results.spec.sweep.edits if edit != rule.edit]:
         yield f"Under {', '.join(map(code, others))} there are no controls and no verdicts."
@@ -60,13 +59,13 @@ def _too_few_permutations(results: StudyResults) -> Iterator[str]:
     spec = results.spec
     if spec.verdict.correction != "holm":
         return
-    n_conditions = sum(row.scope == "all" and row.role != "baseline" for row in results.rows)
+    n_conditions = len(conditions(results)) - 1
     for n, what in ((n_conditions, "conditions of the sweep"), (2 * len(spec.pairs), "tests of pairs")):
         least = n / (1 + spec.statistics.permutations)
         if least > spec.verdict.alpha:
             yield (
                 f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
-                f"be below {p_words(least)}: none of them can reach {spec.verdict.alpha:g}. More "
+                f"be below {p_value(least)}: none of them can reach {spec.verdict.alpha:g}. More "
                 "`statistics.permutations` would fix that."
             )
 
@@ -78,7 +77,7 @@ def _controls(results: StudyResults) -> Iterator[str]:
         return
     draws = spec.controls.draws
     yield (
-        f"With {draws} control draws of a kind p cannot be below {p_words(1 / (1 + draws))}; a percentile is no finer "
+        f"With {draws} control draws of a kind p cannot be below {p_value(1 / (1 + draws))}; a percentile is no finer "
         f"than {100 / draws:.2g} points."
     )
     if results.n_control_items < results.n_items:
@@ -145,14 +144,14 @@ def _layer(results: StudyResults) -> Iterator[str]:
     embedded = found.row("task", pooling, EMBEDDINGS)
     if _reach(text.test_accuracy, real.low, real.test_accuracy):
         yield (
-            f"Without any picture the task probe reaches {share(text.test_accuracy)} % at layer {results.layer} (with "
-            f"it {share(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task types "
-            "apart, so sets chosen by task may be sets of wording."
+            f"Without any picture the task probe reaches {percent(text.test_accuracy)} % at layer {results.layer} "
+            f"(with it {percent(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task "
+            "types apart, so sets chosen by task may be sets of wording."
         )
     if _reach(embedded.test_accuracy, real.low, real.test_accuracy):
         yield (
-            f"The embeddings already reach {share(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen layer "
-            "is not where task types first become readable."
+            f"The embeddings already reach {percent(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen "
+            "layer is not where task types first become readable."
         )
     layers = {choice.layer for choice in found.choices}
     if len(layers) > 1:
@@ -170,13 +169,13 @@ def _reach(value: float | None, low: float | None, real: float | None) -> bool:
 def _sae(results: StudyResults) -> Iterator[str]:
     quality, splice = results.reconstruction, results.splice
     if quality.fvu is not None and quality.fvu > _HIGH_FVU:
-        yield f"The SAE leaves {share(quality.fvu)} % of the variance unexplained: it may miss what the tasks use."
+        yield f"The SAE leaves {percent(quality.fvu)} % of the variance unexplained: it may miss what the tasks use."
     if quality.n_dead > _MANY_DEAD * quality.d_sae:
         yield f"{quality.n_dead} of {quality.d_sae} features never fired."
     if splice.accuracy_plain - splice.accuracy_spliced > _SPLICE_LOSS:
         yield (
-            f"Reading the SAE's reconstruction costs accuracy: {share(splice.accuracy_plain)} % to "
-            f"{share(splice.accuracy_spliced)} % (n = {splice.n_items}). Edits keep the SAE's error, so they do not "
+            f"Reading the SAE's reconstruction costs accuracy: {percent(splice.accuracy_plain)} % to "
+            f"{percent(splice.accuracy_spliced)} % (n = {splice.n_items}). Edits keep the SAE's error, so they do not "
             "pay this price, but its features are an imperfect account of the layer."
         )
 

@@ -2,106 +2,31 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vsc_eval.board.tables.plain_text import plain
-from vsc_eval.board.tables.table import MINUS, NONE, Cell, Column, Row, Table
+from vsc_eval.tables.clean import CONDITION, latex
+from vsc_eval.tables.numbers import MINUS, UNDEFINED
+from vsc_eval.tables.table import Column, Row, Table, shown
 
-_NOTE_LENGTH = 2000
-_HEADING_LENGTH = 60
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
-
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    # At the start of a row these would be an argument of the line break before.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    # Quotes that stand side by side would be set as one.
-    "\N{WORD JOINER}": "{}",
-    "`": "{`}",
-    "'": "{'}",
-    '"': "{''}",
-    "\N{MINUS SIGN}": "$-$",
-    "\N{EN DASH}": "--",
-    "\N{EM DASH}": "---",
-    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
-    "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{DEGREE SIGN}": r"$^\circ$",
-    "\N{MIDDLE DOT}": r"$\cdot$",
-    "\N{PLUS-MINUS SIGN}": r"$\pm$",
-    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
-    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
-}
-_SPELLED = {
-    "ß": "ss",
-    "æ": "ae",
-    "Æ": "AE",
-    "œ": "oe",
-    "Œ": "OE",
-    "ø": "o",
-    "Ø": "O",
-    "ł": "l",
-    "Ł": "L",
-    "đ": "d",
-    "ı": "i",
-    **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", "abgdezhqiklmnxoprstufcyw", strict=True)),
-}
-"""Letters that Unicode does not take apart."""
-_LACKING = "?"
 
 
 def to_latex(table: Table) -> str:
     """The headline rows as one longtable, or several where it is too wide. Ends with a newline."""
-    rows = [row for row in table.rows if row.is_headline]
+    rows = table.headlines
     parts = _parts(table, rows)
     text = [*(line for part in range(len(parts)) for line in _longtable(table, rows, parts, part))]
-    notes = [f"\\par\\noindent{{\\footnotesize {escape(plain(note, _NOTE_LENGTH))}\\par}}" for note in table.notes]
+    notes = [f"\\par\\noindent{{\\footnotesize {latex(note)}\\par}}" for note in table.all_notes]
     return "\n".join([*text, *notes]) + "\n"
-
-
-def escape(text: str) -> str:
-    """ASCII that pdfLaTeX sets as the text reads. A letter with marks loses them; what its fonts lack becomes `?`."""
-    # Two hyphens side by side would be set as a dash.
-    return re.sub(
-        r"\s+", " ", "".join(map(_set, text.replace("--", "-\N{WORD JOINER}-").replace("--", "-\N{WORD JOINER}-")))
-    )
-
-
-def _set(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character.isascii():
-        return character if character.isprintable() else _LACKING
-    if unicodedata.category(character) == "Mn":
-        return ""
-    spelled = _SPELLED.get(character) or unicodedata.normalize("NFKD", character)
-    letters = "".join(c for c in spelled[:4] if c.isascii() and c.isprintable()).strip()
-    return "".join(_ESCAPES.get(c, c) for c in letters) or _LACKING
 
 
 def _parts(table: Table, rows: Sequence[Row]) -> list[list[int]]:
     """Columns of each part: those that say what a row is about in all of them, the others shared out."""
     hidden = table.index(table.section) if table.section else None
     widths = [_width(table, rows, i) for i in range(len(table.columns))]
-    first_figure = next((i for i, c in enumerate(table.columns) if c.kind not in ("text", "place")), len(widths))
+    first_figure = next((i for i, c in enumerate(table.columns) if c.is_number and c.unit != "place"), len(widths))
     names = [i for i in range(first_figure) if i != hidden]
     room = _MOST_CHARACTERS - sum(widths[i] for i in names)
     figures = range(first_figure, len(widths))
@@ -141,8 +66,8 @@ def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]
 
 
 def _width(table: Table, rows: Sequence[Row], column: int) -> int:
-    heading = len(table.columns[column].heading)
-    return 2 + max([heading, *(min(table.columns[column].limit, len(row.cells[column].text)) for row in rows)])
+    found = table.columns[column]
+    return 2 + max([len(found.head), *(min(found.limit, len(shown(row.cells[column], found))) for row in rows)])
 
 
 def _longtable(table: Table, rows: Sequence[Row], parts: Sequence[list[int]], part: int) -> Iterator[str]:
@@ -150,11 +75,11 @@ def _longtable(table: Table, rows: Sequence[Row], parts: Sequence[list[int]], pa
     shown = [table.columns[i] for i in columns]
     which = f", part {part + 1} of {len(parts)}" if len(parts) > 1 else ""
     yield r"{\footnotesize\setlength{\tabcolsep}{3pt}"
-    yield rf"\begin{{longtable}}{{@{{}}{''.join('r' if c.is_number else 'l' for c in shown)}@{{}}}}"
-    yield rf"\caption{{{escape(plain(table.title, _NOTE_LENGTH))}{which}}}\\"
+    yield rf"\begin{{longtable}}{{@{{}}{''.join('r' if c.is_right else 'l' for c in shown)}@{{}}}}"
+    yield rf"\caption{{{latex(table.title)}{which}}}\\"
     yield r"\toprule"
     yield from _group_headings(shown)
-    yield " & ".join(escape(plain(column.heading, _HEADING_LENGTH)) for column in shown) + r" \\"
+    yield " & ".join(latex(column.head, CONDITION) for column in shown) + r" \\"
     yield r"\midrule"
     yield r"\endhead"
     yield r"\bottomrule"
@@ -169,7 +94,7 @@ def _group_headings(columns: Sequence[Column]) -> Iterator[str]:
     cells, rules, place = [], [], 1
     for group, members in groupby(columns, key=lambda column: column.group):
         n = len(list(members))
-        cells.append(rf"\multicolumn{{{n}}}{{c}}{{{escape(group)}}}")
+        cells.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
         rules += [rf"\cmidrule(lr){{{place}-{place + n - 1}}}"] if group else []
         place += n
     yield " & ".join(cells) + r" \\"
@@ -180,17 +105,17 @@ def _body(table: Table, rows: Sequence[Row], columns: Sequence[int]) -> Iterator
     section = None if table.section is None else table.index(table.section)
     current: str | None = None
     for row in rows:
-        if section is not None and row.cells[section].text != current:
+        cells = list(map(_cell, table.texts(row), table.columns))
+        if section is not None and cells[section] != current:
             if current is not None:
                 yield r"\addlinespace"
-            current = row.cells[section].text
-            heading = _cell(row.cells[section], table.columns[section])
+            current = cells[section]
             # \\* keeps the heading on the page of its first row.
-            yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{heading}}}}} \\*"
-        yield " & ".join(_cell(row.cells[i], table.columns[i]) for i in columns) + r" \\"
+            yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{current}}}}} \\*"
+        yield " & ".join(cells[i] for i in columns) + r" \\"
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _cell(text: str, column: Column) -> str:
     if column.is_number:
-        return cell.text.replace(MINUS, "$-$").replace(NONE, "--").replace("<", "$<$")
-    return escape(plain(cell.text, column.limit))
+        return text.replace(MINUS, "$-$").replace(UNDEFINED, "--").replace("<", "$<$")
+    return latex(text, column.limit)

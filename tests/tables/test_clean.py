@@ -1,4 +1,4 @@
-"""Text that misleads without markup: what the page writes in its place."""
+"""Text that misleads without markup: what is written in its place."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import unicodedata
 
 import pytest
-from hostile import HOSTILE, HOSTILE_IDS
+from hostile_texts import HOSTILE, HOSTILE_IDS
 
-from vsc_eval.board.page.text import NAME_LIMIT, clean, json_block, name, plain
+from vsc_eval.tables.clean import everywhere, json_block, name, plain, terminal
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,10 @@ from vsc_eval.board.page.text import NAME_LIMIT, clean, json_block, name, plain
         ("mod\u200bel", "mod[U+200B]el"),
         ("vsc\u200d-tiny", "vsc[U+200D]-tiny"),
         ("\ud800x", "[U+D800]x"),
-        ("\ue000\ufffe\u2028", "[U+E000][U+FFFE][U+2028]"),
+        ("\ue000\ufffe\u2028", "[U+E000][U+FFFE]"),
         ("a\u3164b", "a[U+3164]b"),
-        ("one\ntwo", "one␊two"),
+        ("one\n \ttwo", "one two"),
+        ("  ", ""),
     ],
 )
 def test_the_invisible_is_made_visible(text: str, shown: str) -> None:
@@ -37,16 +38,17 @@ def test_line_breaks_stay_where_they_are_wanted() -> None:
     assert plain("one\n\ttwo\rthree", lines=True) == "one\n\ttwo␍three"
 
 
-def test_long_text_is_cut_in_words_and_stacks_of_marks_are_flattened() -> None:
-    assert plain("x" * 10_000, limit=5) == "xxxxx… [9,995 more characters]"
-    assert len(name("x" * 10_000)) < NAME_LIMIT + 40
+def test_long_text_is_cut_and_stacks_of_marks_are_flattened() -> None:
+    assert plain("x" * 41, 40) == "x" * 39 + "…"
+    assert plain("x" * 40, 40) == "x" * 40
+    assert len(name("\x00" * 10_000)) == 120
     assert plain("Z" + "\u0310" * 60) == "Z" + "\u0310" * 4
     assert plain("e\u0301e\u0301") == "e\u0301e\u0301"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u3000 "])
 def test_a_name_of_nothing_is_said_in_words(text: str) -> None:
-    assert name(text) == "(blank)"
+    assert name(text) == "(empty)"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
@@ -56,7 +58,11 @@ def test_hostile_text_is_quiet_afterwards(text: str) -> None:
     assert len(shown) < 12_000
     assert json.loads(json_block({"x": text})) == {"x": text}
     assert not set("<>&\u2028\u2029") & set(json_block({text: [text]}))
-    assert clean({text: [text, 1, None]}) == {text: [plain(text, lines=True), 1, None]}
+    assert everywhere({text: [text, 1, None]}) == {text: [plain(text, lines=True), 1, None]}
+
+
+def test_a_terminal_keeps_lines_and_no_escape() -> None:
+    assert terminal("first\n  second\x1b[2J\r") == "first\n  second␛[2J␍"
 
 
 def test_json_holds_lone_surrogates_as_escapes() -> None:

@@ -1,0 +1,28 @@
+"""What the names of a study's records are called in prose, tables and figures."""
+
+from __future__ import annotations
+
+KIND_WORDS = {
+    "random_sets": "matched random sets",
+    "random_directions": "random directions",
+    "permuted_labels": "permuted labels",
+}
+"""Kinds of control."""
+OUTCOME_WORDS = {"drift": "drift", "accuracy": "accuracy difference"}
+FORM_WORDS = {"raw": "raw", "norm_matched": "norm-matched"}
+"""Forms of a union."""
+CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+ROLE_WORDS = {
+    "baseline": "baseline",
+    "single": "single set",
+    "union": "union",
+    "norm_matched_union": "norm-matched union",
+    "combined": "union",
+    "norm_matched": "norm-matched union",
+}
+"""Roles of a condition, in a board's entries and in a study's tables."""
+
+
+def spaced(name: str) -> str:
+    """A task's name in a figure: `spatial relation`."""
+    return name.replace("_", " ")
