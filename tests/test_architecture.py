@@ -14,15 +14,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress"),
+    ("resources", "files", "seeding", "progress", "yaml_files"),
+    ("mistakes",),
     ("specs", "records", "extract"),
-    ("settings",),
     ("stats",),
     ("tables", "figures"),
     ("answers",),
     ("synthetic", "taskfiles", "sae"),
     ("interventions", "metrics"),
     ("backends",),
+    ("settings",),
     ("features", "probing"),
     ("analysis",),
     ("lmeval",),
@@ -159,6 +160,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
+    "vsc_eval.settings",
     "vsc_eval.records",
     "vsc_eval.stats",
     "vsc_eval.synthetic",

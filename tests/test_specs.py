@@ -17,9 +17,12 @@ from vsc_eval.specs import (
     InterventionSpec,
     NormMatch,
     SweepSpec,
+    expand_condition,
     load_yaml_spec,
     parse_condition,
+    parse_conditions,
     save_yaml_spec,
+    split_names,
 )
 
 SCALE = EditSpec(kind="scale", value=2.0)
@@ -103,21 +106,21 @@ def _load(folder: Path, text: str) -> InterventionSpec:
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("layr: 3", "layer: 3", "unknown key 'layr'. Did you mean 'layer'?"),
-        ("postions: image", "positions: image", "unknown key 'postions' in 'default_edit'. Did you mean 'positions'?"),
-        ("indicies: [2]", "indices: [2]", "unknown key 'indicies' in 'sets[1]'. Did you mean 'indices'?"),
-        ("layer: -1", "layer: 3", "at 'layer': Input should be greater than or equal to 0."),
-        ("kind: skale", "kind: scale", "at 'default_edit.kind': Input should be 'scale', 'ablate', 'clamp' or 'add'."),
-        ("value: .nan", "value: 2", "at 'default_edit.value': Input should be a finite number."),
-        ("sae: sae\nlayer: 4", "sae: sae", "the key 'layer' is there twice"),
-        ("", "sae: sae", "the key 'sae' is missing."),
+        ("layr: 3", "layer: 3", ":3: layr: unknown key. Did you mean 'layer'?"),
+        ("postions: image", "positions: image", ":5: default_edit.postions: unknown key. Did you mean 'positions'?"),
+        ("indicies: [2]", "indices: [2]", ":8: sets[1].indicies: unknown key. Did you mean 'indices'?"),
+        ("layer: -1", "layer: 3", ":3: layer: input should be greater than or equal to 0, not -1."),
+        ("kind: skale", "kind: scale", ":5: default_edit.kind: 'skale' is not allowed. Did you mean scale?"),
+        ("value: .nan", "value: 2", ":5: default_edit.value: input should be a finite number, not nan."),
+        ("sae: sae\nlayer: 4", "sae: sae", ":5: layer: the key is there twice"),
+        ("", "sae: sae", ":2: sae: the key is missing."),
         ("name: logic, indices: [2, 2]", "name: logic, indices: [2]", "indices must be distinct and >= 0"),
         ("indices: []", "indices: [3, 1]", "feature set 'counting' has no indices"),
         ("name: counting, indices: [2]", "name: logic, indices: [2]", "two feature sets have the same name"),
         ("name: baseline", "name: counting", "no feature set can be named `baseline`"),
         ("name: a+b", "name: counting", "may hold letters, digits"),
         ("scores: [0.5, 0.1]", "scores: [0.5]", "has 1 indices but 2 scores"),
-        ("sae: [", "sae: sae", "cannot be read as YAML"),
+        ("sae: [", "sae: sae", "no YAML: expected ',' or ']'"),
     ],
 )
 def test_a_wrong_intervention_is_told_where_and_what(tmp_path: Path, wrong: str, right: str, message: str) -> None:
@@ -130,7 +133,7 @@ def test_a_wrong_intervention_is_told_where_and_what(tmp_path: Path, wrong: str,
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("- a", "holds a list"), ("word", "holds a str")])
+@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("- a", "holds a list"), ("word", "holds a word")])
 def test_a_file_without_keys(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         _load(tmp_path, text)
@@ -140,7 +143,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="There is no file"):
         load_yaml_spec(tmp_path / "no.yaml", SweepSpec)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="cannot be read as YAML"):
+    with pytest.raises(SpecError, match="no text in UTF-8"):
         load_yaml_spec(tmp_path / "binary.yaml", SweepSpec)
 
 
@@ -177,6 +180,50 @@ def test_unknown_set_names_the_closest() -> None:
 )
 def test_condition_expressions(expression: str, expected: ConditionSpec) -> None:
     assert parse_condition(expression, SCALE) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a", ["a"]),
+        (" a+b:ablate:image ", ["a+b:ablate:image"]),
+        ("a:scale=0, 0.5,1", ["a:scale=0", "a:scale=0.5", "a:scale=1"]),
+        ("a:add=-1,1e2:last", ["a:add=-1:last", "a:add=1e2:last"]),
+        (
+            "a:clamp=1,2:random=3,4",
+            ["a:clamp=1:random=3", "a:clamp=1:random=4", "a:clamp=2:random=3", "a:clamp=2:random=4"],
+        ),
+    ],
+)
+def test_a_grid_stands_for_its_conditions_as_if_written_out(expression: str, expected: list[str]) -> None:
+    assert list(expand_condition(expression)) == expected
+    assert parse_conditions([expression], SCALE) == [parse_condition(name, SCALE) for name in expected]
+
+
+def test_a_grid_is_refused_where_one_condition_belongs_and_when_a_number_is_missing() -> None:
+    with pytest.raises(SpecError, match=r"'a:scale=0,1' is a grid of 2 conditions, where one belongs.*`a:scale=0`"):
+        parse_condition("a:scale=0,1", SCALE)
+    for wrong in ("a:scale=0,,1", "a:scale=0,"):
+        with pytest.raises(SpecError, match="'' in condition 'a:scale=' is not a number"):
+            parse_conditions([wrong], SCALE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b", ("a", "b")),
+        (" a , b,,", ("a", "b")),
+        ("a:scale=0,0.5,1,b:ablate", ("a:scale=0,0.5,1", "b:ablate")),
+        ("a:scale=.5,1.,-2e-3:image,b", ("a:scale=.5,1.,-2e-3:image", "b")),
+        ("a:clamp=1,2:random=3,4:image,5", ("a:clamp=1,2:random=3,4:image", "5")),
+        ("a:scale=2:image,3", ("a:scale=2:image", "3")),
+        ("a,3", ("a", "3")),
+        ("a:norm=max,3", ("a:norm=max", "3")),
+        ("a:scale=1,2.1.3", ("a:scale=1", "2.1.3")),
+    ],
+)
+def test_a_list_is_split_at_commas_that_do_not_go_on_with_numbers(text: str, expected: tuple[str, ...]) -> None:
+    assert split_names(text) == expected
 
 
 def test_a_default_norm_match_is_for_unions_only() -> None:

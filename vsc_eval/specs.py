@@ -5,26 +5,32 @@ Every spec round-trips through YAML and has a content hash, which the answer sto
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     model_serializer,
     model_validator,
 )
 
 from vsc_eval.errors import SpecError
+from vsc_eval.mistakes import explain as explain
+from vsc_eval.mistakes import keys_at as keys_at
+from vsc_eval.mistakes import known_names as known_names
+from vsc_eval.mistakes import place_words as place_words
+from vsc_eval.yaml_files import read_yaml, yaml_text
 
 BASELINE = "baseline"
 
@@ -34,7 +40,7 @@ _NAME = re.compile(r"^[A-Za-z0-9_.\-]+$")
 class Spec(BaseModel):
     """Base of every input: immutable, no unknown keys, hashable by content."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def content_hash(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON of this spec."""
@@ -172,15 +178,24 @@ class InterventionSpec(Spec):
         raise SpecError(f"Unknown feature set '{name}'.", hint=known_names("sets", name, [s.name for s in self.sets]))
 
 
+def _branch(value: Any) -> str:
+    return "condition" if isinstance(value, dict | ConditionSpec) else "expression"
+
+
 class SweepSpec(Spec):
-    """`--spec FILE`: conditions written out in full."""
+    """`--spec FILE`: conditions written out in full, or as expressions."""
 
     schema_version: Literal[1] = 1
-    conditions: tuple[ConditionSpec, ...] = Field(min_length=1)
+    conditions: tuple[
+        Annotated[
+            Annotated[str, Tag("expression")] | Annotated[ConditionSpec, Tag("condition")], Discriminator(_branch)
+        ],
+        ...,
+    ] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [c.name for c in self.conditions]
+        names = [c if isinstance(c, str) else c.name for c in self.conditions]
         if len(set(names)) != len(names):
             raise ValueError("two conditions have the same name")
         return self
@@ -189,96 +204,18 @@ class SweepSpec(Spec):
 S = TypeVar("S", bound=Spec)
 
 
-def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(wrong, known, n=1)
-    guess = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{guess}Known {what}: {', '.join(known) or 'none'}."
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is there twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
-    """Keys that `model` knows at a place inside it, given as field names and list positions."""
-    for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            inner = _model_in(model.model_fields[part].annotation)
-            if inner is not None:
-                model = inner
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation such as `tuple[Model, ...]` or `Model | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(argument) for argument in get_args(annotation))
-    return next((model for model in found if model is not None), None)
-
-
-def place_words(path: Iterable[str | int]) -> str:
-    """`sets[0].indices` from ("sets", 0, "indices")."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "top level"
-
-
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> SpecError:
-    """The first thing wrong with an input as a SpecError that names the place, the mistake and the fix.
-
-    A misspelt key comes before the missing one that it causes.
-    """
-    errors = error.errors(include_url=False)
-    misspelt = next((e for e in errors if e["type"] == "extra_forbidden"), None)
-    if misspelt is not None:
-        *parents, key = misspelt["loc"]
-        inside = f" in '{place_words(parents)}'" if parents else ""
-        return SpecError(
-            f"{source}: unknown key '{key}'{inside}.",
-            hint=known_names("keys", str(key), keys_at(model, parents)),
-        )
-    first = errors[0]
-    if first["type"] == "missing":
-        *parents, key = first["loc"]
-        inside = f" in '{place_words(parents)}'" if parents else ""
-        return SpecError(f"{source}: the key '{key}' is missing{inside}.", hint="Add it.")
-    message = first["msg"].removeprefix("Value error, ")
-    return SpecError(f"{source}: at '{place_words(first['loc'])}': {message}.", hint="Fix that entry.")
-
-
 def load_yaml_spec(path: Path, model: type[S]) -> S:
-    """Read a YAML file into `model`; raises SpecError naming file, key and fix."""
+    """Read a YAML file into `model`; raises SpecError naming file, line, key and fix."""
+    file = read_yaml(path, tuple(model.model_fields))
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # a SafeLoader
-    except FileNotFoundError as error:
-        raise SpecError(f"There is no file {path}.", hint="Check the path.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}.", hint="Fix the file at that place.") from error
-    if not isinstance(raw, dict):
-        found = "is empty" if raw is None else f"holds a {type(raw).__name__} where keys and values are expected"
-        raise SpecError(f"{path} {found}.", hint=f"Its keys are: {', '.join(model.model_fields)}.")
-    try:
-        return model.model_validate(raw)
+        return model.model_validate(file.value)
     except ValidationError as error:
-        raise explain(error, model, str(path)) from error
+        raise explain(error, model, file) from error
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
     """Write `spec` as YAML, keys in the order of the model."""
-    document = spec.model_dump(mode="json")
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    if yaml.safe_load(text) != document:  # PyYAML writes U+0085 as it is and reads it as a line's end
-        text = yaml.safe_dump(document, sort_keys=False)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(yaml_text(spec.model_dump(mode="json")), encoding="utf-8")
 
 
 def _number(text: str, expression: str) -> float:
@@ -312,6 +249,38 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
     )
 
 
+_NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
+_GRID = re.compile(rf"[^=]*={_NUMBER}(,{_NUMBER})*")
+_GOES_ON = re.compile(rf"{_NUMBER}(:.*)?")
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names or conditions of a list with commas. A comma between numbers belongs to a grid:
+    `a:scale=0,0.5:image,b` holds `a:scale=0,0.5:image` and `b`."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and _GOES_ON.fullmatch(part) and _GRID.fullmatch(found[-1].rpartition(":")[2]):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return tuple(name.strip() for name in found if name.strip())
+
+
+def expand_condition(expression: str) -> tuple[str, ...]:
+    """The conditions that a grid stands for, in order: `a:scale=0,0.5` -> `a:scale=0`, `a:scale=0.5`. Two grids in one
+    expression are their product, the last one running fastest; an expression without a grid stands for itself."""
+    choices = []
+    for part in expression.strip().split(":"):
+        key, equals, values = part.partition("=")
+        choices.append([f"{key}{equals}{value.strip()}" for value in values.split(",")] if equals else [part])
+    return tuple(":".join(parts) for parts in product(*choices))
+
+
+def parse_conditions(expressions: Iterable[str], default_edit: EditSpec) -> list[ConditionSpec]:
+    """Every condition that `expressions` name, grids written out. Raises SpecError as `parse_condition`."""
+    return [parse_condition(name, default_edit) for expression in expressions for name in expand_condition(expression)]
+
+
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
@@ -320,6 +289,11 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
 
     Raises SpecError.
     """
+    if len(named := expand_condition(expression)) > 1:
+        raise SpecError(
+            f"'{expression}' is a grid of {len(named)} conditions, where one belongs.",
+            hint=f"Write one of them, for example `{named[0]}`.",
+        )
     head, *modifiers = expression.strip().split(":")
     if head == BASELINE:
         if modifiers:

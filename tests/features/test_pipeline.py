@@ -217,7 +217,7 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
         "--min-freq",
         "0",
     ]
-    assert main([*select, "--score", "diff", "--edit", "scale=3:image"]) == 0
+    assert main([*select, "--score", "diff_of_means", "--edit", "scale=3:image"]) == 0
     printed = capsys.readouterr().out
     for figure in (
         "fraction of variance unexplained",
@@ -237,9 +237,9 @@ def test_command_line(model_folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert sorted(p.name for p in (tmp_path / "intervention").iterdir()) == small
     assert (intervention.default_edit.value, intervention.default_edit.positions) == (3.0, "image")
     assert intervention.sets[0].provenance["rule_score"] == "diff_of_means"
-    assert main([*select, "--score", "diff", "--edit", "scale=3:image"]) == 0
+    assert main([*select, "--score", "diff_of_means", "--edit", "scale=3:image"]) == 0
     assert "holds this selection already" in capsys.readouterr().out
     assert main([*train, "--lr", "-1"]) == 2
-    assert "at 'lr'" in capsys.readouterr().err
+    assert "--lr: input should be greater than 0" in capsys.readouterr().err
     assert main([*select, "--edit", "scale=much"]) == 2
     assert "not a number" in capsys.readouterr().err

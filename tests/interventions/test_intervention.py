@@ -65,7 +65,7 @@ def test_what_a_broken_intervention_is_told(folder: Path) -> None:
     save_intervention(INTERVENTION, folder)
     text = (folder / "intervention.yaml").read_text()
     (folder / "intervention.yaml").write_text(text.replace("indices", "indexes"))
-    with pytest.raises(SpecError, match=r"unknown key 'indexes' in 'sets\[0\]'. Did you mean 'indices'"):
+    with pytest.raises(SpecError, match=r"yaml:13: sets\[0\].indexes: unknown key. Did you mean 'indices'"):
         load_intervention(folder)
     save_intervention(INTERVENTION, folder)
     weights = folder / "sae" / "sae_weights.safetensors"

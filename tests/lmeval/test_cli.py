@@ -89,6 +89,12 @@ def test_harness_errors(
     assert message in capsys.readouterr().err
 
 
+def test_a_grid_is_refused_before_lm_eval_splits_it(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--model", "vsc-hf", "--model_args", "pretrained=vsc-tiny,condition=counting:scale=0,0.5,device=cpu"]
+    assert main(["harness", "run", *given, "--tasks", "vsc_counting_easy"]) == 2
+    assert "'counting:scale=0,0.5' is a grid of 2" in capsys.readouterr().err
+
+
 def test_caches_in_a_config_file_are_refused_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "run.yaml"
     config.write_text("model: vsc-hf\ntasks: [vsc_counting_easy]\nuse_cache: somewhere\n")

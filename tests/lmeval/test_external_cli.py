@@ -94,7 +94,7 @@ BROKEN = [
     ("key twice", "report_by: [place]", "report_by: [place]\nreport_by: []", r":11: report_by: .*twice", "Keep one"),
     ("tab", "  image", "\timage", r":5: ", "tabs"),
     ("open bracket", "[place]", "[place", r":11: ", "brackets|quotes"),
-    ("false by accident", "  answer: answer", "  answer: no", r":8: fields\.answer: ", "quotes"),
+    ("false by accident", "  answer: answer", "  answer: false", r":8: fields\.answer: ", "quotes"),
     ("limit of 0", "report_by", "limit: 0\nreport_by", r":10: limit: ", "Change"),
     ("brace left open", "report_by", 'prompt: "{question} {options"\nreport_by', r":10: prompt: ", "Change"),
     ("prompt without question", "report_by", 'prompt: "{options}"\nreport_by', r":10: prompt: \{question\}", "Change"),

@@ -264,8 +264,15 @@ def test_made_as_lm_evals_command_line_makes_it(tiny_folder: Path, intervention_
         ({}, "needs a model"),
         ({"pretrained": "vsc-tinny"}, "vsc-tiny"),
         ({"pretrained": "FOLDER", "conditions": "counting"}, "no argument conditions"),
-        ({"pretrained": "FOLDER", "batch_size": "many"}, "batch_size=many"),
+        (
+            {"pretrained": "FOLDER", "batch_size": "many"},
+            "vsc-hf: batch_size: input should be a valid integer, not 'many'",
+        ),
         ({"pretrained": "FOLDER", "condition": "counting"}, "no intervention"),
+        ({"pretrained": "FOLDER", "condition": "counting:scale=0,1"}, "'counting:scale=0,1' is a grid of 2"),
+        # As lm-eval splits the text of --model_args.
+        ({"pretrained": "FOLDER", "condition": "counting:scale=0", "0.5": ""}, "'counting:scale=0,0.5' is a grid"),
+        ({"pretrained": "FOLDER", "memory_gb": "-1"}, "memory_gb: input should be greater than 0"),
         ({"pretrained": "FOLDER", "condition": "counting:scale=x", "intervention": "INTERVENTION"}, "not a number"),
     ],
 )

@@ -135,6 +135,17 @@ def test_a_spec_file_adds_conditions(tmp_path: Path) -> None:
         resolve_conditions(RunSpec(conditions=("a",), sweep_file=file), INTERVENTION)
 
 
+def test_grids_are_written_out_in_specs_and_in_spec_files(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("conditions:\n- b:scale=0,4\n- {name: strong, sets: [a], edit: {kind: scale, value: 9}}\n")
+    found = resolve_conditions(RunSpec(conditions=("a:scale=1,2",), sweep_file=file), INTERVENTION)
+    assert [c.name for c in found] == ["baseline", "a:scale=1", "a:scale=2", "b:scale=0", "b:scale=4", "strong"]
+    assert found[4].edit == EditSpec(kind="scale", value=4)
+    file.write_text("conditions: [b:scale=0,4]")
+    with pytest.raises(SpecError, match=r"s\.yaml:1: conditions\[1\]: .*quotes"):
+        resolve_conditions(RunSpec(sweep_file=file), INTERVENTION)
+
+
 def test_unknown_sets_and_a_missing_intervention_are_named() -> None:
     with pytest.raises(SpecError, match=r"Unknown feature set 'z' in condition 'a\+z'.*Known sets: a, b, c"):
         resolve_conditions(RunSpec(conditions=("a+z",)), INTERVENTION)

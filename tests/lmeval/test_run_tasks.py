@@ -108,7 +108,7 @@ def test_views_hold_every_item_once() -> None:
 
 
 def test_settings_without_effect_are_refused() -> None:
-    with pytest.raises(ValueError, match="max_new_tokens is of the `generate` scoring"):
+    with pytest.raises(ValueError, match="max_new_tokens: it is of the scoring `generate`"):
         RunSpec(max_new_tokens=4)
     with pytest.raises(ValueError, match="no task is named"):
         RunSpec(tasks=())

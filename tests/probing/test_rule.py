@@ -70,14 +70,14 @@ def test_the_last_layer_cannot_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tasks": ("counting",)}, "at least 2"),
-        ({"tasks": ("counting", "counting")}, "twice"),
+        ({"tasks": ("counting",)}, "tasks: name at least two"),
+        ({"tasks": ("counting", "counting")}, "each only once"),
         ({"tasks": ("counting", "countin")}, "unknown task 'countin'"),
         ({"items_per_cell": 6}, "multiple of 4"),
-        ({"test_items_per_cell": 0}, "greater than 0"),
+        ({"test_items_per_cell": 0}, "no positive multiple of 4"),
         ({"folds": 1}, "greater than or equal to 2"),
         ({"C": 0.0}, "greater than 0"),
-        ({"poolings": ("last",)}, "'text', which is not in `poolings`"),
+        ({"poolings": ("last",)}, "poolings: the rule looks at 'text', which is not among them"),
         ({"rule": {"kind": "fixed"}}, "needs `layer`"),
         ({"rule": {"kind": "earliest"}}, "needs `tolerance`"),
         ({"rule": {"kind": "peak", "layer": 2}}, "`layer` belongs to the rule `fixed`"),

@@ -189,10 +189,10 @@ def test_command_line(vlm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([*command, *small, "--rule", "fixed"]) == 2
     assert "the rule `fixed` needs `layer`" in capsys.readouterr().err
     assert main([*command, "--items-per-cell", "5"]) == 2
-    assert "at 'items_per_cell'" in capsys.readouterr().err
+    assert "--items-per-cell: 5 is no positive multiple of 4" in capsys.readouterr().err
     spec = tmp_path / "spec.yaml"
     spec.write_text(f"model: {vlm_folder}\nitem_per_cell: 4\n")
     assert main(["probe", "--spec", str(spec), "--out", str(tmp_path / "other")]) == 2
-    assert "unknown key 'item_per_cell'" in capsys.readouterr().err
+    assert f"{spec}:2: item_per_cell: unknown key" in capsys.readouterr().err
     assert main([*command, "--spec", str(spec)]) == 2
     assert "are both given" in capsys.readouterr().err

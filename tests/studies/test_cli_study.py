@@ -81,9 +81,9 @@ def test_interrupted_says_how_to_go_on(
         ("verdict: {edit: scale=3}", "none of sweep.edits"),
         ("sweep: {edits: [scale=4, scale=4.0]}", "named twice"),
         ("controls: {draws: 5}", "no pair could ever interfere"),
-        ("probing: {items_per_cell: 6}", "probing.items_per_cell is 6"),
-        ("sae: {items_per_cell: 5}", "sae.items_per_cell is 5"),
-        ("sweep: {items_per_cell: 10}", "sweep.items_per_cell is 10"),
+        ("probing: {items_per_cell: 6}", "wrong.yaml:1: probing.items_per_cell: 6 is no positive multiple of 4"),
+        ("sae: {items_per_cell: 5}", "wrong.yaml:1: sae.items_per_cell: 5 is no positive multiple of 4"),
+        ("sweep: {items_per_cell: 10}", "wrong.yaml:1: sweep.items_per_cell: 10 is no positive multiple of 4"),
         ("probing: {folds: 200}", "there are 105 orbits"),
     ],
 )
@@ -102,7 +102,13 @@ def test_the_shipped_spec_is_found_by_its_name_and_spells_out_the_defaults() -> 
     assert load_yaml_spec(file, StudySpec) == StudySpec()
 
 
+def test_grids_of_edits_are_written_out(tmp_path: Path) -> None:
+    file = tmp_path / "grid.yaml"
+    file.write_text("sweep: {edits: ['scale=1,2,4', ablate]}")
+    assert load_yaml_spec(file, StudySpec).sweep.edits == ("scale=1", "scale=2", "scale=4", "ablate")
+
+
 def test_batch_size_can_be_given(spec_file: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", str(spec_file), "--out", str(finished), "--batch-size", "0"]) == 2
-    assert "batch_size" in capsys.readouterr().err
+    assert "--batch-size: input should be" in capsys.readouterr().err
     assert main(["study", str(spec_file), "--out", str(finished), "--batch-size", "4"]) == 0

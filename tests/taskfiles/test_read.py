@@ -73,7 +73,7 @@ BROKEN = [
     ("a brace left open", "{{no}}", "{no", 11, "prompt", "Change"),
     ("a format in a placeholder", "{place}", "{place:>3}", 11, "prompt", "Change"),
     ("clusters by no group", "group: {by: pair}\n", "", 13, "cluster_by", "Change"),
-    ("a word that YAML reads as false", "  answer: right", "  answer: no", 9, "fields.answer", "quotes"),
+    ("a word that YAML reads as true", "  answer: right", "  answer: true", 9, "fields.answer", "quotes"),
     ("unknown format", "split: val}", "split: val, format: xml}", 3, "dataset.format", "parquet"),
     ("a missing local file", "path: owner/birds", "path: ./birds.parquet", 3, "dataset.path", "relative"),
     ("another schema", "schema_version: 1", "schema_version: 2", 1, "schema_version", "1"),

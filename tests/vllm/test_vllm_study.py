@@ -63,7 +63,7 @@ def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path
 
 
 def test_arguments_of_vllm_need_the_backend() -> None:
-    with pytest.raises(ValueError, match="backend: vllm"):
+    with pytest.raises(ValueError, match="go with the backend vllm"):
         StudySpec(vllm={"max_num_seqs": 8})
     with pytest.raises(SpecError, match="enable_prefix_caching"):
         StudySpec(backend="vllm", vllm={"enable_prefix_caching": True})

@@ -15,6 +15,7 @@ from typing import Any
 
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
+from vsc_eval.specs import split_names
 
 _COMMANDS = ("run", "ls", "validate")
 
@@ -42,9 +43,14 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
+    from vsc_eval.lmeval.arguments import refuse_grid
     from vsc_eval.lmeval.registry import register_models
     from vsc_eval.lmeval.task_index import compiled_includes
 
+    # Before lm-eval takes the numbers of a grid for arguments of their own.
+    for argument in (part for word in arguments for part in split_names(word)):
+        if argument.startswith("condition="):
+            refuse_grid(argument.removeprefix("condition="))
     setup_logging()
     register_models()
     logging.getLogger("lm_eval.api.task").addFilter(_is_news)

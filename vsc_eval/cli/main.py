@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vsc_eval import __version__
 from vsc_eval.errors import VscError
@@ -37,13 +37,65 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
+class _Once(argparse.Action):
+    """Refuses an option that is given twice, of which argparse keeps the last without a word."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        given = vars(namespace).setdefault("given", set())
+        if option_string is not None and self.dest in given:
+            raise argparse.ArgumentError(self, "it is given twice, and takes one value; keep one of them")
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
+class _Store(_Once, argparse._StoreAction):
+    pass
+
+
+class _StoreTrue(_Once, argparse._StoreTrueAction):
+    pass
+
+
+class _StoreFalse(_Once, argparse._StoreFalseAction):
+    pass
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """With the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, but an error says what was probably meant and leaves the long usage out."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("formatter_class", _Formatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        for name, action in (
+            (None, _Store),
+            ("store", _Store),
+            ("store_true", _StoreTrue),
+            ("store_false", _StoreFalse),
+        ):
+            self.register("action", name, action)
+        self.fill: Callable[[Parser], None] | None = None
+        """Adds the options when they are first needed: those of a spec that takes seconds to import."""
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        self._filled()
+        return super().parse_known_args(*args, **kwargs)
+
+    def format_help(self) -> str:
+        self._filled()
+        return super().format_help()
+
+    def _filled(self) -> None:
+        if self.fill is not None:
+            fill, self.fill = self.fill, None
+            fill(self)
 
     def error(self, message: str) -> NoReturn:
         known = list(self._option_string_actions)
@@ -91,7 +143,7 @@ def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> in
     try:
         return run()
     except VscError as error:
-        print(terminal(f"{prog}: error: {error.message}\n  {error.hint}"), file=sys.stderr)
+        print_error(error, prog)
         return 2
     except KeyboardInterrupt:
         print(f"\n{prog}: interrupted.{interrupted}", file=sys.stderr)
@@ -104,12 +156,14 @@ def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> in
         if error.errno not in _USER_ERRNOS:
             raise
         where = f" {error.filename}" if error.filename else ""
-        print(
-            f"{prog}: error: cannot write or read{where}: {error.strerror}.\n"
-            "  Check the disk's free space and the folder's permissions, then give the same command again.",
-            file=sys.stderr,
-        )
+        hint = "Check the disk's free space and the folder's permissions, then give the same command again."
+        print_error(VscError(f"cannot write or read{where}: {error.strerror}.", hint=hint), prog)
         return 2
+
+
+def print_error(error: VscError, prog: str = "vsc-eval") -> None:
+    """An error and its hint on stderr."""
+    print(terminal(f"{prog}: error: {error.message}\n  Hint: {error.hint}"), file=sys.stderr)
 
 
 def _parser_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.board.saying import counted, say_built, say_on
+from vsc_eval.cli.flags import Flags
+from vsc_eval.settings import AskSpec
 
+_DATA = Flags(AskSpec, only=("include_path", "data_dir"))
 _DESCRIPTION = """\
 Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one JSON file in
 entries/. Then the board's tables, page, cards and figures are made anew. Publishing the same run twice changes nothing.
@@ -34,8 +37,7 @@ def add_parser(subparsers: Any) -> None:
         help="put questions and small pictures of external data sets into the entry, for the gallery; only where the "
         "data's licence lets you",
     )  # fmt: skip
-    add("--include-path", type=Path, metavar="DIR", action="append", default=[], help="with more task files, for these")
-    add("--data-dir", type=Path, metavar="DIR", help="with local copies of the data, for these")
+    _DATA.add_to(parser.add_argument_group("for --with-pictures"))
     parser.set_defaults(handler=_publish)
 
 
@@ -44,11 +46,12 @@ def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.tables.console import console_for
 
     say, shown = say_on(console_for(stderr=True)), None
+    data = _DATA.read(options, "vsc-eval publish")
     if options.with_pictures:
         from vsc_eval.board.entry.shown import shown_items
 
-        shown = shown_items(options.run, include=options.include_path, data_dir=options.data_dir)
-    elif options.include_path or options.data_dir:
+        shown = shown_items(options.run, include=list(data.include_path), data_dir=data.data_dir)
+    elif data.include_path or data.data_dir:
         from vsc_eval.errors import SpecError
 
         raise SpecError("--include-path and --data-dir go with --with-pictures.", hint="Leave them out, or add it.")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from vsc_eval.sweeps.run_spec import RunSpec
+from vsc_eval.cli.flags import Flags
+from vsc_eval.errors import SpecError
+from vsc_eval.sweeps.run_spec import RunSpec
 
 _LOG_COLUMNS = 110
 _EPILOG = """\
 conditions: baseline, SET, SET+SET, each with optional :EDIT[:POSITIONS][:norm=mean|max][:prefill],
 EDIT one of scale=X, ablate, clamp=X, add=X and POSITIONS one of image, text, last, all.
-example: vsc-eval run --conditions counting,counting+logic,counting:ablate --n 20 --out runs/first
+SET:scale=0,0.5,1 is a grid of three conditions; two grids in one expression are their product.
+Several models (--model A --model B) run one after the other, each in a folder of its own below --out.
+example: vsc-eval run --conditions counting,counting+logic:scale=1,2,4 --n 20 --out runs/first
 """
+_FLAGS = Flags(RunSpec, skip=("model",), names={"sweep_file": "spec"})
 
 
 def add_parser(subparsers: Any) -> None:
@@ -23,82 +27,49 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
         help="run one model under many conditions and compare them",
-        description="Ask one model the same items under many conditions, score each with lm-evaluation-harness, and "
+        description="Ask models the same items under many conditions, score each with lm-evaluation-harness, and "
         "compare them with the baseline. A run that was cut off goes on when the same command is given again.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("--model", default="vsc-tiny", help="vsc-tiny (default), a hub id or a folder")
-    add("--revision", help="revision of a hub model")
-    add("--trust-remote-code", action="store_true", help="run code that comes with the model")
-    add("--intervention", help="name or folder of the intervention (default: the one named like the model)")
-    add("--tasks", default="vsc", help="tasks, tags, groups or task files, separated by commas (default: vsc)")
-    add("--include-path", action="append", type=Path, default=[], metavar="DIR", help="folder with more task files")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with local copies of external data sets")
-    add("--override", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a key of a task file anew")
-    add("--conditions", default="baseline", help="conditions, separated by commas; the baseline is always run")
-    add("--spec", type=Path, metavar="FILE", help="YAML with conditions written out in full")
-    add("--n", type=int, help="items per cell of the benchmark, a multiple of 4 (default: 100)")
-    add("--limit", type=int, help="only the first so many items of each task")
-    add(
-        "--scoring",
-        choices=("loglikelihood", "generate"),
-        default="loglikelihood",
-        help="option letters (default), or text",
+    model = RunSpec.model_fields["model"]
+    parser.add_argument(
+        "-m", "--model", action="append", help=f"{model.description} Several, if repeated (default: {model.default})"
     )
-    add("--max-new-tokens", type=int, help="of --scoring generate (default: what the task file says)")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    add("--batch-size", type=int, help="prompts a batch (default: 16; with vLLM 128)")
-    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default: auto")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 (default: auto)")
-    add("--engine-mode", choices=("auto", "shared", "hooks"), default="auto", help="default: auto")
-    add("--backend", choices=("hf", "vllm"), default="hf", help="what runs the model (default: hf, transformers)")
-    add("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2")
-    add("--attn-implementation", help="of transformers, for example sdpa or eager")
-    add("--max-pixels", type=int, help="largest picture of the processor")
-    add("--min-pixels", type=int, help="smallest picture of the processor")
-    add("--seed", type=int, default=0, help="of the bootstrap and of lm-eval (default: 0)")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    _FLAGS.add_to(parser)
     parser.set_defaults(handler=_handle)
 
 
 def _handle(options: argparse.Namespace) -> int:
-    spec = _spec(options)
+    models = options.model or [RunSpec.model_fields["model"].default]
+    spec = _FLAGS.read(options, "vsc-eval run", model=models[0])
     # lm-eval draws a bar for each task and condition; ours has the time left of the whole run.
     os.environ.setdefault("TQDM_DISABLE", "1")
     from rich.console import Console
 
     from vsc_eval.sweeps.sweep import run_sweep, show
 
-    results = run_sweep(spec, options.out).results
     console = Console()
     # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
-    show(results, options.out, console if console.is_terminal else Console(width=_LOG_COLUMNS))
-    return 0
+    console = console if console.is_terminal else Console(width=_LOG_COLUMNS)
+    if len(models) == 1:
+        show(run_sweep(spec, options.out).results, options.out, console)
+        return 0
+    if len(set(models)) < len(models):
+        raise SpecError(f"--model: one of {', '.join(models)} is named twice.", hint="Name each model once.")
+    return _several(spec, models, options.out, console)
 
 
-def _spec(options: argparse.Namespace) -> RunSpec:
-    from pydantic import ValidationError
+def _several(spec: RunSpec, models: list[str], out: Path, console: Any) -> int:
+    from vsc_eval.analysis.run_tables import draw
+    from vsc_eval.cli.main import print_error
+    from vsc_eval.sweeps.models import run_models, summary
+    from vsc_eval.sweeps.sweep import show
 
-    from vsc_eval.backends.vllm.arguments import parse_options
-    from vsc_eval.errors import SpecError
-    from vsc_eval.sweeps.run_spec import RunSpec
-
-    values = {name: value for name, value in vars(options).items() if name in RunSpec.model_fields}
-    values["tasks"] = _names(options.tasks)
-    values["conditions"] = _names(options.conditions)
-    values["sweep_file"] = options.spec
-    values["vllm"] = parse_options(options.vllm)
-    try:
-        return RunSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise SpecError(f"vsc-eval run: {message}.", hint="Change one of the options.") from error
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise SpecError(f"{option}: {message}.", hint=f"Give another value; it was {first['input']!r}.") from error
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    done, failed = run_models(spec, models, out, done=lambda results, folder: show(results, folder, console))
+    if done:
+        draw(summary(done), console)
+    for model, error in failed.items():
+        print_error(type(error)(f"{model}: {error.message}", hint=error.hint))
+    return 2 if failed else 0

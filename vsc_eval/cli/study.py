@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vsc_eval.cli.flags import Flags
 from vsc_eval.resources import interventions_dir
+from vsc_eval.settings import EngineSpec
 
 STAGE_NAMES = ("probing", "sae", "select", "sweep", "controls", "conclude", "report")
 
@@ -37,12 +39,8 @@ def add_parser(subparsers: Any) -> None:
     which.add_argument(
         "--only", choices=STAGE_NAMES, metavar="STAGE", help="run that stage, whose inputs must be there"
     )
-    parser.add_argument("--batch-size", type=int, help="prompts a batch, in place of the spec's")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, in place of the spec's")
-    parser.add_argument("--backend", choices=("hf", "vllm"), help="what answers in the sweep, in place of the spec's")
-    parser.add_argument(
-        "--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM: tensor_parallel_size=2"
-    )
+    how = parser.add_argument_group("how it is computed, in place of what the spec says")
+    Flags(EngineSpec, only=EngineSpec.how()).add_to(how)
     parser.set_defaults(handler=_handle)
 
 
@@ -53,24 +51,15 @@ def spec_file(text: str) -> Path:
 
 
 def _handle(options: argparse.Namespace) -> int:
-    from pydantic import ValidationError
     from rich.console import Console
 
-    from vsc_eval.backends.vllm.arguments import parse_options
-    from vsc_eval.specs import explain, load_yaml_spec
+    from vsc_eval.specs import load_yaml_spec
     from vsc_eval.studies.run import run_study
     from vsc_eval.studies.spec import StudySpec
     from vsc_eval.studies.summary import print_summary
 
-    spec = load_yaml_spec(spec_file(options.spec), StudySpec)
-    named = ("batch_size", "device", "backend")
-    changes: dict[str, Any] = {key: value for key in named if (value := getattr(options, key)) is not None}
-    if options.vllm:
-        changes["vllm"] = parse_options(options.vllm)
-    try:
-        spec = StudySpec.model_validate({**spec.model_dump(), **changes})
-    except ValidationError as error:
-        raise explain(error, StudySpec, "vsc-eval study") from error
+    written = load_yaml_spec(spec_file(options.spec), StudySpec)
+    spec = Flags(StudySpec, only=EngineSpec.how()).read(options, "vsc-eval study", base=written)
     try:
         results = run_study(spec, options.out, until=options.until, only=options.only)
     except KeyboardInterrupt:

@@ -38,8 +38,9 @@ from vsc_eval.interventions.stability import Stability, set_stability
 from vsc_eval.records import Record
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_quality
-from vsc_eval.specs import EditSpec, InterventionSpec, Spec, load_yaml_spec
-from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, TASKS, Item
+from vsc_eval.settings import ItemsPerCell, ModelSpec, Seed, TaskTypesSpec, with_default
+from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec
+from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, Item
 
 QUALITY_FILE = "quality.json"
 OVERLAP_FILE = "overlap.json"
@@ -48,25 +49,20 @@ DONE_FILE = "select.json"
 SPLIT = "select"
 
 
-class SelectSpec(Spec):
-    """`vsc-eval sae select`."""
+class SelectSpec(TaskTypesSpec, ModelSpec):
+    """`vsc-eval sae select`; the model is the one that the SAE was trained on."""
 
-    model: str
-    """Embedded model, path or hub id; the one that the SAE was trained on."""
-    revision: str | None = None
     rule: SelectionRule = SelectionRule()
     default_edit: EditSpec | None = None
     """Edit of a condition that names none; None: scale by 2 at the positions that the SAE was trained on."""
-    tasks: tuple[str, ...] = TASKS
-    items_per_cell: int | None = None
-    """Items of each (task, level); None: the split's default size."""
-    batch_size: int = Field(default=16, gt=0)
-    """Prompts a model forward."""
+    items_per_cell: ItemsPerCell | None = None
+    """Items of each task and level; unless given, the split's size."""
+    batch_size: int = with_default(ModelSpec, "batch_size", 16)
     source: SAESource = SAESource()
     """For an SAE that was made elsewhere."""
     stability_draws: int = Field(default=50, ge=1)
     """Bootstrap samples of orbits on which the selection is repeated."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Of those samples."""
 
 
@@ -116,7 +112,7 @@ def select_sets(
     DataError if the SAE is damaged, of another width or trained on other weights than the model's, or if a task has too
     few eligible features; SpecError if the spec contradicts the SAE; BackendError if `out` cannot be written.
     """
-    vlm = vlm or load_vlm(spec.model, revision=spec.revision)
+    vlm = vlm or load_vlm(spec.model, **spec.loading())
     site = sae_site(sae_folder, vlm, spec.source)
     ensure_writable(out)
     place, sae = place_sae(site, out)
@@ -159,7 +155,9 @@ class _Job:
 
     def full_key(self) -> str:
         """Hash of what the whole folder depends on."""
-        spec = self.spec.model_dump(mode="json", exclude={"batch_size", "revision", "source"})
+        # The model is known by its fingerprint, the SAE by its own.
+        known = {*ModelSpec.model_fields, "source"} - {"model"}
+        spec = self.spec.model_dump(mode="json", exclude=known)
         payload = json.dumps([self.key(), spec, self.place], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 

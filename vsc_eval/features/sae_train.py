@@ -16,28 +16,23 @@ from vsc_eval.features.harvest import Positions, collect, decoder_at
 from vsc_eval.files import ensure_writable
 from vsc_eval.sae.io import CONFIG_FILE, read_sae_metadata, save_sae
 from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, train_sae
-from vsc_eval.specs import Spec
-from vsc_eval.synthetic import GENERATOR_VERSION, TASKS
+from vsc_eval.settings import ItemsPerCell, ModelSpec, TaskTypesSpec, with_default
+from vsc_eval.synthetic import GENERATOR_VERSION
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 SPLIT = "sae"
 
 
-class SAETrainSpec(Spec):
+class SAETrainSpec(TaskTypesSpec, ModelSpec):
     """`vsc-eval sae train`."""
 
-    model: str
-    """Embedded model, path or hub id."""
-    revision: str | None = None
     layer: int = Field(ge=0)
     """0-based decoder layer whose output is learnt."""
     positions: Positions = "all"
     """Prompt tokens whose activations are learnt."""
-    tasks: tuple[str, ...] = TASKS
-    items_per_cell: int | None = None
-    """Items of each (task, level); None: the split's default size. Items repeat, reshuffled, up to n_tokens."""
-    batch_size: int = Field(default=16, gt=0)
-    """Prompts a model forward."""
+    items_per_cell: ItemsPerCell | None = None
+    """Items of each task and level; unless given, the split's size. They repeat, reshuffled, up to `n_tokens`."""
+    batch_size: int = with_default(ModelSpec, "batch_size", 16)
     train: TrainConfig = TrainConfig()
 
 
@@ -55,7 +50,7 @@ def train_sae_for(
     if `out` holds this very SAE already. Raises SpecError for an unknown layer or task, and if `out` holds another SAE;
     BackendError if it cannot be written.
     """
-    vlm = vlm or load_vlm(spec.model, revision=spec.revision)
+    vlm = vlm or load_vlm(spec.model, **spec.loading())
     decoder_at(vlm, spec.layer)
     provenance = _provenance(spec, vlm)
     if (out / CONFIG_FILE).exists():

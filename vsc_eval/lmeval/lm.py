@@ -3,74 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
+from pydantic import ValidationError
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.session import open_session
 from vsc_eval.errors import SpecError
+from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM
+from vsc_eval.mistakes import explain, known_names
+from vsc_eval.specs import split_names
 
 _LM_EVAL_DEVICE = "cuda:0"
 _LM_EVAL_BATCH = 1
 
 
 class VscHF(SessionLM):
-    """`--model vsc-hf`. What `--model_args` may hold is this constructor's arguments.
+    """`--model vsc-hf`. What `--model_args` may hold is `pretrained`, the model, and the fields of `LmEvalSpec`."""
 
-    pretrained: vsc-tiny, a folder or a hub id. condition: an expression ("counting", "counting+logic:scale=2"); the
-    baseline if absent. intervention: name or folder of the intervention, by default the one named like the model.
-    answers: an SQLite file that keeps the answers; none are kept if absent. memory_gb: bound on the engine's stacks.
-    """
+    name: ClassVar[str] = "vsc-hf"
+    backend: ClassVar[Literal["hf", "vllm"]] = "hf"
 
-    def __init__(
-        self,
-        pretrained: str,
-        *,
-        condition: str | None = None,
-        intervention: str | None = None,
-        answers: str | None = None,
-        images_first: bool = False,
-        revision: str | None = None,
-        dtype: str = "auto",
-        device: str = "auto",
-        batch_size: int | str | None = None,
-        memory_gb: float | None = None,
-        trust_remote_code: bool = False,
-        max_pixels: int | None = None,
-        min_pixels: int | None = None,
-        attn_implementation: str | None = None,
-        **unknown: Any,
-    ) -> None:
-        # Settings of the task files reach every model through --model_args; --metadata is their own place.
-        strangers = sorted(name for name in unknown if not name.startswith("vsc_"))
-        if strangers:
-            raise SpecError(
-                f"vsc-hf has no argument {', '.join(strangers)}.",
-                hint=f"It has: {', '.join(sorted(_ARGUMENTS))}.",
-            )
-        vlm = load_vlm(
-            str(pretrained),
-            revision=revision,
-            dtype=dtype,  # type: ignore[arg-type]  # checked there
-            device=device,
-            trust_remote_code=trust_remote_code,
-            max_pixels=max_pixels,
-            min_pixels=min_pixels,
-            attn_implementation=attn_implementation,
-        )
+    def __init__(self, pretrained: str, **arguments: Any) -> None:
+        spec = self._spec({**arguments, "model": pretrained, "backend": self.backend})
         session = open_session(
-            vlm,
-            [condition] if condition else [],
-            intervention=intervention,
-            store=AnswerStore(Path(answers)) if answers else None,
-            batch_size=batch_size_of(batch_size),
-            memory_budget_bytes=None if memory_gb is None else int(float(memory_gb) * 2**30),
+            load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading()),
+            [spec.condition] if spec.condition else [],
+            intervention=spec.intervention,
+            store=AnswerStore(spec.answers) if spec.answers else None,
+            **spec.answering(),
         )
-        super().__init__(session, list(session.conditions)[-1], images_first=bool(images_first))
+        super().__init__(session, list(session.conditions)[-1], images_first=spec.images_first)
+
+    @classmethod
+    def _spec(cls, given: dict[str, Any]) -> LmEvalSpec:
+        # Settings of the task files reach every model through --model_args; --metadata is their own place.
+        given = {name: value for name, value in given.items() if not name.startswith("vsc_")}
+        known = set(LmEvalSpec.model_fields)
+        strangers = {name: given[name] for name in given if name not in known}
+        # lm-eval has split a grid at its commas; what goes on with a number of the condition is none of its arguments.
+        whole = split_names(",".join([str(given.get("condition") or ""), *strangers]))
+        refuse_grid(whole[0] if whole else "")
+        try:
+            return LmEvalSpec.model_validate({**given, **cls._strangers(strangers)})
+        except ValidationError as error:
+            raise explain(error, LmEvalSpec, cls.name) from error
+
+    @classmethod
+    def _strangers(cls, strangers: dict[str, Any]) -> dict[str, Any]:
+        """What arguments mean that are not ours, in place of which these are given. Raises SpecError."""
+        if strangers:
+            known = sorted({"pretrained", *LmEvalSpec.model_fields} - {"model", "backend", "vllm"})
+            raise SpecError(
+                f"{cls.name} has no argument {', '.join(sorted(strangers))}.",
+                hint=known_names("arguments", min(strangers), known),
+            )
+        return {}
 
     @classmethod
     def create_from_arg_obj(
@@ -78,17 +69,17 @@ class VscHF(SessionLM):
     ) -> Self:
         """As lm-eval's command line makes it: `--batch_size`, `--device` and `--model_args` together.
 
-        Its defaults for the first two (1 and cuda:0) mean that the user said nothing.
+        Its defaults for the first two (1 and cuda:0) mean that the user said nothing; vLLM chooses the device itself.
         """
         given = {key: value for key, value in (additional_config or {}).items() if value is not None}
         given.pop("max_batch_size", None)
         # Written out on the command line it is the string "1".
         if given.get("batch_size") == _LM_EVAL_BATCH:
             del given["batch_size"]
-        if given.get("device") == _LM_EVAL_DEVICE and not torch.cuda.is_available():
-            del given["device"]
+        if cls.backend == "vllm" or (given.get("device") == _LM_EVAL_DEVICE and not torch.cuda.is_available()):
+            given.pop("device", None)
         if "pretrained" not in arg_dict:
-            raise SpecError("vsc-hf needs a model.", hint="Write --model_args pretrained=vsc-tiny.")
+            raise SpecError(f"{cls.name} needs a model.", hint="Write --model_args pretrained=vsc-tiny.")
         return cls(**{**given, **arg_dict})
 
     @classmethod
@@ -97,23 +88,3 @@ class VscHF(SessionLM):
         from lm_eval.utils import simple_parse_args_string
 
         return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
-
-
-_ARGUMENTS = tuple(
-    name
-    for name, kind in VscHF.__init__.__annotations__.items()
-    if name not in ("return", "unknown") and kind is not None
-)
-
-
-def batch_size_of(value: int | str | None) -> int | None:
-    """lm-eval's batch size; None, the backend's own, for `auto`. Raises SpecError."""
-    if value is None or (isinstance(value, str) and value.startswith("auto")):
-        return None
-    try:
-        size = int(value)
-        if size < 1:
-            raise ValueError(value)
-    except ValueError as error:
-        raise SpecError(f"batch_size={value} is no positive number.", hint="Write a number, or auto.") from error
-    return size

@@ -35,7 +35,7 @@ def run_probing(
     done, how many there are). Raises SpecError for a layer that cannot be chosen and if `out` holds something else's
     result, DataError if it is damaged, BackendError if the model cannot be probed or `out` cannot be written.
     """
-    vlm = vlm or load_vlm(spec.model, revision=spec.revision)
+    vlm = vlm or load_vlm(spec.model, **spec.loading())
     n_layers = vlm.decoder.n_layers
     check_rule(spec.rule, n_layers)
     path = out / RESULT_FILE
@@ -94,7 +94,7 @@ def _read_back(path: Path, spec: ProbingSpec, vlm: LoadedVLM) -> ProbingResult:
         result = ProbingResult.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Delete it and give the command again.") from error
-    before, now = result.spec.model_dump(), spec.model_dump()
+    before, now = result.spec.identity(), spec.identity()
     different = [name for name in now if now[name] != before[name]]
     if result.model_fingerprint != vlm.fingerprint:
         different.append("the model's weights")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from vsc_eval.settings import ItemsPerCell, ModelSpec, Settings, TaskTypesSpec, with_default
 from vsc_eval.specs import Spec
-from vsc_eval.synthetic import TASKS
 
 Pooling = Literal["last", "image", "text"]
 """Tokens over which a prompt's hidden states are averaged: the last one, the picture's, or all others."""
@@ -21,8 +21,6 @@ EMBEDDINGS = -1
 
 SPLIT = "select"
 """Of both parts: what chooses a layer must not see the scenes of the `test` split, on which its edits are judged."""
-
-_WholeOrbits = Annotated[int, Field(gt=0, multiple_of=4)]
 
 
 class LayerRule(Spec):
@@ -65,20 +63,21 @@ class LayerRule(Spec):
                 return "fixed by the spec"
 
 
-class ProbingSpec(Spec):
-    """`vsc-eval probe`."""
+class ProbeSizes(Settings):
+    """On how many items probes learn and are tested."""
 
-    model: str
-    """Embedded model, path or hub id."""
-    revision: str | None = None
-    tasks: Annotated[tuple[str, ...], Field(min_length=2)] = TASKS
-    items_per_cell: _WholeOrbits = 20
-    """Items of each (task, level) that the probes learn from: the first of split `select`, ordinary wording."""
-    test_items_per_cell: _WholeOrbits = 20
-    """Items of each (task, level) that they are tested on: those that follow in the split, in held-out paraphrases."""
-    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1)] = POOLINGS
+    items_per_cell: ItemsPerCell = 20
+    """Items of each task and level that the probes learn from: the first of split `select`, ordinary wording."""
+    test_items_per_cell: ItemsPerCell = 20
+    """Items of each task and level that they are tested on: those that follow in the split, in held-out paraphrases."""
     folds: int = Field(default=5, ge=2)
     """Of the cross-validation; an orbit is never split."""
+
+
+class ProbingSpec(ProbeSizes, TaskTypesSpec, ModelSpec):
+    """`vsc-eval probe`."""
+
+    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1)] = POOLINGS
     C: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     """Inverse strength of the L2 penalty (scikit-learn's C) on standardised features. Fixed: the same in every layer,
     so that no layer is better only because its penalty was tuned better."""
@@ -87,17 +86,14 @@ class ProbingSpec(Spec):
     rule: LayerRule = LayerRule()
     seed: int = 0
     """Of folds, shuffled labels, intervals and the order of the prompts."""
-    batch_size: int = Field(default=16, gt=0)
-    """Prompts a model forward."""
+    batch_size: int = with_default(ModelSpec, "batch_size", 16)
 
     @model_validator(mode="after")
-    def _known_and_once(self) -> Self:
-        unknown = [task for task in self.tasks if task not in TASKS]
-        if unknown:
-            raise ValueError(f"unknown task '{unknown[0]}' (known: {', '.join(TASKS)})")
-        for name, values in (("tasks", self.tasks), ("poolings", self.poolings)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"`{name}` names one of {list(values)} twice")
+    def _probes_fit(self) -> Self:
+        if len(self.tasks) < 2:
+            raise ValueError("tasks: name at least two, which the probes tell apart")
+        if len(set(self.poolings)) != len(self.poolings):
+            raise ValueError(f"poolings: one of {list(self.poolings)} is named twice")
         if self.rule.pooling not in self.poolings:
-            raise ValueError(f"the rule looks at pooling '{self.rule.pooling}', which is not in `poolings`")
+            raise ValueError(f"poolings: the rule looks at '{self.rule.pooling}', which is not among them")
         return self

@@ -29,6 +29,7 @@ class TrainConfig(Spec):
     """How an SAE is trained. Everything that changes its numbers is here."""
 
     d_sae: int = Field(default=1024, gt=0)
+    """Number of features."""
     k: int = Field(default=16, gt=0)
     """Active features a token: exactly (topk), on average over a batch (batchtopk), the mean aimed at (jumprelu)."""
     n_tokens: int = Field(default=1_500_000, gt=0)
@@ -40,6 +41,7 @@ class TrainConfig(Spec):
     batch_size: int = Field(default=2048, gt=0)
     """Tokens per step."""
     warmup_steps: int = Field(default=20, ge=0)
+    """Steps over which the learning rate rises from 0."""
     decay_from: float = Field(default=0.7, ge=0, le=1)
     """Share of the training after which the learning rate falls linearly to 0."""
     mix_tokens: int = Field(default=32_768, gt=0)
@@ -52,6 +54,7 @@ class TrainConfig(Spec):
     aux_alpha: float = Field(default=1 / 32, ge=0)
     """Weight of the aux loss beside the fraction of variance unexplained; batchtopk, jumprelu: 0.25."""
     activation: TrainedActivation = "topk"
+    """What makes it sparse: k features a token, k on average in a batch, or learnt thresholds aiming at k."""
     threshold_decay: float = Field(default=0.9, ge=0, lt=1)
     """batchtopk: share of the running threshold that a step keeps; 0.9 averages over about the last 10 steps."""
     bandwidth: float = Field(default=0.1, gt=0)

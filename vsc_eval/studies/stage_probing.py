@@ -17,8 +17,7 @@ def probing_spec(spec: StudySpec) -> ProbingSpec:
     """The study's options as `vsc-eval probe` takes them."""
     options = spec.probing
     return ProbingSpec(
-        model=spec.model,
-        revision=spec.revision,
+        **spec.model_settings(),
         tasks=spec.tasks,
         items_per_cell=options.items_per_cell,
         test_items_per_cell=options.test_items_per_cell,
@@ -30,7 +29,6 @@ def probing_spec(spec: StudySpec) -> ProbingSpec:
             layer=options.layer,
         ),
         seed=spec.seed,
-        batch_size=spec.batch_size,
     )
 
 

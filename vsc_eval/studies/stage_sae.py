@@ -16,13 +16,11 @@ def train_spec(spec: StudySpec, layer: int) -> SAETrainSpec:
     """The study's options as `vsc-eval sae train` takes them."""
     train = spec.sae.train
     return SAETrainSpec(
-        model=spec.model,
-        revision=spec.revision,
+        **spec.model_settings(),
         layer=layer,
         positions=spec.sae.positions,
         tasks=spec.tasks,
         items_per_cell=spec.sae.items_per_cell,
-        batch_size=spec.batch_size,
         train=train.model_copy(update={"seed": derived_seed("study sae", spec.seed, train.seed)}),
     )
 

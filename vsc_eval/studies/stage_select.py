@@ -28,13 +28,11 @@ from vsc_eval.studies.stages import INTERVENTION, Stage, Study
 def select_spec(spec: StudySpec) -> SelectSpec:
     """The study's options as `vsc-eval sae select` takes them."""
     return SelectSpec(
-        model=spec.model,
-        revision=spec.revision,
+        **spec.model_settings(),
         rule=spec.select.rule,
         default_edit=default_edit(spec),
         tasks=spec.tasks,
         items_per_cell=spec.select.items_per_cell,
-        batch_size=spec.batch_size,
         stability_draws=spec.select.stability_draws,
         seed=spec.seed,
     )

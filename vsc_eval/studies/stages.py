@@ -18,23 +18,14 @@ from vsc_eval.backends.session import Session
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
+from vsc_eval.settings import ModelSpec
 from vsc_eval.specs import ConditionSpec, FeatureSet
 from vsc_eval.studies.asking import open_study_session
 from vsc_eval.studies.folder import StudyFolder
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import GENERATOR_VERSION
 
-MODEL_KEYS = (
-    "model",
-    "revision",
-    "trust_remote_code",
-    "dtype",
-    "max_pixels",
-    "min_pixels",
-    "attn_implementation",
-    "tasks",
-    "seed",
-)
+MODEL_KEYS = (*sorted(set(ModelSpec.model_fields) - ModelSpec.how()), "tasks", "seed")
 """Settings that every stage depends on."""
 
 _FORMAT = 3
@@ -72,16 +63,7 @@ class Study:
         if self.loaded is None:
             spec = self.spec
             self.say(f"Loading {spec.model} ...")
-            vlm = load_vlm(
-                spec.model,
-                revision=spec.revision,
-                dtype=spec.dtype,
-                device=spec.device,
-                trust_remote_code=spec.trust_remote_code,
-                max_pixels=spec.max_pixels,
-                min_pixels=spec.min_pixels,
-                attn_implementation=spec.attn_implementation,
-            )
+            vlm = load_vlm(spec.model, **spec.loading())
             hashes = {"model_fingerprint": vlm.fingerprint, "model_revision": vlm.revision}
             self.folder.base.agree("hashes", {**hashes, "generator_version": GENERATOR_VERSION})
             self.loaded = vlm
@@ -113,6 +95,7 @@ class Study:
                 sae=edits[0],
                 layer=edits[1],
                 batch_size=batch_size or self.spec.batch_size,
+                memory_budget_bytes=self.spec.memory_bytes,
                 mode=self.spec.engine_mode,
             )
         with AnswerStore(self.path / store) as kept:

@@ -39,7 +39,6 @@ from vsc_eval.lmeval.task_index import ExternalChoice
 from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
-from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec
 from vsc_eval.sweeps.folder import RunFolder, attempt, open_run_folder
 from vsc_eval.sweeps.machine import cuda_words, package_versions
@@ -121,25 +120,13 @@ def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     spec = plan.spec
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
-        vlm = load_vlm(
-            spec.model,
-            revision=spec.revision,
-            dtype=spec.dtype,
-            device=spec.device,
-            trust_remote_code=spec.trust_remote_code,
-            max_pixels=spec.max_pixels,
-            min_pixels=spec.min_pixels,
-            attn_implementation=spec.attn_implementation,
-            weights=spec.backend == "hf",
-        )
+        vlm = load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading())
     return open_session(
         vlm,
         plan.conditions,
         intervention=plan.intervention,
         settings=GenSettings(scoring=spec.scoring),
-        batch_size=spec.batch_size,
-        mode=spec.engine_mode,
-        vllm=spec.vllm if spec.backend == "vllm" else None,
+        **spec.answering(),
     )
 
 
@@ -278,7 +265,7 @@ def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
 
 
 def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
-    spec, statistics = plan.spec, StatisticsSpec(seed=plan.spec.seed)
+    spec, statistics = plan.spec, plan.spec.statistics
     return Results(
         model=spec.model,
         model_fingerprint=vlm.fingerprint,

@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from vsc_eval.errors import SpecError
+from vsc_eval.yaml_files import read_yaml_value
 
 _OURS = {
     "model": "use --model",
@@ -50,10 +49,9 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip().isidentifier():
             raise SpecError(f"--vllm {pair} is not NAME=VALUE.", hint="Write, for example, tensor_parallel_size=2.")
-        try:
-            found[name.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"The value of --vllm {pair} cannot be read.", hint="Write it as in YAML.") from error
+        if name.strip() in found:
+            raise SpecError(f"--vllm sets '{name.strip()}' twice.", hint="Keep one of the two.")
+        found[name.strip()] = read_yaml_value(text, f"--vllm {pair}")
     check_options(found)
     return found
 

@@ -1,0 +1,50 @@
+"""What `--model_args` of vsc-hf and vsc-vllm may hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, field_validator
+
+from vsc_eval.errors import SpecError
+from vsc_eval.settings import EngineSpec
+from vsc_eval.specs import expand_condition
+
+
+class LmEvalSpec(EngineSpec):
+    """One model under one condition. `model` is lm-eval's `pretrained`."""
+
+    # lm-eval reads revision=1234567 as a number.
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    condition: str | None = None
+    """Expression of one condition (counting, counting+logic:scale=2); the baseline unless given."""
+    intervention: str | None = None
+    """Name or folder of the intervention; unless given, the one named like the model."""
+    answers: Path | None = None
+    """SQLite file that keeps the answers; none are kept unless given."""
+    images_first: bool = False
+    """Allow tasks whose text has its pictures in the middle."""
+
+    hf_only: ClassVar[tuple[str, ...]] = (*EngineSpec.hf_only, "device", "attn_implementation")
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _of_lm_eval(cls, given: Any) -> Any:
+        return None if isinstance(given, str) and given.startswith("auto") else given
+
+    @field_validator("condition")
+    @classmethod
+    def _one(cls, given: str | None) -> str | None:
+        refuse_grid(given or "")
+        return given
+
+
+def refuse_grid(condition: str) -> None:
+    """Raises SpecError for an expression that stands for several conditions."""
+    if len(named := expand_condition(condition)) > 1:
+        raise SpecError(
+            f"lm-eval runs one condition, and '{condition}' is a grid of {len(named)}.",
+            hint=f"Write one of them, for example condition={named[0]}; `vsc-eval run` runs grids.",
+        )
