@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vsc_eval"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("resources", "files", "seeding", "progress", "yaml_files"),
-    ("mistakes",),
+    ("resources", "files", "seeding", "progress", "yaml_files", "registry"),
+    ("mistakes", "edit_kinds"),
     ("specs", "records", "extract"),
     ("stats",),
     ("tables", "figures"),
@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "datasets": ("lmeval", "taskfiles", "synthetic.export"),
     "transformers": ("backends", "features", "lmeval"),
     "torch": (
+        "edit_kinds",
         "sae",
         "interventions",
         "backends",
@@ -160,6 +161,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
+    "vsc_eval.edit_kinds.scale",
     "vsc_eval.settings",
     "vsc_eval.records",
     "vsc_eval.stats",

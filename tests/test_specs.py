@@ -110,7 +110,7 @@ def _load(folder: Path, text: str) -> InterventionSpec:
         ("postions: image", "positions: image", ":5: default_edit.postions: unknown key. Did you mean 'positions'?"),
         ("indicies: [2]", "indices: [2]", ":8: sets[1].indicies: unknown key. Did you mean 'indices'?"),
         ("layer: -1", "layer: 3", ":3: layer: input should be greater than or equal to 0, not -1."),
-        ("kind: skale", "kind: scale", ":5: default_edit.kind: 'skale' is not allowed. Did you mean scale?"),
+        ("kind: skale", "kind: scale", ":5: default_edit.kind: unknown edit kind 'skale'. Did you mean 'scale'?"),
         ("value: .nan", "value: 2", ":5: default_edit.value: input should be a finite number, not nan."),
         ("sae: sae\nlayer: 4", "sae: sae", ":5: layer: the key is there twice"),
         ("", "sae: sae", ":2: sae: the key is missing."),

@@ -16,6 +16,15 @@ from vsc_eval.synthetic.items import Item
 from vsc_eval.synthetic.program import Program, execute
 from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX, Scene, SceneObject
 from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks import (
+    attribute_query,
+    comparison,
+    counting,
+    existence,
+    logic,
+    multi_hop,
+    spatial_relation,
+)
 
 TRUE_WORD, FALSE_WORD = "true", "not"
 """Words of the vocabulary that stand for the truth of a statement's part."""
@@ -125,7 +134,7 @@ def _counting(stream: Stream, scene: Scene) -> Question | None:
     p = program.count(program.filter_(colour=o.colour, shape=o.shape))
     n = int(execute(p, scene))
     low = max(1, n - stream.below(4))
-    text = phrasing.count_question(o.colour, o.shape, stream.below(phrasing.MAIN_TEMPLATES))
+    text = counting.question(o.colour, o.shape, stream.below(phrasing.MAIN_TEMPLATES))
     return _choose(stream, "counting", text, str(n), [str(k) for k in range(low, low + 4)], p)
 
 
@@ -138,11 +147,11 @@ def _spatial(stream: Stream, scene: Scene) -> Question | None:
     if max(dx, dy) < 40 or min(dx, dy) > 0.65 * max(dx, dy):
         return None
     p = program.relate(_one(a), _one(b))
-    text = phrasing.relation_question(
+    text = spatial_relation.question(
         phrasing.object_phrase(a.colour, a.shape), phrasing.object_phrase(b.colour, b.shape),
         stream.below(phrasing.MAIN_TEMPLATES),
     )  # fmt: skip
-    return _choose(stream, "spatial_relation", text, str(execute(p, scene)), phrasing.RELATIONS, p)
+    return _choose(stream, "spatial_relation", text, str(execute(p, scene)), spatial_relation.RELATIONS, p)
 
 
 def _attribute(stream: Stream, scene: Scene) -> Question | None:
@@ -156,14 +165,14 @@ def _attribute(stream: Stream, scene: Scene) -> Question | None:
             return None
         reference, p = f"{size} {target.shape}", program.unique(program.filter_(shape=target.shape, size=size))
     else:
-        word = stream.pick(tuple(phrasing.POSITION_WORDS))
-        by, which = phrasing.POSITION_WORDS[word]
+        word = stream.pick(tuple(attribute_query.POSITION_WORDS))
+        by, which = attribute_query.POSITION_WORDS[word]
         ranked = sorted((int(getattr(o, by)) for o in same), reverse=which == "max")
         if abs(ranked[0] - ranked[1]) < 14:
             return None
         reference, p = f"{word} {target.shape}", program.extreme(by, which, program.filter_(shape=target.shape))
     p = program.query_colour(p)
-    text = phrasing.attribute_question(reference, stream.below(phrasing.MAIN_TEMPLATES))
+    text = attribute_query.question(reference, stream.below(phrasing.MAIN_TEMPLATES))
     return _choose(stream, "attribute_query", text, str(execute(p, scene)), _colour_foils(stream, scene, same), p)
 
 
@@ -177,9 +186,7 @@ def _comparison(stream: Stream, scene: Scene) -> Question | None:
     if max(ranked[:2]) < 1.12 * min(ranked[:2]) or abs(ranked[0] - ranked[1]) < 6:
         return None
     p = program.query_colour(program.extreme("size", "max" if largest else "min", program.filter_(shape=shape)))
-    text = phrasing.comparison_question(
-        "largest" if largest else "smallest", shape, stream.below(phrasing.MAIN_TEMPLATES)
-    )
+    text = comparison.question("largest" if largest else "smallest", shape, stream.below(phrasing.MAIN_TEMPLATES))
     return _choose(stream, "comparison", text, str(execute(p, scene)), _colour_foils(stream, scene, same), p)
 
 
@@ -206,7 +213,7 @@ def _existence(stream: Stream, scene: Scene) -> Question | None:
     chosen = [kinds[i] for i in order]
     checks = [program.exists(program.filter_(colour=c, shape=s)) for c, s in chosen]
     p = program.which([program.not_(c) for c in checks] if negative else checks)
-    text = phrasing.existence_question(negative, stream.below(phrasing.MAIN_TEMPLATES))
+    text = existence.question(negative, stream.below(phrasing.MAIN_TEMPLATES))
     a, b, c, d = (phrasing.object_phrase(*kind) for kind in chosen)
     return Question("existence", text, (a, b, c, d), p, order.index(0))
 
@@ -218,11 +225,11 @@ def _atom(stream: Stream, scene: Scene, *, quantified: bool) -> tuple[str, Progr
         shape = stream.pick(scene.objects).shape
         if stream.below(2):
             every = program.all_(program.filter_(shape=shape), colour)
-            return phrasing.all_statement(colour, shape, positive), every if positive else program.not_(every)
+            return logic.all_statement(colour, shape, positive), every if positive else program.not_(every)
         nowhere = program.none_(program.filter_(shape=shape), colour)
-        return phrasing.none_statement(colour, shape, positive), nowhere if positive else program.not_(nowhere)
+        return logic.none_statement(colour, shape, positive), nowhere if positive else program.not_(nowhere)
     here = program.exists(program.filter_(colour=colour, shape=shape))
-    return phrasing.exists_statement(colour, shape, positive), here if positive else program.not_(here)
+    return logic.exists_statement(colour, shape, positive), here if positive else program.not_(here)
 
 
 def _statement(stream: Stream, scene: Scene, n_atoms: int) -> tuple[str, Program]:
@@ -232,12 +239,10 @@ def _statement(stream: Stream, scene: Scene, n_atoms: int) -> tuple[str, Program
     if n_atoms == 1:
         return texts[0], checks[0]
     if n_atoms == 2:
-        return (
-            (phrasing.both(*texts), program.and_(checks)) if strict else (phrasing.either(*texts), program.or_(checks))
-        )
+        return (logic.both(*texts), program.and_(checks)) if strict else (logic.either(*texts), program.or_(checks))
     if strict:
-        return phrasing.all_three(*texts), program.and_(checks)
-    return phrasing.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
+        return logic.all_three(*texts), program.and_(checks)
+    return logic.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
 
 
 def _logic(stream: Stream, scene: Scene, n_atoms: int | None = None) -> Question | None:
@@ -257,9 +262,7 @@ def _logic(stream: Stream, scene: Scene, n_atoms: int | None = None) -> Question
     chosen = [[true[0], *false[:3]][i] for i in order]
     a, b, c, d = (text for text, _ in chosen)
     p = program.which([check for _, check in chosen])
-    return Question(
-        "logic", phrasing.logic_question(stream.below(phrasing.MAIN_TEMPLATES)), (a, b, c, d), p, order.index(0)
-    )
+    return Question("logic", logic.question(stream.below(phrasing.MAIN_TEMPLATES)), (a, b, c, d), p, order.index(0))
 
 
 def _hop(stream: Stream, scene: Scene) -> Question | None:
@@ -267,12 +270,12 @@ def _hop(stream: Stream, scene: Scene) -> Question | None:
     if scene.grid is None or not known:
         return None
     start = stream.pick(known)
-    moves = [stream.pick(phrasing.DIRECTIONS) for _ in range(stream.between(1, 3))]
+    moves = [stream.pick(multi_hop.DIRECTIONS) for _ in range(stream.between(1, 3))]
     p = _one(start)
     for direction in moves:
         p = program.move(direction, p)
     p = program.query_colour(p)
-    text = phrasing.hop_question(
+    text = multi_hop.question(
         phrasing.object_phrase(start.colour, start.shape), moves, stream.below(phrasing.MAIN_TEMPLATES)
     )
     return _choose(stream, "multi_hop", text, str(execute(p, scene)), _colour_foils(stream, scene, []), p)

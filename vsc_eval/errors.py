@@ -6,6 +6,9 @@ its traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class VscError(Exception):
     """Base of every error that names an item and how to fix it.
@@ -32,3 +35,11 @@ class DataError(VscError):
 
 class BackendError(VscError):
     """The model or the machine cannot do what was asked (not a VLM, unsupported cache, unwritable folder)."""
+
+
+def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
+    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(wrong, known, n=1)
+    guess = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{guess}Known {what}: {', '.join(known) or 'none'}."

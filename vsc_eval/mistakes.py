@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.yaml_files import YamlFile
 
 _BRANCHES = frozenset({"str", "dict", "bool", "int", "float", "constrained-str", "expression", "condition"})
@@ -24,14 +24,6 @@ class Mistake(NamedTuple):
     place: tuple[str | int, ...]
     message: str
     hint: str
-
-
-def known_names(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The fix for an unknown name: the closest known one, if any is close, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(wrong, known, n=1)
-    guess = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{guess}Known {what}: {', '.join(known) or 'none'}."
 
 
 def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from vsc_eval.backends.vllm.arguments import check_options, options_that_count
+from vsc_eval.backends.registry import BACKENDS, BackendName
 from vsc_eval.specs import BASELINE, Spec, expand_condition
-from vsc_eval.synthetic import LETTERS, TASKS
+from vsc_eval.synthetic import LETTERS, SYNTHETIC_TASKS, TASKS
 
 
 @dataclass(frozen=True)
@@ -105,33 +105,35 @@ class ModelSpec(Settings):
 class EngineSpec(ModelSpec):
     """A model, and what runs it under edits."""
 
-    backend: Annotated[Literal["hf", "vllm"], HOW] = "hf"
-    """What answers: hf is transformers."""
+    backend: Annotated[BackendName, HOW] = "hf"
+    """What answers: hf is transformers; vllm, or another package's."""
     vllm: Annotated[dict[str, Any], HOW] = Field(default_factory=dict)
-    """Argument of vLLM, such as tensor_parallel_size=2."""
+    """Argument of vLLM, such as tensor_parallel_size=2, or of another package's backend."""
     engine_mode: Annotated[Literal["auto", "shared", "hooks"], HOW] = "auto"
     """Of transformers: layers below the edit once for all conditions, or a plain run with hooks for each."""
     memory_gb: Annotated[float | None, Field(gt=0), HOW] = None
     """Of transformers: bound on what a batch keeps for all conditions, in GiB."""
 
     hf_only: ClassVar[tuple[str, ...]] = ("engine_mode", "memory_gb")
-    """Fields without effect where vLLM answers."""
+    """Fields without effect where another backend answers."""
 
     @model_validator(mode="after")
     def _backend_fits(self) -> Self:
         if self.backend == "hf" and self.vllm:
             raise ValueError("vllm: arguments of vLLM go with the backend vllm")
-        for name in self.hf_only if self.backend == "vllm" else ():
+        backend = BACKENDS.get(self.backend)
+        for name in () if backend.needs_weights else self.hf_only:
             if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name}: it is not of the backend vllm")
-        check_options(self.vllm)
+                raise ValueError(f"{name}: it is not of the backend {self.backend}")
+        backend.check_options(self.vllm)
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The fields that say what. vLLM counts where it is used, with those of its arguments that may change an
-        answer by more than rounding."""
+        """The fields that say what. Another backend than transformers counts, with those of its arguments that may
+        change an answer by more than rounding."""
         found = super().identity()
-        return found if self.backend == "hf" else {**found, "backend": "vllm", "vllm": options_that_count(self.vllm)}
+        counting = BACKENDS.get(self.backend).options_that_count(self.vllm)
+        return found if self.backend == "hf" else {**found, "backend": self.backend, "vllm": counting}
 
     def answering(self) -> dict[str, Any]:
         """The arguments of `open_session` that say what runs the model."""
@@ -139,7 +141,8 @@ class EngineSpec(ModelSpec):
             "batch_size": self.batch_size,
             "memory_budget_bytes": self.memory_bytes,
             "mode": self.engine_mode,
-            "vllm": self.vllm if self.backend == "vllm" else None,
+            "backend": self.backend,
+            "options": self.vllm,
         }
 
     @property
@@ -208,8 +211,8 @@ class TaskTypesSpec(Settings):
     @field_validator("tasks")
     @classmethod
     def _known_and_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [task for task in given if task not in TASKS]:
-            raise ValueError(f"unknown task '{unknown[0]}'; the benchmark has {', '.join(TASKS)}")
+        for task in given:
+            SYNTHETIC_TASKS.valid(task)
         if not given or len(set(given)) != len(given):
             raise ValueError(f"{list(given)}: name at least one task, and each only once")
         return given

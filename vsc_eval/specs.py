@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -25,10 +26,10 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.errors import SpecError
+from vsc_eval.edit_kinds.base import EDITS, RESERVED, usage
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.mistakes import explain as explain
 from vsc_eval.mistakes import keys_at as keys_at
-from vsc_eval.mistakes import known_names as known_names
 from vsc_eval.mistakes import place_words as place_words
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
@@ -58,14 +59,13 @@ class NormMatch(Spec):
 class EditSpec(Spec):
     """What is done to the residual stream h at one decoder layer. The delta is added to h; the SAE's error term stays.
 
-    scale: delta = sum_S (value - 1) z_i W_dec[i];  ablate: the same with value 0;
-    clamp: delta = sum_S (value - z_i) W_dec[i], whether the features fired or not;
-    add: delta = value * sum_S W_dec[i] (unit decoder rows), whatever z is.
+    Each kind has its formula in a file of vsc_eval.edit_kinds, or in another package's.
     """
 
-    kind: Literal["scale", "ablate", "clamp", "add"] = "scale"
+    kind: Annotated[str, AfterValidator(EDITS.valid)] = "scale"
+    """A kind of vsc_eval.edit_kinds, or another package's."""
     value: float | None = Field(default=None, allow_inf_nan=False)
-    """alpha for `scale`, target activation for `clamp`, coefficient for `add`; must be absent for `ablate`."""
+    """What the kind says: alpha for `scale`; absent for a kind that takes none, as `ablate`."""
     positions: Literal["image", "text", "last", "all"] = "all"
     """Which prompt tokens are edited. `last` is the last prompt token."""
     decode: bool = True
@@ -78,8 +78,8 @@ class EditSpec(Spec):
 
     @property
     def strength(self) -> float:
-        """alpha: `value`, and 0 for `ablate`, which scales by it."""
-        return 0.0 if self.value is None else self.value
+        """alpha, or the value of another kind; 0 for `ablate`."""
+        return EDITS.get(self.kind).strength(self.value)
 
     @model_serializer(mode="wrap")
     def _as_before_the_control(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -92,10 +92,7 @@ class EditSpec(Spec):
 
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
-        if self.kind == "ablate" and self.value is not None:
-            raise ValueError("`ablate` takes no `value`; remove it, or use kind: scale")
-        if self.kind != "ablate" and self.value is None:
-            raise ValueError(f"`{self.kind}` needs a `value`")
+        EDITS.get(self.kind).strength(self.value)
         return self
 
 
@@ -230,10 +227,6 @@ def _number(text: str, expression: str) -> float:
 def _changes(modifier: str, expression: str) -> dict[str, Any]:
     """The fields of an EditSpec that one modifier sets."""
     key, _, value = modifier.partition("=")
-    if key == "ablate" and not value:
-        return {"kind": "ablate", "value": None}
-    if key in ("scale", "clamp", "add"):
-        return {"kind": key, "value": _number(value, expression)}
     if key in ("image", "text", "last", "all") and not value:
         return {"positions": key}
     if key == "prefill" and not value:
@@ -242,9 +235,14 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
         return {"norm_match": {"reference": value}}
     if key == "random" and value.isascii() and value.isdigit():
         return {"random_directions": int(value)}
+    if key not in RESERVED and key in EDITS:
+        if EDITS.get(key).value is not None:
+            return {"kind": key, "value": _number(value, expression)}
+        if not value:
+            return {"kind": key, "value": None}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        hint="Use scale=X, ablate, clamp=X, add=X, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
+        hint=f"Use {', '.join(usage())}, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
         "(a whole number).",
     )
 
@@ -284,8 +282,8 @@ def parse_conditions(expressions: Iterable[str], default_edit: EditSpec) -> list
 def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
     """`baseline`, `SET`, `SET+SET`, each with optional `:EDIT[:POSITIONS][:norm=mean|max][:random=SEED][:prefill]`.
 
-    EDIT is `scale=2`, `ablate`, `clamp=5` or `add=3`; SEED a whole number >= 0; what is left out comes from
-    `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
+    EDIT is a kind of vsc_eval.edit_kinds, such as `scale=2` or `ablate`; SEED a whole number >= 0; what is left out
+    comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
 
     Raises SpecError.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hostile_entries import hostile_board, hostile_entry
+from hostile_entries import hostile_board, hostile_entry, hostile_parts
 from hostile_texts import HOSTILE, HOSTILE_IDS, NAMED, RAN
 
-__all__ = ["HOSTILE", "HOSTILE_IDS", "NAMED", "NO_JSON_TEXT", "RAN", "hostile_board", "hostile_entry"]
+__all__ = ["HOSTILE", "HOSTILE_IDS", "NAMED", "NO_JSON_TEXT", "RAN", "hostile_board", "hostile_entry", "hostile_parts"]
 
 NO_JSON_TEXT: dict[str, bytes] = {
     "lone surrogate": rb'"\ud800"',

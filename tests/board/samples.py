@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from vsc_eval.analysis.results import interaction_rows, result_rows
+from vsc_eval.analysis.controls import ControlTest, control_tests
+from vsc_eval.analysis.interactions import interactions
+from vsc_eval.analysis.noise_floor import floor_rows
+from vsc_eval.analysis.official import official_rows
+from vsc_eval.analysis.rows import SCOPES, rows
+from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.answers.hashes import picture_hash, prompt_hash
-from vsc_eval.answers.table import AnswerTable, ItemInfo
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, spec_of
-from vsc_eval.board.entry.assemble import assemble
-from vsc_eval.board.entry.canonical import entry_text
-from vsc_eval.board.entry.rows import edit_words, run_rows, run_unions
-from vsc_eval.board.records import (
-    BoardCondition,
-    BoardIntervention,
-    BoardModel,
-    BoardRow,
-    ControlFigure,
-    Entry,
-    FloorFigure,
-    Interval,
-    ItemTable,
-    ProbePoint,
-    Probes,
-    Provenance,
-    Role,
-    UnionFigure,
-)
+from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, entry_folders, read_board_spec, spec_of
+from vsc_eval.board.entry.folder import Parts, entry_id, write_parts
+from vsc_eval.board.entry.results import Results
+from vsc_eval.board.entry.view import entry_of, read_entry
+from vsc_eval.board.records import About, BoardIntervention, Entry
 from vsc_eval.extract import INVALID
-from vsc_eval.records import Reading
+from vsc_eval.probing.result import ProbeRow, ProbingResult
+from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec
-from vsc_eval.stats.percentile import control_p, control_percentile
+from vsc_eval.stats import control_p, control_percentile
 from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, LEVELS, TASKS, make_items
 
 CONDITIONS = ("counting", "logic", "counting+logic", "counting+logic:norm=mean")
 BOARD_NAME = "sample"
 
 
+EDIT = "scale=4"
+DRAWS = {"draws": 200, "permutations": 200}
+
+
 @lru_cache(maxsize=4)
-def sample_items(n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> tuple[tuple[ItemInfo, str, str], ...]:
-    """(item, prompt hash, picture hash) of the first items of every cell of the test split."""
+def sample_items(n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> tuple[AskedItem, ...]:
+    """The first items of every cell of the test split."""
     return tuple(
-        (
-            ItemInfo(item.id, item.task, item.level, item.orbit_id, item.answer, item.gold),
-            prompt_hash(item.prompt),
-            picture_hash(item.image()),
+        AskedItem(
+            item_id=item.id,
+            task=item.task,
+            level=item.level,
+            cluster=item.orbit_id,
+            gold=item.answer,
+            gold_index=item.gold,
+            options=tuple(LETTERS),
+            prompt_hash=prompt_hash(item.prompt),
+            image_hash=picture_hash(item.image()),
         )
         for task in tasks
         for level in LEVELS
@@ -59,12 +63,12 @@ def sample_items(n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> tuple[t
     )
 
 
-def _logprobs(rng: random.Random, answer: str) -> tuple[float, ...]:
-    """Of the four letters, the answer's the largest; an unreadable answer has its mass elsewhere."""
-    weights = [rng.uniform(0.02, 0.5) for _ in LETTERS]
-    if answer in LETTERS:
-        weights[LETTERS.index(answer)] = rng.uniform(1, 6)
-    total = sum(weights) * (1.01 if answer in LETTERS else 5)
+def _logprobs(rng: random.Random, answer: str, options: Sequence[str]) -> tuple[float, ...]:
+    """Of the options, the answer's the largest; an unreadable answer has its mass elsewhere."""
+    weights = [rng.uniform(0.02, 0.5) for _ in options]
+    if answer in options:
+        weights[options.index(answer)] = rng.uniform(1, 6)
+    total = sum(weights) * (1.01 if answer in options else 5)
     return tuple(float(np.log(weight / total)) for weight in weights)
 
 
@@ -74,48 +78,70 @@ def _answer(rng: random.Random, gold: str, skill: float) -> str:
     return INVALID if rng.random() < 0.04 else rng.choice([letter for letter in LETTERS if letter != gold])
 
 
-def _answered(items: Sequence[ItemInfo], names: Sequence[str], rng: random.Random) -> AnswerTable:
+def _answered(items: Sequence[AskedItem], conditions: Sequence[AskedCondition], rng: random.Random) -> AnswerTable:
     """Answers of a model whose skill depends on the level, and which an edit changes here and there."""
     skill = rng.uniform(0.45, 0.8)
     hardness = {"easy": 0.15, "medium": 0.0, "hard": -0.2}
     answers = {BASELINE: tuple(_answer(rng, i.gold, skill + hardness[str(i.level)]) for i in items)}
-    for name in names:
-        moved = 0.25 if "+" in name else 0.1
-        answers[name] = tuple(
+    for condition in conditions[1:]:
+        moved = 0.25 if "+" in condition.name else 0.1
+        answers[condition.name] = tuple(
             _answer(rng, item.gold, 0.35) if rng.random() < moved else before
             for item, before in zip(items, answers[BASELINE], strict=True)
         )
-    readings = {
-        name: tuple(
-            Reading(
-                option_logprobs=_logprobs(rng, answer),
-                kl_options=None if name == BASELINE else rng.uniform(0, 0.5),
-                shift_edited=None if name == BASELINE else rng.uniform(0.1, 0.2),
-                shift_last=None if name == BASELINE else rng.uniform(0.2, 0.6),
-            )
-            for answer in column
-        )
-        for name, column in answers.items()
+    return table_of(items, conditions, answers, rng)
+
+
+def table_of(
+    items: Sequence[AskedItem],
+    conditions: Sequence[AskedCondition],
+    answers: Mapping[str, Sequence[str]],
+    rng: random.Random,
+) -> AnswerTable:
+    """A table of these answers, with made-up figures that fit them."""
+    words = tuple(sorted({word for column in answers.values() for word in column}))
+    codes = np.array([[words.index(word) for word in answers[c.name]] for c in conditions], dtype=np.int32)
+    logprobs = np.full((*codes.shape, max((len(item.options) for item in items), default=0)), np.nan, np.float32)
+    for row, condition in enumerate(conditions):
+        for place, item in enumerate(items):
+            values = _logprobs(rng, answers[condition.name][place], item.options)
+            logprobs[row, place, : len(values)] = values
+    shape = codes[1:].shape
+    floats = {
+        name: np.vstack([np.full((1, len(items)), np.nan), rng_of(rng).uniform(*ends, shape)])
+        for name, ends in {"kl_options": (0, 0.5), "shift_edited": (0.1, 0.2), "shift_last": (0.2, 0.6)}.items()
     }
-    return AnswerTable(items=tuple(items), answers=answers, readings=readings)
+    main = Answers(
+        names=tuple(answers),
+        vocabulary=words,
+        read=codes,
+        answer=codes,
+        option_logprobs=logprobs,
+        floats=floats,
+        counts={},
+        texts={},
+    )
+    return AnswerTable(items=tuple(items), conditions=tuple(conditions), main=main)
 
 
-def _condition(spec: ConditionSpec) -> BoardCondition:
-    role: Role = "single" if len(spec.sets) == 1 else "union"
-    if spec.edit is not None and spec.edit.norm_match:
-        role = "norm_matched_union"
-    return BoardCondition(
-        name=spec.name,
-        role="baseline" if spec.is_baseline else role,
-        sets=spec.sets,
-        edit=edit_words(spec),
-        targets=spec.sets or None,
-        content_hash=BASELINE if spec.is_baseline else hashlib.sha256(spec.name.encode()).hexdigest()[:16],
+def rng_of(rng: random.Random) -> np.random.Generator:
+    return np.random.default_rng(rng.getrandbits(32))
+
+
+def _conditions(expressions: Sequence[str]) -> tuple[AskedCondition, ...]:
+    specs = [ConditionSpec(name=BASELINE), *(parse_condition(c, EditSpec(value=4)) for c in expressions)]
+    return tuple(
+        AskedCondition(
+            spec,
+            targets=spec.sets or None,
+            content_hash=BASELINE if spec.is_baseline else hashlib.sha256(spec.name.encode()).hexdigest()[:16],
+        )
+        for spec in specs
     )
 
 
 @lru_cache(maxsize=64)
-def sample_entry(
+def sample_parts(
     name: str = "model-a",
     *,
     seed: int = 0,
@@ -125,220 +151,197 @@ def sample_entry(
     source: Literal["run", "study"] = "run",
     note: str = "",
     board: str = BOARD_NAME,
-) -> Entry:
-    """A valid entry of one model. `conditions` are expressions, whose sets are named like tasks; with none there is no
-    intervention. A `study` has controls, a noise floor and probes as well."""
+) -> Parts:
+    """The files of a valid entry of one model. `conditions` are expressions, whose sets are named like tasks; with none
+    there is no intervention. A `study` has controls, verdicts, a noise floor and probes as well."""
     rng = random.Random(f"{name}/{seed}")
-    infos = sample_items(n_per_cell, tasks)
-    specs = [ConditionSpec(name=BASELINE), *(parse_condition(c, EditSpec(value=4)) for c in conditions)]
-    table = _answered([info for info, _, _ in infos], conditions, rng)
-    targets = {spec.name: spec.sets or None for spec in specs}
-    sets = list(dict.fromkeys(name for spec in specs for name in spec.sets))
-    rows = run_rows(result_rows(table, name, targets, seed))
+    asked = _conditions(conditions)
+    table = _answered(sample_items(n_per_cell, tasks), asked, rng)
+    if source == "study":
+        table = dataclasses.replace(table, passes={"other_batches": table.main.take([0])})
     fingerprint = hashlib.sha256(f"{name}/{seed}".encode()).hexdigest()[:16]
-    return assemble(
-        board=board,
-        model=BoardModel(name=name, fingerprint=fingerprint, dtype="float32"),
-        backend="hf",
-        intervention=BoardIntervention(
-            name=f"{name}-intervention",
-            layer=4,
-            sae_fingerprint=fingerprint[::-1],
-            sets={each: (place, place + 10) for place, each in enumerate(sets)},
-        )
-        if sets
-        else None,
-        scoring="loglikelihood",
-        conditions=[_condition(spec) for spec in specs],
-        items=_item_table(infos, table),
-        note=note,
-        provenance=_provenance(source, seed, tasks, n_per_cell),
-        rows=rows,
-        unions=_unions(table, specs, seed, source),
-        controls=_controls(rows, specs, rng) if source == "study" else (),
-        floor=_floor() if source == "study" else (),
-        probes=_probes(rng) if source == "study" else None,
-        logprobs=_changed_logprobs(table),
+    sets = list(dict.fromkeys(each for condition in asked for each in condition.spec.sets))
+    intervention = BoardIntervention(
+        name=f"{name}-intervention",
+        layer=4,
+        sae_fingerprint=fingerprint[::-1],
+        sets={each: (place, place + 10) for place, each in enumerate(sets)},
     )
-
-
-def _item_table(infos: Sequence[tuple[ItemInfo, str, str]], table: AnswerTable) -> ItemTable:
-    return ItemTable(
-        id=tuple(i.item_id for i, _, _ in infos),
-        task=tuple(i.task for i, _, _ in infos),
-        level=tuple(i.level for i, _, _ in infos),
-        cluster=tuple(i.cluster for i, _, _ in infos),
-        cluster_kind=tuple(i.cluster_kind for i, _, _ in infos),
-        gold=tuple(i.gold for i, _, _ in infos),
-        prompt_hash=tuple(prompt for _, prompt, _ in infos),
-        image_hash=tuple(picture for _, _, picture in infos),
-        options=tuple(tuple(LETTERS) for _ in infos),
-        answers=dict(table.answers),
-    )
-
-
-def _changed_logprobs(table: AnswerTable) -> dict[str, dict[str, tuple[float | None, ...]]]:
-    base = table.answers[BASELINE]
-    changed = {
-        name: [row for row, answer in enumerate(column) if answer != base[row]]
-        for name, column in table.answers.items()
-    }
-    changed[BASELINE] = sorted({row for rows in changed.values() for row in rows})
-    return {
-        name: {table.items[row].item_id: table.readings[name][row].option_logprobs or () for row in rows}
-        for name, rows in changed.items()
-        if rows
-    }
-
-
-def _unions(
-    table: AnswerTable, specs: Sequence[ConditionSpec], seed: int, source: Literal["run", "study"]
-) -> tuple[UnionFigure, ...]:
-    """A study compares norm-matched unions with the mean of their parts; the interval here is only moved there."""
-    found = run_unions(interaction_rows(table, "model", specs, seed), specs)
-    if source == "run":
-        return found
-    return tuple(
-        union
-        if union.form == "raw"
-        else union.model_copy(
-            update={
-                "drift_bliss": None,
-                "drift_interaction": _moved(union.drift_interaction, _beyond_mean(table, union, _changed)),
-                "accuracy_interaction": _moved(union.accuracy_interaction, _beyond_mean(table, union, _gained)),
-            }
-        )
-        for union in found
-    )
-
-
-def _changed(table: AnswerTable, name: str) -> float:
-    return float(np.mean(table.answers_of(name) != table.answers_of(BASELINE)))
-
-
-def _gained(table: AnswerTable, name: str) -> float:
-    return float(np.mean(table.right(name)) - np.mean(table.right(BASELINE)))
-
-
-def _beyond_mean(table: AnswerTable, union: UnionFigure, measure: Callable[[AnswerTable, str], float]) -> float:
-    return measure(table, union.union) - sum(measure(table, part) for part in union.parts) / 2
-
-
-def _moved(interval: Interval, value: float) -> Interval:
-    assert interval.value is not None
-    gap = value - interval.value
-    bounds = [None if bound is None else bound + gap for bound in (interval.low, interval.high)]
-    return Interval(value=value, low=bounds[0], high=bounds[1], reason=interval.reason)
-
-
-def _provenance(source: Literal["run", "study"], seed: int, tasks: Sequence[str], n_per_cell: int) -> Provenance:
-    settings: dict[str, Any] = {"tasks": list(tasks), "scoring": "loglikelihood", "seed": seed}
+    settings: dict[str, Any] = {"model": name, "tasks": list(tasks), "scoring": "loglikelihood", "seed": seed}
+    settings["statistics"] = dict(DRAWS)
     if source == "study":
         settings["sweep"] = {"norm_match": "mean"}
-        settings["controls"] = {"items_per_cell": n_per_cell}
-        settings["verdict"] = {"edit": "scale=4"}
-    return Provenance(
+        settings["controls"] = {"items_per_cell": n_per_cell, "draws": 20}
+        settings["verdict"] = VerdictRule(edit=EDIT).model_dump(mode="json")
+    about = About(
+        id="unnamed-0000000000",
+        board=board,
         source=source,
+        name=name,
+        note=note,
         date="2026-11-22T12:00:00+00:00",
-        backend="hf",
+        dtype="float32",
         device="cpu",
         machine="x86_64, 2 cores, 24 GiB, 2 threads",
         packages={"vsc-eval": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu"},
-        generator_version=GENERATOR_VERSION,
-        task_hashes={
+        intervention=intervention if sets else None,
+    )
+    hashes = {
+        "model_fingerprint": fingerprint,
+        "model_revision": None,
+        "sae_fingerprint": intervention.sae_fingerprint if sets else None,
+        "layer": 4 if sets else None,
+        "conditions": {condition.name: condition.content_hash for condition in asked},
+        "tasks": {
             f"vsc_{task}_{level}": hashlib.sha256(f"{task}/{level}".encode()).hexdigest()[:16]
             for task in tasks
             for level in LEVELS
         },
-        seed=seed,
-        settings=settings,
-    )
+        "generator_version": GENERATOR_VERSION,
+    }
+    return parts_of(about, {"schema_version": 1, "settings": settings, "hashes": hashes}, table, rng)
 
 
-def _controls(
-    rows: Sequence[BoardRow], specs: Sequence[ConditionSpec], rng: random.Random
-) -> tuple[ControlFigure, ...]:
-    found = []
-    for spec in specs[1:]:
-        row = next(row for row in rows if row.condition == spec.name and row.scope == "all")
-        if row.drift is None or row.drift.value is None or spec.edit is None or spec.edit.norm_match:
-            continue
-        for kind in ("random_sets", "random_directions", "permuted_labels"):
-            draws = tuple(rng.randrange(row.n // 6) / row.n for _ in range(20))
-            found.append(
-                ControlFigure(
-                    kind=kind,
-                    outcome="drift",
-                    effect="single" if len(spec.sets) == 1 else "union",
-                    sets=spec.sets,
-                    value=row.drift.value,
-                    draws=draws,
-                    percentile=control_percentile(row.drift.value, draws),
-                    p=control_p(row.drift.value, draws),
-                )
-            )
-    return tuple(found)
+def parts_of(about: About, run: dict[str, Any], table: AnswerTable, rng: random.Random) -> Parts:
+    """The files of an entry with the figures that follow from its answers."""
+    document = results_of(about.source, run, table, rng)
+    parts = Parts(about=about, run=run, table=table, document=document, results=Results.model_validate(document))
+    return dataclasses.replace(parts, about=about.model_copy(update={"id": entry_id(parts)}))
 
 
-def _floor() -> tuple[FloorFigure, ...]:
-    reason = "every orbit gives the same value"
-    return (
-        FloorFigure(
-            name="other batches", drift=Interval(value=0.0, reason=reason), n_changed=0, max_logprob_difference=1e-05
-        ),
-    )
+def results_of(source: str, run: dict[str, Any], table: AnswerTable, rng: random.Random) -> dict[str, Any]:
+    """results.json of these answers, as a run or a study computes it."""
+    settings = run["settings"]
+    statistics = StatisticsSpec(**settings["statistics"], seed=settings["seed"])
+    pairs, found = interactions(table, statistics), rows(table, statistics)
+    document: dict[str, Any] = {
+        "schema_version": 2,
+        "model": settings["model"],
+        "model_fingerprint": run["hashes"]["model_fingerprint"],
+        "official": [row.model_dump(mode="json") for row in official_rows(table, statistics)],
+    }
+    if source == "study":
+        found = tuple(row for row in found if row.scope in SCOPES[:3] or row.condition == BASELINE or "t" in row.scope)
+        rule = VerdictRule.model_validate(settings["verdict"])
+        controls = _controls(table, rng, rule.edit)
+        pairs = with_verdicts(pairs, rule, controls)
+        document["controls"] = [test.model_dump(mode="json") for test in controls]
+        document["floor"] = [row.model_dump(mode="json") for row in floor_rows(table, statistics)]
+        document["probing"] = _probing(rng, settings["model"]).model_dump(mode="json")
+    document["rows"] = [row.model_dump(mode="json") for row in found]
+    document["interactions"] = [row.model_dump(mode="json") for row in pairs]
+    return document
 
 
-def _probes(rng: random.Random) -> Probes:
+def _controls(table: AnswerTable, rng: random.Random, edit: str) -> list[ControlTest]:
+    """The real effects beside made-up draws."""
+    pairs = [c.targets for c in table.conditions if c.role == "combined" and c.targets]
+    found = control_tests(table, table.under([BASELINE]), edit=edit, pairs=pairs, n_draws=1)  # type: ignore[arg-type]
+    tests = []
+    for test in found:
+        harm = -1 if test.outcome == "accuracy" else 1
+        draws = tuple(rng.randrange(len(table.items) // 6) / len(table.items) for _ in range(20))
+        beside = harm * test.value, [harm * draw for draw in draws]
+        figures = {"percentile": control_percentile(*beside), "p": control_p(*beside)}
+        family = {"p_family": 1 / 21 if test.effect == "interaction" else None, "reason": None}
+        tests.append(test.model_copy(update={"draws": draws, **figures, **family}))
+    return tests
+
+
+def _probing(rng: random.Random, model: str) -> ProbingResult:
     points = []
     for control in ("real", "random_labels", "blank_image", "text_only"):
         for target in ("task", "level"):
             for layer in range(-1, 6):
                 accuracy = rng.uniform(0.2, 0.9) if control == "real" else rng.uniform(0.1, 0.3)
                 points.append(
-                    ProbePoint(
+                    ProbeRow(
                         target=target,
                         pooling="text",
                         layer=layer,
                         control=control,
-                        accuracy=accuracy,
+                        n_train=80,
+                        n_test=80,
+                        n_train_orbits=20,
+                        n_test_orbits=20,
+                        train_accuracy=None,
+                        cv_accuracy=None,
+                        test_accuracy=accuracy,
                         low=accuracy - 0.05,
                         high=accuracy + 0.05,
                     )
                 )
-    return Probes(
-        chosen_layer=4,
+    return ProbingResult(
+        spec=ProbingSpec(model=model),
+        model_fingerprint="0" * 16,
+        generator_version=GENERATOR_VERSION,
+        n_layers=6,
+        d_model=64,
+        layer=4,
         chosen_by="layer 4: best held-out accuracy of the task probe on text tokens",
+        choices=(),
         chance={"task": 1 / 7, "level": 1 / 3},
         interval="95% percentile bootstrap of the test items, 2000 draws, clustered by orbit",
-        points=tuple(points),
+        rows=tuple(points),
     )
+
+
+def sample_entry(name: str = "model-a", **options: Any) -> Entry:
+    """The entry of `sample_parts`, in memory."""
+    return entry_of(sample_parts(name, **options))
 
 
 def sample_board(path: Path, n_entries: int = 3, *, n_per_cell: int = 4) -> Board:
     """Write a board's board.yaml and entries, of which every other one is a study, below `path`; nothing is built."""
-    entries = [
-        sample_entry(
+    parts = [
+        sample_parts(
             f"model-{chr(ord('a') + place % 26)}{place // 26 or ''}",
             n_per_cell=n_per_cell,
             source="study" if place % 2 else "run",
         )
         for place in range(n_entries)
     ]
-    return write_board(path, entries)
+    return write_board(path, parts)
 
 
-def write_board(path: Path, entries: Sequence[Entry]) -> Board:
+def write_board(path: Path, parts: Sequence[Parts]) -> Board:
     """Write these entries as a board, whose spec is that of the first."""
+    first = parts[0]
     spec = spec_of(
-        entries[0].items,
-        name=entries[0].board,
+        first.table.items,
+        name=first.about.board,
         title="Sample board",
-        scoring=entries[0].scoring,
+        scoring=first.table.items[0].scoring,
         generator_version=GENERATOR_VERSION,
     )
     (path / ENTRIES).mkdir(parents=True, exist_ok=True)
     save_yaml_spec(path / BOARD_FILE, spec)
-    for entry in entries:
-        (path / ENTRIES / f"{entry.id}.json").write_text(entry_text(entry), encoding="utf-8")
-    return Board(path=path, spec=spec, entries=tuple(sorted(entries, key=lambda entry: entry.id)))
+    for each in parts:
+        add_entry(path, each)
+    return load_board(path)
+
+
+def add_entry(path: Path, parts: Parts) -> Path:
+    """Write an entry into a board's folder; where it is."""
+    folder = path / ENTRIES / parts.about.id
+    shutil.rmtree(folder, ignore_errors=True)
+    write_parts(parts, folder)
+    return folder
+
+
+def load_board(path: Path) -> Board:
+    """All that is in a board's folder, right or not."""
+    entries = sorted(map(read_entry, entry_folders(path)), key=lambda entry: entry.id)
+    return Board(path=path, spec=read_board_spec(path), entries=tuple(entries))
+
+
+def renamed(parts: Parts, name: str) -> Parts:
+    """The same run under another name of its model."""
+    named = dataclasses.replace(parts, about=parts.about.model_copy(update={"name": name}))
+    return dataclasses.replace(named, about=named.about.model_copy(update={"id": entry_id(named)}))
+
+
+def edit_items(entry: Entry, name: str, **fields: Any) -> Entry:
+    """The entry with other values in one of its items."""
+    items = tuple(dataclasses.replace(item, **fields) if item.item_id == name else item for item in entry.table.items)
+    return entry.model_copy(update={"table": dataclasses.replace(entry.table, items=items)})

@@ -7,8 +7,9 @@ from pathlib import Path
 from hostile_entries import hostile_entry
 from samples import sample_entry
 
+from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.board.board import Board, BoardSpec, spec_of
-from vsc_eval.board.records import ControlFigure, Entry
+from vsc_eval.board.records import Entry
 
 _VERDICTS = ("interference", "none", "not enough evidence")
 
@@ -34,15 +35,15 @@ def judged(entry: Entry) -> Entry:
         update={
             "unions": unions,
             "conditions": conditions,
-            "controls": (*entry.controls, *_interaction_controls()),
+            "controls": (*(c for c in entry.controls if c.effect != "interaction"), *_interaction_controls()),
             "provenance": entry.provenance.model_copy(update={"settings": settings}),
         }
     )
 
 
-def _interaction_controls() -> tuple[ControlFigure, ...]:
-    def one(kind: str, outcome: str, percentile: float, p: float) -> ControlFigure:
-        return ControlFigure(
+def _interaction_controls() -> tuple[ControlTest, ...]:
+    def one(kind: str, outcome: str, percentile: float, p: float) -> ControlTest:
+        return ControlTest(
             kind=kind,
             outcome=outcome,
             effect="interaction",
@@ -51,6 +52,8 @@ def _interaction_controls() -> tuple[ControlFigure, ...]:
             draws=(0.0,) * 20,
             percentile=percentile,
             p=p,
+            p_family=None,
+            reason=None,
         )
 
     return (
@@ -63,7 +66,9 @@ def _interaction_controls() -> tuple[ControlFigure, ...]:
 
 def board_of(*entries: Entry, title: str = "Sample board") -> Board:
     """A board of these entries, which were asked the same synthetic items; their external tasks are all of its."""
-    specs = [spec_of(e.items, name=e.board, title=title, scoring=e.scoring, generator_version="1") for e in entries]
+    specs = [
+        spec_of(e.table.items, name=e.board, title=title, scoring=e.scoring, generator_version="1") for e in entries
+    ]
     spec = BoardSpec(
         name=specs[0].name,
         title=title,

@@ -7,18 +7,21 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hostile_entries import PIXEL, hostile_board
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import sample_board, sample_entry, write_board
+from samples import edit_items, sample_board, sample_parts, write_board
 
+from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery import Limits, flips, gallery_data
+from vsc_eval.board.gallery import KINDS, Limits, gallery_data
 from vsc_eval.board.gallery.choose import choose, evenly, shares
 from vsc_eval.board.gallery.data import LEFT_OUT
 from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
@@ -29,6 +32,11 @@ from vsc_eval.errors import DataError
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     return sample_board(tmp_path_factory.mktemp("board"), 3)
+
+
+def all_flips(entry: Entry) -> list[tuple[str, Flip]]:
+    """(condition, flip), by condition and then in the order of the items."""
+    return [(condition.name, flip) for condition in entry.edits for flip in flips(entry.table, condition.name)]
 
 
 def told(data: dict[str, Any], place: int) -> list[tuple[Any, ...]]:
@@ -65,12 +73,13 @@ def test_the_page_reads_every_flip_as_the_entry_has_it(board: Board) -> None:
     data = json.loads(json.dumps(gallery_data(board), allow_nan=False))
     for place, entry in enumerate(board.entries):
         assert data["entries"][place]["id"] == entry.id
+        chosen = choose(entry, 10_000)
         assert told(data, place) == [
-            (f.condition, f.item, f.task, f.level, f.before, f.after, f.gold, f.kind, list(f.letters),
-             rounded(f.p_before), rounded(f.p_after))
-            for f in flips(entry)
+            (name, f.item_id, f.task, f.level, f.before, f.after, f.gold, f.change, list("ABCD"),
+             rounded(chosen.probabilities("baseline", f.item_id)), rounded(chosen.probabilities(name, f.item_id)))
+            for name, f in all_flips(entry)
         ]  # fmt: skip
-        counts = Counter(f.condition for f in flips(entry))
+        counts = Counter(name for name, _ in all_flips(entry))
         for condition in data["entries"][place]["conditions"]:
             assert condition["n_shown"] == condition["n_flips"] == counts[condition["name"]]
 
@@ -78,7 +87,7 @@ def test_the_page_reads_every_flip_as_the_entry_has_it(board: Board) -> None:
 def test_items_and_pictures_of_several_entries_are_there_once(board: Board) -> None:
     data = gallery_data(board)
     ids = data["items"]["id"]
-    assert len(ids) == len(set(ids)) == len({flip.item for entry in board.entries for flip in flips(entry)})
+    assert len(ids) == len(set(ids)) == len({flip.item_id for entry in board.entries for _, flip in all_flips(entry)})
     sources = [picture["src"] for picture in data["pictures"]]
     assert len(sources) == len(set(sources))
     assert sorted(data["items"]["picture"]) == list(range(len(sources)))
@@ -92,7 +101,7 @@ def test_the_same_board_gives_the_same_data(board: Board) -> None:
 
 
 def test_an_entry_without_edits_is_there_with_nothing(tmp_path: Path) -> None:
-    data = gallery_data(write_board(tmp_path, [sample_entry(conditions=())]))
+    data = gallery_data(write_board(tmp_path, [sample_parts(conditions=())]))
     (entry,) = data["entries"]
     assert entry["conditions"] == []
     assert {len(column) for part in ("items", "flips") for column in entry[part].values()} == {0}
@@ -106,7 +115,7 @@ def test_of_too_many_flips_each_headline_condition_has_the_same_share(board: Boa
     ]
     changed = entry.model_copy(update={"conditions": tuple(conditions)})
     one = Board(board.path, board.spec, (changed,))
-    everything = Counter(flip.condition for flip in flips(entry))
+    everything = Counter(name for name, _ in all_flips(entry))
     data = gallery_data(one, Limits(flips=20))
     shown = data["entries"][0]["conditions"]
     assert [condition["name"] for condition in shown][-1] == "counting"
@@ -124,12 +133,13 @@ def test_the_flips_that_are_shown_are_spread_over_the_items(board: Board) -> Non
     entry = board.entries[0]
     chosen = choose(entry, 12)
     for condition, n_flips, shown in zip(chosen.conditions, chosen.n_flips, chosen.flips, strict=True):
-        rows = [flip.row for flip in flips(entry) if flip.condition == condition.name]
-        assert [flip.row for flip in shown] == sorted(flip.row for flip in shown)
-        assert {flip.row for flip in shown} <= set(rows)
+        rows = [chosen.places[flip.item_id] for flip in flips(entry.table, condition.name)]
+        places = [chosen.places[flip.item_id] for flip in shown]
+        assert places == sorted(places)
+        assert set(places) <= set(rows)
         assert n_flips == len(rows)
         if len(shown) > 1:
-            assert shown[-1].row > rows[len(rows) // 3]
+            assert places[-1] > rows[len(rows) // 3]
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 300))
@@ -160,7 +170,7 @@ def test_pictures_that_do_not_fit_are_left_out_with_words_and_the_most_wanted_st
     data = gallery_data(board, Limits(picture_chars=chars // 4))
     assert 0 < sum(len(picture["src"]) for picture in data["pictures"]) <= chars // 4
     assert data["reasons"] == [LEFT_OUT]
-    wanted = Counter(flip.item for entry in board.entries for flip in flips(entry))
+    wanted = Counter(flip.item_id for entry in board.entries for _, flip in all_flips(entry))
     shown = {
         item for item, place in zip(data["items"]["id"], data["items"]["picture"], strict=True) if place is not None
     }
@@ -193,12 +203,33 @@ def test_entries_do_not_lend_each_other_what_they_show(tmp_path: Path) -> None:
 
 def test_an_item_that_is_not_the_benchmarks_is_refused(board: Board) -> None:
     entry = board.entries[0]
-    flip = flips(entry)[0]
-    hashes = ["0" * 16 if row == flip.row else h for row, h in enumerate(entry.items.image_hash)]
-    items = entry.items.model_copy(update={"image_hash": tuple(hashes)})
-    wrong = entry.model_copy(update={"items": items})
-    with pytest.raises(DataError, match=flip.item):
+    _, flip = all_flips(entry)[0]
+    wrong = edit_items(entry, flip.item_id, image_hash="0" * 16)
+    with pytest.raises(DataError, match=flip.item_id):
         gallery_data(Board(board.path, board.spec, (*board.entries[1:], wrong)))
+
+
+def test_what_has_no_probability_has_none_and_minus_infinity_is_zero(board: Board) -> None:
+    entry = board.entries[0]
+    name, flip = all_flips(entry)[0]
+    main = entry.table.main
+    logprobs, place = main.option_logprobs.copy(), choose(entry, 1).places[flip.item_id]
+    logprobs[main.rows[name], place] = [-np.inf, -1, -2, -3]
+    logprobs[0, place] = np.nan
+    table = replace(entry.table, main=replace(main, option_logprobs=logprobs))
+    chosen = choose(entry.model_copy(update={"table": table}), 100)
+    assert chosen.probabilities("baseline", flip.item_id) is None
+    assert chosen.probabilities(name, flip.item_id) == pytest.approx((0.0, *(math.exp(-x) for x in (1, 2, 3))))
+
+
+def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:
+    entry = board.entries[0]
+    counted = Counter((name, flip.change) for name, flip in all_flips(entry))
+    for condition in entry.edits:
+        row = entry.row(condition.name, "all")
+        assert row is not None
+        assert row.drift is not None
+        assert all(counted[condition.name, kind] == getattr(row.drift, kind) for kind in KINDS)
 
 
 def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:

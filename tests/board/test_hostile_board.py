@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_entry
+from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_parts
+from hostile_entries import NOTE_LENGTH
 
+from vsc_eval.analysis.flips import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
-from vsc_eval.board.entry.canonical import content_sha256, entry_text
-from vsc_eval.board.entry.read import read_entry
-from vsc_eval.board.gallery import flips, gallery_data
+from vsc_eval.board.entry.folder import ABOUT, read_parts, write_parts
+from vsc_eval.board.entry.view import entry_of, read_entry
+from vsc_eval.board.gallery import gallery_data
 from vsc_eval.board.tables import board_tables
 from vsc_eval.errors import DataError
 from vsc_eval.tables.csv import to_csv
@@ -33,32 +35,32 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
-def test_a_file_with_it_reads_as_it_was_written(text: str, tmp_path: Path) -> None:
-    entry = hostile_entry(text, tasks=TASKS)
-    path = tmp_path / f"{entry.id}.json"
-    path.write_text(entry_text(entry), encoding="utf-8")
-    assert read_entry(path) == entry
+def test_a_folder_with_it_reads_as_it_was_written(text: str, tmp_path: Path) -> None:
+    parts = hostile_parts(text, tasks=TASKS)
+    about = write_parts(parts, tmp_path / "a")
+    entry = read_entry(tmp_path / "a")
+    assert (entry.model.name, entry.note, entry.sha256) == (text, text[:NOTE_LENGTH], about.sha256)
+    assert entry.table.items == parts.table.items
+    assert entry.table.conditions == parts.table.conditions
+    assert (entry.shown, entry.rows) == (parts.shown, entry_of(parts).rows)
+    assert entry.provenance.settings == parts.settings
+    assert write_parts(read_parts(tmp_path / "a"), tmp_path / "b") == about
 
 
 @pytest.mark.parametrize("name", NO_JSON_TEXT)
 def test_a_file_with_what_is_no_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
     mark = '"\\u2601mark"'
-    written = entry_text(hostile_entry("\N{CLOUD}mark", tasks=TASKS)).encode()
-    damaged = written.replace(mark.encode(), NO_JSON_TEXT[name])
-    assert damaged != written
-    try:  # with the hash that such a file would be given
-        document = json.loads(damaged)
-        damaged = damaged.replace(document["sha256"].encode(), content_sha256(document).encode())
-    except UnicodeDecodeError:
-        assert "surrogate" not in name.split()[0]
-    path = tmp_path / "broken.json"
+    write_parts(hostile_parts("\N{CLOUD}mark", tasks=TASKS), tmp_path / "a")
+    path = tmp_path / "a" / ABOUT
+    damaged = path.read_bytes().replace(mark.encode(), NO_JSON_TEXT[name])
+    assert damaged != path.read_bytes()
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=re.escape(str(path))):
-        read_entry(path)
+        read_entry(tmp_path / "a")
 
 
 def test_the_board_with_all_of_them_is_right(board: Board) -> None:
-    assert checked_board(board.path).entries == board.entries
+    assert [e.sha256 for e in checked_board(board.path).entries] == [e.sha256 for e in board.entries]
 
 
 def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:
@@ -66,8 +68,8 @@ def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:
     assert json.loads(json.dumps(data)) == data
     for entry, shown in zip(board.entries, data["entries"], strict=True):
         assert shown["name"] == entry.model.name
-        assert [c["name"] for c in shown["conditions"]] == [c.name for c in entry.conditions if c.role != "baseline"]
-        assert len(shown["flips"]["after"]) == len(flips(entry))
+        assert {c["name"] for c in shown["conditions"]} == {c.name for c in entry.edits}
+        assert len(shown["flips"]["after"]) == sum(len(flips(entry.table, condition.name)) for condition in entry.edits)
     questions = set(data["items"]["question"])
     assert set(HOSTILE) <= questions
     assert {task for task in data["tasks"] if task not in TASKS} == set(HOSTILE)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from hostile import HOSTILE, HOSTILE_IDS, hostile_board, hostile_entry
+from hostile import HOSTILE, HOSTILE_IDS, hostile_board, hostile_parts
 from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from samples import sample_board, sample_entry, write_board
+from samples import parts_of, sample_board, sample_entry, write_board
 
+from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import Entry, Interval, OfficialFigure
+from vsc_eval.board.records import Entry
 from vsc_eval.board.share import model_card
+from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS
 from vsc_eval.tables import clean
 from vsc_eval.tables.clean import LONG
@@ -86,14 +90,14 @@ def test_the_source_is_where_the_board_is_published(board: Board) -> None:
 
 def test_an_official_figure_stands_beside_accuracy(board: Board) -> None:
     entry = board.entries[0]
-    figure = OfficialFigure(
+    figure = OfficialRow(
         task="counting", condition="baseline", metric="chartqa", figure="relaxed_accuracy", is_main=True,
-        unit="items", value=Interval(value=0.625, low=0.5, high=0.75),
+        unit="items", value=Figure(0.625, 0.5, 0.75, 8, 2, "made up"), difference=None,
     )  # fmt: skip
     others = (
         figure.model_copy(update={"figure": "minor", "is_main": False}),
         figure.model_copy(update={"condition": "counting"}),
-        figure.model_copy(update={"task": "logic", "value": Interval(value=None, reason="no items")}),
+        figure.model_copy(update={"task": "logic", "value": Figure(None, None, None, 0, 0, "", "no items")}),
     )
     _, results = results_of(model_card(entry.model_copy(update={"official": (figure, *others)}), board))
     assert len(results) == len(TASKS) + 2
@@ -138,7 +142,7 @@ def test_hostile_text_is_only_text_in_the_card(text: str, tmp_path: Path) -> Non
     card = model_card(board.entries[0], board)
     name, results = results_of(card)
     assert name == clean.name(text, LONG)
-    assert len(results) == 3 + 1
+    assert len(results) == 2 + 1
     assert results[1].dataset_config == clean.name(text, LONG)
     harmless = hostile_board(tmp_path / "harmless", ["harmless"], tasks=("counting",))
     assert tokens_of(card) == tokens_of(model_card(harmless.entries[0], harmless))
@@ -147,13 +151,11 @@ def test_hostile_text_is_only_text_in_the_card(text: str, tmp_path: Path) -> Non
 
 
 def test_the_card_of_an_entry_without_the_benchmark_claims_none_of_it(tmp_path: Path) -> None:
-    given = hostile_entry("birds", tasks=("counting",))
-    items = given.items.model_copy(update={"task": tuple("fish" if t == "counting" else t for t in given.items.task)})
-    rows = [row.model_copy(update={"task": "fish"}) if row.task == "counting" else row for row in given.rows]
-    provenance = given.provenance.model_copy(update={"generator_version": None})
-    entry = given.model_copy(update={"items": items, "rows": tuple(rows), "provenance": provenance})
-    _, results = results_of(model_card(entry, write_board(tmp_path, [entry])))
-    assert [result.dataset_config for result in results] == ["fish", "birds", "birds", "all"]
-    assert [result.metric_type for result in results] == ["accuracy", "accuracy", "birds", "accuracy"]
+    given = hostile_parts("birds", tasks=("counting",))
+    items = [replace(item, task="fish") if item.task == "counting" else item for item in given.table.items]
+    table = replace(given.table, items=tuple(items))
+    board = write_board(tmp_path, [parts_of(given.about, dict(given.run), table, random.Random())])
+    _, results = results_of(model_card(board.entries[0], board))
+    assert {result.dataset_config for result in results} == {"fish", "birds", "all"}
     assert all(result.dataset_split is None for result in results)
     assert all("generator_version" not in (result.dataset_args or {}) for result in results)

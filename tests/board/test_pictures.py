@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from samples import sample_entry
+from samples import edit_items, sample_entry
 
 from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.gallery import item_view, picture_problem
 from vsc_eval.board.gallery.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
 from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
-from vsc_eval.board.gallery.words import scene_words
+from vsc_eval.board.gallery.scene_text import scene_words
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
@@ -34,10 +34,7 @@ def picture_of(uri: str) -> Image.Image:
 
 def with_items(entry: Entry, row: int, **values: Any) -> Entry:
     """The entry with other values in one row of its items."""
-    items = entry.items
-    columns = {name: tuple(v if i == row else old for i, old in enumerate(getattr(items, name)))
-               for name, v in values.items()}  # fmt: skip
-    return entry.model_copy(update={"items": items.model_copy(update=columns)})
+    return edit_items(entry, entry.table.items[row].item_id, **values)
 
 
 @pytest.mark.parametrize("row", range(0, len(ENTRY.items.id), 4))
@@ -109,7 +106,7 @@ OTHERS = {
     "gold": ("B", "gold"),
     "level": ("hard", "hard"),
     "task": ("logic", "logic"),
-    "id": ("test/counting/easy/00000/Z", "no item id"),
+    "item_id": ("test/counting/easy/00000/Z", "no item id"),
 }
 
 
@@ -121,7 +118,7 @@ def test_an_item_that_is_not_the_benchmarks_is_refused_by_name(column: str) -> N
     with pytest.raises(DataError, match=what) as caught:
         item_view(entry, 0, is_synthetic=True)
     assert entry.id in caught.value.message
-    assert entry.items.id[0] in caught.value.message
+    assert entry.table.items[0].item_id in caught.value.message
     assert "publish" in caught.value.hint
 
 

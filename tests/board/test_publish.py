@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,27 +13,24 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harm import edit_entry
-from samples import sample_entry, write_board
+from harm import edit_json
+from samples import load_board, renamed, sample_parts, write_board
 
 from vsc_eval.board import build
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, load_board
+from vsc_eval.board.board import BOARD_FILE, ENTRIES
 from vsc_eval.board.build import build_board, stale_files
 from vsc_eval.board.check import check_board
-from vsc_eval.board.entry.assemble import entry_id, sealed
-from vsc_eval.board.entry.canonical import entry_text
-from vsc_eval.board.entry.read import read_entry
+from vsc_eval.board.entry.folder import ABOUT, FILES, Parts
 from vsc_eval.board.lock import locked
-from vsc_eval.board.publish import new_board, publish_entry
-from vsc_eval.board.records import Entry
+from vsc_eval.board.publish import new_board, publish_parts
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 
 TASKS = ("counting", "logic")
 
 
-def entry_of(name: str, note: str = "", seed: int = 0) -> Entry:
-    return sample_entry(name, tasks=TASKS, conditions=("counting",), note=note, seed=seed)
+def entry_of(name: str, note: str = "", seed: int = 0) -> Parts:
+    return sample_parts(name, tasks=TASKS, conditions=("counting",), note=note, seed=seed)
 
 
 @pytest.fixture(scope="session")
@@ -62,16 +60,19 @@ def generated(*ids: str) -> set[str]:
     return {"README.md", "index.html", *tables, *own}
 
 
+def stored(*ids: str) -> set[str]:
+    return {f"{ENTRIES}/{i}/{name}" for i in ids for name in (ABOUT, *FILES)}
+
+
 def test_a_second_time_nothing_is_written(board: Path) -> None:
     entry = entry_of("second", note="mine")
-    first = publish_entry(entry, board)
+    first = publish_parts(entry, board)
     assert first.done == "added"
-    assert first.file == board / ENTRIES / f"{entry.id}.json"
-    assert first.file.read_text() == entry_text(entry)
+    assert first.folder == board / ENTRIES / entry.about.id
     before = files(board)
     ids = [known.id for known in load_board(board).entries]
-    assert set(before) == generated(*ids) | {f"{ENTRIES}/{i}.json" for i in ids} | {BOARD_FILE}
-    again = publish_entry(entry, board)
+    assert set(before) == generated(*ids) | stored(*ids) | {BOARD_FILE}
+    again = publish_parts(entry, board)
     assert again.done == "already there"
     assert (again.built.written, again.built.removed) == ((), ())
     assert files(board) == before
@@ -79,15 +80,13 @@ def test_a_second_time_nothing_is_written(board: Path) -> None:
 
 
 def test_a_model_has_one_name_on_a_board(board: Path) -> None:
-    entry = sample_entry("first", tasks=TASKS, conditions=("logic",))
-    model = entry.model.model_copy(update={"name": "best"})
-    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
+    entry = sample_parts("first", tasks=TASKS, conditions=("logic",))
     before = files(board)
     with pytest.raises(SpecError, match="entries of this model under the name 'first'") as error:
-        publish_entry(sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)})), board)
+        publish_parts(renamed(entry, "best"), board)
     assert "--name first" in error.value.hint
     assert files(board) == before
-    assert publish_entry(entry, board).done == "added"
+    assert publish_parts(entry, board).done == "added"
 
 
 def test_a_folder_in_the_place_of_a_file_is_told(board: Path) -> None:
@@ -100,7 +99,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(board: Path) -> None:
 
 
 def test_generated_files_are_the_same_whatever_was_there_before(board: Path, tmp_path: Path) -> None:
-    publish_entry(entry_of("second"), board)
+    publish_parts(entry_of("second"), board)
     other = tmp_path / "other"
     write_board(other, [entry_of("first"), entry_of("second")])
     build_board(other)
@@ -110,47 +109,44 @@ def test_generated_files_are_the_same_whatever_was_there_before(board: Path, tmp
 
 
 def test_other_content_needs_replace(board: Path) -> None:
-    publish_entry(entry_of("second", note="old"), board)
+    publish_parts(entry_of("second", note="old"), board)
     newer = entry_of("second", note="new")
     before = files(board)
     with pytest.raises(SpecError, match="the same model, items and conditions with other content") as found:
-        publish_entry(newer, board)
+        publish_parts(newer, board)
     assert "--replace" in found.value.hint
     assert files(board) == before
-    assert publish_entry(newer, board, replace=True).done == "replaced"
+    assert publish_parts(newer, board, replace=True).done == "replaced"
     assert [known.note for known in load_board(board).entries] == ["", "new"]
     assert stale_files(load_board(board)) == {}
 
 
 def test_a_new_name_takes_the_old_one_s_place(board: Path) -> None:
-    entry = entry_of("first")
-    model = entry.model.model_copy(update={"name": "Renamed"})
-    given = (model, entry.provenance.backend, entry.intervention, entry.scoring, entry.conditions, entry.items)
-    renamed = sealed(entry.model_copy(update={"model": model, "id": entry_id(*given)}))
-    with pytest.raises(SpecError, match=f"other content: {entry.id}"):
-        publish_entry(renamed, board)
-    assert publish_entry(renamed, board, replace=True).done == "replaced"
-    assert set(files(board)) == generated(renamed.id) | {f"{ENTRIES}/{renamed.id}.json", BOARD_FILE}
+    other = renamed(entry_of("first"), "Renamed")
+    with pytest.raises(SpecError, match=f"other content: {entry_of('first').about.id}"):
+        publish_parts(other, board)
+    assert publish_parts(other, board, replace=True).done == "replaced"
+    assert set(files(board)) == generated(other.about.id) | stored(other.about.id) | {BOARD_FILE}
 
 
 def test_a_run_that_does_not_fit_is_refused(board: Path) -> None:
     before = files(board)
-    others = sample_entry("third", tasks=TASKS, n_per_cell=8, conditions=("counting",))
+    others = sample_parts("third", tasks=TASKS, n_per_cell=8, conditions=("counting",))
     with pytest.raises(SpecError, match="there are 8 items, and the board asks 4"):
-        publish_entry(others, board)
+        publish_parts(others, board)
     with pytest.raises(SpecError, match="is of board 'another'"):
-        publish_entry(sample_entry("third", tasks=TASKS, board="another"), board)
+        publish_parts(sample_parts("third", tasks=TASKS, board="another"), board)
     assert files(board) == before
 
 
 def test_a_bad_entry_is_refused_by_name_and_nothing_is_written(board: Path) -> None:
-    file = board / ENTRIES / f"{entry_of('first').id}.json"
-    edit_entry(file, lambda document: document["rows"][0].update(n_right=0))
+    folder = board / ENTRIES / entry_of("first").about.id
+    edit_json(folder, lambda document: document["rows"][0].update(n=0))
     before = files(board)
-    for action in (lambda: build_board(board), lambda: publish_entry(entry_of("second"), board)):
-        with pytest.raises(DataError, match=file.name) as found:
+    for action in (lambda: build_board(board), lambda: publish_parts(entry_of("second"), board)):
+        with pytest.raises(DataError, match=folder.name) as found:
             action()
-        assert "rows[0].n_right" in found.value.message
+        assert "rows[0].n" in found.value.message
         assert "vsc-eval publish RUN" in found.value.hint
         assert files(board) == before
     (board / ENTRIES / "notes.txt").write_text("foreign")
@@ -159,17 +155,17 @@ def test_a_bad_entry_is_refused_by_name_and_nothing_is_written(board: Path) -> N
     assert "2 problems in 2 files: `vsc-eval board check" in found.value.hint
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", None])
-def test_a_damaged_entry_is_mended_by_its_run(board: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("name", [ABOUT, *FILES, None])
+def test_a_damaged_entry_is_mended_by_its_run(board: Path, name: str | None) -> None:
     entry = entry_of("first")
-    file, before = board / ENTRIES / f"{entry.id}.json", files(board)
-    if content is None:
-        edit_entry(file, lambda document: document["rows"][0].update(n_right=0))
+    folder, before = board / ENTRIES / entry.about.id, files(board)
+    if name is None:
+        edit_json(folder, lambda document: document["rows"][0].update(n=0))
     else:
-        file.write_bytes(content)
-    with pytest.raises(DataError, match=file.name):
-        publish_entry(entry, board)
-    assert publish_entry(entry, board, replace=True).done == "replaced"
+        (folder / name).write_bytes(b"{}")
+    with pytest.raises(DataError, match=folder.name):
+        publish_parts(entry, board)
+    assert publish_parts(entry, board, replace=True).done == "replaced"
     assert {name: content for name, (content, _) in files(board).items()} == {
         name: content for name, (content, _) in before.items()
     }
@@ -178,34 +174,38 @@ def test_a_damaged_entry_is_mended_by_its_run(board: Path, content: bytes | None
 def test_a_picture_that_cannot_be_drawn_anew_writes_nothing(board: Path) -> None:
     """The board's hash is of the entry's own words; only drawing shows that an item is not what it says."""
     entry = entry_of("first")
-    lie = tuple("0" * 16 for _ in entry.items.prompt_hash)
-    wrong = entry.model_copy(update={"items": entry.items.model_copy(update={"prompt_hash": lie})})
-    given = (wrong.model, wrong.provenance.backend, wrong.intervention, wrong.scoring, wrong.conditions, wrong.items)
-    wrong = sealed(wrong.model_copy(update={"id": entry_id(*given)}))
+    items = tuple(dataclasses.replace(item, prompt_hash="0" * 16) for item in entry.table.items)
+    wrong = renamed(dataclasses.replace(entry, table=dataclasses.replace(entry.table, items=items)), "first")
     other = board.parent / "other"
     write_board(other, [wrong])
-    (other / ENTRIES / f"{wrong.id}.json").unlink()
+    shutil.rmtree(other / ENTRIES / wrong.about.id)
     with pytest.raises(DataError, match="prompt_hash"):
-        publish_entry(wrong, other)
+        publish_parts(wrong, other)
     assert set(files(other)) == {BOARD_FILE}
+    assert not list(other.rglob(".*"))
 
 
 def test_entries_that_go_take_their_files_with_them(board: Path) -> None:
     second = entry_of("second")
-    publish_entry(second, board)
+    publish_parts(second, board)
     (board / "cards" / "mine.md").write_text("kept: a build gives no such name")
     (board / "tables" / "baseline.xlsx").write_text("kept")
-    (board / ENTRIES / f"{second.id}.json").unlink()
-    assert f"cards/{second.id}.md" in stale_files(load_board(board))
+    shutil.rmtree(board / ENTRIES / second.about.id)
+    assert f"cards/{second.about.id}.md" in stale_files(load_board(board))
     built = build_board(board)
-    assert set(built.removed) == {f"cards/{second.id}.md", f"figures/{second.id}.svg", f"figures/{second.id}.png"}
-    kept = {"cards/mine.md", "tables/baseline.xlsx", BOARD_FILE, f"{ENTRIES}/{entry_of('first').id}.json"}
-    assert set(files(board)) == generated(entry_of("first").id) | kept
+    assert set(built.removed) == {
+        f"cards/{second.about.id}.md",
+        f"figures/{second.about.id}.svg",
+        f"figures/{second.about.id}.png",
+    }
+    kept = {"cards/mine.md", "tables/baseline.xlsx", BOARD_FILE}
+    first = entry_of("first").about.id
+    assert set(files(board)) == generated(first) | stored(first) | kept
 
 
 def test_what_is_not_up_to_date_is_told(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "build", str(board), "--check"]) == 0
-    figure = board / "figures" / f"{entry_of('first').id}.png"
+    figure = board / "figures" / f"{entry_of('first').about.id}.png"
     figure.unlink()
     (board / "README.md").write_text("edited")
     page = board / "index.html"
@@ -221,7 +221,7 @@ def test_what_is_not_up_to_date_is_told(board: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_figure_is_drawn_anew_only_for_another_entry(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    svg = board / "figures" / f"{entry_of('first').id}.svg"
+    svg = board / "figures" / f"{entry_of('first').about.id}.svg"
     before = svg.stat().st_mtime_ns
     build_board(board)
     assert svg.stat().st_mtime_ns == before
@@ -239,9 +239,9 @@ PUBLISH = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from samples import sample_entry
-from vsc_eval.board.publish import publish_entry
-entries = [sample_entry(name, tasks={tasks!r}, conditions=("counting",)) for name in sys.argv[3:]]
+from samples import sample_parts
+from vsc_eval.board.publish import publish_parts
+entries = [sample_parts(name, tasks={tasks!r}, conditions=("counting",)) for name in sys.argv[3:]]
 left = int(sys.argv[2])
 replace = os.replace
 def until_killed(*arguments):
@@ -253,7 +253,7 @@ def until_killed(*arguments):
 os.replace = until_killed
 Path.replace = lambda self, target: (until_killed(self, target), Path(target))[1]
 for entry in entries:
-    publish_entry(entry, Path(sys.argv[1]))
+    publish_parts(entry, Path(sys.argv[1]))
 """
 
 
@@ -271,7 +271,7 @@ def test_several_at_once_lose_nothing(board: Path, tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     wanted = [entry_of(name) for name in ("first", "a", "b", "c", "d", "e")]
-    assert {entry.id for entry in load_board(board).entries} == {entry.id for entry in wanted}
+    assert {entry.id for entry in load_board(board).entries} == {entry.about.id for entry in wanted}
     assert check_board(board) == ()
     # As if one process had written them all.
     other = tmp_path / "other"
@@ -282,7 +282,11 @@ def test_several_at_once_lose_nothing(board: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("killed_at", [1, 2, 4])
+WRITTEN = len(FILES) + 2
+"""Files of an entry, and the folder that they are in, which takes its place last."""
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, WRITTEN, WRITTEN + 1, WRITTEN + 3])
 def test_a_killed_publisher_is_mended_by_the_next(board: Path, killed_at: int) -> None:
     entry = entry_of("a")
     process = started(board, "a", killed_at=killed_at)
@@ -291,10 +295,9 @@ def test_a_killed_publisher_is_mended_by_the_next(board: Path, killed_at: int) -
     assert list(board.rglob(".*.partial")), "it was not killed while it wrote"
     # The entry is there as a whole or not at all, and neither the check nor a reader stumbles over the rest.
     assert check_board(board) == ()
-    there = entry.id in {known.id for known in load_board(board).entries}
-    assert there == (killed_at > 1)
-    assert not there or read_entry(board / ENTRIES / f"{entry.id}.json") == entry
-    found = publish_entry(entry, board)
+    there = entry.about.id in {known.id for known in load_board(board).entries}
+    assert there == (killed_at > WRITTEN)
+    found = publish_parts(entry, board)
     assert found.done == ("already there" if there else "added")
     assert stale_files(load_board(board)) == {}
     assert not list(board.rglob(".*.partial"))
@@ -386,6 +389,6 @@ def test_what_is_no_run_or_no_board(board: Path, tmp_path: Path, capsys: pytest.
     for command in (["board", "check"], ["board", "build"], ["board", "show"], ["publish", str(tmp_path), "--to"]):
         assert main([*command, str(tmp_path / "nothing")]) == 2
         assert "is no board" in capsys.readouterr().err
-    document = json.loads((board / ENTRIES / f"{entry_of('first').id}.json").read_text())
+    document = json.loads((board / ENTRIES / entry_of("first").about.id / ABOUT).read_text())
     assert document["board"] == "sample"
     assert os.listdir(tmp_path) == ["sample"]

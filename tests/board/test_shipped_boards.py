@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vsc_eval.board.board import BOARD_FILE, load_board
-from vsc_eval.board.build import stale_files
+from vsc_eval.board.board import BOARD_FILE
+from vsc_eval.board.build import checked_board, stale_files
 from vsc_eval.board.check import check_board
 
 LEADERBOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
@@ -25,5 +25,5 @@ def test_its_entries_pass_the_checks(board: Path) -> None:
 
 @pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
 def test_its_tables_and_page_are_up_to_date(board: Path) -> None:
-    stale = stale_files(load_board(board))
+    stale = stale_files(checked_board(board))
     assert not stale, f"run `vsc-eval board build leaderboards/{board.name}`: {stale}"

@@ -83,7 +83,7 @@ def test_the_words_have_the_numbers_of_the_rows(tmp_path: Path) -> None:
     assert f"of 21 cells of tasks and levels runs from {min(shares):.0%} (" in words
     assert f" to {max(shares):.0%} (" in words
     edited = [row for row in entry.rows if row.scope == "all" and row.condition != "baseline"]
-    drifts = [100 * row.drift.value for row in edited if row.drift and row.drift.value is not None]
+    drifts = [100 * row.drift.share.value for row in edited if row.drift and row.drift.share.value is not None]
     assert f"{len(edited)} edits change {min(drifts):.1f}% to {max(drifts):.1f}% of the answers" in words
 
 

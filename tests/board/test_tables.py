@@ -13,12 +13,13 @@ from hostile_entries import hostile_entry
 from samples import sample_entry
 from table_boards import board_of, golden_board, judged
 
-from vsc_eval.board.records import Entry, Interval
+from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.board.records import Entry
 from vsc_eval.board.tables import board_tables, table_files
 from vsc_eval.board.tables.interventions import worst_controls
 from vsc_eval.board.tables.models import boarded_models, entry_labels
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import holm
+from vsc_eval.stats import Figure, holm
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.csv import to_csv
@@ -132,8 +133,12 @@ def test_sums_leave_external_items_out() -> None:
 
 def test_external_figures_are_the_main_ones() -> None:
     entry = hostile_entry("pope")
-    side = entry.official[0].model_copy(update={"is_main": False, "value": Interval(value=0.1)})
-    table = table_of("external", entry.model_copy(update={"official": (side, *entry.official)}))
+    main = OfficialRow(
+        task="pope", condition=BASELINE, metric="pope", figure="f1", is_main=True, unit="items",
+        value=Figure(0.5, 0.25, 0.75, 2, 2, "made up"), difference=None,
+    )  # fmt: skip
+    side = main.model_copy(update={"is_main": False, "value": Figure(0.1, None, None, 2, 2, "made up", "few")})
+    table = table_of("external", entry.model_copy(update={"official": (side, main)}))
     assert column(table, "official") == ["50.0 [25.0, 75.0]"]
     assert column(table, "n") == ["2"]
 
@@ -199,7 +204,7 @@ def test_parts_add_up() -> None:
 
 def test_the_floor_is_the_largest_one() -> None:
     entry = sample_entry("model-b", source="study")
-    larger = entry.floor[0].model_copy(update={"name": "zero", "drift": Interval(value=0.01, low=0.0, high=0.03)})
+    larger = entry.floor[0].model_copy(update={"name": "zero", "drift": Figure(0.01, 0.0, 0.03, 9, 3, "")})
     table = table_of("effects", entry.model_copy(update={"floor": (*entry.floor, larger)}))
     assert set(column(table, "floor")) == {"1.0 [0.0, 3.0]"}
 
@@ -236,7 +241,7 @@ def test_csv_has_every_figure_in_full_precision() -> None:
         assert row.difference is not None
         assert row.drift is not None
         assert float(record["difference_value"]) == row.difference.value
-        assert float(record["drift_low"]) == row.drift.low
+        assert float(record["drift_low"]) == row.drift.share.low
         assert int(record["n"]) == row.n
         assert sum(int(record[part]) for part in PARTS) == int(record["n_changed"])
     baseline = records(to_csv(tables.baseline_data))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,8 @@ from vsc_eval.errors import SpecError
 from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.harvest import Firing, Harvest
 from vsc_eval.interventions.overlap import decoder_cosine, jaccard, set_overlap
-from vsc_eval.interventions.select import Score, SelectionRule, score_table
+from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.select import SelectionRule, score_table
 from vsc_eval.interventions.stability import orbit_weights, resampled_tables, set_stability
 from vsc_eval.sae import SAE, SAEConfig
 from vsc_eval.specs import FeatureSet
@@ -34,8 +33,8 @@ def harvest(n_features: int = 300, orbits_per_task: int = 6, signal: float = 0.6
     return Harvest(PooledActivations(tensor, tensor > 0), firing, orbits, tasks, orbits, {})
 
 
-@pytest.mark.parametrize("score", get_args(Score))
-def test_weights_are_items_written_out(score: Score) -> None:
+@pytest.mark.parametrize("score", SCORES.names())
+def test_weights_are_items_written_out(score: str) -> None:
     source, rule = harvest(), SelectionRule(score=score, m=5, min_frequency=0.3)
     weights = np.stack([orbit_weights(source, seed=0, draw=draw) for draw in range(4)])
     for times, table in zip(weights, resampled_tables(source, rule, weights), strict=True):

@@ -67,7 +67,7 @@ def test_the_folder_is_what_the_generator_writes(tmp_path: Path) -> None:
     assert present == set(expected)
     for path, text in expected.items():
         assert (tasks_dir() / path).read_text(encoding="utf-8") == text, f"{path}: run vsc_eval.lmeval.task_files"
-    assert write_task_files(tmp_path) == len(expected)
+    assert write_task_files(tmp_path, task_files()) == len(expected)
 
 
 def test_every_yaml_is_in_lm_evals_index() -> None:

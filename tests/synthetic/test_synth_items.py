@@ -13,10 +13,10 @@ from synth_cells import CELLS
 
 from vsc_eval.errors import SpecError
 from vsc_eval.synthetic import (
-    DIFFICULTY,
     LETTERS,
     LEVELS,
     SPLITS,
+    SYNTHETIC_TASKS,
     TASKS,
     Item,
     Scene,
@@ -71,7 +71,7 @@ def test_scenes_of_an_orbit_differ_in_few_objects(name: tuple[str, str, str, int
 
 @given(names)
 def test_objects_keep_their_distance_and_their_splits_lattice(name: tuple[str, str, str, int]) -> None:
-    gap = DIFFICULTY[name[1], name[2]].gap_px
+    gap = SYNTHETIC_TASKS.get(name[1]).levels[name[2]].gap_px
     for item in make_orbit(*name):
         boxes = [(o.x, o.y, o.size) for o in item.scene.objects]
         for i, (x, y, size) in enumerate(boxes):

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from vsc_eval.synthetic import COLOURS, DIFFICULTY, LEVELS, SHAPES, Item, Scene, make_items
+from vsc_eval.synthetic import COLOURS, LEVELS, SHAPES, SYNTHETIC_TASKS, TASKS, Item, Scene, make_items
 
 Kind = tuple[str, str]
 
@@ -165,6 +165,6 @@ def test_colours_are_well_separated() -> None:
             assert sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5 > 80
 
 
-def test_every_cell_has_knobs() -> None:
-    assert len(DIFFICULTY) == 21
+def test_every_cell_has_parameters() -> None:
+    assert [tuple(SYNTHETIC_TASKS.get(task).levels) for task in TASKS] == [LEVELS] * 7
     assert len(SHAPES) == 6

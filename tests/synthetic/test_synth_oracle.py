@@ -14,6 +14,10 @@ from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.seen import look
 
 
+def oracle_answer(item: Item) -> int:
+    return read_answer(item.task, look_at(item.scene), item.prompt)
+
+
 def _with_object(item: Item, index: int, **changes: object) -> Item:
     objects = list(item.scene.objects)
     objects[index] = objects[index].model_copy(update=changes)

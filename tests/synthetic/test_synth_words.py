@@ -9,8 +9,9 @@ import pytest
 from synth_cells import CELLS
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic import Scene, SceneObject, answer_index, execute, make_orbit, phrasing, program, vocabulary
+from vsc_eval.synthetic import Scene, SceneObject, answer_index, execute, make_orbit, program, vocabulary
 from vsc_eval.synthetic.phrasing import words
+from vsc_eval.synthetic.tasks import counting, logic, multi_hop
 
 
 @pytest.mark.parametrize("paraphrase", ["main", "heldout"])
@@ -29,15 +30,15 @@ def test_vocabulary_is_sorted_and_has_no_doubles() -> None:
 
 
 def test_wording() -> None:
-    assert phrasing.count_question("red", "cross", 0) == "How many red crosses are there?"
-    assert phrasing.hop_question("red star", ["up", "left"], 0) == (
+    assert counting.question("red", "cross", 0) == "How many red crosses are there?"
+    assert multi_hop.question("red star", ["up", "left"], 0) == (
         "Start at the red star, move up, then left. What colour is the object there?"
     )
-    assert phrasing.exists_statement("orange", "heart", True) == "there is an orange heart"
-    assert phrasing.exists_statement("orange", "heart", False) == "there is no orange heart"
-    assert phrasing.all_statement("red", "star", False) == "not all stars are red"
-    assert phrasing.none_statement("red", "star", True) == "no star is red"
-    assert phrasing.one_and_either("p", "q", "r") == "p, and either q or r"
+    assert logic.exists_statement("orange", "heart", True) == "there is an orange heart"
+    assert logic.exists_statement("orange", "heart", False) == "there is no orange heart"
+    assert logic.all_statement("red", "star", False) == "not all stars are red"
+    assert logic.none_statement("red", "star", True) == "no star is red"
+    assert logic.one_and_either("p", "q", "r") == "p, and either q or r"
     assert words("What colour?\nA. red") == ["What", "colour", "?", "A", ".", "red"]
 
 

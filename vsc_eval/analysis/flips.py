@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal, cast, get_args
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
-from vsc_eval.specs import known_names
 from vsc_eval.stats.drift import change_parts
 
 Change = Literal["right_to_wrong", "wrong_to_right", "wrong_to_other", "to_invalid", "from_invalid"]

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Codes, Mask
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
-from vsc_eval.specs import known_names
 from vsc_eval.synthetic import LEVELS, TASKS
 
 Scope = Literal["all", "task", "level", "cell", "on_target", "off_target", "category", "group", "columns"]

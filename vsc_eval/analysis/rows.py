@@ -12,11 +12,11 @@ import numpy.typing as npt
 from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups
 from vsc_eval.analysis.noise_floor import changed_without_cause
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Codes, Floats, Mask, Role
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.specs import BASELINE, known_names
+from vsc_eval.specs import BASELINE
 from vsc_eval.stats import (
     Drift,
     Figure,
@@ -84,6 +84,22 @@ class Row(Record):
     mean_shift_last: float | None = None
     amplification: float | None = None
     """mean_shift_last / mean_shift_edited."""
+
+    @property
+    def n_right(self) -> int:
+        return round((self.accuracy.value or 0) * self.n)
+
+    @property
+    def n_invalid(self) -> int:
+        return round(self.invalid_rate * self.n)
+
+    @property
+    def method(self) -> str:
+        """How its intervals came to be. Wilson's is of accuracies alone, so that a row may have two methods."""
+        others = [figure.method for figure in (self.difference, self.drift and self.drift.share) if figure]
+        if set(others) <= {self.accuracy.method}:
+            return self.accuracy.method
+        return f"accuracy: {self.accuracy.method}; differences and drift: {', '.join(dict.fromkeys(others))}"
 
 
 def rows(

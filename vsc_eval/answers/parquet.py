@@ -27,6 +27,7 @@ from vsc_eval.answers.answer_table import (
     AskedItem,
     Pass,
 )
+from vsc_eval.answers.bounded_parquet import Limits, damaged, read_bounded
 from vsc_eval.errors import DataError
 from vsc_eval.files import replacing
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -39,6 +40,8 @@ _ROWS_A_GROUP = 1 << 17
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _PAIRS = pa.list_(pa.struct([("column", pa.string()), ("value", pa.string())]))
 _META = {b"vsc_eval_schema": str(SCHEMA_VERSION).encode()}
+_MOST_LOGPROBS = 1 << 28
+"""Of a table in memory, padded: an item with a million options would be one for every answer."""
 
 _ITEM_TYPES: dict[str, pa.DataType] = {
     "item_id": pa.string(),
@@ -116,21 +119,39 @@ def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[s
     }
 
 
-def read_table(folder: Path, stem: str = ANSWERS) -> AnswerTable:
+def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = None) -> AnswerTable:
     """What `write_table` wrote, or another program of the same columns.
 
-    Raises DataError, naming the file, where one is missing, damaged, of another version, or where the answers are not
-    one for each item and condition of a pass.
+    With `limits` the files are somebody else's: they are bounded before they are unpacked, have exactly our columns,
+    and what answers.parquet repeats of items.parquet is the same there. Raises DataError, naming the file, where one is
+    missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
     """
-    item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
-    items = tuple(_item(row) for row in _read(item_file, _ITEM_TYPES).to_pylist())
-    conditions = tuple(_condition(row, condition_file) for row in _read(condition_file, _CONDITION_TYPES).to_pylist())
-    found = _read(answer_file, _ANSWER_TYPES)
+    item_file, condition_file, answer_file = files = [folder / name for name in table_files(stem)]
+    types = (_ITEM_TYPES, _CONDITION_TYPES, _ANSWER_TYPES)
+    item_rows, condition_rows, found = (_read(file, kind, limits) for file, kind in zip(files, types, strict=True))
+    items = tuple(_item(row) for row in item_rows.to_pylist())
+    conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())
     passes = {name: _answers(part, items, answer_file) for name, part in _by_pass(found)}
     main = passes.pop("main", None)
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
-        raise _damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
-    return AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
+        raise damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
+    table = AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
+    if limits is not None and (column := _not_repeated(found, table)):
+        raise damaged(answer_file, f"its column '{column}' does not say what {item_file.name} and the answers say")
+    return table
+
+
+def _not_repeated(found: pa.Table, table: AnswerTable) -> str | None:
+    """The first column that is not what follows from the others."""
+    start = 0
+    for columns in _answer_columns(table):
+        part = found.slice(start, len(columns["right"]))
+        start += len(part)
+        for name in ("task", "level", "cluster", "gold", "right"):
+            kind = pa.bool_() if name == "right" else pa.string()
+            if part[name].cast(kind).combine_chunks() != columns[name].cast(kind):
+                return name
+    return None
 
 
 def file_hash(path: Path) -> str:
@@ -196,7 +217,7 @@ def _condition(row: dict[str, Any], path: Path) -> AskedCondition:
         edit = row["edit"] and json.loads(row["edit"])
         spec = ConditionSpec.model_validate({"name": row["condition"], "sets": row["sets"] or (), "edit": edit})
     except ValueError as error:
-        raise _damaged(path, f"condition '{row['condition']}' cannot be read: {error}") from error
+        raise damaged(path, f"condition '{row['condition']}' cannot be read: {error}") from error
     return AskedCondition(
         spec=spec,
         content_hash=row["content_hash"],
@@ -280,15 +301,19 @@ def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Ar
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(logprobs[kept]), mask=mask)
 
 
-def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
+def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = None) -> pa.Table:
     try:
-        found = pq.read_table(path)
+        found = (
+            pq.read_table(path)
+            if limits is None
+            else read_bounded(path, types, limits, limits.answers if types is _ANSWER_TYPES else limits.items)
+        )
     except FileNotFoundError as error:
         raise DataError(
             f"There is no {path}.", hint="The run is not finished: give its command again, then read it."
         ) from error
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, str(error)) from error
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        raise damaged(path, str(error)) from error
     version = (found.schema.metadata or {}).get(b"vsc_eval_schema", b"none").decode()
     if version != str(SCHEMA_VERSION):
         raise DataError(
@@ -296,8 +321,11 @@ def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
             hint="Read it with the release that wrote it, or run it again.",
         )
     if missing := [name for name in types if name not in found.column_names]:
-        raise _damaged(path, f"the columns {', '.join(missing)} are missing")
+        raise damaged(path, f"the columns {', '.join(missing)} are missing")
     return found.select(list(types))
+
+
+_NOT_EACH = "it does not hold one answer for each item and condition, in their order"
 
 
 def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -310,13 +338,15 @@ def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
     names = tuple(dict.fromkeys(rows["condition"].cast(pa.string()).to_pylist()))
     shape = (len(names), len(items))
+    if len(rows) != len(names) * len(items):
+        raise damaged(path, _NOT_EACH)
     expected_items = [item.item_id for item in items] * len(names)
     expected_names = [name for name in names for _ in items]
     if (
         rows["item_id"].cast(pa.string()).to_pylist() != expected_items
         or rows["condition"].cast(pa.string()).to_pylist() != expected_names
     ):
-        raise _damaged(path, "it does not hold one answer for each item and condition, in their order")
+        raise damaged(path, _NOT_EACH)
     read, answer = (rows[name].cast(pa.string()).to_pylist() for name in ("read", "answer"))
     vocabulary = tuple(sorted({*answer, *read}))
     place = {word: code for code, word in enumerate(vocabulary)}
@@ -349,10 +379,11 @@ def _matrix(column: pa.ChunkedArray, shape: tuple[int, int], missing: float, kin
 def _padded(lists: pa.ListArray, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     lengths = lists.value_lengths().fill_null(0).to_numpy()
     width = int(lengths.max()) if len(lengths) else 0
+    if len(lengths) * width > _MOST_LOGPROBS:
+        raise DataError(
+            f"{len(lengths):,} answers with up to {width:,} log-probabilities each are more than fit into memory.",
+            hint="Ask fewer options of an item.",
+        )
     padded = np.full((len(lengths), width), np.nan, dtype=np.float32)
     padded[np.arange(width) < lengths[:, None]] = lists.flatten().to_numpy(zero_copy_only=False)
     return padded.reshape(*shape, width)
-
-
-def _damaged(path: Path, why: str) -> DataError:
-    return DataError(f"{path} is damaged: {why}.", hint="Give the command of that run again; it is then written anew.")

@@ -12,7 +12,7 @@ from vsc_eval.records import Reading
 
 
 class AnswerEngine(Protocol):
-    """One model, many conditions. `Engine` runs it with transformers; serving/ has one that runs it in vLLM."""
+    """One model, many conditions. hf.engine runs it with transformers, vllm.engine in vLLM; see registry.py."""
 
     batch_size: int
     """Half the number of prompts that are answered between two commits to the store."""

@@ -15,19 +15,17 @@ from typing import Any
 import torch
 
 from vsc_eval.answers.store import AnswerStore, answer_key
-from vsc_eval.backends.hf.engine import Engine, GenSettings, Mode
+from vsc_eval.backends.hf.engine import GenSettings, Mode
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.vllm.engine import DEFAULT_BATCH_SIZE as VLLM_BATCH_SIZE
-from vsc_eval.backends.vllm.engine import VllmEngine
+from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, parse_condition
 
-DEFAULT_BATCH_SIZE = 16
 Conditions = Mapping[str, CompiledCondition | None]
 """Name -> compiled condition; None is the baseline."""
 
@@ -176,15 +174,16 @@ def open_session(
     batch_size: int | None = None,
     memory_budget_bytes: int | None = None,
     mode: Mode = "auto",
-    vllm: Mapping[str, Any] | None = None,
+    backend: str = "hf",
+    options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Session:
     """A session of `vlm` under the baseline and the given conditions.
 
     `expressions` are condition expressions ("counting+logic:scale=2") or specs. `intervention` defaults to the one
     named like the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
-    `vllm`: arguments of vLLM, which then answers in place of transformers; `vlm` needs no weights, and `mode` and
-    `memory_budget_bytes` say nothing. Raises SpecError or DataError for what does not fit.
+    `backend`: a name of backends.registry, `options` its own. Where it needs no weights, `vlm` needs none; `mode` and
+    `memory_budget_bytes` are of transformers. Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
     loaded: LoadedIntervention | None = None
@@ -202,21 +201,10 @@ def open_session(
                 spec, loaded.sets, loaded.sae, loaded.spec.layer, d_model=d_model
             ).to(vlm.device)
     sae, layer = (loaded.sae, loaded.spec.layer) if loaded else (None, None)
-    engine: AnswerEngine
-    if vllm is None:
-        engine = Engine(
-            vlm,
-            sae=sae,
-            layer=layer,
-            batch_size=batch_size or DEFAULT_BATCH_SIZE,
-            memory_budget_bytes=memory_budget_bytes,
-            mode=mode,
-        )
-    else:
-        engine = VllmEngine(vlm, sae=sae, layer=layer, batch_size=batch_size or VLLM_BATCH_SIZE, options=vllm)
+    how = EngineSettings(batch_size, mode, memory_budget_bytes, options or {})
     return Session(
         vlm=vlm,
-        engine=engine,
+        engine=BACKENDS.get(backend).make(vlm, sae=sae, layer=layer, settings=how),
         # An empty store is falsy.
         store=AnswerStore(":memory:") if store is None else store,
         conditions=conditions,

@@ -1,18 +1,18 @@
-"""A board's folder: board.yaml says what is asked of every model, entries/ holds one JSON for each run."""
+"""A board's folder: board.yaml says what is asked of every model, entries/ holds one folder for each run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from vsc_eval.board.entry.read import read_entry
-from vsc_eval.board.records import Entry, ItemTable
+from vsc_eval.answers.answer_table import AskedItem, Scoring
+from vsc_eval.board.records import Entry
 from vsc_eval.errors import SpecError
 from vsc_eval.specs import Spec, explain, load_yaml_spec
 from vsc_eval.synthetic import TASKS
@@ -54,7 +54,7 @@ class BoardSpec(Spec):
     description: str = ""
     url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9._~:/?#@!&=+%\-]+$", max_length=300)
     """Where the board is published, for those who share an entry of it."""
-    scoring: Literal["loglikelihood", "generate"]
+    scoring: Scoring
     generator_version: str | None = None
     tasks: dict[str, BoardTask]
 
@@ -84,32 +84,29 @@ def identity(entry: Entry) -> Identity:
     return entry.model.fingerprint, entry.model.revision, entry.provenance.backend, entry.scoring
 
 
-def rows_by_level(items: ItemTable) -> dict[str, dict[str, list[int]]]:
-    """Task -> level (`all` where it has none) -> rows of its items."""
-    found: dict[str, dict[str, list[int]]] = {}
-    for row, (task, level) in enumerate(zip(items.task, items.level, strict=True)):
-        found.setdefault(task, {}).setdefault(level or NO_LEVEL, []).append(row)
+def by_level(items: Sequence[AskedItem]) -> dict[str, dict[str, list[AskedItem]]]:
+    """Task -> level (`all` where it has none) -> its items."""
+    found: dict[str, dict[str, list[AskedItem]]] = {}
+    for item in items:
+        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
     return found
 
 
-def asked_hash(items: ItemTable, rows: Iterable[int]) -> str:
+def asked_hash(items: Sequence[AskedItem]) -> str:
     """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
 
     The letters and the model's answers are left out, so two models that were asked the same have the same hash.
     """
-    lines = sorted(
-        [items.id[i], items.cluster[i], items.cluster_kind[i], items.gold[i], items.prompt_hash[i], items.image_hash[i]]
-        for i in rows
-    )
+    lines = sorted([i.item_id, i.cluster, i.cluster_kind, i.gold, i.prompt_hash, i.image_hash] for i in items)
     return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def spec_of(
-    items: ItemTable,
+    items: Sequence[AskedItem],
     *,
     name: str,
     title: str,
-    scoring: Literal["loglikelihood", "generate"],
+    scoring: Scoring,
     generator_version: str | None,
     description: str = "",
 ) -> BoardSpec:
@@ -117,9 +114,9 @@ def spec_of(
     tasks = {
         task: BoardTask(
             kind="synthetic" if task in TASKS else "external",
-            levels={level: Group(n=len(rows), sha256=asked_hash(items, rows)) for level, rows in levels.items()},
+            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
         )
-        for task, levels in rows_by_level(items).items()
+        for task, levels in by_level(items).items()
     }
     try:
         return BoardSpec(
@@ -149,23 +146,12 @@ def read_board_spec(path: Path) -> BoardSpec:
     return load_yaml_spec(path / BOARD_FILE, BoardSpec)
 
 
-def entry_files(path: Path) -> list[Path]:
-    """The files of the entries of the board in `path`, by name."""
+def entry_folders(path: Path) -> list[Path]:
+    """The folders of the entries of the board in `path`, by name."""
     folder = path / ENTRIES
     # A link may lead out of the board, to what changes without it.
     return sorted(
-        file
-        for file in folder.glob("*.json")
-        if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
+        found
+        for found in (folder.iterdir() if folder.is_dir() else ())
+        if found.is_dir() and not found.is_symlink() and not found.name.startswith(".")
     )
-
-
-def load_board(path: Path) -> Board:
-    """The board of a folder.
-
-    Every entry fits the schema and is what was hashed when it was published; whether its figures follow from its
-    answers is a matter of `check_board`. Raises SpecError if there is no board, DataError for the first bad entry.
-    """
-    spec = read_board_spec(path)
-    entries = sorted((read_entry(file) for file in entry_files(path)), key=lambda entry: entry.id)
-    return Board(path=path, spec=spec, entries=tuple(entries))

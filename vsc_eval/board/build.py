@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,15 +25,17 @@ _OWN_FILE = {
 }
 """Names that only a build gives to files: what has one and is not of this board any more is deleted."""
 
+_OWN_FOLDER = re.compile(r"\.[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.(\d+|old)\.partial")
+
 _PICTURES = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
 
 
-Advance = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Called with (figures drawn, figures): drawing takes most of a build's time."""
 
 
-def no_advance(done: int, total: int) -> None:
-    """Tells nobody."""
+def no_progress(done: int, total: int) -> None:
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,25 @@ class Built:
     removed: tuple[str, ...]
 
 
-def build_board(path: Path, *, say: Callable[[str], None] = lambda _: None, advance: Advance = no_advance) -> Built:
+def build_board(path: Path, *, log: Callable[[str], None] = lambda _: None, progress: Progress = no_progress) -> Built:
     """Check the board, then bring all generated files up to date; those that are, are not touched.
 
     Raises SpecError if there is no board, DataError, before anything is written, for an entry that is wrong, and
     BackendError for a folder that cannot be written.
     """
     read_board_spec(path)
-    with locked(path, say):
-        return write_generated(checked_board(path), advance=advance)
+    with locked(path, log):
+        return write_generated(checked_board(path), progress=progress)
 
 
 def checked_board(path: Path, *, but: str | None = None) -> Board:
-    """The board, all of it right; without the entry in the file named `but`, whatever is wrong with that one.
+    """The board, all of it right; without the entry in the folder named `but`, whatever is wrong with that one.
 
     Raises SpecError if there is no board, DataError naming the first problem.
     """
     entries, problems = check_entries(path)
     if but is not None:
-        entries = tuple(entry for entry in entries if f"{entry.id}.json" != but)
+        entries = tuple(entry for entry in entries if entry.id != but)
         problems = tuple(problem for problem in problems if problem.file != f"{ENTRIES}/{but}")
     if problems:
         raise _refusal(path, problems)
@@ -85,18 +88,18 @@ def generated_texts(board: Board) -> dict[str, str]:
     Raises DataError where an item's picture, drawn anew, is not the one that the entry's model saw.
     """
     # Templates, tables and pictures load only here: checking a board needs none of them.
-    from vsc_eval.board.front import front_page
     from vsc_eval.board.page import render_page
+    from vsc_eval.board.readme import readme
     from vsc_eval.board.share import model_card
     from vsc_eval.board.tables import board_tables, table_files
 
     tables = board_tables(board)
-    texts = {"README.md": front_page(board, tables), "index.html": render_page(board, tables)}
+    texts = {"README.md": readme(board, tables), "index.html": render_page(board, tables)}
     texts |= {f"{TABLES}/{name}": text for name, text in table_files(tables, board.spec.title).items()}
     return texts | {f"{CARDS}/{entry.id}.md": model_card(entry, board) for entry in board.entries}
 
 
-def write_generated(board: Board, texts: dict[str, str] | None = None, *, advance: Advance = no_advance) -> Built:
+def write_generated(board: Board, texts: dict[str, str] | None = None, *, progress: Progress = no_progress) -> Built:
     """Write what is not up to date, each file at once or not at all, and delete what is left of entries that are gone.
 
     `texts` are `generated_texts`, if they are there already. The caller holds the board's lock.
@@ -104,12 +107,12 @@ def write_generated(board: Board, texts: dict[str, str] | None = None, *, advanc
     texts = generated_texts(board) if texts is None else texts
     written = [name for name, text in texts.items() if _write(board.path / name, text.encode())]
     for place, entry in enumerate(board.entries):
-        advance(place, len(board.entries))
+        progress(place, len(board.entries))
         written += _write_figures(board.path, entry)
-    advance(len(board.entries), len(board.entries))
+    progress(len(board.entries), len(board.entries))
     removed = []
     for file in _leftovers(board, set(texts)):
-        file.unlink()
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
         removed.append(file.relative_to(board.path).as_posix())
     return Built(n_entries=len(board.entries), written=tuple(written), removed=tuple(removed))
 
@@ -184,4 +187,9 @@ def _leftovers(board: Board, texts: set[str]) -> Iterator[Path]:
                 if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
                     yield file
     for folder in (".", ENTRIES, CARDS, FIGURES, TABLES):
-        yield from sorted(file for file in (board.path / folder).glob(".*.partial") if not file.is_dir())
+        yield from sorted(found for found in (board.path / folder).glob(".*.partial") if _is_ours(found))
+
+
+def _is_ours(partial: Path) -> bool:
+    """A killed writer leaves files; a killed publisher also the folder of an entry."""
+    return not partial.is_dir() or (_OWN_FOLDER.fullmatch(partial.name) is not None and not partial.is_symlink())

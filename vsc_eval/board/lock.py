@@ -12,7 +12,7 @@ from vsc_eval.files import take_lock
 
 
 @contextmanager
-def locked(board: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def locked(board: Path, log: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold the board's folder for this process until the block ends; waits for another one, after saying so.
 
     The folder itself is locked, so that there is no lock file to be committed. The lock ends with the process. Raises
@@ -26,7 +26,7 @@ def locked(board: Path, say: Callable[[str], None] = lambda _: None) -> Iterator
         ) from error
     try:
         if not take_lock(handle, board):
-            say(f"Waiting for another process that writes to {board} ...")
+            log(f"Waiting for another process that writes to {board} ...")
             take_lock(handle, board, wait=True)
         yield
     finally:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vsc_eval.analysis.compare.run_files import FinishedRun, read_run
 from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
-from vsc_eval.board.build import Advance, Built, checked_board, generated_texts, no_advance, write_generated
+from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
 from vsc_eval.board.check.board_check import entry_findings, name_of_known
-from vsc_eval.board.entry.canonical import entry_sha256, entry_text
-from vsc_eval.board.entry.parts import item_table, scoring_of
-from vsc_eval.board.entry.read import read_entry
+from vsc_eval.board.entry.folder import Parts, read_parts, write_parts
+from vsc_eval.board.entry.from_run import parts_of_run, read_finished, scoring_of
+from vsc_eval.board.entry.view import entry_of
 from vsc_eval.board.lock import locked
 from vsc_eval.board.records import Entry, Shown
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import replacing
-from vsc_eval.specs import BASELINE, save_yaml_spec
+from vsc_eval.specs import save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
 Done = Literal["added", "replaced", "already there"]
@@ -30,36 +32,9 @@ class Published:
     """What became of a run."""
 
     entry: Entry
-    file: Path
+    folder: Path
     done: Done
     built: Built
-
-
-def make_entry(
-    run: Path,
-    board: str,
-    *,
-    name: str | None = None,
-    note: str = "",
-    intervention: Path | None = None,
-    shown: dict[str, Shown] | None = None,
-) -> Entry:
-    """The entry of a run's or a study's folder for the board of that name. Raises SpecError or DataError."""
-    found = read_run(run)
-    if len(note) > 2000:
-        raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", hint="Shorten it.")
-    if is_study(found):
-        from vsc_eval.board.entry.from_study import entry_from_study
-
-        return entry_from_study(found, board=board, name=name, note=note)
-    from vsc_eval.board.entry.from_run import entry_from_run
-
-    return entry_from_run(found, board=board, name=name, note=note, intervention=intervention, shown=shown)
-
-
-def is_study(run: FinishedRun) -> bool:
-    """Whether the folder is of a study: of run.yaml and study.yaml, the first that is there says what it is."""
-    return not (run.path / "run.yaml").is_file()
 
 
 def publish(
@@ -71,8 +46,8 @@ def publish(
     replace: bool = False,
     intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
-    say: Callable[[str], None] = lambda _: None,
-    advance: Advance = no_advance,
+    log: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Published:
     """Write the run's entry into the board, then everything that is made from the entries.
 
@@ -81,57 +56,87 @@ def publish(
     board, BackendError for a folder that cannot be written; nothing is written then.
     """
     spec = read_board_spec(board)
-    say(f"Making the entry of {run} ...")
-    entry = make_entry(run, spec.name, name=name, note=note, intervention=intervention, shown=shown)
-    return publish_entry(entry, board, replace=replace, say=say, advance=advance)
+    log(f"Making the entry of {run} ...")
+    found = read_finished(run)
+    parts = parts_of_run(found, board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
+    return publish_parts(parts, board, replace=replace, log=log, progress=progress)
 
 
-def publish_entry(
-    entry: Entry,
+def publish_parts(
+    parts: Parts,
     board: Path,
     *,
     replace: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-    advance: Advance = no_advance,
+    log: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Published:
-    """The same of an entry that is there."""
-    with locked(board, say):
-        file = board / ENTRIES / f"{entry.id}.json"
+    """The same of the files of an entry."""
+    with locked(board, log), _staged(parts, board) as (parts, staged):
+        entry, folder = entry_of(parts), board / ENTRIES / parts.about.id
         # To put a run in the place of a damaged entry is how that is fixed.
-        is_damaged = replace and file.is_file() and _is_damaged(file)
-        before = checked_board(board, but=file.name if is_damaged else None)
-        _check_fits(entry, before.spec)
+        is_damaged = replace and folder.is_dir() and _is_damaged(folder)
+        before = checked_board(board, but=folder.name if is_damaged else None)
+        _check_fits(parts, before.spec)
         twins = [known for known in before.entries if known.asked == entry.asked]
         done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
         _check_name(entry, others)
         after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
-        say(f"Building {board} ...")
+        log(f"Building {board} ...")
         texts = generated_texts(after)
-        if done != "already there":
-            with replacing(file) as partial:
-                partial.write_text(entry_text(entry), encoding="ascii")
-            for known in twins:
-                if known.id != entry.id:
-                    (board / ENTRIES / f"{known.id}.json").unlink()
-        return Published(entry=entry, file=file, done=done, built=write_generated(after, texts, advance=advance))
+        if done == "already there":
+            shutil.rmtree(staged)
+        else:
+            _take_place(staged, folder, [board / ENTRIES / known.id for known in twins])
+        return Published(entry=entry, folder=folder, done=done, built=write_generated(after, texts, progress=progress))
 
 
-def _is_damaged(file: Path) -> bool:
+@contextmanager
+def _staged(parts: Parts, board: Path) -> Iterator[tuple[Parts, Path]]:
+    """The entry as its files will give it back, and where they are until they take their place; what is left of them
+    is deleted."""
+    # Not in entries/, which may be a link out of the board until that has been checked.
+    staged = board / f".{parts.about.id}.{os.getpid()}.partial"
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        write_parts(parts, staged)
+        yield read_parts(staged), staged
+    except OSError as error:
+        raise BackendError(
+            f"{staged} cannot be written: {error.strerror or error}.",
+            hint="Choose a folder that you may write to, on a disk with space left.",
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _take_place(staged: Path, folder: Path, twins: Sequence[Path]) -> None:
+    """A folder cannot replace another at once: the old one steps aside first, and a build deletes what is left."""
+    folder.parent.mkdir(exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.old.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, aside)
+    os.replace(staged, folder)
+    for old in (aside, *(twin for twin in twins if twin != folder)):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_damaged(folder: Path) -> bool:
     """Whether an entry is not one of its board, for whatever reason."""
     try:
-        return bool(entry_findings(read_entry(file), read_board_spec(file.parent.parent)))
+        return bool(entry_findings(read_parts(folder), read_board_spec(folder.parent.parent)))
     except DataError:
         return True
 
 
-def _check_fits(entry: Entry, spec: BoardSpec) -> None:
-    findings = entry_findings(entry, spec)
+def _check_fits(parts: Parts, spec: BoardSpec) -> None:
+    findings = entry_findings(parts, spec)
     if findings:
         first = findings[0]
         more = f" There are {len(findings) - 1} more such problems." if len(findings) > 1 else ""
         raise SpecError(
-            f"The run of '{entry.model.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
+            f"The run of '{parts.about.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
             hint=first.hint,
         )
 
@@ -149,7 +154,7 @@ def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
 def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
     if not twins:
         return "added"
-    if any(known.id == entry.id and entry_sha256(known) == entry.sha256 for known in twins) and len(twins) == 1:
+    if any(known.id == entry.id and known.sha256 == entry.sha256 for known in twins) and len(twins) == 1:
         return "already there"
     if not replace:
         raise SpecError(
@@ -189,10 +194,10 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
 
 
 def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
-    run = read_run(path)
-    if not run.lines:
+    run = read_finished(path)
+    items = run.table.items
+    if not items:
         raise DataError(f"The run in {path} has no items.", hint="Name another run.")
-    items = item_table(run.lines, [BASELINE])
-    version = run.hashes.get("generator_version") if any(task in TASKS for task in items.task) else None
-    scoring = scoring_of(run.lines)
+    version = run.generator_version if any(item.task in TASKS for item in items) else None
+    scoring = scoring_of(items)
     return spec_of(items, name=name, title=title, scoring=scoring, generator_version=version, description=description)

@@ -1,30 +1,31 @@
-"""An entry of a board: one run of one model, in one JSON file.
+"""An entry of a board as its tables and page see it: one run of one model, made of the files in its folder.
 
-It holds every item's parsed answer, so all counts in it can be computed anew and two entries compared item by item.
 Text from models and data sets (answers, options, names) is kept as it was; whoever shows it escapes it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field
 
+from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.noise_floor import FloorRow
+from vsc_eval.analysis.official import OfficialRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import AnswerTable, Scoring
+from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
+from vsc_eval.stats import Figure
 
-ENTRY_SCHEMA_VERSION = 1
+UNSEALED = "0" * 64
 
-BoardScope = Literal["cell", "task", "level", "all", "on_target", "off_target", "category", "group"]
-Role = Literal["baseline", "single", "union", "norm_matched_union"]
+Interval: TypeAlias = Figure
 
-
-class Interval(Record):
-    """A value with the interval that the row's `method` names. None is undefined, and `reason` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
+BoardScope: TypeAlias = Scope
+Role = Literal["baseline", "single", "combined", "norm_matched"]
 
 
 class BoardModel(Record):
@@ -56,7 +57,7 @@ class Provenance(Record):
     source: Literal["run", "study"]
     date: str
     """When the last computation of the run ended (of a study: began), ISO 8601 with the offset from UTC."""
-    backend: Literal["hf", "vllm"]
+    backend: str
     device: str
     machine: str
     """Processor, cores, memory and accelerators in words."""
@@ -105,140 +106,13 @@ class ItemTable(Record):
     answers: dict[str, tuple[str, ...]]
     """Condition -> parsed answers [items], `invalid` where none could be read; the baseline is among them."""
 
-    @model_validator(mode="after")
-    def _columns_are_of_one_length(self) -> ItemTable:
-        n = len(self.id)
-        wrong = [
-            name
-            for name in ("task", "level", "cluster", "cluster_kind", "gold", "prompt_hash", "image_hash", "options")
-            if len(getattr(self, name)) != n
-        ]
-        wrong += [f"answers.{name}" for name, column in self.answers.items() if len(column) != n]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: not as many values as there are items ({n})")
-        if len(set(self.id)) < n:
-            raise ValueError("an item is there twice")
-        if "baseline" not in self.answers:
-            raise ValueError("the answers of the baseline are missing")
-        return self
 
-
-class DriftCounts(Record):
-    """Answers that differ from the baseline's; the five parts add up to `n_changed`."""
-
-    n_changed: int
-    right_to_wrong: int
-    wrong_to_right: int
-    wrong_to_other: int
-    to_invalid: int
-    from_invalid: int
-
-
-class BoardRow(Record):
-    """One condition on one group of items."""
-
-    condition: str
-    scope: BoardScope
-    task: str | None = None
-    level: str | None = None
-    by: str | None = None
-    """Column of a `category`."""
-    category: str | None = None
-    n: int = Field(ge=1)
-    n_clusters: int = Field(ge=1)
-    n_right: int = Field(ge=0)
-    n_invalid: int = Field(ge=0)
-    method: str
-    """Of the intervals of this row: which, at which level, clustered by what."""
-    accuracy: Interval
-    difference: Interval | None = None
-    """acc(condition) - acc(baseline), paired; None for the baseline."""
-    p_difference: float | None = None
-    """Exact McNemar (a run) or sign-flip of whole clusters (a study), two-sided, not adjusted."""
-    detectable_difference: float | None = None
-    drift: Interval | None = None
-    drift_counts: DriftCounts | None = None
-    mean_kl_options: float | None = None
-    mean_margin_change: float | None = None
-    mean_shift_edited: float | None = None
-    mean_shift_last: float | None = None
-    amplification: float | None = None
-
-
-class OfficialFigure(Record):
-    """A figure of an external data set's own metric."""
-
-    task: str
-    condition: str
-    metric: str
-    figure: str
-    is_main: bool
-    unit: str
-    value: Interval
-    difference: Interval | None = None
-
-
-class UnionFigure(Record):
-    """A union of two sets beyond its two parts, all with one edit."""
-
-    union: str
-    parts: tuple[str, str]
-    """Names of the two conditions."""
-    edit: str
-    form: Literal["raw", "norm_matched"]
-    drift_interaction: Interval
-    """In a study, beyond the sum of the parts for a raw union, and beyond their mean (or the larger) for a norm-matched
-    one. In a run, beyond the sum for both."""
-    drift_bliss: Interval | None = None
-    accuracy_interaction: Interval
-    p_drift_adjusted: float | None = None
-    p_accuracy_adjusted: float | None = None
-    verdict: str | None = None
-    decided_by: str | None = None
-
-
-class ControlFigure(Record):
-    """One effect beside the same effect of control draws."""
-
-    kind: str
-    outcome: str
-    effect: Literal["single", "union", "interaction"]
-    sets: tuple[str, ...]
-    value: float
-    draws: tuple[float, ...]
-    percentile: float | None
-    """Share of draws that are less harmful, ties half, in percent."""
-    p: float | None
-    """(1 + draws at least as harmful) / (1 + draws)."""
-
-
-class FloorFigure(Record):
-    """How much answers change where nothing was done to them."""
-
-    name: str
-    drift: Interval
-    n_changed: int
-    max_logprob_difference: float
-    """Nats."""
-
-
-class ProbePoint(Record):
-    target: str
-    pooling: str
-    layer: int
-    """-1 is the embeddings."""
-    control: str
-    accuracy: float
-    low: float
-    high: float
-
-
-class Probes(Record):
-    chosen_layer: int
-    chosen_by: str
-    chance: dict[str, float]
-    interval: str
-    points: tuple[ProbePoint, ...]
+# Tables have rows, cells and figures of their own; by these names they know those of the results.
+BoardRow: TypeAlias = Row
+UnionFigure: TypeAlias = InteractionRow
+ControlFigure: TypeAlias = ControlTest
+FloorFigure: TypeAlias = FloorRow
+OfficialFigure: TypeAlias = OfficialRow
 
 
 class Shown(Record):
@@ -249,34 +123,58 @@ class Shown(Record):
     """A data URI of a PNG or JPEG."""
 
 
-class Entry(Record):
-    """The whole of an entry's file."""
+class About(Record):
+    """entry.json: what the files of the run do not say, and what they hash to."""
 
     schema_version: Literal[1] = 1
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}$", max_length=80)
-    """Also the file's name: the model's name in plain letters, and a hash of what was asked of what."""
+    """Also the folder's name: the model's name in plain letters, and a hash of what was asked of what."""
+    board: str
+    source: Literal["run", "study"]
+    name: str = Field(min_length=1)
+    """What the model is called: a hub id, or the name that the publisher gave."""
+    note: str = Field(default="", max_length=2000)
+    """The publisher's own words."""
+    date: str
+    """When the last computation of the run ended (of a study: began), ISO 8601 with the offset from UTC."""
+    dtype: str
+    device: str
+    machine: str
+    """Processor, cores, memory and accelerators in words."""
+    packages: dict[str, str]
+    intervention: BoardIntervention | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    """Name -> sha256 (hex) of each of the other files."""
+    sha256: str = Field(default=UNSEALED, pattern=r"^[0-9a-f]{64}$")
+    """Of everything else in entry.json, in its canonical form, and so of all files."""
+
+
+class Entry(Record):
+    """The whole of an entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    id: str
     board: str
     model: BoardModel
     intervention: BoardIntervention | None = None
-    note: str = Field(default="", max_length=2000)
-    """The publisher's own words."""
+    note: str = ""
     provenance: Provenance
-    scoring: Literal["loglikelihood", "generate"]
+    scoring: Scoring
     conditions: tuple[BoardCondition, ...]
     items: ItemTable
     rows: tuple[BoardRow, ...]
-    official: tuple[OfficialFigure, ...] = ()
+    official: tuple[OfficialRow, ...] = ()
     unions: tuple[UnionFigure, ...] = ()
-    controls: tuple[ControlFigure, ...] = ()
-    floor: tuple[FloorFigure, ...] = ()
-    probes: Probes | None = None
-    logprobs: dict[str, dict[str, tuple[float | None, ...]]] = Field(default_factory=dict)
-    """Condition -> item id -> log-probability (nats) of each of its options at the first answer token: for a condition,
-    of the items whose answer it changed; for the baseline, of all items that any condition changed. null: -infinity."""
+    controls: tuple[ControlTest, ...] = ()
+    floor: tuple[FloorRow, ...] = ()
+    probing: ProbingResult | None = None
+    table: AnswerTable = Field(exclude=True, repr=False)
+    """All answers, and how likely each option was."""
     shown: dict[str, Shown] = Field(default_factory=dict)
     """Item id -> what to show of it."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of everything else in the file, in its canonical form."""
+    sha256: str = UNSEALED
+    """See About."""
 
     def row(
         self, condition: str, scope: BoardScope, task: str | None = None, level: str | None = None

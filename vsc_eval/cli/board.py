@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import counted, say_built, say_on
+from vsc_eval.board.console import log_built, logger, progress_bar
 
 _BOARD = """\
-A board is a folder: board.yaml says what every model is asked, entries/ holds one JSON file for each run, and all else
+A board is a folder: board.yaml says what every model is asked, entries/ holds one folder for each run, and all else
 is made from those.
 """
 
@@ -53,9 +53,9 @@ def _new(options: argparse.Namespace) -> int:
     from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
-    say = say_on(console_for(stderr=True))
-    say(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
-    say(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
+    log = logger(console_for(stderr=True))
+    log(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
+    log(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
     return 0
 
 
@@ -65,11 +65,11 @@ def _check(options: argparse.Namespace) -> int:
     from vsc_eval.tables.console import console_for, draw
     from vsc_eval.tables.table import columns, table
 
-    with counted("entries") as advance:
-        entries, problems = check_entries(options.board, intervals=options.intervals, advance=advance)
+    with progress_bar("entries") as progress:
+        entries, problems = check_entries(options.board, intervals=options.intervals, progress=progress)
     console = console_for()
     if not problems:
-        say_on(console)(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
+        logger(console)(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
         return 0
     heads = columns("file", "place", "what is wrong", "fix")
     rows = [(found.file, found.place, found.what, found.hint) for found in problems]
@@ -81,16 +81,16 @@ def _build(options: argparse.Namespace) -> int:
     from vsc_eval.board.build import build_board, checked_board, stale_files
     from vsc_eval.tables.console import console_for
 
-    say = say_on(console_for(stderr=True))
+    log = logger(console_for(stderr=True))
     if options.check:
         stale = stale_files(checked_board(options.board))
         for name, what in stale.items():
-            say_on(console_for())(f"{name}: {what}")
-        say(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
+            logger(console_for())(f"{name}: {what}")
+        log(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
         return 1 if stale else 0
-    with counted("figures") as advance:
-        built = build_board(options.board, say=say, advance=advance)
-    say_built(built, say)
+    with progress_bar("figures") as progress:
+        built = build_board(options.board, log=log, progress=progress)
+    log_built(built, log)
     return 0
 
 
@@ -101,7 +101,7 @@ def _show(options: argparse.Namespace) -> int:
 
     board, console = checked_board(options.board), console_for()
     if not board.entries:
-        say_on(console)("The board has no entries yet.")
+        logger(console)("The board has no entries yet.")
         return 0
     tables = board_tables(board)
     for found in (*tables.baseline, *tables.interventions):

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.saying import counted, say_built, say_on
+from vsc_eval.board.console import log_built, logger, progress_bar
 from vsc_eval.cli.flags import Flags
 from vsc_eval.settings import AskSpec
 
 _DATA = Flags(AskSpec, only=("include_path", "data_dir"))
 _DESCRIPTION = """\
-Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one JSON file in
+Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one folder in
 entries/. Then the board's tables, page, cards and figures are made anew. Publishing the same run twice changes nothing.
 """
 
@@ -45,17 +45,17 @@ def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.board.publish import publish
     from vsc_eval.tables.console import console_for
 
-    say, shown = say_on(console_for(stderr=True)), None
+    log, shown = logger(console_for(stderr=True)), None
     data = _DATA.read(options, "vsc-eval publish")
     if options.with_pictures:
-        from vsc_eval.board.entry.shown import shown_items
+        from vsc_eval.board.entry.pictures import shown_items
 
         shown = shown_items(options.run, include=list(data.include_path), data_dir=data.data_dir)
     elif data.include_path or data.data_dir:
         from vsc_eval.errors import SpecError
 
         raise SpecError("--include-path and --data-dir go with --with-pictures.", hint="Leave them out, or add it.")
-    with counted("figures") as advance:
+    with progress_bar("figures") as progress:
         found = publish(
             options.run,
             options.board,
@@ -64,9 +64,9 @@ def _publish(options: argparse.Namespace) -> int:
             replace=options.replace,
             intervention=options.intervention,
             shown=shown,
-            say=say,
-            advance=advance,
+            log=log,
+            progress=progress,
         )
-    say(f"{found.file}: {found.done}.")
-    say_built(found.built, say)
+    log(f"{found.folder}: {found.done}.")
+    log_built(found.built, log)
     return 0

@@ -14,7 +14,7 @@ from vsc_eval.files import replacing
 from vsc_eval.lmeval.task_files import VARIANTS
 from vsc_eval.resources import tasks_dir
 from vsc_eval.settings import AskSpec
-from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, TASKS, make_items
+from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
 from vsc_eval.synthetic.show import write_examples
 from vsc_eval.tables.clean import terminal
 from vsc_eval.taskfiles.read import read_task_file
@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
 def cells_of(task: str, level: str | None = None) -> list[tuple[str, str]]:
     """The (task, level) cells that a name means. Raises SpecError naming close matches."""
     name = task.removeprefix("vsc_")
-    for known in TASKS:
+    for known in SYNTHETIC_TASKS.names():
         if name == known:
             return [(known, level) for level in ([level] if level else LEVELS)]
         for its_level in LEVELS:
@@ -62,19 +62,23 @@ def cells_of(task: str, level: str | None = None) -> list[tuple[str, str]]:
                     raise SpecError(f"'{task}' is not of level {level}.", hint=f"Write vsc_{known} --level {level}.")
                 return [(known, its_level)]
     # Compared without the prefix, which would make every name look alike.
-    names = [*TASKS, *(f"{known}_{its_level}" for known in TASKS for its_level in LEVELS)]
+    tasks = SYNTHETIC_TASKS.names()
+    names = [*tasks, *(f"{known}_{its_level}" for known in tasks for its_level in LEVELS)]
     close = [f"vsc_{match}" for match in difflib.get_close_matches(name, names, n=3)]
     raise SpecError(
         f"Unknown task '{task}'.",
-        hint=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in TASKS)}.",
+        hint=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in tasks)}.",
     )
 
 
 def _list(_options: argparse.Namespace) -> int:
-    print("Cells:    " + "\n          ".join(" ".join(f"vsc_{task}_{level}" for level in LEVELS) for task in TASKS))
-    print("By task:  " + " ".join(f"vsc_{task}" for task in TASKS))
+    tasks = SYNTHETIC_TASKS.names()
+    print("Cells:    " + "\n          ".join(" ".join(f"vsc_{task}_{level}" for level in LEVELS) for task in tasks))
+    print("By task:  " + " ".join(f"vsc_{task}" for task in tasks))
     print("By level: " + " ".join(f"vsc_{level}" for level in LEVELS))
     print("Groups:   vsc (all cells, means by task), vsc_by_level, vsc_views (both)")
+    if added := SYNTHETIC_TASKS.added():
+        print(f"Of other packages, and in no level or group: {' '.join(f'vsc_{task}' for task in added)}")
     print("\nEach name also with a suffix, as in vsc_counting_easy_paired, vsc_easy_paired, vsc_paired:")
     for variant in VARIANTS:
         print(f"  {variant.name or '(none)':<14} {variant.summary:<44} {', '.join(variant.metrics)}")

@@ -9,7 +9,7 @@ import torch
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import SpecError
 from vsc_eval.seeding import torch_generator
-from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, TASKS, Item, make_items, render
+from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, SYNTHETIC_TASKS, TASKS, Item, make_items, render
 
 
 def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: int | None = None) -> list[Item]:
@@ -20,8 +20,7 @@ def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: in
     if not tasks or len(set(tasks)) != len(tasks):
         raise SpecError(f"The tasks are {list(tasks)}.", hint="Name at least one task, and each only once.")
     for task in tasks:
-        if task not in TASKS:
-            raise SpecError(f"Unknown task '{task}'.", hint=f"Known tasks: {', '.join(TASKS)}.")
+        SYNTHETIC_TASKS.get(task)
     n = DEFAULT_SIZES[split] if items_per_cell is None else items_per_cell
     return [item for task in tasks for level in LEVELS for item in make_items(split, task, level, n)]
 

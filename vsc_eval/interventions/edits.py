@@ -15,12 +15,13 @@ from typing import Literal, assert_never
 import torch
 from torch import Tensor
 
-from vsc_eval.errors import SpecError
+from vsc_eval.edit_kinds.base import EDITS
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.interventions.directions import random_directions, rescaled
 from vsc_eval.interventions.intervention import check_indices
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE, SparseCodes
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, known_names
+from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet
 
 BASELINE_HASH = "baseline"
 
@@ -112,24 +113,6 @@ def compile_condition(
     )
 
 
-def _coefficients(edit: EditSpec, z: Tensor) -> Tensor:
-    """Activations of the edited features [N, S] -> what each decoder row is multiplied by [N, S]."""
-    match edit.kind:
-        case "scale":
-            assert edit.value is not None
-            return z * (edit.value - 1.0)
-        case "ablate":
-            return -z
-        case "clamp":
-            assert edit.value is not None
-            return edit.value - z
-        case "add":
-            assert edit.value is not None
-            return torch.full_like(z, edit.value)
-        case _:
-            assert_never(edit.kind)
-
-
 def _norm_matched(
     delta: Tensor, coefficients: Tensor, rows: Tensor, condition: CompiledCondition, reference: Literal["mean", "max"]
 ) -> Tensor:
@@ -153,7 +136,8 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
     """What the condition adds to the residual stream at every position of h, before any position mask.
 
     h [..., d] gives shape, dtype and device; codes [..., k] are the SAE's codes of h. Float32 inside, cast to h.dtype
-    at the end; exactly zero where the strength is zero or no edited feature fired (`scale`, `ablate`).
+    at the end; exactly zero at a kind's neutral value and, unless it edits silent features, where none of the edited
+    ones fired.
     """
     if condition.spec.edit is None:
         return torch.zeros_like(h)
@@ -161,7 +145,8 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
     if condition.union.device != h.device:
         condition = condition.to(h.device)
     rows = sae.W_dec.index_select(0, condition.union)
-    if edit.kind == "add":
+    kind = EDITS.get(edit.kind)
+    if kind.unit_rows:
         rows = torch.nn.functional.normalize(rows, dim=-1)
     with torch.autocast(device_type=h.device.type, enabled=False):
         n_features = len(condition.union)
@@ -170,7 +155,7 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
         indices, values = codes.indices.reshape(-1, k), codes.values.reshape(-1, k)
         z = values.new_zeros(len(values), n_features + 1)
         z.scatter_(-1, condition.slots[indices], values)
-        coefficients = _coefficients(edit, z[:, :n_features])
+        coefficients = kind.coefficients(z[:, :n_features], edit.strength)
         delta = coefficients @ rows
         if edit.norm_match is not None:
             delta = _norm_matched(delta, coefficients, rows, condition, edit.norm_match.reference)

@@ -7,32 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from scipy.stats import rankdata
+from pydantic import AfterValidator, Field
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.activations import PooledActivations, Pooling
+from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.scores.base import Floats
 from vsc_eval.specs import FeatureSet, Spec
 
-Score = Literal["diff_of_means", "auroc", "frequency_gap"]
-Floats = NDArray[np.float64]
 Scalar = str | int | float | bool | None
-
-# A feature without any spread inside the two groups separates them perfectly; scores must stay finite to be stored.
-_LARGEST_DIFF = 1e6
-COLUMNS_AT_ONCE = 2048
 
 
 class SelectionRule(Spec):
     """Everything that decides which features are chosen, stored with the sets."""
 
-    score: Score = "auroc"
-    """diff_of_means: difference of the group means over the pooled standard deviation; auroc: probability that an item
-    of the task has the larger value, ties half; frequency_gap: difference of the shares of items that fire it."""
+    score: Annotated[str, AfterValidator(SCORES.valid)] = "auroc"
+    """What a feature is ranked by: a score of interventions/scores, or another package's."""
     pooling: Pooling = "mean"
     """How an item's tokens become one value (not used by frequency_gap)."""
     m: int = Field(default=16, gt=0)
@@ -42,54 +36,6 @@ class SelectionRule(Spec):
     exclusive: bool = True
     """Give a feature only to the task where it scores highest. Sets are then disjoint: a union holds 2 m features, and
     its interaction effect is not that of features which both of its parts edit."""
-
-
-def _diff_of_means(task: Floats, others: Floats) -> Floats:
-    gap = task.mean(0) - others.mean(0)
-    degrees = len(task) + len(others) - 2
-    spread = ((task - task.mean(0)) ** 2).sum(0) + ((others - others.mean(0)) ** 2).sum(0)
-    pooled_sd = np.sqrt(spread / degrees)
-    floor = np.where(gap == 0, 1.0, np.abs(gap) / _LARGEST_DIFF)
-    result: Floats = gap / np.maximum(pooled_sd, floor)
-    return result
-
-
-def auroc_from_rank_sums(rank_sums: Floats, n_task: Floats, n_others: Floats) -> Floats:
-    """Mann-Whitney: rank sums [T, F] of the task's items among all, group sizes [T, 1] -> AUROC [T, F]."""
-    result: Floats = (rank_sums - n_task * (n_task + 1) / 2) / (n_task * n_others)
-    return result
-
-
-def _auroc(values: Floats, in_task: NDArray[np.bool_]) -> Floats:
-    """values [n, F], in_task [T, n] -> [T, F]. The ranks are the same for every task: one sort serves all."""
-    groups = in_task.astype(np.float64)
-    sums = np.empty((len(groups), values.shape[1]))
-    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
-        columns = slice(start, start + COLUMNS_AT_ONCE)
-        sums[:, columns] = groups @ rankdata(values[:, columns], axis=0)
-    n_task = groups.sum(1, keepdims=True)
-    return auroc_from_rank_sums(sums, n_task, groups.shape[1] - n_task)
-
-
-def score_features(values: Floats, fired: NDArray[np.bool_], in_task: NDArray[np.bool_], score: Score) -> Floats:
-    """The score of each feature for each task, [T, F].
-
-    values [n, F] pooled activations, fired [n, F], in_task [T, n]. A task and its others need at least two items each.
-    """
-    match score:
-        case "diff_of_means":
-            return np.stack([_diff_of_means(values[mask], values[~mask]) for mask in in_task])
-        case "auroc":
-            return _auroc(values, in_task)
-        case "frequency_gap":
-            return np.stack([fired[mask].mean(0) - fired[~mask].mean(0) for mask in in_task])
-        case _:
-            assert_never(score)
-
-
-def knows_nothing(score: Score) -> float:
-    """The score of a feature that tells nothing about the task."""
-    return 0.5 if score == "auroc" else 0.0
 
 
 class TooFewFeaturesError(DataError):
@@ -147,9 +93,10 @@ def score_table(
     values = pooled.values.cpu().numpy().astype(np.float64)
     fired = pooled.fired.cpu().numpy()
     in_task = group_masks(labels, tasks)
-    scores = score_features(values, fired, in_task, rule.score)
+    score = SCORES.get(rule.score)
+    scores = score.scores(values, fired, in_task)
     often = np.stack([fired[mask].mean(0) for mask in in_task]) >= rule.min_frequency
-    eligible = (scores > knows_nothing(rule.score)) & often
+    eligible = (scores > score.of_nothing) & often
     return ScoreTable(tuple(tasks), tuple(counts.values()), scores, eligible)
 
 

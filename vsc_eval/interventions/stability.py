@@ -6,7 +6,6 @@ Orbits are drawn with replacement within each task, so that no task is lost and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,11 @@ from numpy.typing import NDArray
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.overlap import jaccard
+from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import (
-    Floats,
     ScoreTable,
     SelectionRule,
-    auroc_from_rank_sums,
     group_masks,
-    knows_nothing,
-    score_features,
 )
 from vsc_eval.records import Record
 from vsc_eval.seeding import derived_seed
@@ -121,7 +117,7 @@ def resampled_tables(
     in_task = group_masks(harvest.tasks, tasks)
     groups = (weights[:, None, :] * in_task).astype(np.float64)  # [R, T, n]
     sizes = groups.sum(2)
-    n_features = harvest.d_sae
+    n_features, score = harvest.d_sae, SCORES.get(rule.score)
     scores = np.empty((len(weights), len(tasks), n_features))
     often = np.empty(scores.shape, dtype=bool)
     for columns in _blocks(n_features):
@@ -129,64 +125,17 @@ def resampled_tables(
         fired = harvest.pooled.fired[:, columns].numpy()
         frequency = groups.reshape(-1, len(values)) @ fired.astype(np.float64)
         often[:, :, columns] = frequency.reshape(*sizes.shape, -1) / sizes[:, :, None] >= rule.min_frequency
-        if rule.score == "auroc":
-            scores[:, :, columns] = _weighted_aurocs(values, groups)
+        if score.resampled is not None:
+            scores[:, :, columns] = score.resampled(values, groups)
         else:
             for sample, times in enumerate(weights):
                 rows = np.repeat(np.arange(len(times)), times)
-                scores[sample, :, columns] = score_features(values[rows], fired[rows], in_task[:, rows], rule.score)
+                scores[sample, :, columns] = score.scores(values[rows], fired[rows], in_task[:, rows])
         progress(values.shape[1])
-    eligible = (scores > knows_nothing(rule.score)) & often
+    eligible = (scores > score.of_nothing) & often
     counts = [tuple(int(n) for n in row) for row in sizes]
     return [ScoreTable(tasks, *parts) for parts in zip(counts, scores, eligible, strict=True)]
 
 
 def _blocks(n_features: int) -> Iterator[slice]:
     return (slice(s, min(s + _COLUMNS_AT_ONCE, n_features)) for s in range(0, n_features, _COLUMNS_AT_ONCE))
-
-
-@dataclass(frozen=True, eq=False)
-class _Ties:
-    """One sort of the columns of values [n, F], good for any weights of the rows."""
-
-    order: NDArray[np.int64]
-    """[n, F], rows by rising value."""
-    first: NDArray[np.int64]
-    """[n, F], place in the order at which the ties of that place begin."""
-    last: NDArray[np.int64]
-    """[n, F], and at which they end."""
-
-    @classmethod
-    def of(cls, values: Floats) -> _Ties:
-        n = len(values)
-        order = np.argsort(values, axis=0, kind="stable")
-        rising = np.take_along_axis(values, order, axis=0)
-        new = np.ones(values.shape, dtype=bool)
-        new[1:] = rising[1:] != rising[:-1]
-        places = np.arange(n)[:, None]
-        first = np.maximum.accumulate(np.where(new, places, 0), axis=0)
-        ends = np.ones(values.shape, dtype=bool)
-        ends[:-1] = new[1:]
-        last = np.minimum.accumulate(np.where(ends, places, n - 1)[::-1], axis=0)[::-1]
-        return cls(order, first, last)
-
-    def midranks(self, weights: NDArray[np.int64]) -> Floats:
-        """Ranks [n, F] from 1, ties in the middle, of rows that stand `weights` [n] times."""
-        upto = np.zeros((len(weights) + 1, self.order.shape[1]))
-        np.cumsum(weights[self.order], axis=0, out=upto[1:])
-        below = np.take_along_axis(upto, self.first, axis=0)
-        within = np.take_along_axis(upto, self.last + 1, axis=0)
-        ranks = np.empty(self.order.shape)
-        np.put_along_axis(ranks, self.order, (below + within + 1) / 2, axis=0)
-        return ranks
-
-
-def _weighted_aurocs(values: Floats, groups: Floats) -> Floats:
-    """values [n, F], groups [R, T, n]: how often an item stands in a task -> AUROC [R, T, F]."""
-    ties = _Ties.of(values)
-    sizes = groups.sum(2, keepdims=True)
-    result = np.empty((*groups.shape[:2], values.shape[1]))
-    for sample, group in enumerate(groups):
-        sums = group @ ties.midranks(group.sum(0).astype(np.int64))
-        result[sample] = auroc_from_rank_sums(sums, sizes[sample], sizes[sample].sum() - sizes[sample])
-    return result

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.load import load_vlm
+from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import open_session
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.mistakes import explain, known_names
+from vsc_eval.mistakes import explain
 from vsc_eval.specs import split_names
 
 _LM_EVAL_DEVICE = "cuda:0"
@@ -30,7 +31,7 @@ class VscHF(SessionLM):
     def __init__(self, pretrained: str, **arguments: Any) -> None:
         spec = self._spec({**arguments, "model": pretrained, "backend": self.backend})
         session = open_session(
-            load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading()),
+            load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()),
             [spec.condition] if spec.condition else [],
             intervention=spec.intervention,
             store=AnswerStore(spec.answers) if spec.answers else None,

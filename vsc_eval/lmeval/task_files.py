@@ -11,7 +11,8 @@ each cell once, so that their means and standard errors are right; `vsc_views` n
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +109,12 @@ def _templates() -> Iterator[tuple[str, str]]:
 
 
 def _cell(variant: Variant, task: str, level: str) -> str:
+    # Another package's task is no part of the benchmark, and so of no view of it.
+    views = (task, level) if task in TASKS else (task,)
     return (
         f"include: ../{variant.template}\n"
         f"task: {variant.named(f'vsc_{task}_{level}')}\n"
-        f"tag:\n  - {variant.named(f'vsc_{task}')}\n  - {variant.named(f'vsc_{level}')}\n"
-        "metadata:\n"
+        "tag:\n" + "".join(f"  - {variant.named(f'vsc_{view}')}\n" for view in views) + "metadata:\n"
         f"  version: {TASK_VERSION}\n"
         f"  vsc_task: {task}\n"
         f"  vsc_level: {level}\n" + ("  vsc_paired: true\n" if variant.name.endswith("paired") else "")
@@ -148,21 +150,23 @@ def _groups(variant: Variant) -> Iterator[tuple[str, str]]:
     yield views, f"group: {views}\ntask:\n  - {names[0]}\n  - {names[1]}\nmetadata:\n  version: {TASK_VERSION}\n"
 
 
-def task_files() -> dict[str, str]:
-    """Path relative to the tasks folder -> text, of all files."""
+def cell_files(tasks: Sequence[str]) -> dict[str, str]:
+    """Path relative to the tasks folder -> text, of the cells of `tasks` and what they include."""
     files = {f"vsc/{name}": text for name, text in _templates()}
-    for variant in VARIANTS:
-        folder = f"vsc/{variant.name or 'generate'}"
-        for task in TASKS:
-            for level in LEVELS:
-                files[f"{folder}/{variant.named(f'vsc_{task}_{level}')}.yaml"] = _cell(variant, task, level)
-        files |= {f"vsc/groups/{name}.yaml": text for name, text in _groups(variant)}
+    for variant, task, level in itertools.product(VARIANTS, tasks, LEVELS):
+        name = variant.named(f"vsc_{task}_{level}")
+        files[f"vsc/{variant.name or 'generate'}/{name}.yaml"] = _cell(variant, task, level)
     return {path: _HEADER + text for path, text in files.items()}
 
 
-def write_task_files(folder: Path) -> int:
-    """Write all files below `folder`; returns their number."""
-    files = task_files()
+def task_files() -> dict[str, str]:
+    """Path relative to the tasks folder -> text, of all files of the benchmark."""
+    groups = {name: text for variant in VARIANTS for name, text in _groups(variant)}
+    return cell_files(TASKS) | {f"vsc/groups/{name}.yaml": _HEADER + text for name, text in groups.items()}
+
+
+def write_task_files(folder: Path, files: Mapping[str, str]) -> int:
+    """Write `files` below `folder`; returns their number."""
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,4 +177,4 @@ def write_task_files(folder: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the benchmark's lm-eval task files.")
     parser.add_argument("--out", type=Path, default=tasks_dir(), help="folder of task files")
-    print(write_task_files(parser.parse_args().out), "files written")
+    print(write_task_files(parser.parse_args().out, task_files()), "files written")

@@ -20,9 +20,9 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
 from vsc_eval.lmeval.documents import at_local_copy, limited, with_overrides
-from vsc_eval.lmeval.task_files import VARIANTS
+from vsc_eval.lmeval.task_files import VARIANTS, cell_files, write_task_files
 from vsc_eval.resources import tasks_dir
-from vsc_eval.synthetic import LEVELS, TASKS
+from vsc_eval.synthetic import LEVELS, SYNTHETIC_TASKS
 from vsc_eval.taskfiles.data_files import COMPILED, TAG, variants, write_compiled
 from vsc_eval.taskfiles.read import is_task_file, mistake, read_task_file
 from vsc_eval.taskfiles.schema import TaskFile
@@ -58,7 +58,9 @@ def task_file_paths(folder: Path) -> list[Path]:
     """
     found = []
     for path in sorted(path for path in folder.rglob("*") if _is_path(path.name)):
-        if COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
+        # Files beside a lock are a run's own.
+        of_a_run = (path.parent / ".lock").exists()
+        if of_a_run or COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
             continue
         if is_task_file(path):
             found.append(path)
@@ -83,8 +85,9 @@ def read_checked(path: Path) -> TaskFile:
 def _is_taken(name: str) -> bool:
     """Whether lm-eval has a tag, group or task of the benchmark by that name, or a tag of all task files."""
     bare = next((name.removesuffix(f"_{v.name}") for v in VARIANTS if v.name and name.endswith(f"_{v.name}")), name)
-    cells = {f"{task}_{level}" for task in TASKS for level in LEVELS}
-    return bare in {*TASKS, *LEVELS, *cells, "by_level", "views", TAG.removeprefix("vsc_")}
+    tasks = SYNTHETIC_TASKS.names()
+    cells = {f"{task}_{level}" for task in tasks for level in LEVELS}
+    return bare in {*tasks, *LEVELS, *cells, "by_level", "views", TAG.removeprefix("vsc_")}
 
 
 def _check_lm_eval_file(path: Path) -> None:
@@ -164,8 +167,10 @@ def _check_overrides(overrides: Sequence[str], used: Mapping[str, TaskFile]) -> 
 
 
 def compiled_folder(files: Iterable[TaskFile]) -> Path:
-    """A new temporary folder with the compiled files; who asked removes it."""
+    """A new temporary folder with the compiled files and other packages' synthetic tasks; who asked removes it."""
     folder = Path(tempfile.mkdtemp(prefix="vsc-tasks-"))
+    if added := SYNTHETIC_TASKS.added():
+        write_task_files(folder, cell_files(added))
     for file in files:
         write_compiled(file, folder)
     return folder

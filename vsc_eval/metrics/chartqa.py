@@ -91,3 +91,6 @@ def _type(item: ScoredItem) -> str:
             hint="It is human_test or augmented_test. For other data leave `score` out of the task file.",
         )
     return _TYPES[value]
+
+
+CHARTQA = ChartQA()

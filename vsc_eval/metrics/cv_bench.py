@@ -63,3 +63,6 @@ def _source(item: ScoredItem) -> str:
             hint=f"They are {', '.join(SOURCES)}. For other data leave `score` out of the task file.",
         )
     return known[value.casefold()]
+
+
+CV_BENCH = CVBench()

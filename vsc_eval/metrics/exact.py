@@ -55,3 +55,7 @@ class RealWorldQA(Exact):
 def invalid(items: Sequence[ScoredItem]) -> Mask:
     """Which answers could not be read [items]."""
     return np.array([item.answer == INVALID for item in items], dtype=bool)
+
+
+EXACT = Exact()
+REALWORLDQA = RealWorldQA()

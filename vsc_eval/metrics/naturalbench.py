@@ -87,3 +87,6 @@ def _index(item: ScoredItem) -> int:
             hint="Index must number the rows from 0; leave `score` out of the task file for other data.",
         )
     return int(value)
+
+
+NATURALBENCH = NaturalBench()

@@ -67,3 +67,6 @@ def _gold(item: ScoredItem) -> str:
 
 def _categories(item: ScoredItem) -> frozenset[str]:
     return frozenset(name.strip() for name in item.column("category").split(",") if name.strip())
+
+
+POPE = Pope()

@@ -1,25 +1,33 @@
-"""Metrics by the name that a task file gives in `score`."""
+"""Metrics by the name that a task file gives in `score`.
+
+Another package adds one by an entry point of the group `vsc_eval.metrics` (see vsc_eval.registry).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Any
 
-from vsc_eval.errors import SpecError
 from vsc_eval.metrics.base import Metric
-from vsc_eval.metrics.chartqa import ChartQA
-from vsc_eval.metrics.cv_bench import CVBench
-from vsc_eval.metrics.exact import Exact, RealWorldQA
-from vsc_eval.metrics.naturalbench import NaturalBench
-from vsc_eval.metrics.pope import Pope
-
-_ALL: tuple[Metric, ...] = (Exact(), CVBench(), Pope(), NaturalBench(), ChartQA(), RealWorldQA())
-
-METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+from vsc_eval.registry import Registry
 
 
-def get(name: str) -> Metric:
-    """The metric of that name. Raises SpecError for an unknown one."""
-    if name not in METRICS:
-        raise SpecError(f"There is no metric '{name}'.", hint=f"Use one of {', '.join(METRICS)}.")
-    return METRICS[name]
+def _fault(thing: Any) -> str | None:
+    lacking = [part for part in dir(Metric) if not part.startswith("_") and not hasattr(thing, part)]
+    return f"it has no {', '.join(lacking)}" if lacking else None
+
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    "vsc_eval.metrics",
+    {
+        "exact": "vsc_eval.metrics.exact:EXACT",
+        "cv_bench": "vsc_eval.metrics.cv_bench:CV_BENCH",
+        "pope": "vsc_eval.metrics.pope:POPE",
+        "naturalbench": "vsc_eval.metrics.naturalbench:NATURALBENCH",
+        "chartqa": "vsc_eval.metrics.chartqa:CHARTQA",
+        "realworldqa": "vsc_eval.metrics.exact:REALWORLDQA",
+    },
+    _fault,
+)
+
+get = METRICS.get

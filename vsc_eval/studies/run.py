@@ -9,9 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.progress import Advance, progress_shown
-from vsc_eval.specs import known_names
 from vsc_eval.studies.conclude import CONCLUDE, read_results
 from vsc_eval.studies.folder import StudyFolder
 from vsc_eval.studies.records import StudyResults

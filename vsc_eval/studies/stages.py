@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
+from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.backends.session import Session
-from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
 from vsc_eval.settings import ModelSpec
@@ -45,7 +44,8 @@ class Study:
     say: Callable[[str], None]
     loaded: LoadedVLM | None = field(default=None, init=False)
     """The model, once a stage has asked for it."""
-    _vllm: VllmEngine | None = field(default=None, init=False)
+    _started: AnswerEngine | None = field(default=None, init=False)
+    """A backend that does not work on transformers' model."""
 
     @property
     def path(self) -> Path:
@@ -84,31 +84,24 @@ class Study:
         store: str = "answers.sqlite",
     ) -> Iterator[Session]:
         """The model under `conditions`, its answers kept in a file of the folder; see asking.open_study_session."""
-        engine: AnswerEngine
-        if self.spec.backend == "vllm":
-            engine = self._in_vllm()
-            engine.batch_size = batch_size or self.spec.batch_size
+        batch_size = batch_size or self.spec.batch_size
+        if BACKENDS.get(self.spec.backend).needs_weights:
+            engine = self._engine(intervention if conditions else None, batch_size)
         else:
-            edits = (intervention.sae, intervention.spec.layer) if conditions else (None, None)
-            engine = Engine(
-                self.vlm,
-                sae=edits[0],
-                layer=edits[1],
-                batch_size=batch_size or self.spec.batch_size,
-                memory_budget_bytes=self.spec.memory_bytes,
-                mode=self.spec.engine_mode,
-            )
+            # Started once for all stages: a process can hardly hold two.
+            self._started = self._started or self._engine(self.intervention(), batch_size)
+            engine = self._started
+            engine.batch_size = batch_size
         with AnswerStore(self.path / store) as kept:
             yield open_study_session(self.vlm, engine, kept, intervention, conditions, sets)
 
-    def _in_vllm(self) -> VllmEngine:
-        """vLLM, started once for all stages: a process can hardly hold two."""
-        if self._vllm is None:
-            intervention = self.intervention()
-            self._vllm = VllmEngine(
-                self.vlm, sae=intervention.sae, layer=intervention.spec.layer, options=self.spec.vllm
-            )
-        return self._vllm
+    def _engine(self, intervention: LoadedIntervention | None, batch_size: int) -> AnswerEngine:
+        return BACKENDS.get(self.spec.backend).make(
+            self.vlm,
+            sae=intervention.sae if intervention else None,
+            layer=intervention.spec.layer if intervention else None,
+            settings=EngineSettings(batch_size, self.spec.engine_mode, self.spec.memory_bytes, self.spec.vllm),
+        )
 
     def steps(self, stage: str) -> Callable[[str, int, int], None]:
         """A progress callback for parts that tell (what, how many were just done, how many there are)."""

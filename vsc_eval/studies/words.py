@@ -15,8 +15,6 @@ CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 ROLE_WORDS = {
     "baseline": "baseline",
     "single": "single set",
-    "union": "union",
-    "norm_matched_union": "norm-matched union",
     "combined": "union",
     "norm_matched": "norm-matched union",
 }

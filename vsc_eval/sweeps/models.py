@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from vsc_eval.analysis.results import Results
-from vsc_eval.analysis.run_tables import TextTable, condition_table
+from vsc_eval.analysis.run_tables import condition_table
 from vsc_eval.errors import VscError
 from vsc_eval.sweeps.folder import folder_name
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
+from vsc_eval.tables.table import Column, Row, Table, cell, table
 
 
 def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
@@ -51,12 +52,13 @@ def run_models(
     return results, failed
 
 
-def summary(results: dict[str, Results]) -> TextTable:
+def summary(results: dict[str, Results]) -> Table:
     """The conditions of all models in one table."""
     tables = {model: condition_table(found) for model, found in results.items()}
-    return TextTable(
-        title=f"{len(tables)} models",
-        columns=("model", *next(iter(tables.values())).columns),
-        rows=tuple((model, *row) for model, table in tables.items() for row in table.rows),
-        notes=tuple(dict.fromkeys(note for table in tables.values() for note in table.notes)),
+    return table(
+        "models",
+        f"{len(tables)} models",
+        (Column("model", "model"), *next(iter(tables.values())).columns),
+        [Row((cell(model), *row.cells)) for model, of_model in tables.items() for row in of_model.rows],
+        dict.fromkeys(note for of_model in tables.values() for note in of_model.notes),
     )

@@ -29,8 +29,8 @@ from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
-from vsc_eval.backends.vllm.available import require_vllm
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
@@ -120,7 +120,7 @@ def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     spec = plan.spec
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
-        vlm = load_vlm(spec.model, weights=spec.backend == "hf", **spec.loading())
+        vlm = load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading())
     return open_session(
         vlm,
         plan.conditions,
@@ -149,12 +149,12 @@ def _content_hash(session: Session, name: str) -> str:
 
 
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
-    """Where and how it is computed. vLLM takes the accelerator that it finds."""
-    entry = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype)}
-    if spec.backend == "hf":
+    """Where and how it is computed. A backend without transformers' weights takes the accelerator that it finds."""
+    backend = BACKENDS.get(spec.backend)
+    entry = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype), **backend.attempt(spec.vllm)}
+    if backend.needs_weights:
         return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
-    device = "cuda" if cuda_words() else "cpu"
-    return {**entry, "device": device, "vllm": str(require_vllm()), "vllm_arguments": spec.vllm}
+    return {**entry, "device": "cuda" if cuda_words() else "cpu"}
 
 
 def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Console) -> AnswerTable:

@@ -15,8 +15,9 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS, TASKS
+from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
+from vsc_eval.synthetic.tasks.base import TASKS
 
 FEATURES = datasets.Features(
     {

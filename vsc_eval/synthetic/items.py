@@ -8,14 +8,14 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.errors import SpecError
-from vsc_eval.synthetic.builders import BUILDERS
-from vsc_eval.synthetic.builders.draft import Context, Draft
-from vsc_eval.synthetic.difficulty import DIFFICULTY, LEVELS, SPLITS, TASKS
+from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
 from vsc_eval.synthetic.layout import CrowdedError
 from vsc_eval.synthetic.phrasing import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
 from vsc_eval.synthetic.render import pixel_hash, render
 from vsc_eval.synthetic.scene import CANVAS, Scene
 from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.tasks.base import SYNTHETIC_TASKS, SyntheticTask
+from vsc_eval.synthetic.tasks.draft import Context, Draft
 
 GENERATOR_VERSION: Final = "1"
 """Part of every stream's name: changing it draws a new benchmark."""
@@ -82,17 +82,14 @@ def _known(value: str, known: tuple[str, ...], what: str) -> None:
         raise SpecError(f"Unknown {what} '{value}'.", hint=f"Use one of: {', '.join(known)}.")
 
 
-_DIFFICULTY_DUMPS = {cell: difficulty.model_dump(mode="json") for cell, difficulty in DIFFICULTY.items()}
-
-
-def _draft(split: str, task: str, level: str, orbit: int) -> Draft:
+def _draft(split: str, task: SyntheticTask, level: str, orbit: int) -> Draft:
     for attempt in range(_ATTEMPTS):
-        stream = Stream(GENERATOR_VERSION, split, task, level, orbit, attempt)
+        stream = Stream(GENERATOR_VERSION, split, task.name, level, orbit, attempt)
         try:
-            return BUILDERS[task](Context(stream, SPLITS.index(split), orbit), DIFFICULTY[task, level])
+            return task.build(Context(stream, SPLITS.index(split), orbit), task.levels[level])
         except CrowdedError:
             continue
-    raise AssertionError(f"no layout for {split}/{task}/{level}/{orbit} in {_ATTEMPTS} attempts")
+    raise AssertionError(f"no layout for {split}/{task.name}/{level}/{orbit} in {_ATTEMPTS} attempts")
 
 
 def make_orbit(
@@ -104,18 +101,19 @@ def make_orbit(
     or a negative orbit.
     """
     _known(split, SPLITS, "split")
-    _known(task, TASKS, "task")
+    made = SYNTHETIC_TASKS.get(task)
     _known(level, LEVELS, "level")
     _known(paraphrase, ("main", "heldout"), "paraphrase")
     if orbit < 0:
         raise SpecError(f"There is no orbit {orbit}.", hint="Orbits are numbered from 0.")
-    draft = _draft(split, task, level, orbit)
+    draft = _draft(split, made, level, orbit)
     wording = Stream(GENERATOR_VERSION, split, task, level, orbit, "template", paraphrase)
     heldout = paraphrase == "heldout"
     template = wording.between(MAIN_TEMPLATES, N_TEMPLATES - 1) if heldout else wording.below(MAIN_TEMPLATES)
     orbit_id = f"{split}/{task}/{level}/{orbit:05d}" + (_HELDOUT_MARK if heldout else "")
     options = tuple(draft.options)
     question = draft.question(template)
+    difficulty = made.levels[level].model_dump(mode="json")
     items = [
         Item(
             id=f"{orbit_id}/{LETTERS[gold]}",
@@ -132,7 +130,7 @@ def make_orbit(
             foil_kinds=tuple("gold" if i == gold else kind for i, kind in enumerate(draft.kinds)),
             template_id=f"{task}/{template}",
             paraphrase=paraphrase,
-            difficulty=_DIFFICULTY_DUMPS[task, level],
+            difficulty=difficulty,
             generator_version=GENERATOR_VERSION,
         )
         for gold in range(4)

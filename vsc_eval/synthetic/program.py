@@ -7,7 +7,8 @@ from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vsc_eval.errors import DataError
@@ -15,7 +16,14 @@ from vsc_eval.synthetic.scene import CANVAS, LARGE_MIN_PX, SMALL_MAX_PX, Scene, 
 
 Program = dict[str, Any]
 
+Value = int | str | bool
+Op = Callable[[Program, Scene], Value]
+"""What a program with an op of its own gives on a scene. Raises DataError where there is no single answer."""
+
 STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+
+
+_NO_OPS: Mapping[str, Op] = MappingProxyType({})
 
 
 def filter_(colour: str | None = None, shape: str | None = None, size: str | None = None) -> Program:
@@ -129,8 +137,8 @@ def _relate(program: Program, scene: Scene) -> str:
     return "above" if dy < 0 else "below"
 
 
-def _which(program: Program, scene: Scene) -> int:
-    truths = [execute(p, scene) for p in program["of"]]
+def _which(program: Program, scene: Scene, ops: Mapping[str, Op]) -> int:
+    truths = [execute(p, scene, ops) for p in program["of"]]
     if truths.count(True) != 1:
         raise _ambiguous(program)
     return truths.index(True)
@@ -163,8 +171,9 @@ def referent(program: Program, scene: Scene) -> SceneObject:
             raise DataError(f"`{op}` does not give one object.", hint="Regenerate the item.")
 
 
-def execute(program: Program, scene: Scene) -> int | str | bool:
-    """The value of `program` on `scene`. Raises DataError for an unknown op or a question without a single answer."""
+def execute(program: Program, scene: Scene, ops: Mapping[str, Op] = _NO_OPS) -> Value:
+    """The value of `program` on `scene`; `ops` are a task's own. Raises DataError for an unknown op or a question
+    without a single answer."""
     match program["op"]:
         case "count":
             return len(referents(program["of"], scene))
@@ -179,20 +188,22 @@ def execute(program: Program, scene: Scene) -> int | str | bool:
         case "none":
             return all(o.colour != program["colour"] for o in referents(program["of"], scene))
         case "not":
-            return not execute(program["of"], scene)
+            return not execute(program["of"], scene, ops)
         case "and":
-            return all(execute(p, scene) for p in program["of"])
+            return all(execute(p, scene, ops) for p in program["of"])
         case "or":
-            return any(execute(p, scene) for p in program["of"])
+            return any(execute(p, scene, ops) for p in program["of"])
         case "which":
-            return _which(program, scene)
+            return _which(program, scene, ops)
+        case op if op in ops:
+            return ops[op](program, scene)
         case op:
             raise DataError(f"Unknown program op `{op}`.", hint="Regenerate the item.")
 
 
-def answer_index(program: Program, scene: Scene, options: Sequence[str]) -> int:
+def answer_index(program: Program, scene: Scene, options: Sequence[str], ops: Mapping[str, Op] = _NO_OPS) -> int:
     """The 0-based option that the program gives. Raises DataError if it is none of them."""
-    value = execute(program, scene)
+    value = execute(program, scene, ops)
     if program["op"] == "which":
         return int(value)
     if str(value) not in options:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.difficulty import LEVELS, TASKS
+from vsc_eval.synthetic.difficulty import LEVELS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
 from vsc_eval.synthetic.oracle import look_at, read_answer
 from vsc_eval.synthetic.program import answer_index
 from vsc_eval.synthetic.seen import Seen
+from vsc_eval.synthetic.tasks.base import SYNTHETIC_TASKS, TASKS
 
 
 def verify(item: Item) -> list[Seen]:
@@ -26,7 +27,7 @@ def verify(item: Item) -> list[Seen]:
     Raises DataError, naming the item, if the program or the pixels say otherwise or canonicalise nothing.
     """
     try:
-        by_program = answer_index(item.program, item.scene, item.options)
+        by_program = answer_index(item.program, item.scene, item.options, SYNTHETIC_TASKS.get(item.task).ops)
         seen = look_at(item.scene)
         by_pixels = read_answer(item.task, seen, item.prompt)
     except DataError as error:

@@ -7,8 +7,7 @@ from typing import Any
 
 import datasets
 
-from vsc_eval.errors import DataError
-from vsc_eval.specs import known_names
+from vsc_eval.errors import DataError, known_names
 from vsc_eval.taskfiles.image import picture_columns
 from vsc_eval.taskfiles.schema import INLINE, TaskFile, placeholders
 

@@ -134,14 +134,14 @@ def test_charts_have_the_same_figures_as_tables(visit: Visit, page_path: Path, b
     expect(tables).to_have_count(3)
     assert tables.nth(0).locator("tbody tr").count() == 9
     assert tables.nth(1).locator("tbody tr").count() == len(entry.unions)
-    assert entry.probes is not None
-    assert tables.nth(2).locator("tbody tr").count() == len(entry.probes.points)
+    assert entry.probing is not None
+    assert tables.nth(2).locator("tbody tr").count() == len(entry.probing.rows)
     row = entry.row("counting", "all")
     assert row is not None
     assert row.drift is not None
-    assert row.drift.value is not None
+    assert row.drift.share.value is not None
     text = tables.nth(0).locator("tbody tr", has=page.get_by_text("counting", exact=True)).locator("td").first
-    assert text.inner_text().startswith(f"{100 * row.drift.value:.1f} [")
+    assert text.inner_text().startswith(f"{100 * row.drift.share.value:.1f} [")
 
 
 def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board: Board) -> None:

@@ -20,7 +20,7 @@ PAGE = 24
 def many(folder: Path, n: int) -> Board:
     """One study published under n names."""
     entry = sample_entry("model-b", n_per_cell=8, conditions=EDITS, source="study")
-    spec = spec_of(entry.items, name="many", title="Many", scoring="loglikelihood", generator_version="1")
+    spec = spec_of(entry.table.items, name="many", title="Many", scoring="loglikelihood", generator_version="1")
     model = entry.model
     entries = tuple(
         entry.model_copy(update={"id": f"m{i:03d}-0123456789", "model": model.model_copy(update={"name": f"m{i:03d}"})})

@@ -9,9 +9,8 @@ from vsc_eval.analysis.compare.records import Comparison, ConditionPair, RunCard
 from vsc_eval.analysis.compare.rows import Names, compare_rows, effect_rows
 from vsc_eval.analysis.compare.run_files import FinishedRun
 from vsc_eval.analysis.compare.settings import differing, floor_words
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.specs import known_names
 
 
 def compare_runs(

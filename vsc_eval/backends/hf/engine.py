@@ -40,6 +40,7 @@ from vsc_eval.sae.model import SAE
 
 Mode = Literal["auto", "shared", "hooks"]
 _LENGTH_STEP = 16
+DEFAULT_BATCH_SIZE = 16
 
 
 class EngineWarning(UserWarning):
@@ -73,7 +74,7 @@ class Engine:
         *,
         sae: SAE | None = None,
         layer: int | None = None,
-        batch_size: int = 16,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         memory_budget_bytes: int | None = None,
         max_stack: int | None = None,
         mode: Mode = "auto",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from vsc_eval.board.board import (
@@ -13,19 +14,16 @@ from vsc_eval.board.board import (
     FIGURES,
     TABLES,
     BoardSpec,
-    entry_files,
+    entry_folders,
     identity,
     read_board_spec,
 )
-from vsc_eval.board.check.effect_check import effect_findings
-from vsc_eval.board.check.interval_check import interval_findings
-from vsc_eval.board.check.part_check import part_findings
+from vsc_eval.board.check.figure_check import figure_findings
+from vsc_eval.board.check.form_check import form_findings
 from vsc_eval.board.check.problem import Finding, Problem
-from vsc_eval.board.check.recount import Recount
-from vsc_eval.board.check.row_check import row_findings
 from vsc_eval.board.check.spec_check import spec_findings
-from vsc_eval.board.check.union_check import union_findings
-from vsc_eval.board.entry.read import read_entry
+from vsc_eval.board.entry.folder import Parts, read_parts
+from vsc_eval.board.entry.view import entry_of
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError
 
@@ -34,7 +32,7 @@ MOST_PER_ENTRY = 20
 
 
 def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
-    """Everything that is wrong with the entries of the board in `path`, in the order of their files; with `intervals`
+    """Everything that is wrong with the entries of the board in `path`, in the order of their folders; with `intervals`
     their bounds are drawn anew as well.
 
     Raises SpecError if there is no board or its board.yaml is wrong.
@@ -43,47 +41,37 @@ def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
 
 
 def check_entries(
-    path: Path, *, intervals: bool = False, advance: Callable[[int, int], None] = lambda done, total: None
+    path: Path, *, intervals: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-    """The entries that could be read, by id, and the problems of all; `advance` is told (files checked, files)."""
+    """The entries that are right by themselves, by id, and the problems of all; `progress` is called with (entries
+    checked, entries)."""
     spec = read_board_spec(path)
     problems, entries = list(_foreign(path)), {}
-    files = entry_files(path)
-    for place, file in enumerate(files):
-        advance(place, len(files))
-        name = f"{ENTRIES}/{file.name}"
+    folders = entry_folders(path)
+    for place, folder in enumerate(folders):
+        progress(place, len(folders))
+        name = f"{ENTRIES}/{folder.name}"
         try:
-            entry = read_entry(file)
+            parts = read_parts(folder)
         except DataError as error:
-            what = error.message.removeprefix(f"{file}: ").rstrip(".")
+            what = error.message.removeprefix(f"{folder}").removeprefix("/").rstrip(".")
             problems.append(Problem(name, "", what, error.hint))
             continue
-        entries[name] = entry
-        problems += [Problem(name, f.place, f.what, f.hint) for f in entry_findings(entry, spec, intervals=intervals)]
-        if file.name != f"{entry.id}.json":
-            problems.append(Problem(name, "id", f"the entry is {entry.id}", f"Name the file {entry.id}.json."))
-    advance(len(files), len(files))
+        found = entry_findings(parts, spec, intervals=intervals)
+        problems += [Problem(name, finding.place, finding.what, finding.hint) for finding in found]
+        if folder.name != parts.about.id:
+            problems.append(Problem(name, "id", f"the entry is {parts.about.id}", f"Name the folder {parts.about.id}."))
+        if not found:
+            entries[name] = entry_of(parts)
+    progress(len(folders), len(folders))
     problems += [*_twice(entries), *_other_names(entries)]
     return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
 
 
-def entry_findings(entry: Entry, spec: BoardSpec, *, intervals: bool = False) -> tuple[Finding, ...]:
+def entry_findings(parts: Parts, spec: BoardSpec, *, intervals: bool = False) -> tuple[Finding, ...]:
     """What is wrong with one entry, by itself and for the board of that spec; the first of many."""
-    found: list[Finding] = []
-    recount = Recount(entry)
-    for findings in (
-        spec_findings(entry, spec),
-        part_findings(entry),
-        row_findings(entry, recount),
-        effect_findings(entry, recount),
-        interval_findings(entry, recount) if intervals else (),
-        union_findings(entry, recount) if intervals else (),
-    ):
-        for finding in findings:
-            found.append(finding)
-            if len(found) == MOST_PER_ENTRY:
-                return tuple(found)
-    return tuple(found)
+    found = chain(spec_findings(parts, spec), form_findings(parts), figure_findings(parts, drawn=intervals))
+    return tuple(islice(found, MOST_PER_ENTRY))
 
 
 def _foreign(path: Path) -> Iterator[Problem]:
@@ -93,17 +81,17 @@ def _foreign(path: Path) -> Iterator[Problem]:
         if (path / name).is_symlink():
             yield Problem(name, "", "it is a link, and a build would write where it leads", "Remove the link.")
     folder = path / ENTRIES
-    known = set(entry_files(path))
+    known = set(entry_folders(path))
     if folder.exists() and not folder.is_dir():
         yield Problem(ENTRIES, "", "it is no folder", "Restore it from git.")
     for found in sorted(folder.iterdir()) if folder.is_dir() else ():
-        is_left = found.name.startswith(".") and found.name.endswith(".partial") and not found.is_dir()
+        is_left = found.name.startswith(".") and found.name.endswith(".partial")
         if found not in known and not is_left:
             yield Problem(
                 f"{ENTRIES}/{found.name}",
                 "",
                 "this is no entry",
-                f"{ENTRIES}/ holds the JSON files of entries and nothing else: move it out.",
+                f"{ENTRIES}/ holds the folders of entries and nothing else: move it out.",
             )
 
 

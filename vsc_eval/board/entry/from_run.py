@@ -1,37 +1,97 @@
-"""An entry from the folder of `vsc-eval run`."""
+"""From the folder of a finished run or study to the files of an entry."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+import yaml
+from pydantic import ValidationError
 
-from vsc_eval.analysis.compare.run_files import FinishedRun
-from vsc_eval.analysis.results import Results
-from vsc_eval.board.entry.assemble import assemble
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
+from vsc_eval.answers.parquet import file_hash, read_table
+from vsc_eval.board.entry.bounded import fault, read_json
+from vsc_eval.board.entry.folder import RESULTS, RUN, Parts, entry_id
 from vsc_eval.board.entry.interventions import board_intervention
-from vsc_eval.board.entry.parts import (
-    attempt_words,
-    changed_logprobs,
-    date_of,
-    item_table,
-    last_part,
-    model_name,
-    packages_of,
-    scoring_of,
-    without_paths,
-)
-from vsc_eval.board.entry.rows import edit_words, official_figures, run_rows, run_unions
-from vsc_eval.board.records import BoardCondition, BoardIntervention, BoardModel, Entry, Provenance, Role, Shown
+from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
+from vsc_eval.board.entry.results import Results
+from vsc_eval.board.entry.view import shown_conditions
+from vsc_eval.board.records import About, BoardIntervention, Shown
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.synthetic import TASKS
 
-RESULTS_FILE = "results.json"
+_STUDY, _LOCAL = "study.yaml", "local.yaml"
+_AGAIN = "Give the command that made it again, with the same --out: stored answers are not computed again."
+_KEPT = ("schema_version", "settings", "hashes", "versions", "files")
+"""Sections of run.yaml that an entry has."""
+_TEXTS = ("text", "thought")
 
 
-def entry_from_run(
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run's or a study's folder as its files tell it."""
+
+    path: Path
+    is_study: bool
+    document: Mapping[str, Any]
+    """run.yaml or study.yaml."""
+    attempts: tuple[Mapping[str, Any], ...]
+    """When and on what it was computed, one entry for each start."""
+    results: dict[str, Any]
+    """results.json."""
+    table: AnswerTable
+
+    @property
+    def generator_version(self) -> str | None:
+        """Of the synthetic benchmark."""
+        found = self.section("hashes").get("generator_version", self.results.get("generator_version"))
+        return None if found is None else str(found)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        found = self.document.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+
+def read_finished(path: Path) -> FinishedRun:
+    """Read a run's folder. Raises SpecError if it is none or is unfinished, DataError if a file is damaged."""
+    file = next((path / name for name in (RUN, _STUDY) if (path / name).is_file()), None)
+    if file is None:
+        raise SpecError(
+            f"{path} is no run's folder: it has no {RUN} or {_STUDY}.",
+            hint="Name the folder that `vsc-eval run` or `vsc-eval study` was given with --out.",
+        )
+    document, local = _yaml(file), _yaml(path / _LOCAL) if (path / _LOCAL).is_file() else {}
+    if not (path / RESULTS).is_file():
+        raise SpecError(f"{path} has no {RESULTS}: it did not come to its end.", hint=_AGAIN)
+    files = document.get("files")
+    for name, stated in (files if isinstance(files, Mapping) else {}).items():
+        if not (path / name).is_file() or file_hash(path / name) != stated:
+            raise DataError(f"{path / name} is damaged: it is not what {file.name} says was written.", hint=_AGAIN)
+    attempts = local.get("attempts") or document.get("attempts") or ()
+    return FinishedRun(
+        path=path,
+        is_study=file.name == _STUDY,
+        document=document,
+        attempts=tuple(each for each in attempts if isinstance(each, Mapping)),
+        results=read_json(path / RESULTS),
+        table=read_table(path),
+    )
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{file} is damaged: it cannot be read as YAML.", hint=_AGAIN) from error
+    if not isinstance(document, dict):
+        raise DataError(f"{file} is damaged: it holds no keys and values.", hint=_AGAIN)
+    return document
+
+
+def parts_of_run(
     run: FinishedRun,
     *,
     board: str,
@@ -39,120 +99,143 @@ def entry_from_run(
     note: str = "",
     intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
-) -> Entry:
-    """The entry of a finished run, for the board of that name. `intervention` is where the run's intervention is, if
-    it was moved.
+) -> Parts:
+    """The files of an entry, for the board of that name. `intervention` is where the run's intervention is, if it was
+    moved; with `shown` texts are published too.
 
-    Raises SpecError or DataError, as the parts say, for a run that cannot be published.
+    Raises SpecError or DataError for a run that cannot be published.
     """
-    results = read_results(run.path, Results)
-    _check_same_run(run, results)
-    names = [condition.name for condition in results.conditions]
-    items = item_table(run.lines, names)
-    edits = [condition for condition in results.conditions if not condition.is_baseline]
-    board_intervention_, hashes = _intervention(run, results, edits, intervention)
-    is_synthetic = any(task in TASKS for task in items.task)
-    last = run.attempts[-1] if run.attempts else {}
-    revision = run.hashes.get("model_revision")
-    settings = {**run.settings, "model": model_name(results.model, revision, None)}
-    if isinstance(settings.get("intervention"), str):
-        settings["intervention"] = last_part(settings["intervention"])
-    return assemble(
+    if len(note) > 2000:
+        raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", hint="Shorten it.")
+    scoring_of(run.table.items)
+    document = run.results
+    results = _results(run)
+    revision, last = run.section("hashes").get("model_revision"), run.attempts[-1] if run.attempts else {}
+    asked_model = str(run.section("settings").get("model", "model"))
+    shown_name = model_name(asked_model, revision, name)
+    versions = run.section("versions") or document.get("versions") or last.get("versions") or {}
+    about = About(
+        id="unnamed-0000000000",
         board=board,
-        model=BoardModel(
-            name=model_name(results.model, revision, name),
-            revision=revision,
-            fingerprint=results.model_fingerprint,
-            dtype=str(last.get("dtype", "unknown")).removeprefix("torch."),
-        ),
-        backend=run.settings.get("backend", "hf"),
-        intervention=board_intervention_,
-        scoring=scoring_of(run.lines),
-        conditions=[_condition(spec, results, hashes) for spec in results.conditions],
-        items=items,
+        source="study" if run.is_study else "run",
+        name=shown_name,
         note=note,
-        provenance=Provenance(
-            source="run",
-            date=date_of(run, "ended"),
-            backend=run.settings.get("backend", "hf"),
-            device=attempt_words(run, "device"),
-            machine=attempt_words(run, "machine"),
-            packages=packages_of(last.get("versions", {})),
-            generator_version=run.hashes.get("generator_version") if is_synthetic else None,
-            task_hashes=dict(run.hashes.get("tasks", {})),
-            seed=results.seed,
-            settings=without_paths(settings),
-        ),
-        rows=run_rows(results.rows),
-        official=official_figures(results.official),
-        unions=run_unions(results.interactions, results.conditions),
-        logprobs=changed_logprobs(run.lines, names),
+        date=_date(run),
+        dtype=str(last.get("dtype", "unknown")).removeprefix("torch."),
+        device=_attempt_words(run, "device"),
+        machine=_attempt_words(run, "machine"),
+        packages={package: str(version) for package, version in versions.items() if version is not None},
+        intervention=_intervention(run, intervention, f"{shown_name} study" if run.is_study else None),
+    )
+    public_model = model_name(asked_model, revision, None)
+    parts = Parts(
+        about=about,
+        run=_public_run(run, public_model),
+        table=run.table if shown is not None else without_texts(run.table),
+        document=_public_results(document, public_model),
+        results=results,
         shown=shown or {},
     )
+    return dataclasses.replace(parts, about=about.model_copy(update={"id": entry_id(parts)}))
 
 
-R = TypeVar("R", bound=BaseModel)
-
-
-def read_results(folder: Path, model: type[R]) -> R:
-    """results.json of a run's or a study's folder. Raises SpecError if it is not there, DataError if it is damaged."""
-    file = folder / RESULTS_FILE
-    try:
-        return model.model_validate_json(file.read_bytes())
-    except FileNotFoundError as error:
+def scoring_of(items: Sequence[AskedItem]) -> Scoring:
+    """How all items were asked. Raises SpecError if not all in one way."""
+    ways = sorted({item.scoring for item in items})
+    if len(ways) != 1:
         raise SpecError(
-            f"{folder} has no {RESULTS_FILE}: it did not come to its end.",
-            hint="Give the command that made it again, with the same --out: stored answers are not computed again.",
-        ) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise DataError(
-            f"{file} is damaged: at '{'.'.join(map(str, first['loc'])) or 'top level'}': {first['msg']}.",
-            hint="Give the command that made it again, with the same --out.",
-        ) from error
-
-
-def _check_same_run(run: FinishedRun, results: Results) -> None:
-    """A folder's files may come from two runs, if somebody copied them."""
-    stored = run.hashes.get("model_fingerprint")
-    if stored != results.model_fingerprint:
-        raise DataError(
-            f"{run.path / RESULTS_FILE} is of model {results.model_fingerprint}, run.yaml of {stored}.",
-            hint="Give the command that made the run again, with the same --out.",
+            f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
+            hint="A board asks all items in one way: publish a run of one scoring.",
         )
+    return ways[0]
 
 
-def _intervention(
-    run: FinishedRun, results: Results, edits: list[ConditionSpec], moved: Path | None
-) -> tuple[BoardIntervention | None, dict[str, str]]:
+def _results(run: FinishedRun) -> Results:
+    file = run.path / RESULTS
+    try:
+        results = Results.model_validate(run.results)
+    except ValidationError as error:
+        raise DataError(f"{file} is damaged: {fault(error)}.", hint=_AGAIN) from error
+    stored = run.section("hashes").get("model_fingerprint")
+    if stored != results.model_fingerprint:
+        # A folder's files may come from two runs, if somebody copied them.
+        raise DataError(
+            f"{file} is of model {results.model_fingerprint}, {_STUDY if run.is_study else RUN} of {stored}.",
+            hint=_AGAIN,
+        )
+    return results
+
+
+def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> BoardIntervention | None:
+    edits = [condition for condition in shown_conditions(run.table) if condition.spec.edit is not None]
     if not edits:
-        return None, {}
-    hashes = run.hashes.get("conditions", {})
+        return None
+    # A study says of which layer and SAE it is in its results.
+    hashes, where = run.results if run.is_study else run.section("hashes"), run.results.get("intervention")
     return board_intervention(
-        moved or str(results.intervention),
+        moved or (run.path / "intervention" if run.is_study else str(where)),
         edits,
-        layer=run.hashes.get("layer"),
-        sae_fingerprint=run.hashes.get("sae_fingerprint"),
-        hashes=hashes,
-        name=last_part(str(results.intervention)),
+        layer=hashes.get("layer"),
+        sae_fingerprint=hashes.get("sae_fingerprint"),
+        name=name or last_part(str(where)),
     )
 
 
-def _condition(spec: ConditionSpec, results: Results, hashes: dict[str, str]) -> BoardCondition:
-    return BoardCondition(
-        name=spec.name,
-        role=role_of(spec),
-        sets=spec.sets,
-        edit=edit_words(spec),
-        targets=results.targets.get(spec.name),
-        content_hash=hashes.get(spec.name, BASELINE),
+def _public_run(run: FinishedRun, model: str) -> dict[str, Any]:
+    """run.yaml without paths."""
+    document = {name: run.document[name] for name in _KEPT if name in run.document}
+    settings = {**run.section("settings"), "model": model}
+    if isinstance(settings.get("intervention"), str):
+        settings["intervention"] = last_part(settings["intervention"])
+    return {**document, "settings": without_paths(settings)}
+
+
+def _public_results(document: dict[str, Any], model: str) -> dict[str, Any]:
+    public = dict(document)
+    if "model" in document:
+        public["model"] = model
+    if isinstance(document.get("intervention"), str):
+        public["intervention"] = last_part(document["intervention"])
+    if isinstance(document.get("spec"), dict):
+        public["spec"] = {**document["spec"], "model": model}
+    if isinstance(document.get("probing"), dict):
+        public["probing"] = {**document["probing"], "spec": {**document["probing"]["spec"], "model": model}}
+    return results_without_paths(public)
+
+
+def without_texts(table: AnswerTable) -> AnswerTable:
+    """The table without what the model wrote and was told, which may quote a data set."""
+
+    def cut(answers: Answers) -> Answers:
+        texts = {name: column for name, column in answers.texts.items() if name not in _TEXTS}
+        return dataclasses.replace(answers, texts=texts)
+
+    return dataclasses.replace(
+        table,
+        items=tuple(dataclasses.replace(item, messages=None) for item in table.items),
+        main=cut(table.main),
+        passes={name: cut(answers) for name, answers in table.passes.items()},
     )
 
 
-def role_of(spec: ConditionSpec) -> Role:
-    """What the condition is for: by its sets and norm matching."""
-    if spec.edit is None:
-        return "baseline"
-    if len(spec.sets) == 1:
-        return "single"
-    return "norm_matched_union" if spec.edit.norm_match else "union"
+def _attempt_words(run: FinishedRun, key: str) -> str:
+    """What all attempts say under that key; several different ones one after the other."""
+    return ", then ".join(dict.fromkeys(str(attempt[key]) for attempt in run.attempts if attempt.get(key)))
+
+
+def _date(run: FinishedRun) -> str:
+    """When a run last ended, or a study first started: from the folder's own file, so that an entry does not depend on
+    when it is made."""
+    key = "started" if run.is_study else "ended"
+    dates = [attempt[key] for attempt in run.attempts if attempt.get(key)]
+    chosen = dates[0 if run.is_study else -1] if dates else None
+    try:
+        moment = datetime.fromisoformat(str(chosen))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise DataError(
+            f"The attempts in {run.path} do not say when the run {key}.",
+            hint="Give the command that made the run again: it writes the date, and computes nothing anew.",
+        )
+    return moment.isoformat()

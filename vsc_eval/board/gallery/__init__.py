@@ -3,20 +3,15 @@
 >>> gallery_data(board)["entries"][0]["conditions"]
 """
 
-from vsc_eval.board.gallery.data import Limits, gallery_data
+from vsc_eval.board.gallery.data import KINDS, Limits, gallery_data
 from vsc_eval.board.gallery.data_uri import picture_problem
-from vsc_eval.board.gallery.flips import KINDS, Flip, changed_rows, flip_of, flips
 from vsc_eval.board.gallery.pictures import ItemView, Picture, item_view
 
 __all__ = [
     "KINDS",
-    "Flip",
     "ItemView",
     "Limits",
     "Picture",
-    "changed_rows",
-    "flip_of",
-    "flips",
     "gallery_data",
     "item_view",
     "picture_problem",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
-from vsc_eval.board.gallery.flips import Flip, changed_rows, edited_conditions, flip_of
+import numpy as np
+
+from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.board.records import BoardCondition, Entry
 
 T = TypeVar("T")
@@ -18,7 +21,7 @@ class Chosen:
 
     entry: Entry
     conditions: tuple[BoardCondition, ...]
-    """Those that were answered, headline ones first."""
+    """The edits, headline ones first."""
     n_flips: tuple[int, ...]
     """[conditions]: how many there are."""
     flips: tuple[tuple[Flip, ...], ...]
@@ -28,23 +31,31 @@ class Chosen:
         for of_one in self.flips:
             yield from of_one
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Item -> its place in the entry's table."""
+        return {item.item_id: place for place, item in enumerate(self.entry.table.items)}
+
+    def probabilities(self, condition: str, item_id: str) -> tuple[float, ...] | None:
+        """Of each of the item's options at the first answer token, over the whole vocabulary; None where there are
+        none."""
+        table, place = self.entry.table, self.places[item_id]
+        values = table.main.option_logprobs[table.main.rows[condition], place, : len(table.items[place].options)]
+        return None if not len(values) or np.isnan(values).any() else tuple(np.exp(values.astype(float)).tolist())
+
 
 def choose(entry: Entry, allowance: int) -> Chosen:
     """At most `allowance` flips of an entry: headline conditions first, the same share for each that has as many."""
-    answered = set(edited_conditions(entry))
-    conditions = sorted((c for c in entry.conditions if c.name in answered), key=lambda c: not c.is_headline)
-    changed = [changed_rows(entry, condition.name) for condition in conditions]
+    conditions = sorted(entry.edits, key=lambda c: not c.is_headline)
+    changed = [flips(entry.table, condition.name) for condition in conditions]
     n_headline = sum(condition.is_headline for condition in conditions)
-    counts = shares([len(rows) for rows in changed[:n_headline]], allowance)
-    counts += shares([len(rows) for rows in changed[n_headline:]], allowance - sum(counts))
+    counts = shares([len(own) for own in changed[:n_headline]], allowance)
+    counts += shares([len(own) for own in changed[n_headline:]], allowance - sum(counts))
     return Chosen(
         entry=entry,
         conditions=tuple(conditions),
         n_flips=tuple(map(len, changed)),
-        flips=tuple(
-            tuple(flip_of(entry, condition.name, row) for row in evenly(rows, count))
-            for condition, rows, count in zip(conditions, changed, counts, strict=True)
-        ),
+        flips=tuple(evenly(own, count) for own, count in zip(changed, counts, strict=True)),
     )
 
 

@@ -48,13 +48,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from vsc_eval.analysis.flips import Change, Flip
 from vsc_eval.board.board import Board
 from vsc_eval.board.gallery.choose import Chosen, choose
-from vsc_eval.board.gallery.flips import KINDS, Flip
 from vsc_eval.board.gallery.pictures import ItemView, Picture, item_view
-from vsc_eval.board.records import Entry
+from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS
 
 LEFT_OUT = "The picture was left out to keep the page small."
@@ -70,6 +70,8 @@ class Limits:
     """Of all data URIs together."""
 
 
+KINDS: tuple[Change, ...] = get_args(Change)
+
 Key = tuple[str, ...]
 """What makes an item the same item in two entries: how it was asked, and what is shown of it."""
 
@@ -84,16 +86,16 @@ def gallery_data(board: Board, limits: Limits | None = None) -> dict[str, Any]:
     wanted: Counter[Key] = Counter()
     for each in chosen:
         for flip in each.all_flips():
-            key = _key(each.entry, flip.row)
+            key = _key(each, flip)
             if key not in asked:
-                asked[key] = flip, item_view(each.entry, flip.row, is_synthetic=flip.task in synthetic)
+                asked[key] = flip, item_view(each.entry, each.places[flip.item_id], is_synthetic=flip.task in synthetic)
             wanted[key] += 1
     tasks = _names([*board.spec.tasks, *(flip.task for flip, _ in asked.values())])
     levels = _names(_levels([flip.level for flip, _ in asked.values()]))
     order = sorted(asked, key=lambda key: (tasks[asked[key][0].task], levels.get(asked[key][0].level or "", -1), key))
     kept = _affordable(asked, sorted(order, key=lambda key: -wanted[key]), limits.picture_chars)
     pictures = _names([picture for key in order if (picture := asked[key][1].picture) in kept and picture])
-    letters = _names([flip.letters for each in chosen for flip in each.all_flips()])
+    letters = _names([_letters(each, flip) for each in chosen for flip in each.all_flips()])
     reasons = _names([reason for key in order if (reason := _reason(asked[key][1], kept))])
     places = _names(order)
     return {
@@ -108,13 +110,15 @@ def gallery_data(board: Board, limits: Limits | None = None) -> dict[str, Any]:
     }
 
 
-def _key(entry: Entry, row: int) -> Key:
+def _key(chosen: Chosen, flip: Flip) -> Key:
     """Entries that show an item in other words or pictures do not lend them to each other."""
-    items = entry.items
-    shown = entry.shown.get(items.id[row])
+    item, shown = chosen.entry.table.items[chosen.places[flip.item_id]], chosen.entry.shown.get(flip.item_id)
     given = () if shown is None else (shown.question, shown.picture or "")
-    return (items.id[row], items.task[row], items.level[row] or "", items.gold[row], items.prompt_hash[row],
-            items.image_hash[row], *given)  # fmt: skip
+    return (item.item_id, item.task, item.level or "", item.gold, item.prompt_hash, item.image_hash, *given)
+
+
+def _letters(chosen: Chosen, flip: Flip) -> tuple[str, ...]:
+    return chosen.entry.table.items[chosen.places[flip.item_id]].options
 
 
 def _names(values: Sequence[Any]) -> dict[Any, int]:
@@ -154,7 +158,7 @@ def _items(
 ) -> dict[str, list[Any]]:
     kept = set(pictures)
     return {
-        "id": [flip.item for flip, _ in asked],
+        "id": [flip.item_id for flip, _ in asked],
         "task": [tasks[flip.task] for flip, _ in asked],
         "level": [None if flip.level is None else levels[flip.level] for flip, _ in asked],
         "question": [view.question for _, view in asked],
@@ -167,8 +171,10 @@ def _items(
 
 def _entry(chosen: Chosen, items: dict[Key, int], letters: dict[tuple[str, ...], int]) -> dict[str, Any]:
     entry = chosen.entry
-    one_each = {flip.row: flip for flip in sorted(chosen.all_flips(), key=lambda flip: flip.row)}
-    rows = _names(list(one_each))
+    one_each = sorted(
+        {flip.item_id: flip for flip in chosen.all_flips()}.values(), key=lambda f: chosen.places[f.item_id]
+    )
+    rows = _names([flip.item_id for flip in one_each])
     shown = [(place, flip) for place, of_one in enumerate(chosen.flips) for flip in of_one]
     return {
         "id": entry.id,
@@ -184,17 +190,19 @@ def _entry(chosen: Chosen, items: dict[Key, int], letters: dict[tuple[str, ...],
             for condition, n_flips, of_one in zip(chosen.conditions, chosen.n_flips, chosen.flips, strict=True)
         ],
         "items": {
-            "item": [items[_key(entry, row)] for row in one_each],
-            "before": [flip.before for flip in one_each.values()],
-            "letters": [letters[flip.letters] for flip in one_each.values()],
-            "p_before": [_rounded(flip.p_before) for flip in one_each.values()],
+            "item": [items[_key(chosen, flip)] for flip in one_each],
+            "before": [flip.before for flip in one_each],
+            "letters": [letters[_letters(chosen, flip)] for flip in one_each],
+            "p_before": [_rounded(chosen.probabilities(BASELINE, flip.item_id)) for flip in one_each],
         },
         "flips": {
             "condition": [place for place, _ in shown],
-            "row": [rows[flip.row] for _, flip in shown],
+            "row": [rows[flip.item_id] for _, flip in shown],
             "after": [flip.after for _, flip in shown],
-            "kind": [KINDS.index(flip.kind) for _, flip in shown],
-            "p_after": [_rounded(flip.p_after) for _, flip in shown],
+            "kind": [KINDS.index(flip.change) for _, flip in shown],
+            "p_after": [
+                _rounded(chosen.probabilities(chosen.conditions[place].name, flip.item_id)) for place, flip in shown
+            ],
         },
     }
 

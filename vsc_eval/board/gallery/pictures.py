@@ -9,7 +9,7 @@ import numpy as np
 
 from vsc_eval.answers.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.board.gallery.data_uri import picture_problem, png_data_uri
-from vsc_eval.board.gallery.words import scene_words
+from vsc_eval.board.gallery.scene_text import scene_words
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.synthetic import GENERATOR_VERSION, blind_image, find_item
@@ -48,26 +48,26 @@ def item_view(entry: Entry, row: int, *, is_synthetic: bool) -> ItemView:
 
 
 def _drawn(entry: Entry, row: int) -> ItemView:
-    items = entry.items
+    item = entry.table.items[row]
     try:
-        drawn = _draw(items.id[row])
+        drawn = _draw(item.item_id)
     except SpecError as error:
         raise _other(entry, row, error.message) from error
-    if (drawn.task, drawn.level, drawn.gold) != (items.task[row], items.level[row], items.gold[row]):
+    if (drawn.task, drawn.level, drawn.gold) != (item.task, item.level, item.gold):
         raise _other(
             entry,
             row,
             f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.gold}; the entry's is "
-            f"{items.task[row]}, {items.level[row]}, gold {items.gold[row]}.",
+            f"{item.task}, {item.level}, gold {item.gold}.",
         )
-    if drawn.prompt_hash != items.prompt_hash[row]:
+    if drawn.prompt_hash != item.prompt_hash:
         raise _other(entry, row, "Its question is another one than the entry's prompt_hash tells of.")
-    if items.image_hash[row] == NO_PICTURE:
+    if item.image_hash == NO_PICTURE:
         return ItemView(drawn.question, drawn.options, None, ASKED_BLIND)
-    if items.image_hash[row] == drawn.picture_hash:
+    if item.image_hash == drawn.picture_hash:
         return ItemView(drawn.question, drawn.options, drawn.picture)
     grey_hash, grey = _grey()
-    if items.image_hash[row] == grey_hash:
+    if item.image_hash == grey_hash:
         return ItemView(drawn.question, drawn.options, grey)
     raise _other(entry, row, "Its picture is another one than the entry's image_hash tells of.")
 
@@ -116,14 +116,14 @@ def _other(entry: Entry, row: int, what: str) -> DataError:
             f"The entry is of generator version {version}, this vsc-eval has {GENERATOR_VERSION}: build the board with "
             "the version that made the entry."
         )
-    return DataError(f"Entry '{entry.id}', item '{entry.items.id[row]}': {what}", hint=hint)
+    return DataError(f"Entry '{entry.id}', item '{entry.table.items[row].item_id}': {what}", hint=hint)
 
 
 def _given(entry: Entry, row: int) -> ItemView:
-    item_id = entry.items.id[row]
+    item_id = entry.table.items[row].item_id
     shown = entry.shown.get(item_id)
     if shown is None or shown.picture is None:
-        blind = entry.items.image_hash[row] == NO_PICTURE
+        blind = entry.table.items[row].image_hash == NO_PICTURE
         return ItemView(shown.question if shown else "", (), None, ASKED_BLIND if blind else NOT_PUBLISHED)
     problem = picture_problem(shown.picture)
     if problem is not None:

@@ -42,7 +42,7 @@ def _external(entry: Entry, board: Board) -> Table:
 
 def _external_row(row: BoardRow) -> Row:
     part = ", ".join(text for text in (row.level, row.category and f"{row.by}: {row.category}") if text)
-    figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift)
+    figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift.share if row.drift else None)
     return Row.of((row.task, part or "all", row.condition, *figures), condition=row.condition)
 
 
@@ -95,9 +95,9 @@ def _control_row(one: ControlFigure) -> Row:
     return Row.of(
         (
             " + ".join(one.sets),
-            KIND_WORDS.get(one.kind, one.kind),
+            KIND_WORDS[one.kind],
             one.effect,
-            OUTCOME_WORDS.get(one.outcome, one.outcome),
+            OUTCOME_WORDS[one.outcome],
             one.value,
             median(draws) if draws else None,
             f"{points(min(draws))} to {points(max(draws))}" if draws else None,

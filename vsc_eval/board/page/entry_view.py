@@ -11,9 +11,11 @@ from typing import Any
 from vsc_eval.board.board import NO_LEVEL, Board
 from vsc_eval.board.page.entry_tables import entry_tables
 from vsc_eval.board.page.table_view import table_view
-from vsc_eval.board.records import BoardRow, Entry, Interval, Probes, UnionFigure
+from vsc_eval.board.records import BoardRow, Entry, UnionFigure
 from vsc_eval.board.tables.groups import baseline_of
+from vsc_eval.probing.result import ProbingResult
 from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
+from vsc_eval.stats import Figure
 from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import name, plain
 from vsc_eval.tables.numbers import hundredfold
@@ -43,7 +45,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         "grid": _grid(entry, board, places),
         "frontier": _frontier(entry, places),
         "matrices": _matrices(entry),
-        "probes": None if entry.probes is None else _probes(entry.probes),
+        "probes": None if entry.probing is None else _probes(entry.probing),
         "tables": [table_view(table, {}) for table in entry_tables(entry, board)],
     }
 
@@ -80,7 +82,7 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         ("Fingerprint of the SAE", "no SAE" if entry.intervention is None else entry.intervention.sae_fingerprint),
         ("Made by", "vsc-eval study" if made.source == "study" else "vsc-eval run"),
         ("Date", made.date),
-        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[made.backend]),
+        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}.get(made.backend, made.backend)),
         ("Device", made.device),
         ("Machine", made.machine),
         ("Seed", str(made.seed)),
@@ -93,7 +95,7 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
     return [(label, plain(text, limit=8000, lines=True)) for label, text in lines]
 
 
-def triple(interval: Interval) -> Triple:
+def triple(interval: Figure) -> Triple:
     """Value, low and high in percent or points, so exact that they are rounded as in the tables; None stays None."""
     ends = (interval.value, interval.low, interval.high)
     value, low, high = (None if end is None else hundredfold(end) for end in ends)
@@ -129,13 +131,13 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
 
 def _figures(row: BoardRow) -> list[float | int | None]:
     """n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends."""
-    undefined = Interval(value=None)
+    undefined = Figure(None, None, None, 0, 0, "")
     return [
         row.n,
         row.n_invalid,
         *triple(row.accuracy),
         *triple(row.difference or undefined),
-        *triple(row.drift or undefined),
+        *triple(row.drift.share if row.drift else undefined),
     ]
 
 
@@ -145,8 +147,8 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
     for row in entry.rows:
         if row.scope != "all" or row.by is not None or row.drift is None or row.difference is None:
             continue
-        if row.drift.value is not None and row.difference.value is not None:
-            points.append([places[row.condition], *triple(row.drift), *triple(row.difference)])
+        if row.drift.share.value is not None and row.difference.value is not None:
+            points.append([places[row.condition], *triple(row.drift.share), *triple(row.difference)])
     return points
 
 
@@ -156,10 +158,10 @@ def _matrices(entry: Entry) -> View | None:
         return None
     sets = list(entry.intervention.sets) if entry.intervention is not None else []
     for union in entry.unions:
-        sets += [label for part in union.parts if (label := _set_of(entry, part)) not in sets]
+        sets += [label for part in union.part_conditions if (label := _set_of(entry, part)) not in sets]
     edits = list(dict.fromkeys(union.edit for union in entry.unions))
     headline = {condition.name for condition in entry.conditions if condition.is_headline}
-    chosen = next((union.edit for union in entry.unions if union.union in headline), edits[0])
+    chosen = next((union.edit for union in entry.unions if union.condition in headline), edits[0])
     return {
         "sets": [name(key) for key in sets],
         "chosen": edits.index(chosen),
@@ -189,13 +191,13 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
         if row is None or row.drift is None or row.difference is None:
             own.append(None)
         else:
-            own.append((triple(row.drift), triple(row.difference)))
+            own.append((triple(row.drift.share), triple(row.difference)))
     return own
 
 
 def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
     """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
-    first, second = (sets.index(_set_of(entry, part)) for part in union.parts)
+    first, second = (sets.index(_set_of(entry, part)) for part in union.part_conditions)
     return [
         first,
         second,
@@ -209,36 +211,38 @@ def _pair(entry: Entry, sets: list[str], union: UnionFigure) -> list[Any]:
     ]
 
 
-def _probes(probes: Probes) -> View:
-    """Panels of target x pooling, each with one line a control."""
+def _probes(found: ProbingResult) -> View:
+    """Panels of target x pooling, each with one line a control; probes that were not asked for have no figure."""
     panels: list[View] = []
-    points = probes.points
-    for target in dict.fromkeys(point.target for point in points):
-        for pooling in dict.fromkeys(point.pooling for point in points if point.target == target):
-            here = [point for point in points if (point.target, point.pooling) == (target, pooling)]
-            lines = [
-                {
-                    "name": CONTROL_WORDS.get(control) or name(control),
-                    "control": control != "real",
-                    "points": [
-                        [point.layer, *triple(Interval(value=point.accuracy, low=point.low, high=point.high))]
-                        for point in sorted(here, key=lambda point: point.layer)
-                        if point.control == control
-                    ],
-                }
-                for control in dict.fromkeys(point.control for point in here)
-            ]
-            chance = probes.chance.get(target)
-            panels.append(
-                {
-                    "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
-                    "chance": None if chance is None else 100 * chance,
-                    "lines": lines,
-                }
-            )
+    rows = [row for row in found.rows if row.test_accuracy is not None and row.low is not None and row.high is not None]
+    for target, pooling in dict.fromkeys((row.target, row.pooling) for row in rows):
+        here = [row for row in rows if (row.target, row.pooling) == (target, pooling)]
+        lines = [
+            {
+                "name": CONTROL_WORDS.get(control) or name(control),
+                "control": control != "real",
+                "points": [
+                    [
+                        row.layer,
+                        *(None if v is None else hundredfold(v) for v in (row.test_accuracy, row.low, row.high)),
+                    ]
+                    for row in sorted(here, key=lambda row: row.layer)
+                    if row.control == control
+                ],
+            }
+            for control in dict.fromkeys(row.control for row in here)
+        ]
+        chance = found.chance.get(target)
+        panels.append(
+            {
+                "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
+                "chance": None if chance is None else 100 * chance,
+                "lines": lines,
+            }
+        )
     return {
-        "layer": probes.chosen_layer,
-        "by": plain(probes.chosen_by),
-        "interval": plain(probes.interval),
+        "layer": found.layer,
+        "by": plain(found.chosen_by),
+        "interval": plain(found.interval),
         "panels": panels,
     }

@@ -17,8 +17,8 @@ _NAME = 34
 _MAX_NAMED = 6
 _MAX_BARS = 12
 _LOOKS: dict[Role, tuple[str, str, float, str]] = {
-    "norm_matched_union": ("^", GREEN, 130, "norm-matched union"),
-    "union": ("s", VERMILION, 70, "union of sets"),
+    "norm_matched": ("^", GREEN, 130, "norm-matched combined edit"),
+    "combined": ("s", VERMILION, 70, "combined edit"),
     "single": ("o", BLUE, 34, "one set"),
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
@@ -42,9 +42,9 @@ def effects(entry: Entry) -> list[Effect]:
     for row in entry.rows:
         if row.scope != "all" or row.condition not in headline or row.drift is None or row.difference is None:
             continue
-        if row.drift.value is not None and row.difference.value is not None:
+        if row.drift.share.value is not None and row.difference.value is not None:
             condition = headline[row.condition]
-            drift, change = 100 * row.drift.value, 100 * row.difference.value
+            drift, change = 100 * row.drift.share.value, 100 * row.difference.value
             found.append(Effect(_name(condition), condition.role, drift, change, row))
     return found
 
@@ -66,7 +66,8 @@ def draw_effects(axes: Any, entry: Entry) -> None:
         if len(found) <= _MAX_BARS:
             for effect in those:
                 point = effect.drift, effect.change
-                cross(axes, point, _ends(effect.row.drift), _ends(effect.row.difference), colour)
+                drift = effect.row.drift.share if effect.row.drift else None
+                cross(axes, point, _ends(drift), _ends(effect.row.difference), colour)
         if those:
             xy = [effect.drift for effect in those], [effect.change for effect in those]
             axes.scatter(

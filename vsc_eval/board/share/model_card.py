@@ -7,17 +7,23 @@ each task and one for all items, of the model without edits.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, Entry, OfficialFigure
+from vsc_eval.board.records import BoardRow, Entry
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import Figure
 from vsc_eval.tables import clean
 from vsc_eval.tables.clean import LONG, SHORT, code, markdown
 from vsc_eval.tables.markdown import to_markdown
 from vsc_eval.tables.table import Column, table
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
 
 TASK_TYPE = "visual-question-answering"
 _WIDTH = 1_000_000
@@ -32,8 +38,11 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:=+\-]{0,120}")
 
 def model_card(entry: Entry, board: Board) -> str:
     """The card as Markdown with its YAML front matter; ends with a newline."""
-    index = {"model-index": [{"name": clean.name(entry.model.name, LONG), "results": _results(entry, board)}]}
-    front = yaml.safe_dump(index, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    # Loads a tenth of a second of huggingface_hub, for cards alone.
+    from huggingface_hub.repocard_data import eval_results_to_model_index
+
+    index = eval_results_to_model_index(clean.name(entry.model.name, LONG), list(_results(entry, board)))
+    front = yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return f"---\n{front}---\n\n{_body(entry, board)}"
 
 
@@ -43,28 +52,33 @@ def _scored(entry: Entry) -> list[BoardRow]:
     return [row for scope in ("task", "all") for row in rows if row.scope == scope and row.accuracy.value is not None]
 
 
-def _results(entry: Entry, board: Board) -> list[dict[str, Any]]:
-    found = []
+def _results(entry: Entry, board: Board) -> Iterator[EvalResult]:
     for row in _scored(entry):
-        official = [] if row.task is None else [f for f in entry.official if _is_main(f, row.task)]
-        result: dict[str, Any] = {
-            "task": {"type": TASK_TYPE, "name": "Visual Question Answering"},
-            "dataset": _dataset(entry, board, row),
-            "metrics": [_accuracy(row), *map(_official, official)],
-        }
-        if board.spec.url:
-            result["source"] = {"name": clean.name(board.spec.title, LONG), "url": board.spec.url}
-        found.append(result)
-    return found
+        about = {"n": row.n, "invalid": row.n_invalid, "interval": clean.name(row.method, LONG)}
+        yield _result(entry, board, row, ("accuracy", "Accuracy"), row.accuracy, about)
+        for figure in entry.official:
+            if row.task is not None and _is_main(figure, row.task):
+                name = clean.name(figure.figure, LONG)
+                yield _result(entry, board, row, (name, name), figure.value, {})
 
 
-def _is_main(figure: OfficialFigure, task: str) -> bool:
+def _is_main(figure: OfficialRow, task: str) -> bool:
     """Whether it is a task's own figure, and another one than accuracy."""
     of_task = figure.condition == BASELINE and figure.task == task and figure.is_main
     return of_task and figure.figure != "accuracy" and figure.value.value is not None
 
 
-def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
+def _result(
+    entry: Entry,
+    board: Board,
+    row: BoardRow,
+    metric: tuple[str, str],
+    value: Figure,
+    about: dict[str, Any],
+) -> EvalResult:
+    """One metric, by type and name, of the items of a row."""
+    from huggingface_hub import EvalResult
+
     task = None if row.task is None else board.spec.tasks.get(row.task)
     is_synthetic = entry.provenance.generator_version is not None and (task is None or task.kind == "synthetic")
     name = "all items" if row.task is None else clean.name(row.task, LONG)
@@ -73,39 +87,23 @@ def _dataset(entry: Entry, board: Board, row: BoardRow) -> dict[str, Any]:
         asked["generator_version"] = entry.provenance.generator_version
     if task is not None:
         asked["items_sha256"] = {clean.name(level, LONG): group.sha256 for level, group in task.levels.items()}
-    return {
-        "type": board.spec.name,
-        "name": f"{clean.name(board.spec.title, LONG)}: {name}",
-        "config": "all" if row.task is None else name,
-        **({"split": "test"} if is_synthetic else {}),
-        "args": asked,
-    }
-
-
-def _accuracy(row: BoardRow) -> dict[str, Any]:
-    return _metric(
-        "accuracy",
-        "Accuracy",
-        row.accuracy.value,
-        {"n": row.n, "invalid": row.n_invalid, "low": row.accuracy.low, "high": row.accuracy.high,
-         "interval": clean.name(row.method, LONG)},
-    )  # fmt: skip
-
-
-def _official(figure: OfficialFigure) -> dict[str, Any]:
-    name = clean.name(figure.figure, LONG)
-    return _metric(name, name, figure.value.value, {"low": figure.value.low, "high": figure.value.high})
-
-
-def _metric(kind: str, name: str, value: float | None, about: dict[str, Any]) -> dict[str, Any]:
-    assert value is not None
-    kept = {key: round(each, _DIGITS) if isinstance(each, float) else each for key, each in about.items()}
-    return {
-        "type": kind,
-        "name": name,
-        "value": round(value, _DIGITS),
-        "args": {key: each for key, each in kept.items() if each is not None},
-    }
+    ends = {name: round(end, _DIGITS) for name, end in (("low", value.low), ("high", value.high)) if end is not None}
+    assert value.value is not None
+    return EvalResult(
+        task_type=TASK_TYPE,
+        task_name="Visual Question Answering",
+        dataset_type=board.spec.name,
+        dataset_name=f"{clean.name(board.spec.title, LONG)}: {name}",
+        dataset_config="all" if row.task is None else name,
+        dataset_split="test" if is_synthetic else None,
+        dataset_args=asked,
+        metric_type=metric[0],
+        metric_name=metric[1],
+        metric_value=round(value.value, _DIGITS),
+        metric_args={**about, **ends},
+        source_name=clean.name(board.spec.title, LONG) if board.spec.url else None,
+        source_url=board.spec.url,
+    )
 
 
 def _body(entry: Entry, board: Board) -> str:

@@ -121,7 +121,7 @@ def interventions_data(view: BoardView) -> Data:
     records: list[Record] = []
     for entry in view.edited():
         adjusted, controls = adjusted_p(view, entry), _controls_by_condition(entry)
-        unions = {union.union: union for union in entry.unions}
+        unions = {union.condition: union for union in entry.unions}
         for condition in entry.edits:
             if row := view.row(entry, condition.name, "all"):
                 records.append(
@@ -151,10 +151,10 @@ def _condition_record(entry: Entry, condition: BoardCondition) -> Record:
 def _effect_record(row: BoardRow, p_adjusted: float | None) -> Record:
     return {
         **_copied(row, *_COUNTS, "method", "p_difference", "detectable_difference", *_MEANS),
-        **_copied(row.drift_counts, "n_changed", *PARTS),
+        **_copied(row.drift, "n_changed", *PARTS),
         **_interval("accuracy_", row.accuracy),
         **_interval("difference_", row.difference),
-        **_interval("drift_", row.drift),
+        **_interval("drift_", row.drift.share if row.drift else None),
         "p_difference_holm": p_adjusted,
     }
 
@@ -164,7 +164,8 @@ def _target_record(view: BoardView, entry: Entry, condition: BoardCondition) -> 
     scopes: tuple[BoardScope, ...] = ("on_target", "off_target")
     for scope in scopes:
         row = view.row(entry, condition.name, scope)
-        record |= {f"{scope}_n": row.n if row else None, **_interval(f"{scope}_drift_", row.drift if row else None)}
+        drift = row.drift.share if row and row.drift else None
+        record |= {f"{scope}_n": row.n if row else None, **_interval(f"{scope}_drift_", drift)}
     return record
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import BoardRow, BoardScope, Entry, Interval
+from vsc_eval.board.records import BoardRow, BoardScope, Entry
 from vsc_eval.board.tables.models import BoardedModel, boarded_models, entry_labels
-from vsc_eval.extract import INVALID
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import accuracy, stream
 
@@ -70,23 +69,12 @@ class BoardView:
 
 def baseline_of(entry: Entry, tasks: Sequence[str], scope: BoardScope, level: str | None = None) -> BoardRow | None:
     """The baseline's row of these tasks alone, of all their items or those of a level; None if there is no item."""
-    items, answers = entry.items, entry.items.answers[BASELINE]
-    wanted = [task in tasks and (scope == "all" or items.level[row] == level) for row, task in enumerate(items.task)]
-    rows = np.flatnonzero(wanted).tolist()
-    if not rows:
+    wanted = [item.task in tasks and (scope == "all" or item.level == level) for item in entry.table.items]
+    whole, part = entry.row(BASELINE, "all"), entry.table.only(np.array(wanted, dtype=np.bool_))
+    if whole is None or not part.items:
         return None
-    right = np.array([answers[row] == items.gold[row] for row in rows], dtype=bool)
-    clusters = np.array([items.cluster[row] for row in rows], dtype=np.str_)
-    kind = " or ".join(dict.fromkeys(items.cluster_kind[row] for row in rows))
-    found = accuracy(right, clusters, stream(0, "leaderboard", scope, str(level)), cluster_name=kind)
-    return BoardRow(
-        condition=BASELINE,
-        scope=scope,
-        level=level,
-        n=found.n_items,
-        n_clusters=found.n_clusters,
-        n_right=int(right.sum()),
-        n_invalid=sum(answers[row] == INVALID for row in rows),
-        method=found.method,
-        accuracy=Interval(value=found.value, low=found.low, high=found.high, reason=found.reason),
-    )
+    rng = stream(0, "leaderboard", scope, str(level))
+    found = accuracy(part.right([BASELINE])[0], part.clusters, rng, cluster_name=part.cluster_name)
+    own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
+    own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
+    return whole.model_copy(update=own)

@@ -79,7 +79,7 @@ def _effects(view: BoardView) -> Table:
                     cell(row.difference, missing=NOT_ASKED),
                     cell(row.p_difference, missing=_NO_P),
                     cell(adjusted[condition.name], missing=_NO_P),
-                    cell(row.drift, missing=NOT_ASKED),
+                    cell(row.drift.share if row.drift else None, missing=NOT_ASKED),
                     _on_or_off(view, entry, condition, "on_target"),
                     _on_or_off(view, entry, condition, "off_target"),
                     floor_cell,
@@ -110,7 +110,8 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
     row = view.row(entry, condition.name, scope)
     if row is None:
         return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
-    return cell(row.drift, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
+    drift = row.drift.share if row.drift else None
+    return cell(drift, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
@@ -138,7 +139,7 @@ def _parts(view: BoardView) -> Table:
         (entry, condition, row)
         for entry in view.edited()
         for condition in entry.edits
-        if (row := view.row(entry, condition.name, "all")) and row.drift_counts
+        if (row := view.row(entry, condition.name, "all")) and row.drift
     )
     return table(
         "parts",
@@ -160,7 +161,7 @@ def _parts(view: BoardView) -> Table:
 
 
 def _counts(row: BoardRow) -> list[int]:
-    return [row.n, *(getattr(row.drift_counts, part) for part in ("n_changed", *PARTS))]
+    return [row.n, *(getattr(row.drift, part) for part in ("n_changed", *PARTS))]
 
 
 def _unions(view: BoardView) -> Table:
@@ -174,9 +175,9 @@ def _unions(view: BoardView) -> Table:
                 cell(union.p_accuracy_adjusted, missing=_NO_TEST),
                 _verdict(union),
             )
-            is_headline = any(c.is_headline for c in entry.conditions if c.name == union.union)
-            values = (view.labels[entry.id], union.union, *figures)
-            rows.append(Row.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.union))
+            is_headline = any(c.is_headline for c in entry.conditions if c.name == union.condition)
+            values = (view.labels[entry.id], union.condition, *figures)
+            rows.append(Row.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.condition))
     beyond = "Percentage points beyond what the parts lead to expect"
     return table(
         "unions",
@@ -271,7 +272,7 @@ def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
     Controls are run under one edit, that of the verdicts.
     """
     kind, sets = effect
-    role = "single" if kind == "single" else "union"
+    role = "single" if kind == "single" else "combined"
     edits = {union.edit for union in entry.unions if union.verdict is not None}
     found = [
         condition

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
 
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import DataError, SpecError, known_names
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.sae.readers import dictionary_learning, gemma_scope, qwen_scope, saelens, sparsify
+from vsc_eval.sae.readers import saelens
+from vsc_eval.sae.readers.base import LAYOUTS
 from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, layer_of_hook
-from vsc_eval.specs import known_names
 
-Layout = Literal["saelens", "sparsify", "dictionary_learning", "qwen_scope", "gemma_scope"]
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-
-_READERS: dict[Layout, Callable[[Path, ReadOptions], ReadSAE]] = {
-    "saelens": saelens.read,
-    "sparsify": sparsify.read,
-    "dictionary_learning": dictionary_learning.read,
-    "qwen_scope": qwen_scope.read,
-    "gemma_scope": gemma_scope.read,
-}
-_BY_FILE: dict[str, Layout] = {
-    saelens.WEIGHTS_FILE: "saelens",
-    sparsify.WEIGHTS_FILE: "sparsify",
-    dictionary_learning.WEIGHTS_FILE: "dictionary_learning",
-    **dict.fromkeys(gemma_scope.WEIGHTS_FILES, "gemma_scope"),
-}
 MOST_ENTRIES = 20_000
-
-_OWN_FOLDER: tuple[Layout, ...] = ("saelens", "sparsify")
-"""Layouts whose reader wants the folder: weights and config belong together."""
 
 
 def read_any_sae(
@@ -52,16 +32,16 @@ def read_any_sae(
     read, the layout or the SAE meant cannot be told, or an option contradicts the files; DataError if a file is
     damaged, holds what cannot be represented exactly and, where `d_model` is given, if the SAE is of another width.
     """
-    if layout != "auto" and layout not in _READERS:
-        raise SpecError(f"Unknown layout '{layout}'.", hint=known_names("layouts", layout, ["auto", *LAYOUTS]))
+    if layout != "auto" and layout not in LAYOUTS:
+        raise SpecError(f"Unknown layout '{layout}'.", hint=known_names("layouts", layout, ["auto", *LAYOUTS.names()]))
     if not path.exists():
         raise SpecError(f"There is no SAE folder {path}.", hint="Check the path, or run `vsc-eval sae train`.")
     options = ReadOptions(layer=layer, hook=hook, k=k, activation=activation, relu_after_topk=relu_after_topk)
     path = _below(path, options)
-    found = layout_of(path) if layout == "auto" else next(name for name in LAYOUTS if name == layout)
-    if path.is_file() and found in _OWN_FOLDER:
+    found = LAYOUTS.get(layout_of(path) if layout == "auto" else layout)
+    if path.is_file() and found.reads_folder:
         path = path.parent
-    read = _READERS[found](path, options)
+    read = found.read(path, options)
     check_width(read.sae.cfg, d_model)
     return read
 
@@ -99,27 +79,33 @@ def check_width(cfg: SAEConfig, d_model: int | None) -> None:
         )
 
 
-def layout_of(path: Path) -> Layout:
+def layout_of(path: Path) -> str:
     """The layout of a folder or weights file; raises SpecError if it is none of them or more than one."""
     names = [path.name] if path.is_file() else sorted(file.name for file in path.iterdir())
-    found = list(dict.fromkeys(kind for name in names if (kind := _layout_of_name(name)) is not None))
+    found = _layouts_among(names)
     if not found and saelens.CONFIG_FILE in names:
         found = ["saelens"]  # its reader names the weights that are missing
     if len(found) == 1:
         return found[0]
     if found:
-        raise SpecError(f"{path} holds SAEs in the layouts {', '.join(found)}.", hint="Name the layout, or the file.")
+        raise SpecError(
+            f"{path} holds SAEs in the layouts {', '.join(sorted(found))}.", hint="Name the layout, or the file."
+        )
     inside = ", ".join(sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})[:8])
     raise SpecError(
-        f"{path} holds no SAE in a known layout ({', '.join(LAYOUTS)}).",
+        f"{path} holds no SAE in a known layout ({', '.join(LAYOUTS.names())}).",
         hint=f"Name one of the folders in it: {inside}." if inside else "Check the path, or run `vsc-eval sae train`.",
     )
 
 
-def _layout_of_name(name: str) -> Layout | None:
-    if name in _BY_FILE:
-        return _BY_FILE[name]
-    return "qwen_scope" if name.startswith("layer") and name.endswith(".sae.pt") else None
+def _layouts_among(names: Iterable[str]) -> list[str]:
+    """The layouts of weights files among `names`: ours, and only if there are none, those of other packages, so that
+    a broken package does not keep anybody from a file of ours."""
+    names = list(names)
+    for layouts in (LAYOUTS.shipped, LAYOUTS.added()):
+        if found := [layout for layout in layouts if any(map(LAYOUTS.get(layout).is_weights, names))]:
+            return found
+    return []
 
 
 def _weights_below(path: Path) -> list[Path]:
@@ -130,7 +116,9 @@ def _weights_below(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     entries = (file for depth in range(2, 6) for file in path.glob("/".join(["*"] * depth)))
-    return [file for file in islice(entries, MOST_ENTRIES) if _layout_of_name(file.name) is not None]
+    files = list(islice(entries, MOST_ENTRIES))
+    kinds = [LAYOUTS.get(layout).is_weights for layout in _layouts_among(file.name for file in files)]
+    return [file for file in files if any(is_weights(file.name) for is_weights in kinds)]
 
 
 def _below(path: Path, options: ReadOptions) -> Path:
@@ -140,7 +128,7 @@ def _below(path: Path, options: ReadOptions) -> Path:
             held = sorted({str(f.parent.relative_to(path)) for f in _weights_below(path)})
             raise SpecError(f"{path} has no folder '{options.hook}'.", hint=known_names("hooks", options.hook, held))
         return path / options.hook
-    if options.layer is None or not path.is_dir() or any(_layout_of_name(file.name) for file in path.iterdir()):
+    if options.layer is None or not path.is_dir() or _layouts_among(file.name for file in path.iterdir()):
         return path
     of_layer = [f.parent for f in _weights_below(path) if layer_of_hook(f.parent.name) == options.layer]
     return of_layer[0] if len(of_layer) == 1 else path

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.sae.model import SAE, Activation
+from vsc_eval.sae.readers.base import SAELayout
 from vsc_eval.sae.readers.files import (
     ReadOptions,
     ReadSAE,
@@ -126,3 +127,6 @@ def _build(kind: str, weights: dict[str, Tensor], k: int | None, path: Path) -> 
         apply_b_dec_to_input=kind not in _NOT_SUBTRACTED,
     )
     return filled(cfg, own, path)
+
+
+LAYOUT = SAELayout("dictionary_learning", is_weights=lambda name: name == WEIGHTS_FILE, read=read)

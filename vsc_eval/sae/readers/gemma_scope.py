@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from vsc_eval.errors import DataError
+from vsc_eval.sae.readers.base import SAELayout
 from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, agreed, config_of, filled, matrix, read_json, read_tensors
 
 WEIGHTS_FILES = ("params.safetensors", "params.npz")
@@ -51,3 +52,6 @@ def _check_plain(weights: dict[str, torch.Tensor], file: Path) -> None:
             f"{file} has a scaling_factor other than 1, which is not supported.",
             hint="Multiply the rows of W_dec by it and save again.",
         )
+
+
+LAYOUT = SAELayout("gemma_scope", is_weights=lambda name: name in WEIGHTS_FILES, read=read)

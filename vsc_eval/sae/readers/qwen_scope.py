@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.sae.readers.base import SAELayout
 from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, agreed, config_of, filled, matrix, read_tensors, take
 
 _FILE = re.compile(r"^layer(\d+)\.sae\.pt$")
@@ -76,3 +77,10 @@ def _layer(folder: Path, options: ReadOptions) -> int:
             hint=f"Give one of the layers {', '.join(map(str, found))}.",
         )
     return int(options.layer)
+
+
+def _is_weights(name: str) -> bool:
+    return name.startswith("layer") and name.endswith(".sae.pt")
+
+
+LAYOUT = SAELayout("qwen_scope", is_weights=_is_weights, read=read)

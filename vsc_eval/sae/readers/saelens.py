@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.sae.model import Activation, SAEConfig
+from vsc_eval.sae.readers.base import SAELayout
 from vsc_eval.sae.readers.files import (
     ReadOptions,
     ReadSAE,
@@ -117,3 +118,6 @@ def _with_threshold(weights: dict[str, Tensor], cfg: SAEConfig) -> dict[str, Ten
         elif "topk_threshold" in weights:
             weights["threshold"] = weights.pop("topk_threshold").expand(cfg.d_sae).clone()
     return weights
+
+
+LAYOUT = SAELayout("saelens", is_weights=lambda name: name == WEIGHTS_FILE, read=read, reads_folder=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsc_eval.errors import DataError
+from vsc_eval.sae.readers.base import SAELayout
 from vsc_eval.sae.readers.files import (
     ReadOptions,
     ReadSAE,
@@ -58,3 +59,6 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     }
     layer = agreed("layer", layer_of_hook(path.name), options.layer, weights_file)
     return ReadSAE(filled(cfg, own, weights_file), "sparsify", weights_file, layer, path.name)
+
+
+LAYOUT = SAELayout("sparsify", is_weights=lambda name: name == WEIGHTS_FILE, read=read, reads_folder=True)
