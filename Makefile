@@ -36,7 +36,7 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo bench docs test test-libraries gpu check lint types format setup interventions study board lock lock-check vllm-environment clean
+.PHONY: help demo bench docs test test-libraries gpu check lint types format setup interventions study board notebooks lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
@@ -49,6 +49,7 @@ help:
 	@echo "make interventions  the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
 	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, feature sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
+	@echo "make notebooks  docs/notebooks run again, their outputs stored"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
 	@echo "make lock    requirements/ anew, after a change of dependencies; make lock-check: do they install everywhere?"
 	@echo "make format  fix lint and format; make clean removes the environments and caches"
@@ -103,6 +104,9 @@ board: study
 	  $(BIN)/vsc-eval publish $$run --to $(BOARD) --replace || exit; \
 	done
 	$(BIN)/vsc-eval board check $(BOARD)
+
+notebooks: $(STAMP)
+	$(PATIENT) HF_HUB_OFFLINE=1 $(BIN)/python docs/notebooks/execute.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

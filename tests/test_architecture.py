@@ -30,12 +30,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sweeps",),
     ("studies",),
     ("board",),
+    ("api",),
     ("cli",),
 )
 """Lowest first. A part may import parts of lower layers, never of its own layer or of a higher one."""
 
-SIBLINGS: frozenset[tuple[str, str]] = frozenset()
-"""(importer, imported) pairs within one layer that are meant."""
+SIBLINGS = frozenset(("__init__", part) for part in ("api", "errors", "synthetic"))
+"""(importer, imported) pairs that are meant all the same: the package's names, which are loaded when they are used."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "lm_eval": ("lmeval", "cli.harness"),
@@ -56,6 +57,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "sweeps",
         "studies",
         "seeding",
+        "api",
     ),
 }
 """Third-party package -> the parts (or single modules) that may import it."""

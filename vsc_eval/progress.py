@@ -1,4 +1,5 @@
-"""How far a run is and how long it still takes: bars in a terminal, elsewhere a line every half minute."""
+"""How far a run is and how long it still takes: bars in a terminal and in a notebook, elsewhere a line every half
+minute."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from html import escape
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SECONDS_A_LINE = 30.0
+_SECONDS_A_FRAME = 0.2
 
 Advance = Callable[[str, int, int], None]
 """Called with (stage, done, total) whenever a stage has got further."""
@@ -20,6 +23,10 @@ Advance = Callable[[str, int, int], None]
 def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance]:
     """Show the progress of `stages` (name -> total as far as it is known) while the block runs; others join when they
     are first heard of."""
+    if console.is_jupyter:
+        with _notebook_bar() as advance:
+            yield advance
+        return
     if not console.is_terminal:
         yield progress_lines(console)
         return
@@ -64,6 +71,32 @@ def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic
         console.print(f"{stage} {done}/{total}, {left} left", highlight=False, markup=False)
 
     return advance
+
+
+@contextmanager
+def _notebook_bar(clock: Callable[[], float] = time.monotonic) -> Iterator[Advance]:
+    """One bar below the cell, gone in the end. rich's own would want ipywidgets there, and stay in the output."""
+    from IPython.display import HTML, display
+
+    shown = display(HTML(""), display_id=True)
+    started: dict[str, float] = {}
+    last = 0.0
+
+    def advance(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        now = clock()
+        since = started.setdefault(stage, now)
+        if now - last < _SECONDS_A_FRAME and done < total:
+            return
+        last = now
+        left = timedelta(seconds=round((now - since) / done * (total - done))) if done else "?"
+        bar = f'<progress value="{done}" max="{total}"></progress>'
+        shown.update(HTML(f"{escape(stage)} {bar} {done}/{total}, {left} left"))
+
+    try:
+        yield advance
+    finally:
+        shown.update(HTML(""))
 
 
 def _bars(console: Console) -> Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -106,8 +107,19 @@ def test_data_blocks_are_json_that_cannot_end_their_element(hostile: Board) -> N
         json.loads(text)
 
 
-def test_the_same_board_gives_the_same_page(board: Board) -> None:
-    assert render_page(board) == render_page(board)
+def test_the_same_board_gives_the_same_page_in_every_process(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from samples import sample_board; "
+        "from vsc_eval.board.page import render_page; sys.stdout.write(render_page(sample_board(Path(sys.argv[1]), 2)))"
+    )
+    pages = []
+    for seed in ("1", "2"):
+        (tmp_path / seed).mkdir()
+        paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": paths}
+        command = [sys.executable, "-c", code, str(tmp_path / seed)]
+        pages.append(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+    assert pages[0] == pages[1] != ""
 
 
 def test_a_board_without_entries_says_so(board: Board) -> None:

@@ -232,18 +232,51 @@ def spellings(value: float) -> set[str]:
     }
 
 
-def test_every_number_of_every_table_is_in_the_results(written: Path) -> None:
-    known = {text for value in numbers(json.loads(interfering().model_dump_json())) for text in spellings(value)}
-    text = (written / REPORT_FILE).read_text(encoding="utf-8")
-    found = [
-        (number, row)
-        for table in tables(text)
-        for row in table[1:]
-        for cell in row
-        for number in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", re.sub(r"`[^`]*`", "", cell).replace("−", "-"))
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
+_OWN = ("condition", "name", "task", "sets", "parts", "target")
+"""Fields that name what a record is about."""
+
+
+def named(value: Any) -> Iterator[tuple[str, Any]]:
+    """(name, record) of every record in a JSON document: its condition, set, task or pair."""
+    if isinstance(value, dict):
+        for key in _OWN:
+            name = value.get(key)
+            if isinstance(name, list) and name and all(isinstance(part, str) for part in name):
+                yield "+".join(name), value
+            elif isinstance(name, str):
+                yield name, value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from named(child)
+
+
+def test_every_number_of_every_table_is_in_the_record_that_its_row_is_about(written: Path) -> None:
+    document = json.loads(interfering().model_dump_json())
+    everywhere = {text for value in numbers(document) for text in spellings(value)}
+    about: dict[str, set[str]] = {}
+    for name, record in named(document):
+        about.setdefault(name, set()).update(text for value in numbers(record) for text in spellings(value))
+    strict, loose = [], 0
+    for table in tables((written / REPORT_FILE).read_text(encoding="utf-8")):
+        for row in table[1:]:
+            label = row[0].strip("`").replace(" + ", "+").replace("\\", "")
+            known = about.get(label, everywhere)
+            for cell in row:
+                for number in _NUMBER.findall(re.sub(r"`[^`]*`", "", cell).replace("−", "-")):
+                    assert number in known, (number, row)
+                    if label in about:
+                        strict.append((number, known))
+                    else:
+                        loose += 1
+    assert len(strict) > loose
+    # The check can fail: of a tenth more or less, most are not the record's.
+    wrong = [
+        f"{float(number) + step:.1f}" in known
+        for number, known in strict
+        if re.fullmatch(r"\d+\.\d", number)
+        for step in (0.1, 0.7, 3.1)
     ]
-    assert len(found) > 500
-    assert [entry for entry in found if entry[0] not in known] == []
+    assert sum(wrong) < 0.3 * len(wrong)
 
 
 def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:

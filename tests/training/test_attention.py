@@ -81,8 +81,10 @@ def test_statements_after_the_noun_belong_to_it():
         i for k in range(20) for i in make_orbit("train", "logic", "hard", k) if "squares are" in str(i.options)
     )
     row = encode(of_item(item), item.scene)
-    for found in _found(row, attention.PHRASE):
-        assert len({(o.shape) for o in found.objects}) <= 1
+    phrases = [found for found in _found(row, attention.PHRASE) if found.objects]
+    assert phrases
+    for found in phrases:
+        assert len({o.shape for o in found.objects}) == 1
 
 
 def test_loss_is_minus_log_of_the_mass_on_the_targets():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,6 @@ def add_parser(subparsers: Any) -> None:
 def _handle(options: argparse.Namespace) -> int:
     models = options.model or [RunSpec.model_fields["model"].default]
     spec = _FLAGS.read(options, "vsc-eval run", model=models[0])
-    # lm-eval draws a bar for each task and condition; ours has the time left of the whole run.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     from rich.console import Console
 
     from vsc_eval.sweeps.sweep import run_sweep, show

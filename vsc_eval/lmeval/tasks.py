@@ -10,8 +10,10 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+import lm_eval.api.task
 from datasets.exceptions import DatasetsError
 from lm_eval.tasks import TaskManager
 from PIL import Image
@@ -51,14 +53,17 @@ class SweepTasks:
 
 @contextmanager
 def quiet_harness() -> Iterator[None]:
-    """Hold back lm-eval's remarks below errors; one a task and condition would bury the tables."""
+    """Hold back lm-eval's remarks below errors and its bars; one a task and condition would bury the tables, and ours
+    has the time left of the whole run."""
     logger = logging.getLogger("lm_eval")
-    level = logger.level
+    level, bar = logger.level, lm_eval.api.task.tqdm
     logger.setLevel(logging.ERROR)
+    lm_eval.api.task.tqdm = partial(bar, disable=True)
     try:
         yield
     finally:
         logger.setLevel(level)
+        lm_eval.api.task.tqdm = bar
 
 
 def find_tasks(

@@ -73,15 +73,20 @@ class Finished:
 
 
 def run_sweep(
-    spec: RunSpec, out: Path | None, *, console: Console | None = None, vlm: LoadedVLM | None = None
+    spec: RunSpec,
+    out: Path | None,
+    *,
+    console: Console | None = None,
+    vlm: LoadedVLM | None = None,
+    intervention: LoadedIntervention | None = None,
 ) -> Finished:
     """Run `spec` in the folder `out`, or go on with it there, and write all files; with no folder keep all in memory.
 
-    `vlm` is the model of the spec where it is loaded already. Raises SpecError, DataError or BackendError, as the parts
-    say, for whatever the user can fix.
+    `vlm` and `intervention` are those of the spec where they are loaded already. Raises SpecError, DataError or
+    BackendError, as the parts say, for whatever the user can fix.
     """
     console = console or Console(stderr=True)
-    plan = plan_run(spec)
+    plan = plan_run(spec, intervention)
     if out is None:
         session = _open(plan, console, vlm)
         table = _ask(plan, session, None, console)
@@ -107,9 +112,10 @@ def show(results: Results, out: Path, console: Console) -> None:
     console.print(written, highlight=False, markup=False)
 
 
-def plan_run(spec: RunSpec) -> Plan:
-    """Find and check what a run needs, before the model is loaded."""
-    intervention = load_intervention(intervention_name(spec)) if needs_intervention(spec) else None
+def plan_run(spec: RunSpec, intervention: LoadedIntervention | None = None) -> Plan:
+    """Find and check what a run needs, before the model is loaded. `intervention` is the spec's, if it is loaded."""
+    if intervention is None and needs_intervention(spec):
+        intervention = load_intervention(intervention_name(spec))
     conditions = resolve_conditions(spec, intervention.spec if intervention else None)
     external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
     tasks = find_tasks(spec.tasks, spec.scoring, n=spec.n, limit=spec.limit, external=external)

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +115,9 @@ def load_vlm(
     _check_is_vlm(name, config, trust_remote_code)
     if weights:
         placed = _device(device)
-        model = _load_model(name, source, options, _dtype(dtype), attn_implementation).to(placed).eval()
+        with _without_bars(folder is not None):
+            model = _load_model(name, source, options, _dtype(dtype), attn_implementation)
+        model = model.to(placed).eval()
         if placed.type == "cpu":
             embed_patches_by_products(model)
     else:
@@ -208,6 +211,21 @@ def _check_is_vlm(name: str, config: Any, trust_remote_code: bool) -> None:
             f"'{config.model_type}'.",
             hint="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
         )
+
+
+@contextlib.contextmanager
+def _without_bars(is_local: bool) -> Iterator[None]:
+    """Without transformers' bar of the weights, which stays behind in logs and notebooks; that of downloads is kept."""
+    from transformers.utils import logging
+
+    if not (is_local and logging.is_progress_bar_enabled()):
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _load_model(

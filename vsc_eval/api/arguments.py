@@ -1,0 +1,43 @@
+"""Settings as keyword arguments: those of a spec, so that Python and the command line have the same ones."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from vsc_eval.mistakes import explain
+from vsc_eval.specs import Spec
+
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound=Spec)
+
+
+def takes(model: type[Spec]) -> Callable[[F], F]:
+    """Shows the fields of `model`, with what they say of themselves, as keyword arguments of a function that takes
+    `**settings`: in its help and where an editor completes names."""
+
+    def shown(function: F) -> F:
+        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        added = {name: field for name, field in model.model_fields.items() if name not in {p.name for p in own}}
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in added.items()}
+        keywords = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=field.annotation)
+            for name, field in added.items()
+        ]
+        function.__signature__ = inspect.Signature([*own, *keywords])  # type: ignore[attr-defined]
+        words = [f"    {n}: {' '.join((f.description or '').split())} ({defaults[n]!r})" for n, f in added.items()]
+        function.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Settings, with their defaults:", *words])
+        return function
+
+    return shown
+
+
+def spec_of(model: type[S], values: Mapping[str, Any], function: str) -> S:
+    """The spec of these settings. Raises SpecError, naming `function` and the setting, for a wrong one."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise explain(error, model, function) from error

@@ -1,0 +1,174 @@
+"""One model, asked freely: any picture, any text, with or without an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from vsc_eval.api.arguments import spec_of, takes
+from vsc_eval.api.conditions import Condition, Given, expression, one_intervention
+from vsc_eval.api.intervention import Intervention, load_intervention
+from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.registry import BACKENDS
+from vsc_eval.backends.session import Session, open_session
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.interventions.edits import compile_condition
+from vsc_eval.records import Reading
+from vsc_eval.settings import EngineSpec
+from vsc_eval.specs import BASELINE
+
+Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
+"""A picture or its file, several of them, or None for a question without one."""
+
+
+class Model:
+    """A model that is loaded once and asked many times; `load_model` makes one.
+
+    Answers come through the engine of runs and studies, so an item of a run, asked here, gets the run's answer (in a
+    batch of its own: outside float32 sums may differ in their last bits).
+    """
+
+    def __init__(self, spec: EngineSpec, vlm: LoadedVLM) -> None:
+        self.spec = spec
+        """With what settings it was loaded."""
+        self.vlm = vlm
+        """transformers' model, processor and tokenizer; without weights where vLLM answers."""
+        self._condition: Condition | None = None
+        self._session: tuple[Intervention | None, Session] | None = None
+
+    @property
+    def name(self) -> str:
+        """As it was named."""
+        return self.spec.model
+
+    @cached_property
+    def _own_intervention(self) -> Intervention:
+        return load_intervention(Path(self.name).name)
+
+    @contextmanager
+    def edited(self, condition: Given, intervention: Intervention | None = None) -> Iterator[Model]:
+        """While the block runs, `generate` and `option_logprobs` answer under that condition.
+
+        An expression ("counting:scale=4") is of `intervention`, by default the one named like the model. The edit is
+        attached for each forward and taken off after it, whatever happens there. Edits do not nest: SpecError. Raises
+        SpecError, too, for an unknown set, and DataError for an SAE of another width than the model's.
+        """
+        if self._condition is not None:
+            raise SpecError(
+                f"The model is under '{self._condition}' already, and edits do not nest.",
+                hint="Leave that block first, or combine the sets: (a + b).scale(4).",
+            )
+        own = one_intervention([condition], intervention) or self._own_intervention
+        made = condition if isinstance(condition, Condition) else Condition(expression(condition), own)
+        self._open(made)
+        self._condition = made
+        try:
+            yield self
+        finally:
+            self._condition = None
+
+    def generate(self, image: Images, text: str, *, max_new_tokens: int = 64) -> str:
+        """The model's answer to the picture and the text, through its chat template: greedy, special tokens left out.
+
+        Raises SpecError for edits of tokens that the prompt lacks, DataError for a picture that cannot be read or a
+        prompt longer than the model's context.
+        """
+        settings = GenSettings(scoring="generate", max_new_tokens=max_new_tokens)
+        answer = self._read(Prompt(text, pictures(image)), settings).text
+        assert answer is not None
+        return answer
+
+    def option_logprobs(self, image: Images, question: str, options: Sequence[str] = ("A", "B", "C", "D")) -> pd.Series:
+        """Log-probability of each option at the first answer token, in nats, over the whole vocabulary.
+
+        Float64 [options], indexed by option. Every option must be one token there: BackendError. Raises else as
+        `generate`.
+
+        >>> import vsc_eval as vsc
+        >>> item = vsc.find_item("test/counting/easy/00000/A")
+        >>> vsc.load_model("vsc-tiny").option_logprobs(item.image(), item.prompt).round(2).to_dict()
+        {'A': -0.02, 'B': -4.29, 'C': -7.02, 'D': -7.15}
+        """
+        prompt = Prompt(question, pictures(image), tuple(options))
+        found = self._read(prompt, GenSettings(scoring="loglikelihood")).option_logprobs
+        return pd.Series(found, index=pd.Index(options, name="option"), name="logprob", dtype=float)
+
+    def release(self) -> None:
+        """Let go of what answered here, but not of the model: vLLM holds most of an accelerator's memory, which a run
+        needs for its own. It starts again with the next question."""
+        self._session = None
+
+    def _read(self, prompt: Prompt, settings: GenSettings) -> Reading:
+        name = BASELINE if self._condition is None else str(self._condition)
+        return self._open(self._condition).answers([prompt], [name], settings)[name][0]
+
+    def _open(self, condition: Condition | None) -> Session:
+        """A session that has the condition. It is kept: to start vLLM takes a minute, and it edits with one SAE."""
+        before = self._session
+        if before is not None and (condition is None or before[0] is condition.intervention):
+            session = before[1]
+            if condition is not None and condition not in session.conditions:
+                own = condition.intervention
+                compiled = compile_condition(
+                    condition.spec, own.loaded.sets, own.sae, own.layer, d_model=self.vlm.decoder.d_model
+                )
+                session.conditions = {**session.conditions, condition: compiled.to(self.vlm.device)}
+            return session
+        self._session = None
+        session = open_session(
+            self.vlm,
+            [condition.spec] if condition is not None else [],
+            intervention=condition.intervention.loaded if condition is not None else None,
+            # One prompt at a time gains nothing from shared layers, whose self-check costs some forwards.
+            **{**self.spec.answering(), "batch_size": 1, "mode": "hooks"},
+        )
+        self._session = (condition.intervention if condition is not None else None, session)
+        return session
+
+    def __repr__(self) -> str:
+        decoder = self.vlm.decoder
+        where = self.spec.backend if self.spec.backend != "hf" else str(self.vlm.device)
+        dtype = str(self.vlm.dtype).removeprefix("torch.")
+        return f"Model('{self.name}', {decoder.n_layers} layers of width {decoder.d_model}, {dtype} on {where})"
+
+
+@takes(EngineSpec)
+def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
+    """Load `vsc-tiny`, a model folder or a hub id.
+
+    settings: those of the command line that are a model's, with its defaults (dtype, device, backend, ...); see
+    vsc_eval.settings.EngineSpec.
+
+    Raises SpecError for an unknown model or setting, DataError for a damaged folder, BackendError for a model that is
+    no VLM, for pickled weights and for an unreachable hub.
+
+    >>> import vsc_eval as vsc
+    >>> vsc.load_model("vsc-tiny", device="cpu")
+    Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
+    """
+    spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
+    return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))
+
+
+def pictures(given: Images) -> tuple[Image.Image, ...]:
+    """The pictures, opened. Raises DataError for a file that cannot be read."""
+    if given is None:
+        return ()
+    if isinstance(given, str | Path):
+        try:
+            with Image.open(given) as opened:
+                opened.load()
+                return (opened,)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError(f"The picture {given} cannot be read: {error}.", hint="Give another file.") from error
+    if isinstance(given, Image.Image):
+        return (given,)
+    return tuple(picture for each in given for picture in pictures(each))
