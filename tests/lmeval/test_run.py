@@ -337,7 +337,6 @@ def test_limit_takes_the_first_items(tiny_folder: Path, tmp_path: Path) -> None:
         ({"tasks": ("vsc_counting_paired",), "scoring": "generate"}, r"asks each question 2 times"),
         ({"tasks": ("vsc_counting_choice",), "scoring": "generate"}, r"multiple_choice.*--scoring loglikelihood"),
         ({"tasks": ("vsc_counting_easy_blind_none",)}, r"generate_until.*--scoring generate"),
-        ({"tasks": ("vsc_counting_easy",), "n": 6}, r"multiple of 4"),
     ],
 )
 def test_tasks_that_do_not_fit_are_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Mask
+from vsc_eval.edit_kinds.base import EDITS
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
@@ -26,9 +27,9 @@ class FloorRow(Record):
 
 
 def changes_nothing(condition: AskedCondition) -> bool:
-    """Whether the edit is one of strength zero (`scale=1`, `add=0`), which must leave every answer as it is."""
+    """Whether the edit is one of strength zero (`scale=1`), which must leave every answer as it is."""
     edit = condition.spec.edit
-    return edit is not None and (edit.kind, edit.strength) in (("scale", 1.0), ("add", 0.0))
+    return edit is not None and edit.strength == EDITS.get(edit.kind).neutral
 
 
 def changed_without_cause(table: AnswerTable) -> dict[str, Mask]:
