@@ -117,7 +117,7 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
     sources = {entry.provenance.source for entry in view.edited()}
     tests = {
-        "run": "exact McNemar, items taken as independent (runs)",
+        "run": "sign-flip test, two-sided, whole clusters, adjusted over the conditions (runs)",
         "study": "sign-flip of whole clusters (studies)",
     }
     firsts = (view.row(entry, condition.name, "all") for entry in view.edited() for condition in entry.edits[:1])
