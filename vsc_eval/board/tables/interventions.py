@@ -119,8 +119,9 @@ def _effect_notes(view: BoardView) -> Iterable[str | None]:
     hidden = sum(not c.is_headline for entry in view.edited() for c in entry.edits)
     yield (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by sign "
-        "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of answers that differ from the baseline's, in percent [interval]; "
-        "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done."
+        "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of "
+        "answers that differ from the baseline's, in percent [interval]; on target: on the tasks that the sets "
+        "were selected for; floor: the largest drift where nothing was done."
     )
     yield methods_note(row.method for row in firsts if row is not None)
     if hidden:
