@@ -28,7 +28,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # Threads that wait for each other without spinning, so that other work on the machine does not bring a run to a stop.
 PATIENT := OMP_WAIT_POLICY=passive
 
-# Three sets, their three unions, and one union held to the size of its parts.
+# Three sets, their three combined edits, and one of these held to the size of its parts.
 DEMO_CONDITIONS := baseline,counting,logic,multi_hop,counting+logic,counting+multi_hop,logic+multi_hop,counting+logic:norm=mean
 
 BOARD := leaderboards/vsc-20
@@ -36,17 +36,18 @@ BOARD := leaderboards/vsc-20
 # How the embedded intervention is made: one command line for the SAE, one for the sets.
 SAE_OPTIONS := --layer 4 --d-sae 1024 --k 16 --tokens 1000000 --seed 0
 
-.PHONY: help demo bench test test-libraries gpu check lint types format setup interventions study board notebooks lock lock-check vllm-environment clean
+.PHONY: help demo bench docs test test-libraries gpu check lint types format setup interventions study board notebooks lock lock-check vllm-environment clean
 
 help:
 	@echo "make demo    the main job: vsc-tiny on the benchmark, plain and under edits (minutes)"
 	@echo "make bench   timings side by side, in small (a minute or two)"
+	@echo "make docs    the pages of docs/ as a site, in site/"
 	@echo "make test    all tests"
 	@echo "make test-libraries  our readers and scores against SAELens, sparsify, dictionary_learning and lmms-eval themselves"
 	@echo "make gpu     the tests that need a GPU, where there is one"
 	@echo "make check   lint, format, types and all tests: the gate before a commit"
 	@echo "make interventions  the SAE and feature sets of interventions/vsc-tiny anew (minutes)"
-	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, sets, sweep, controls, report (20 to 30 minutes)"
+	@echo "make study   the whole pipeline on vsc-tiny: probes, SAE, feature sets, sweep, controls, report (20 to 30 minutes)"
 	@echo "make board   the board leaderboards/vsc-20: that study and two runs, published"
 	@echo "make notebooks  docs/notebooks run again, their outputs stored"
 	@echo "make setup   the environment in $(VENV) alone, which the others make when they need it"
@@ -79,6 +80,10 @@ gpu:
 	$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON)) -m pytest -m gpu tests/hf
 
 check: lint types test
+
+# Without its notice about the next major release, which is not for whoever reads the pages.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 interventions: $(STAMP)
 	find interventions/vsc-tiny -mindepth 1 ! -name study.yaml -delete
@@ -182,4 +187,4 @@ lock-check:
 	$(PYTHON) requirements/lock.py check
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LIBRARIES_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(LIBRARIES_VENV) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

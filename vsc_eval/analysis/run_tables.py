@@ -83,7 +83,7 @@ def interaction_table(results: Results) -> Table:
     """Combined edits against their parts."""
     return table(
         "interactions",
-        "Unions of two sets: what they do beyond their parts (percentage points)",
+        "Combined edits of two sets: what they do beyond their parts (percentage points)",
         columns(
             ("union", "name"),
             ("drift − parts", "points"),

@@ -59,6 +59,8 @@ class Flags(Generic[S]):
             options = [f"-{flag.short}"] * bool(flag.short) + [flag.option]
             common: dict[str, Any] = {"dest": flag.dest, "default": argparse.SUPPRESS, "help": _help(flag.field)}
             if flag.kind is bool:
+                if flag.field.default is True:  # the option switches it off
+                    common["help"] = f"unless given: {common['help']}"
                 parser.add_argument(*options, action=f"store_{str(not flag.field.default).lower()}", **common)
                 continue
             common |= {"required": flag.field.is_required(), "metavar": _METAVARS.get(flag.kind, "NAME")}

@@ -79,7 +79,7 @@ def _check_sets(conditions: dict[str, ConditionSpec], intervention: Intervention
                 if name not in known:
                     raise SpecError(
                         f"Unknown feature set '{name}' in condition '{condition.name}'.",
-                        hint=f"Known sets: {', '.join(known)}. Unions are written `A+B`.",
+                        hint=f"Known sets: {', '.join(known)}. Combined edits are written `A+B`.",
                     )
 
 

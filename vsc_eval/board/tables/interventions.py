@@ -122,18 +122,13 @@ def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: 
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
-    sources = {entry.about.source for entry in view.edited()}
-    tests = {
-        "run": "exact McNemar, items taken as independent (runs)",
-        "study": "sign-flip of whole clusters (studies)",
-    }
     firsts = (view.row(entry, condition.name, "all") for entry in view.edited() for condition in entry.edits[:1])
     hidden = sum(not c.is_headline for entry in view.edited() for c in entry.edits)
     yield (
-        "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by "
-        f"{' or '.join(tests[source] for source in sorted(sources))}, two-sided, unadjusted and by Holm over all "
-        "conditions of the entry. drift: share of answers that differ from the baseline's, in percent [interval]; "
-        "on target: on the tasks that the sets were selected for; floor: the largest drift where nothing was done."
+        "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by sign "
+        "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of "
+        "answers that differ from the baseline's, in percent [interval]; on target: on the tasks that the sets "
+        "were selected for; floor: the largest drift where nothing was done."
     )
     yield methods_note(row.method for row in firsts if row is not None)
     if hidden:

@@ -135,7 +135,7 @@ def controls(results: StudyResults) -> Section:
             "Single sets and unions against controls",
             *(
                 _against_controls(results, effect, what, outcome)
-                for effect, what in (("single", "Single sets"), ("combined", "Unions"))
+                for effect, what in (("single", "Single sets"), ("combined", "Combined edits"))
                 for outcome in OUTCOME_WORDS
             ),
         ),
