@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from vsc_eval.answers.answer_table import AnswerTable, AskedItem
 from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.api.frames import record_frame
 from vsc_eval.errors import SpecError
+from vsc_eval.figures.data_uri import data_uri
 from vsc_eval.synthetic import find_item
 from vsc_eval.tables.clean import html
 
@@ -94,4 +94,4 @@ class Flips(Sequence[ChangedAnswer]):
 def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_uri("png", buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Pictures inside the page: our own as small PNGs, those that come with an entry checked before they are shown."""
+"""Pictures as data URIs: our own as small PNGs, those that come from somebody else checked before they are shown."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.er
 """What Pillow raises of damaged files."""
 
 
+def data_uri(kind: str, content: bytes) -> str:
+    """A picture's file, a `png` or `jpeg`, as the address of itself."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
 def png_data_uri(pixels: npt.NDArray[np.uint8]) -> str:
     """A picture [height, width, 3] of at most 256 colours as a data URI, without loss.
 
@@ -40,7 +45,7 @@ def png_data_uri(pixels: npt.NDArray[np.uint8]) -> str:
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return data_uri("png", png)
 
 
 def _indexed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -1,1 +1,1 @@
-"""One entry: built from a run's folder, written in one canonical form, read and migrated again."""
+"""One entry: made from a run's folder, written in one canonical form, and read again."""

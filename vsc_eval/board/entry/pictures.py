@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.records import Shown
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.figures.data_uri import data_uri
 from vsc_eval.synthetic import TASKS
 
 if TYPE_CHECKING:
@@ -85,4 +85,4 @@ def _thumbnail(image: Image.Image) -> str:
     small.thumbnail((SIDE_PX, SIDE_PX))
     content = io.BytesIO()
     small.save(content, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+    return data_uri("jpeg", content.getvalue())
