@@ -161,15 +161,15 @@ def _frontier(entry: Entry, places: dict[str, int]) -> list[list[float | int | N
 
 
 def _matrices(entry: Entry) -> View | None:
-    """Interaction of every union by edit, with the single sets' own effects for the diagonal; None without unions."""
+    """Interaction of every combined edit, with the single sets' own effects for the diagonal; None without any."""
     if not entry.interactions:
         return None
     sets = list(entry.intervention.sets) if entry.intervention is not None else []
-    for union in entry.interactions:
-        sets += [label for part in union.part_conditions if (label := _set_of(entry, part)) not in sets]
-    edits = list(dict.fromkeys(union.edit for union in entry.interactions))
+    for pair in entry.interactions:
+        sets += [label for part in pair.part_conditions if (label := _set_of(entry, part)) not in sets]
+    edits = list(dict.fromkeys(pair.edit for pair in entry.interactions))
     headline = {condition.name for condition in entry.conditions if condition.is_headline}
-    chosen = next((union.edit for union in entry.interactions if union.condition in headline), edits[0])
+    chosen = next((pair.edit for pair in entry.interactions if pair.condition in headline), edits[0])
     return {
         "sets": [name(key) for key in sets],
         "chosen": edits.index(chosen),
@@ -177,7 +177,7 @@ def _matrices(entry: Entry) -> View | None:
             {
                 "edit": name(edit),
                 "diagonal": _diagonal(entry, sets, edit),
-                "pairs": [_pair(entry, sets, union) for union in entry.interactions if union.edit == edit],
+                "pairs": [_pair(entry, sets, pair) for pair in entry.interactions if pair.edit == edit],
             }
             for edit in edits
         ],
@@ -185,7 +185,7 @@ def _matrices(entry: Entry) -> View | None:
 
 
 def _set_of(entry: Entry, part: str) -> str:
-    """What a union's part, a condition, edits."""
+    """What a part of a combined edit, a condition, edits."""
     condition = entry.condition(part)
     return "+".join(condition.sets) if condition is not None and condition.sets else part
 
@@ -203,19 +203,19 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Triple, Tr
     return own
 
 
-def _pair(entry: Entry, sets: list[str], union: InteractionRow) -> list[Any]:
+def _pair(entry: Entry, sets: list[str], pair: InteractionRow) -> list[Any]:
     """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
-    first, second = (sets.index(_set_of(entry, part)) for part in union.part_conditions)
+    first, second = (sets.index(_set_of(entry, part)) for part in pair.part_conditions)
     return [
         first,
         second,
-        0 if union.form == "raw" else 1,
-        triple(union.drift_interaction),
-        triple(union.accuracy_interaction),
-        union.p_drift_adjusted,
-        union.p_accuracy_adjusted,
-        union.verdict and plain(union.verdict),
-        union.decided_by and plain(union.decided_by, limit=400),
+        0 if pair.form == "raw" else 1,
+        triple(pair.drift_interaction),
+        triple(pair.accuracy_interaction),
+        pair.p_drift_adjusted,
+        pair.p_accuracy_adjusted,
+        pair.verdict and plain(pair.verdict),
+        pair.decided_by and plain(pair.decided_by, limit=400),
     ]
 
 

@@ -52,7 +52,7 @@ def effects(entry: Entry) -> list[Effect]:
 
 
 def _name(condition: BoardCondition) -> str:
-    """The sets and the edit; that a union is norm-matched is told by its mark."""
+    """The sets and the edit; that a combined edit is norm-matched is told by its mark."""
     sets = " + ".join(each.replace("_", " ") for each in condition.sets)
     words = f"{sets}, {condition.edit}" if sets and condition.edit else condition.name
     return name(words, _NAME)

@@ -125,7 +125,7 @@ def interventions_data(view: BoardView) -> Data:
     records: list[Record] = []
     for entry in view.edited():
         adjusted, controls = adjusted_p(view, entry), _controls_by_condition(entry)
-        unions = {union.condition: union for union in entry.interactions}
+        pairs = {pair.condition: pair for pair in entry.interactions}
         for condition in entry.edits:
             if row := view.row(entry, condition.name, "all"):
                 records.append(
@@ -134,7 +134,7 @@ def interventions_data(view: BoardView) -> Data:
                     | _effect_record(row, adjusted[condition.name])
                     | _target_record(view, entry, condition)
                     | _floor_record(entry)
-                    | _union_record(unions.get(condition.name))
+                    | _interaction_record(pairs.get(condition.name))
                     | _control_record(controls.get(condition.name, {}))
                 )
     return _data(_INTERVENTION_COLUMNS, records)
@@ -184,16 +184,16 @@ def _floor_record(entry: Entry) -> Record:
     }
 
 
-def _union_record(union: InteractionRow | None) -> Record:
-    if union is None:
+def _interaction_record(pair: InteractionRow | None) -> Record:
+    if pair is None:
         return {}
     return {
-        **_copied(union, "form", "verdict"),
-        **_interval("drift_interaction_", union.drift_interaction),
-        **_interval("drift_bliss_", union.drift_bliss),
-        **_interval("accuracy_interaction_", union.accuracy_interaction),
-        "p_drift_interaction_adjusted": union.p_drift_adjusted,
-        "p_accuracy_interaction_adjusted": union.p_accuracy_adjusted,
+        **_copied(pair, "form", "verdict"),
+        **_interval("drift_interaction_", pair.drift_interaction),
+        **_interval("drift_bliss_", pair.drift_bliss),
+        **_interval("accuracy_interaction_", pair.accuracy_interaction),
+        "p_drift_interaction_adjusted": pair.p_drift_adjusted,
+        "p_accuracy_interaction_adjusted": pair.p_accuracy_adjusted,
     }
 
 

@@ -1,4 +1,4 @@
-"""The intervention board: what every condition did to accuracy and to answers, what unions of two sets do beyond their
+"""The intervention board: what every condition did to accuracy and to answers, what combined edits do beyond their
 parts, and effects beside those of controls."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _VERDICTS = {"none": "no interference"}
 
 def intervention_tables(view: BoardView) -> tuple[Table, ...]:
     """`effects`, `parts`, `unions`, `controls`: those for which some entry has figures."""
-    return tuple(found for found in (_effects(view), _parts(view), _unions(view), _controls(view)) if found.rows)
+    return tuple(found for found in (_effects(view), _parts(view), _interactions(view), _controls(view)) if found.rows)
 
 
 def worst_floor(entry: Entry) -> FloorRow | None:
@@ -166,20 +166,20 @@ def _counts(row: Row) -> list[int]:
     return [row.n, *(getattr(row.drift, part) for part in ("n_changed", *PARTS))]
 
 
-def _unions(view: BoardView) -> Table:
+def _interactions(view: BoardView) -> Table:
     rows = []
     for entry in view.edited():
-        for union in entry.interactions:
+        for pair in entry.interactions:
             figures = (
-                cell(union.drift_interaction, missing=_NO_TEST),
-                cell(union.p_drift_adjusted, missing=_NO_TEST),
-                cell(union.accuracy_interaction, missing=_NO_TEST),
-                cell(union.p_accuracy_adjusted, missing=_NO_TEST),
-                _verdict(union),
+                cell(pair.drift_interaction, missing=_NO_TEST),
+                cell(pair.p_drift_adjusted, missing=_NO_TEST),
+                cell(pair.accuracy_interaction, missing=_NO_TEST),
+                cell(pair.p_accuracy_adjusted, missing=_NO_TEST),
+                _verdict(pair),
             )
-            is_headline = any(c.is_headline for c in entry.conditions if c.name == union.condition)
-            values = (view.labels[entry.id], union.condition, *figures)
-            rows.append(TableRow.of(values, entries=(entry.id,), is_headline=is_headline, condition=union.condition))
+            is_headline = any(c.is_headline for c in entry.conditions if c.name == pair.condition)
+            values = (view.labels[entry.id], pair.condition, *figures)
+            rows.append(TableRow.of(values, entries=(entry.id,), is_headline=is_headline, condition=pair.condition))
     beyond = "Percentage points beyond what the parts lead to expect"
     return table(
         "unions",
@@ -196,18 +196,18 @@ def _unions(view: BoardView) -> Table:
             Column("verdict", "verdict", note="By the rule in the entry's settings"),
         ),
         rows,
-        _union_notes(view),
+        _interaction_notes(view),
         section="model",
     )
 
 
-def _verdict(union: InteractionRow) -> Cell:
-    if union.verdict is None:
+def _verdict(pair: InteractionRow) -> Cell:
+    if pair.verdict is None:
         return cell(None, missing=_NO_VERDICT)
-    return cell(_VERDICTS.get(union.verdict, union.verdict), note=union.decided_by or "")
+    return cell(_VERDICTS.get(pair.verdict, pair.verdict), note=pair.decided_by or "")
 
 
-def _union_notes(view: BoardView) -> Iterable[str]:
+def _interaction_notes(view: BoardView) -> Iterable[str]:
     yield (
         "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage "
         "points [interval]. Harmful is drift above 0 and accuracy below 0."
@@ -227,12 +227,12 @@ def _union_notes(view: BoardView) -> Iterable[str]:
         )
 
 
-def _has_p(union: InteractionRow) -> bool:
-    return union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
+def _has_p(pair: InteractionRow) -> bool:
+    return pair.p_drift_adjusted is not None or pair.p_accuracy_adjusted is not None
 
 
 def correction_of(entry: Entry) -> str:
-    """What the p of its unions are adjusted by, as its settings name it."""
+    """What the p of its interactions are adjusted by, as its settings name it."""
     verdict = entry.settings.get("verdict")
     found = verdict.get("correction") if isinstance(verdict, Mapping) else None
     return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
@@ -248,7 +248,7 @@ class WorstControl:
 
 
 Effect = tuple[str, tuple[str, ...]]
-"""`single`, `union` or `interaction`, and the sets."""
+"""`single`, `combined` or `interaction`, and the sets."""
 
 
 def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
@@ -275,7 +275,7 @@ def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
     """
     kind, sets = effect
     role = "single" if kind == "single" else "combined"
-    edits = {union.edit for union in entry.interactions if union.verdict is not None}
+    edits = {pair.edit for pair in entry.interactions if pair.verdict is not None}
     found = [
         condition
         for condition in entry.edits
