@@ -117,7 +117,7 @@ def test_other_content_needs_replace(board: Path) -> None:
     assert "--replace" in found.value.hint
     assert files(board) == before
     assert publish_parts(newer, board, replace=True).done == "replaced"
-    assert [known.note for known in load_board(board).entries] == ["", "new"]
+    assert [known.about.note for known in load_board(board).entries] == ["", "new"]
     assert stale_files(load_board(board)) == {}
 
 

@@ -96,7 +96,7 @@ def test_the_note_names_the_test_and_that_nothing_is_corrected() -> None:
 def test_entries_of_one_model_complement_each_other() -> None:
     """The synthetic tasks of the later entry, the external set of the other, and one row for both."""
     own = dated(sample_entry("model-a"), "2026-12-01T00:00:00+00:00")
-    other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint)
+    other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint, revision=own.revision)
     board = board_of(own, other)
     (model,) = boarded_models(board)
     assert model.synthetic == own
