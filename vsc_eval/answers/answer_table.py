@@ -274,7 +274,9 @@ class AnswerTable:
         """The gold option's log-probability less the best other's, nats [conditions, items]; NaN without options."""
         logprobs = self.main.option_logprobs[[self.main.rows[name] for name in names]].astype(np.float64)
         margins = np.full(logprobs.shape[:2], np.nan)
-        places = np.array([-1 if item.gold_index is None else item.gold_index for item in self.items])
+        # An item may have been asked without letters, where the model reads none as one token.
+        known = [i.gold_index is not None and i.gold_index < len(i.options) for i in self.items]
+        places = np.array([i.gold_index if k else -1 for i, k in zip(self.items, known, strict=True)], dtype=np.int64)
         there = np.flatnonzero(places >= 0)
         if not logprobs.shape[2]:
             return margins
