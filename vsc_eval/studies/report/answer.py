@@ -71,7 +71,8 @@ def _claim(results: StudyResults) -> str:
     else:
         holds = "it is not shown: no pair meets the rule, which does not mean that none interferes"
     return (
-        f'"Sparse Visual Thought Circuits in Vision-Language Models" (arXiv 2603.25075) claims that {CLAIM}; on this model {holds} (against the baseline, '
+        '"Sparse Visual Thought Circuits in Vision-Language Models" (arXiv 2603.25075) claims that '
+        f"{CLAIM}; on this model {holds} (against the baseline, "
         f"{_harm_words(results, *against_baseline)})."
     )
 
