@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from samples import sample_entry, write_board
+from samples import sample_parts, write_board
 from visits import DESKTOP, EDITS, NOT_PRINTED, Visit, Visited, written
 
 from vsc_eval.board.board import Board
@@ -106,12 +107,14 @@ def with_hidden_condition(entry: Entry) -> Entry:
 @pytest.fixture(scope="session")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     """A run and a study with edits, and a run without any."""
-    entries = [
-        with_hidden_condition(sample_entry("model-a", n_per_cell=8, conditions=EDITS)),
-        sample_entry("model-b", n_per_cell=8, conditions=EDITS, source="study", note="Said by its publisher."),
-        sample_entry("model-c", n_per_cell=8, conditions=()),
+    parts = [
+        sample_parts("model-a", n_per_cell=8, conditions=EDITS),
+        sample_parts("model-b", n_per_cell=8, conditions=EDITS, source="study", note="Said by its publisher."),
+        sample_parts("model-c", n_per_cell=8, conditions=()),
     ]
-    return write_board(tmp_path_factory.mktemp("board"), entries)
+    board = write_board(tmp_path_factory.mktemp("board"), parts)
+    entries = (with_hidden_condition(entry) if entry.name == "model-a" else entry for entry in board.entries)
+    return dataclasses.replace(board, entries=tuple(entries))
 
 
 @pytest.fixture(scope="session")
