@@ -235,7 +235,7 @@ def test_categories_groups_and_official_figures_are_in_the_results(generated: tu
     text = (out / "results.md").read_text()
     assert "vsc_cvbench task=Count" in text
     assert "vsc_naturalbench whole groups" in text
-    assert r"vsc_pope f1 \*" in text
+    assert "vsc_pope f1 *" in text.replace("\\", "")
     assert [report.n_items for report in results.data] == [len(make()) for make in SETS.values()]
 
 

@@ -157,7 +157,7 @@ def test_truncated_weights(tmp_path: Path, keep: int) -> None:
         ({"architecture": ...}, "architecture None is not supported"),
         ({"normalize_activations": "layer_norm"}, "normalised by 'layer_norm'"),
         ({"d_sae": ...}, "lacks the key 'd_sae'"),
-        ({"d_sae": "many"}, "at 'd_sae'"),
+        ({"d_sae": "many"}, "d_sae: input should be a valid integer"),
         ({"k": ...}, "a topk SAE needs `k`"),
         ({"k": F + 1}, "is larger than `d_sae`"),
         ({"d_sae": F - 1}, r"'W_enc' has shape \[6, 20\], but the config says \[6, 19\]"),

@@ -82,7 +82,7 @@ def test_a_sparsify_repository_is_entered_by_hook_or_by_layer(tmp_path: Path) ->
         ({"skip_connection": True}, "has a skip connection"),
         ({"num_latents": 19}, r"'W_enc' has shape \[6, 20\], but the config says \[6, 19\]"),
         ({"k": 21}, "is larger than `d_sae`"),
-        ({"k": "few"}, "at 'k'"),
+        ({"k": "few"}, "k: input should be a valid integer"),
     ],
 )
 def test_sparsify_refuses(tmp_path: Path, config: dict[str, Any], message: str) -> None:
