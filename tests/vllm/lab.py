@@ -96,7 +96,7 @@ class Lab:
     def mixed(self) -> Any:
         return self.both(self.prompts, GENERATE)
 
-    def choice(self) -> Any:
+    def loglikelihood(self) -> Any:
         return self.both(self.prompts[:6], CHOICE)
 
     def one_at_a_time(self) -> Any:

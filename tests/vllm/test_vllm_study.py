@@ -48,7 +48,7 @@ def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path
     assert theirs.sae_fingerprint == ours.sae_fingerprint, "activations come from transformers in both"
     assert theirs.selection == ours.selection
     assert theirs.rows[0].mean_shift_edited == ours.rows[0].mean_shift_edited
-    edited = next(row for row in ours.rows if row.role == "union" and row.scope == "all")
+    edited = next(row for row in ours.rows if row.role == "combined" and row.scope == "all")
     same = theirs.row(edited.condition)
     assert same is not None
     assert edited.drift is not None
