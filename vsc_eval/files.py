@@ -1,7 +1,8 @@
-"""Writing files so that a crash never leaves half of one and no two processes write at once."""
+"""Hashing files, and writing them so that a crash never leaves half of one and no two processes write at once."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,12 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from vsc_eval.errors import BackendError
+
+
+def file_hash(path: Path) -> str:
+    """The sha256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

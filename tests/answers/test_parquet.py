@@ -14,8 +14,9 @@ import pytest
 from made import made_table
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.parquet import file_hash, read_table, table_files, write_table
+from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import DataError
+from vsc_eval.files import file_hash
 from vsc_eval.specs import BASELINE
 
 

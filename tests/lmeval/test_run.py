@@ -18,11 +18,12 @@ import yaml
 from rich.console import Console
 
 from vsc_eval.analysis.results import Results
-from vsc_eval.answers.parquet import file_hash, read_table, table_files
+from vsc_eval.answers.parquet import read_table, table_files
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.engine import Engine, GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import SpecError
+from vsc_eval.files import file_hash
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sweeps import sweep as run_module

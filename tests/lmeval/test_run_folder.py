@@ -26,6 +26,14 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
         folder.agree("hashes", {"model": "1"})
 
 
+def test_a_folder_that_was_killed_between_its_two_documents_goes_on(tmp_path: Path) -> None:
+    """local.yaml is written first."""
+    (tmp_path / "local.yaml").write_text("attempts:\n- started: '2026-01-01T00:00:00+00:00'\n")
+    with open_run_folder(tmp_path, SETTINGS, kind="study") as folder:
+        folder.agree("hashes", {"model": "1"})
+    assert (tmp_path / "study.yaml").is_file()
+
+
 def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), open_run_folder(tmp_path / "run", SETTINGS):
         raise ZeroDivisionError

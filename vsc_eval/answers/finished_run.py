@@ -13,9 +13,10 @@ import yaml
 
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded_text import read_json
-from vsc_eval.answers.parquet import file_hash, read_table, table_files
+from vsc_eval.answers.parquet import read_table, table_files
 from vsc_eval.answers.table_faults import shape_faults
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import file_hash
 
 RUN_FILES = RUN, STUDY = "run.yaml", "study.yaml"
 """Which of them is there says what made the folder; both have the sections that are read here."""

@@ -6,7 +6,6 @@ hold nothing of the machine, so that the same answers are the same bytes under o
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from vsc_eval.answers.answer_table import (
 )
 from vsc_eval.answers.bounded_parquet import Limits, damaged, read_bounded
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import file_hash, replacing
 from vsc_eval.specs import BASELINE, ConditionSpec
 
 SCHEMA_VERSION = 1
@@ -152,12 +151,6 @@ def _not_repeated(found: pa.Table, table: AnswerTable) -> str | None:
             if part[name].cast(kind).combine_chunks() != columns[name].cast(kind):
                 return name
     return None
-
-
-def file_hash(path: Path) -> str:
-    """The sha256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(path: Path, types: dict[str, pa.DataType], parts: Iterable[dict[str, Any]]) -> str:

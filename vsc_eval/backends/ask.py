@@ -6,10 +6,14 @@ shared between machines, computes the same batches as one that was not, and gets
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
 
+from vsc_eval.answers.answer_table import AskedItem
+from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.session import Session
@@ -73,6 +77,22 @@ def ask(
             counter.answered(len(batch) * len(part))
             if collect is not None:
                 collect(batch, answers)
+
+
+def as_asked(item: AskedItem, prompt: Prompt, settings: GenSettings, stops: tuple[str, ...] = ()) -> AskedItem:
+    """`item` with how it was asked."""
+    content = [{"type": "image", "hash": prompt.image_hash}] if prompt.images else []
+    messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt.text}]}]
+    return replace(
+        item,
+        options=prompt.options,
+        scoring=settings.scoring,
+        max_new_tokens=settings.new_tokens,
+        stops=stops,
+        prompt_hash=prompt_hash(prompt.text),
+        image_hash=prompt.image_hash,
+        messages=json.dumps(messages, ensure_ascii=False),
+    )
 
 
 def _sizes(prompts: Sequence[Prompt]) -> list[tuple[int, int]]:

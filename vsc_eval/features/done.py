@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from vsc_eval.files import replacing
+from vsc_eval.files import file_hash, replacing
 from vsc_eval.records import Record
 
 R = TypeVar("R", bound=Record)
-
-_CHUNK_BYTES = 1 << 20
 
 
 class Done(Record):
@@ -43,7 +40,7 @@ def read_record(model: type[R], path: Path) -> R | None:
 
 def mark_done(path: Path, inputs: str, outputs: Iterable[str]) -> None:
     """Write `path`: the `outputs` beside it are finished. Raises BackendError if that fails."""
-    write_record(Done(inputs=inputs, sha256={name: _sha256(path.parent / name) for name in outputs}), path)
+    write_record(Done(inputs=inputs, sha256={name: file_hash(path.parent / name) for name in outputs}), path)
 
 
 def is_done(path: Path, inputs: str, outputs: Iterable[str]) -> bool:
@@ -52,12 +49,4 @@ def is_done(path: Path, inputs: str, outputs: Iterable[str]) -> bool:
     if done is None or done.inputs != inputs or not set(outputs) <= set(done.sha256):
         return False
     files = [(path.parent / name, digest) for name, digest in done.sha256.items()]
-    return all(file.is_file() and _sha256(file) == digest for file, digest in files)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return all(file.is_file() and file_hash(file) == digest for file, digest in files)

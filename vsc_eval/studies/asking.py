@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 
 from vsc_eval.answers.answer_table import Answers, AskedCondition, AskedItem
 from vsc_eval.answers.collect import AnswerCollector
-from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import SLICE, Progress, ask
+from vsc_eval.backends.ask import SLICE, Progress, as_asked, ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
@@ -107,8 +105,7 @@ def asked_items(items: Sequence[Item], split: str) -> tuple[AskedItem, ...]:
 
 
 def _asked_item(item: Item, split: str, prompt: Prompt) -> AskedItem:
-    content = [{"type": "image", "hash": prompt.image_hash}, {"type": "text", "text": item.prompt}]
-    return AskedItem(
+    known = AskedItem(
         item_id=item.id,
         task=item.task,
         level=item.level,
@@ -116,12 +113,8 @@ def _asked_item(item: Item, split: str, prompt: Prompt) -> AskedItem:
         cluster=item.orbit_id,
         gold=item.answer,
         gold_index=LETTERS.index(item.answer),
-        options=LETTERS,
-        scoring=BY_LETTERS.scoring,
-        prompt_hash=prompt_hash(item.prompt),
-        image_hash=prompt.image_hash,
-        messages=json.dumps([{"role": "user", "content": content}], ensure_ascii=False),
     )
+    return as_asked(known, prompt, BY_LETTERS)
 
 
 def asked_conditions(

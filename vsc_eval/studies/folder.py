@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import file_hash
 from vsc_eval.sweeps.folder import RunFolder
-
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -78,23 +75,13 @@ class StudyFolder:
         self.base.save()
 
     def _hash(self, file: Path) -> str:
-        """`file_hash`, once for each state of a file: every stage looks at all that it builds on."""
+        """First 16 hex digits of `file_hash`, once for each state of a file: every stage looks at all it builds on."""
         status = file.stat()
         key = (file, status.st_mtime_ns, status.st_size)
         if key not in self._hashes:
-            self._hashes[key] = file_hash(file)
+            self._hashes[key] = file_hash(file)[:16]
         return self._hashes[key]
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
-        with replacing(self.path / name) as partial:
-            partial.write_text(text, encoding="utf-8")
-
-
-def file_hash(file: Path) -> str:
-    """First 16 hex digits of the sha256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()[:16]
+        self.base.write_text(name, text)

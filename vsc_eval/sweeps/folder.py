@@ -22,7 +22,7 @@ from vsc_eval.files import replacing, take_lock
 from vsc_eval.sweeps.machine import machine_words, package_versions
 
 LOCAL_FILE = "local.yaml"
-_OURS = (".lock",)
+_OURS = (".lock", LOCAL_FILE)
 
 
 @dataclass

@@ -7,9 +7,8 @@ never computed again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,11 @@ from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import rows
 from vsc_eval.analysis.run_tables import markdown, print_tables
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, AskedItem
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
 from vsc_eval.answers.collect import AnswerCollector, Interpret
-from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import ask
+from vsc_eval.backends.ask import as_asked, ask
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.registry import BACKENDS
@@ -211,7 +209,8 @@ def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -
         AskedCondition(spec, content_hash=_content_hash(session, spec.name), targets=targets[spec.name])
         for spec in plan.conditions
     )
-    items = tuple(_asked_item(plan.tasks.items[key], questions[key]) for key in keys)
+    asked = ((plan.tasks.items[key], questions[key]) for key in keys)
+    items = tuple(as_asked(item, question.prompt, question.settings, question.stops) for item, question in asked)
     return AnswerTable(items=items, conditions=conditions, main=collector.result())
 
 
@@ -229,22 +228,6 @@ def _reader(plan: Plan, keys: list[DocKey], questions: Mapping[DocKey, Question]
         return read_text(document, cut(reading.text, questions[key].stops))
 
     return interpret
-
-
-def _asked_item(item: AskedItem, question: Question) -> AskedItem:
-    prompt = question.prompt
-    content = [{"type": "image", "hash": prompt.image_hash}] if prompt.images else []
-    messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt.text}]}]
-    return replace(
-        item,
-        options=prompt.options,
-        scoring=question.settings.scoring,
-        max_new_tokens=question.settings.new_tokens,
-        stops=question.stops,
-        prompt_hash=prompt_hash(prompt.text),
-        image_hash=prompt.image_hash,
-        messages=json.dumps(messages, ensure_ascii=False),
-    )
 
 
 def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Mapping[DocKey, Answer]) -> None:

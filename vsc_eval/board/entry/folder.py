@@ -19,12 +19,12 @@ from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded_parquet import Limits
 from vsc_eval.answers.bounded_text import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
-from vsc_eval.answers.parquet import file_hash, read_table, table_files, write_table
+from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
 from vsc_eval.board.entry.results import Results
 from vsc_eval.board.records import About, Shown
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import file_hash, replacing
 
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
