@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import phrasing, program
+from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.items import Item
 from vsc_eval.synthetic.program import Program, execute
 from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX, Scene, SceneObject
-from vsc_eval.synthetic.streams import Stream
 from vsc_eval.synthetic.tasks import (
     attribute_query,
     comparison,
@@ -224,25 +224,14 @@ def _atom(stream: Stream, scene: Scene, *, quantified: bool) -> tuple[str, Progr
     if quantified and stream.below(2):
         shape = stream.pick(scene.objects).shape
         if stream.below(2):
-            every = program.all_(program.filter_(shape=shape), colour)
-            return logic.all_statement(colour, shape, positive), every if positive else program.not_(every)
-        nowhere = program.none_(program.filter_(shape=shape), colour)
-        return logic.none_statement(colour, shape, positive), nowhere if positive else program.not_(nowhere)
-    here = program.exists(program.filter_(colour=colour, shape=shape))
-    return logic.exists_statement(colour, shape, positive), here if positive else program.not_(here)
+            return logic.all_statement(colour, shape, positive)
+        return logic.none_statement(colour, shape, positive)
+    return logic.exists_statement(colour, shape, positive)
 
 
 def _statement(stream: Stream, scene: Scene, n_atoms: int) -> tuple[str, Program]:
     atoms = [_atom(stream, scene, quantified=n_atoms == 3) for _ in range(n_atoms)]
-    texts, checks = [a[0] for a in atoms], [a[1] for a in atoms]
-    strict = bool(stream.below(2))
-    if n_atoms == 1:
-        return texts[0], checks[0]
-    if n_atoms == 2:
-        return (logic.both(*texts), program.and_(checks)) if strict else (logic.either(*texts), program.or_(checks))
-    if strict:
-        return logic.all_three(*texts), program.and_(checks)
-    return logic.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
+    return logic.joined(atoms, strict=bool(stream.below(2)))
 
 
 def _logic(stream: Stream, scene: Scene, n_atoms: int | None = None) -> Question | None:

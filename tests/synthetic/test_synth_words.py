@@ -34,11 +34,11 @@ def test_wording() -> None:
     assert multi_hop.question("red star", ["up", "left"], 0) == (
         "Start at the red star, move up, then left. What colour is the object there?"
     )
-    assert logic.exists_statement("orange", "heart", True) == "there is an orange heart"
-    assert logic.exists_statement("orange", "heart", False) == "there is no orange heart"
-    assert logic.all_statement("red", "star", False) == "not all stars are red"
-    assert logic.none_statement("red", "star", True) == "no star is red"
-    assert logic.one_and_either("p", "q", "r") == "p, and either q or r"
+    assert logic.exists_statement("orange", "heart", True)[0] == "there is an orange heart"
+    assert logic.exists_statement("orange", "heart", False)[0] == "there is no orange heart"
+    assert logic.all_statement("red", "star", False)[0] == "not all stars are red"
+    assert logic.none_statement("red", "star", True)[0] == "no star is red"
+    assert logic.joined([("p", {}), ("q", {}), ("r", {})], strict=False)[0] == "p, and either q or r"
     assert words("What colour?\nA. red") == ["What", "colour", "?", "A", ".", "red"]
 
 

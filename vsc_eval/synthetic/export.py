@@ -15,9 +15,8 @@ from typing import Any
 import datasets
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
-from vsc_eval.synthetic.tasks.base import TASKS
+from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, TASKS
 
 FEATURES = datasets.Features(
     {

@@ -8,14 +8,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.errors import SpecError
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
-from vsc_eval.synthetic.layout import CrowdedError
+from vsc_eval.synthetic.draws import CrowdedError, Stream
 from vsc_eval.synthetic.phrasing import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
 from vsc_eval.synthetic.render import pixel_hash, render
 from vsc_eval.synthetic.scene import CANVAS, Scene
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SYNTHETIC_TASKS, SyntheticTask
-from vsc_eval.synthetic.tasks.draft import Context, Draft
+from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, SYNTHETIC_TASKS, Context, Draft, SyntheticTask
 
 GENERATOR_VERSION: Final = "1"
 """Part of every stream's name: changing it draws a new benchmark."""

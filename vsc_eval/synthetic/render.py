@@ -105,19 +105,9 @@ def render_array(scene: Scene) -> _UInt8:
     boxes: list[tuple[int, int, int]] = []
     for o in scene.objects:
         sprite = _sprite(o.shape, o.colour, o.size, scene.background)
-        width = len(sprite)
-        left, top = o.x - width // 2, o.y - width // 2
-        if min(left, top) < 0 or max(left, top) + width > CANVAS:
-            raise DataError(
-                f"An object at ({o.x}, {o.y}) leaves the canvas.", hint="Move it inward or make it smaller."
-            )
-        for other_left, other_top, other_width in boxes:
-            if (
-                left < other_left + other_width
-                and other_left < left + width
-                and top < other_top + other_width
-                and other_top < top + width
-            ):
+        left, top, width = o.window()
+        for other_left, other_top, other in boxes:
+            if -width < left - other_left < other and -width < top - other_top < other:
                 raise DataError(f"The object at ({o.x}, {o.y}) overlaps another.", hint="Move the two apart.")
         boxes.append((left, top, width))
         canvas[top : top + width, left : left + width] = sprite

@@ -1,16 +1,83 @@
-"""Objects as the pixels show them: no scene is read here, only a picture and the mask that tells its objects apart."""
+"""What a picture shows, by its pixels: the parts that the oracle's readers of single tasks share.
+
+No scene is read here but for the identity mask, which tells a picture's objects apart. The mask is drawn without
+anti-aliasing and by a second geometry, on purpose not the renderer's: inequalities at the centre of each pixel, where
+the renderer counts samples of polygons. Its coordinates count half pixels from the object's centre, so pixel centres
+are odd.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.scene import COLOURS
+from vsc_eval.synthetic.scene import CANVAS, COLOURS, SHAPES, Scene
 
-_MEND = "Renderer and mask disagree; report this item's id."
+_Int = npt.NDArray[np.int64]
+_Bool = npt.NDArray[np.bool_]
+
+_HINT = "Renderer and mask disagree; report this item's id."
+
+_STAR = (
+    (0, -1000), (278, -297), (1000, -236), (450, 260), (618, 1000),
+    (0, 603), (-618, 1000), (-450, 260), (-1000, -236), (-278, -297), (0, -1000),
+)  # fmt: skip
+"""Corners in 1/1000 of half the extent; every straight line from the centre meets the outline once."""
+
+
+def _star(u: _Int, v: _Int, s: int) -> _Bool:
+    """Inside one of the ten triangles between the centre and two neighbouring corners."""
+    inside = np.zeros(np.broadcast_shapes(u.shape, v.shape), dtype=bool)
+    for (ax, ay), (bx, by) in pairwise(_STAR):
+        left_of_a = ax * v - ay * u >= 0
+        right_of_b = bx * v - by * u <= 0
+        within = 1000 * ((bx - ax) * v - (by - ay) * u) >= s * ((bx - ax) * ay - (by - ay) * ax)
+        inside |= left_of_a & right_of_b & within
+    return inside
+
+
+@lru_cache(maxsize=2048)
+def _stamp(shape: str, size: int) -> _Bool:
+    """The pixels [w, w] of one shape, w = size rounded up to even."""
+    width = size + size % 2
+    axis = np.arange(1 - width, width, 2, dtype=np.int64)
+    u, v, s = axis[None, :], axis[:, None], size
+    box: _Bool = (abs(u) <= s) & (abs(v) <= s)
+    match shape:
+        case "square":
+            return box
+        case "circle":
+            return np.asarray(u**2 + v**2 <= s**2)
+        case "triangle":
+            return np.asarray(box & (2 * abs(u) <= v + s))
+        case "cross":
+            return np.asarray(box & (100 * np.minimum(abs(u), abs(v)) <= 36 * s))
+        case "star":
+            return _star(u, v, s)
+        case "heart":
+            lobes = (2 * abs(u) - s) ** 2 + (2 * v + s) ** 2 <= s**2
+            return np.asarray(lobes | (box & (2 * v >= -s) & (3 * abs(u) <= 2 * (s - v))))
+        case _:
+            raise DataError(f"A scene holds the unknown shape '{shape}'.", hint="Use a shape of SHAPES.")
+
+
+def identity_mask(scene: Scene) -> npt.NDArray[np.int16]:
+    """[448, 448]: 0 for background, i + 1 for the scene's object i (a later object covers an earlier one).
+
+    Raises DataError if an object leaves the canvas.
+    """
+    mask = np.zeros((CANVAS, CANVAS), dtype=np.int16)
+    for i, o in enumerate(scene.objects):
+        left, top, width = o.window()
+        mask[top : top + width, left : left + width][_stamp(o.shape, o.size)] = i + 1
+    return mask
 
 
 @dataclass(frozen=True)
@@ -45,13 +112,13 @@ _PURE = np.array([r | g << 8 | b << 16 for r, g, b in (COLOURS[name] for name in
 """Packed values of the named colours, ascending, in the order of `_NAMES`."""
 
 
-def _named(packed: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+def _named(packed: npt.NDArray[np.uint32]) -> _Int:
     """Index into `_NAMES` of each value, or -1."""
     at = np.searchsorted(_PURE, packed).clip(max=len(_PURE) - 1)
     return np.where(_PURE[at] == packed, at, -1)
 
 
-def classify_shape(region: npt.NDArray[np.bool_]) -> str:
+def classify_shape(region: _Bool) -> str:
     """The shape of a tightly cropped region, from how full its box is and how much of it lies in the upper half."""
     height = len(region)
     area = int(region.sum())
@@ -79,9 +146,9 @@ def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[See
     painted = packed != packed[0]
     inside = labels > 0
     if (inside & ~painted).any():
-        raise DataError("The mask covers pixels that are not painted.", hint=_MEND)
+        raise DataError("The mask covers pixels that are not painted.", hint=_HINT)
     if (_named(packed[painted & ~inside]) >= 0).any():
-        raise DataError("The picture has painted pixels outside the mask.", hint=_MEND)
+        raise DataError("The picture has painted pixels outside the mask.", hint=_HINT)
     flat = np.flatnonzero(inside)
     flat = flat[np.argsort(labels[flat], kind="stable")]
     colours = _named(packed[flat])
@@ -93,12 +160,12 @@ def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[See
     ]
 
 
-def _object(ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64], colours: npt.NDArray[np.int64]) -> Seen:
+def _object(ys: _Int, xs: _Int, colours: _Int) -> Seen:
     """One object from its pixels: rows (ascending), columns and colour indices (-1: no named colour), each [n]."""
     top, bottom, left, right = int(ys[0]), int(ys[-1]) + 1, int(xs.min()), int(xs.max()) + 1
     votes = np.bincount(colours + 1, minlength=len(_NAMES) + 1)[1:]
     if 2 * votes.max() < len(ys):
-        raise DataError(f"The object at ({left}, {top}) has no named colour.", hint=_MEND)
+        raise DataError(f"The object at ({left}, {top}) has no named colour.", hint=_HINT)
     region = np.zeros((bottom - top, right - left), dtype=bool)
     region[ys - top, xs - left] = True
     return Seen(
@@ -110,3 +177,37 @@ def _object(ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64], colours: npt.N
         height=bottom - top,
         area=len(ys),
     )
+
+
+COLOUR = f"(?P<colour>{'|'.join(COLOURS)})"
+SHAPE = f"(?P<shape>{'|'.join(SHAPES)})(?:es|s)?"
+NOUN = re.compile(rf"\b{COLOUR} {SHAPE}\b")
+BARE_NOUN = re.compile(rf"\b{SHAPE}\b")
+
+
+def unclear(what: str) -> DataError:
+    return DataError(f"The picture does not canonicalise this: {what}.", hint="The item is faulty; report its id.")
+
+
+def matching(seen: Sequence[Seen], noun: re.Match[str]) -> list[Seen]:
+    return [o for o in seen if (o.colour, o.shape) == (noun["colour"], noun["shape"])]
+
+
+def the_one(objects: Sequence[Seen], what: str) -> Seen:
+    if len(objects) != 1:
+        raise unclear(f"{len(objects)} objects are {what}")
+    return objects[0]
+
+
+def noun_in(text: str, pattern: re.Pattern[str] = NOUN) -> re.Match[str]:
+    found = pattern.search(text)
+    if found is None:
+        raise unclear(f"no object is named in '{text}'")
+    return found
+
+
+def only_option(fitting: Iterable[str]) -> str:
+    options = list(fitting)
+    if len(options) != 1:
+        raise unclear(f"{len(options)} options fit")
+    return options[0]
