@@ -18,15 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vsc_eval.extract.text import (
-    AHEAD,
-    BEHIND,
     CHOOSE,
     INVALID,
-    NEGATED_BEFORE,
     REFUSAL,
-    SENTENCE_END,
     STRONG_NOUN,
     VERB,
+    Reader,
+    negated_before,
     normalise,
 )
 
@@ -50,7 +48,6 @@ _EXCLAIMED = re.compile(
 _FILLER = re.compile(
     r"\s*(?:definitely|clearly|probably|simply|just|a|an?|clear|that|an?|therefore|,|:|=|-+>?|>|–|—|→)?\s*", re.I
 )
-_FILLERS = 8
 _SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? say|i think|i believe|i answer)\b", re.I)
 _IS_WRONG = re.compile(r"\s*(?:is|was|would be|seems)(?:n't| not| wrong| incorrect)\b", re.I)
 _HEAD = re.compile(r"\W*(?:(?:well|so|hmm|ok|okay|sure|in short)\b\W*){0,2}", re.I)
@@ -66,11 +63,13 @@ class _Said:
     end: int
 
 
-class _Words:
+class _Reader(Reader[_Said]):
     """The answer words of a text, by where they start."""
 
+    filler, most_fillers = _FILLER, 8
+
     def __init__(self, text: str) -> None:
-        self.text = text
+        super().__init__(text)
         both = [_Said(None, m.start(), m.end()) for m in _BOTH.finditer(text)]
         inside = {position for said in both for position in range(said.start, said.end)}
         single = [
@@ -85,16 +84,8 @@ class _Words:
         word = match.group().lower()
         return word not in ("no", "true", "false") or _EXCLAIMED.match(self.text, match.end()) is not None
 
-    def after(self, position: int) -> _Said | None:
-        """The answer word that follows `position`, filler words skipped one by one."""
-        for _ in range(_FILLERS):
-            if position in self._at:
-                return self._at[position]
-            word = _FILLER.match(self.text, position)
-            if word is None or word.end() == position:
-                return None
-            position = word.end()
-        return None
+    def at(self, position: int) -> _Said | None:
+        return self._at.get(position)
 
 
 def extract_yes_no(text: str) -> str:
@@ -103,7 +94,7 @@ def extract_yes_no(text: str) -> str:
     whole = _ABBREVIATIONS.get(text.strip(" .,;:!()[]").lower())
     if whole is not None:
         return whole
-    words = _Words(text)
+    words = _Reader(text)
     declared = sorted(_declarations(words), key=lambda said: said.start)
     if declared:
         return declared[-1].meaning or INVALID
@@ -134,11 +125,10 @@ def _is_statement(text: str, said: _Said) -> bool:
 
 def _taken_back(text: str, said: _Said) -> bool:
     """ "Not yes", "yes is wrong". What follows "no" is often its reason: "no, there is not" is no double negation."""
-    before = NEGATED_BEFORE.search(text, max(0, said.start - BEHIND), said.start)
-    return before is not None or _IS_WRONG.match(text, said.end) is not None
+    return negated_before(text, said.start) or _IS_WRONG.match(text, said.end) is not None
 
 
-def _heads(words: _Words) -> Iterator[_Said]:
+def _heads(words: _Reader) -> Iterator[_Said]:
     """The answers that sentences start with."""
     for sentence in _BARE.finditer(words.text):
         lead = _HEAD.match(words.text, sentence.start(), sentence.end())
@@ -152,25 +142,17 @@ def _ends_clause(text: str, said: _Said) -> bool:
     return not text[said.end : said.end + 1].strip(" .,;!?\n")
 
 
-def _declarations(words: _Words) -> Iterator[_Said]:
-    text = words.text
-    for cue in STRONG_NOUN.finditer(text):
-        stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
-        limit = stop.start() if stop else cue.end() + AHEAD
-        places = (cue.end(), *(verb.end() for verb in VERB.finditer(text, cue.end(), limit)))
-        found = [said for place in places if (said := words.after(place))]
+def _declarations(words: _Reader) -> Iterator[_Said]:
+    for found in words.after_nouns(STRONG_NOUN, VERB):
         # "Answer yes or no: yes" declares what comes after the echo.
-        yield from (
-            found[:1] if not any(said.meaning for said in found) else [said for said in found if said.meaning][:1]
-        )
-    for cue in _SAY.finditer(text):
-        said = words.after(cue.end())
-        if said is not None and not NEGATED_BEFORE.search(text, max(0, cue.start() - BEHIND), cue.start()):
+        yield next((said for said in found if said.meaning), found[0])
+    for cue, said in words.after_cues(_SAY):
+        if not negated_before(words.text, cue.start()):
             yield said
     yield from _bare(words)
 
 
-def _bare(words: _Words) -> Iterator[_Said]:
+def _bare(words: _Reader) -> Iterator[_Said]:
     """Sentences and lines that are nothing but an answer; none where neighbours among them contradict each other."""
     starts = {said.start: said for said in words.all}
     found: list[tuple[int, _Said]] = []

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
@@ -65,11 +66,10 @@ def verify(item: Item) -> list[Seen]:
 
 def text_only_accuracy(items: Iterable[Item]) -> float:
     """Accuracy of the best possible function of the prompt, fitted to these very items."""
-    golds: dict[str, Counter[int]] = {}
+    golds: dict[str, Counter[int]] = defaultdict(Counter)
     for item in items:
-        golds.setdefault(item.prompt, Counter())[item.gold] += 1
-    total = sum(c.total() for c in golds.values())
-    return sum(max(c.values()) for c in golds.values()) / total
+        golds[item.prompt][item.gold] += 1
+    return sum(max(c.values()) for c in golds.values()) / sum(c.total() for c in golds.values())
 
 
 @dataclass(frozen=True)
@@ -95,24 +95,22 @@ def prove(sizes: Mapping[str, int] = DEFAULT_SIZES) -> Proof:
     start = time.perf_counter()
     hashes: dict[str, list[str]] = {split: [] for split in sizes}
     text_only, disagreements, least = [], 0, 10**9
-    for task in TASKS:
-        for level in LEVELS:
-            cell: list[Item] = []
-            for split, n in sizes.items():
-                cell += make_items(split, task, level, n)
-            for item in cell:
-                hashes[item.split].append(item.scene.hash())
-                try:
-                    least = min(least, *(o.area for o in verify(item)))
-                except DataError:
-                    disagreements += 1
-            text_only.append(text_only_accuracy(cell))
+    for task, level in product(TASKS, LEVELS):
+        cell = [item for split, n in sizes.items() for item in make_items(split, task, level, n)]
+        for item in cell:
+            hashes[item.split].append(item.scene.hash())
+            try:
+                least = min(least, *(o.area for o in verify(item)))
+            except DataError:
+                disagreements += 1
+        text_only.append(text_only_accuracy(cell))
     distinct = [set(h) for h in hashes.values()]
+    n_items, n_distinct = sum(map(len, hashes.values())), sum(map(len, distinct))
     return Proof(
-        n_items=sum(map(len, hashes.values())),
+        n_items=n_items,
         n_disagreements=disagreements,
-        n_shared_scenes=sum(map(len, distinct)) - len(set().union(*distinct)),
-        n_repeated_scenes=sum(map(len, hashes.values())) - sum(map(len, distinct)),
+        n_shared_scenes=n_distinct - len(set().union(*distinct)),
+        n_repeated_scenes=n_items - n_distinct,
         text_only=tuple(text_only),
         least_visible_px=least,
         seconds=time.perf_counter() - start,

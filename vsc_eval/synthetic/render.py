@@ -114,22 +114,18 @@ def render_array(scene: Scene) -> _UInt8:
     return canvas
 
 
-def _shrink(pixels: _UInt8, size: int) -> _UInt8:
-    if size == CANVAS:
-        return pixels
-    if size < 1 or CANVAS % size:
-        raise SpecError(f"Pictures cannot be drawn at {size} px.", hint=f"Use a size that divides {CANVAS}.")
-    n = CANVAS // size
-    blocks = pixels.reshape(size, n, size, n, 3).sum(axis=(1, 3), dtype=np.int64)
-    return np.asarray((blocks + n * n // 2) // (n * n), dtype=np.uint8)
-
-
 def render(scene: Scene, *, size: int = CANVAS) -> Image.Image:
     """The picture as an RGB image of `size` x `size` px (a divisor of 448; smaller ones are box-downsampled).
 
     Sprites are cached, pictures are not: pasting is as fast as copying a cached picture would be.
     """
-    return Image.fromarray(_shrink(render_array(scene), size))
+    if size < 1 or CANVAS % size:
+        raise SpecError(f"Pictures cannot be drawn at {size} px.", hint=f"Use a size that divides {CANVAS}.")
+    pixels, n = render_array(scene), CANVAS // size
+    if n > 1:
+        blocks = pixels.reshape(size, n, size, n, 3).sum(axis=(1, 3), dtype=np.int64)
+        pixels = np.asarray((blocks + n * n // 2) // (n * n), dtype=np.uint8)
+    return Image.fromarray(pixels)
 
 
 def pixel_hash(scene: Scene) -> str:

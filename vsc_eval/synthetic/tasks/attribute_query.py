@@ -14,7 +14,7 @@ from vsc_eval.synthetic.draws import CrowdedError, Point, Stream
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
 from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, the_one, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, scene, turned
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
 
 
 class AttributeDifficulty(Difficulty):
@@ -46,23 +46,19 @@ POSITION_WORDS: Final = {
 }
 """Word -> (coordinate, extreme)."""
 
-_TEMPLATES = (
+TEMPLATES = (
     "What colour is the {reference}?",
     "What is the colour of the {reference}?",
     "The {reference} has what colour?",
     "Which colour does the {reference} have?",
     "Name the colour of the {reference}.",
 )
-
-
-def question(reference: str, template: int) -> str:
-    """`reference` is a shape, or one with `large`, `small`, `leftmost` ... before it; options are colours."""
-    return _TEMPLATES[template].format(reference=reference)
+"""`reference` is a shape, or one with `large`, `small`, `leftmost` ... before it."""
 
 
 def _draft(reference: str, of: Program, colours: list[str], scenes: list[Scene], kind: str) -> Draft:
     return Draft(
-        question=lambda template: question(reference, template),
+        question=asked(TEMPLATES, reference=reference),
         options=colours,
         program=program.query_colour(of),
         scenes=scenes,
@@ -163,5 +159,5 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return the_one(objects, f"{word} {noun['shape']}").colour
 
 
-TEXTS = (*_TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)
+TEXTS = (*TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)
 TASK = SyntheticTask("attribute_query", LEVELS, build, read, TEXTS)

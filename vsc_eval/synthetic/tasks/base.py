@@ -79,6 +79,11 @@ class Context:
         return extents, self.place(difficulty, extents)
 
 
+def asked(templates: Sequence[str], **words: str) -> Callable[[int], str]:
+    """The question of a template number, its `{fields}` filled in."""
+    return lambda template: templates[template].format(**words)
+
+
 def rotated(values: Sequence[T], n: int) -> list[T]:
     """`values` turned left by n: the option order of fixed option sets turns from orbit to orbit."""
     n %= len(values)

@@ -12,7 +12,7 @@ from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, scene, turned
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
 
 
 class ComparisonDifficulty(Difficulty):
@@ -45,18 +45,13 @@ LEVELS = {
     ),
 }  # fmt: skip
 
-_TEMPLATES = (
+TEMPLATES = (
     "Which colour is the {extreme} {shape}?",
     "Of all the {shapes}, which colour is the {extreme} one?",
     "Compare the {shapes}. Which colour is the {extreme} one?",
     "Look for the {extreme} {shape}. Which colour is it?",
     "The {extreme} of the {shapes} is which colour?",
 )
-
-
-def question(extreme: str, shape: str, template: int) -> str:
-    """`extreme` is `largest` or `smallest`; options are colours."""
-    return _TEMPLATES[template].format(extreme=extreme, shape=shape, shapes=plural(shape))
 
 
 def _ranked_sizes(stream: Stream, difficulty: ComparisonDifficulty, largest: bool) -> tuple[list[int], list[int]]:
@@ -93,7 +88,7 @@ def build(context: Context, difficulty: ComparisonDifficulty) -> Draft:
     fixed: list[Kind] = [(colour, stream.other(SHAPES, shape)) for colour in stream.shuffled(colours)[: len(others)]]
     ratio = max(compared[:2]) / min(compared[:2])
     return Draft(
-        question=lambda template: question(word, shape, template),
+        question=asked(TEMPLATES, extreme=word, shape=shape, shapes=plural(shape)),
         options=colours,
         program=program.query_colour(program.extreme("size", which, program.filter_(shape=shape))),
         scenes=[scene(kinds, extents, points) for kinds in turned(colours, [shape] * 4, fixed)],
@@ -115,5 +110,5 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return ranked[0].colour
 
 
-TEXTS = (*_TEMPLATES, "largest", "smallest", *SHAPES, *map(plural, SHAPES), *COLOUR_NAMES)
+TEXTS = (*TEMPLATES, "largest", "smallest", *SHAPES, *map(plural, SHAPES), *COLOUR_NAMES)
 TASK = SyntheticTask("comparison", LEVELS, build, read, TEXTS)

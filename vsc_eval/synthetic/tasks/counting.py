@@ -15,7 +15,17 @@ from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen, matching, noun_in
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, replaced, rotated, scene
+from vsc_eval.synthetic.tasks.base import (
+    Context,
+    Difficulty,
+    Draft,
+    Kind,
+    SyntheticTask,
+    asked,
+    replaced,
+    rotated,
+    scene,
+)
 
 
 class CountingDifficulty(Difficulty):
@@ -38,11 +48,6 @@ TEMPLATES = (
     "What is the number of {colour} {shapes}?",
     "The image shows how many {colour} {shapes}?",
 )
-
-
-def question(colour: str, shape: str, template: int) -> str:
-    """Options are numbers: `str(n)`."""
-    return TEMPLATES[template].format(colour=colour, shapes=plural(shape))
 
 
 def _sharing(stream: Stream, target: Kind, n_shared: int) -> Kind:
@@ -89,7 +94,7 @@ def build(context: Context, difficulty: CountingDifficulty) -> Draft:
     counts = rotated(range(low, high + 1), context.orbit)
     scenes = [scene(by_flips[high - count], extents, points) for count in counts]
     return Draft(
-        question=lambda template: question(colour, shape, template),
+        question=asked(TEMPLATES, colour=colour, shapes=plural(shape)),
         options=[str(count) for count in counts],
         program=program.count(program.filter_(colour, shape)),
         scenes=scenes,

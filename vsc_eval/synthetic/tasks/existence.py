@@ -16,7 +16,7 @@ from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, only_option
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, replaced, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
 class ExistenceDifficulty(Difficulty):
@@ -30,25 +30,20 @@ LEVELS = {
     "hard": ExistenceDifficulty(size_px=(20, 28), gap_px=8, n_objects=10, foils="recombine"),
 }
 
-_EXISTENCE = (
+EXISTENCE = (
     "Which of these is in the image?",
     "Which of these does the image show?",
     "Which of these can be seen in the image?",
     "Which of these appears in the picture?",
     "Which object is present?",
 )
-_ABSENCE = (
+ABSENCE = (
     "Which of these is not in the image?",
     "Which of these does the image not show?",
     "Which of these cannot be seen in the image?",
     "Which of these does not appear in the picture?",
     "Which object is absent?",
 )
-
-
-def question(negative: bool, template: int) -> str:
-    """Options are object phrases."""
-    return (_ABSENCE if negative else _EXISTENCE)[template]
 
 
 def _fillers(
@@ -105,7 +100,7 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
     extents, points = context.lay_out(difficulty)
     claims = [program.exists(program.filter_(*option)) for option in options]
     return Draft(
-        question=lambda template: question(negative, template),
+        question=asked(ABSENCE if negative else EXISTENCE),
         options=[object_phrase(*option) for option in options],
         program=program.which([program.not_(claim) for claim in claims] if negative else claims),
         scenes=[scene(k, extents, points) for k in kinds],
@@ -119,4 +114,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return only_option(option for option in options if bool(matching(seen, noun_in(option))) == wanted)
 
 
-TASK = SyntheticTask("existence", LEVELS, build, read, (*_EXISTENCE, *_ABSENCE, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("existence", LEVELS, build, read, (*EXISTENCE, *ABSENCE, *COLOUR_NAMES, *SHAPES))

@@ -20,7 +20,7 @@ from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only_option, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene
 
 
 class LogicDifficulty(Difficulty):
@@ -36,18 +36,13 @@ LEVELS = {
     "hard": LogicDifficulty(size_px=(28, 44), gap_px=8, n_objects=8, n_atoms=3, quantifiers=True),
 }
 
-_TEMPLATES = (
+TEMPLATES = (
     "Which statement is true?",
     "Which of the statements is true?",
     "Which statement fits the image?",
     "Which statement describes the image correctly?",
     "What is true of the image?",
 )
-
-
-def question(template: int) -> str:
-    """Options are statements."""
-    return _TEMPLATES[template]
 
 
 Statement = tuple[str, Program]
@@ -192,7 +187,7 @@ def build(context: Context, difficulty: LogicDifficulty) -> Draft:
         scenes.append(scene([*kinds, *fixed], extents, points))
         intermediates.append({"facts": {fact.said(True)[0]: truth for fact, truth in truths}})
     return Draft(
-        question=question,
+        question=asked(TEMPLATES),
         options=[text for text, _ in statements],
         program=program.which([check for _, check in statements]),
         scenes=scenes,
@@ -228,5 +223,5 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
 
 
 _STATEMENT_WORDS = ("there is a an no", "not all are", "no some is", ", and either or")
-TEXTS = (*_TEMPLATES, *_STATEMENT_WORDS, *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES))
+TEXTS = (*TEMPLATES, *_STATEMENT_WORDS, *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES))
 TASK = SyntheticTask("logic", LEVELS, build, read, TEXTS)

@@ -15,7 +15,7 @@ from vsc_eval.synthetic.draws import Stream, snap
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, the_one, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, replaced, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
 class HopDifficulty(Difficulty):
@@ -35,19 +35,14 @@ LEVELS = {
 
 DIRECTIONS: Final = ("left", "right", "up", "down")
 
-_TEMPLATES = (
+TEMPLATES = (
     "Start at the {start}, move {moves}. What colour is the object there?",
     "Begin at the {start} and move {moves}. What colour do you reach?",
     "From the {start}, go {moves}. What colour is the object there?",
     "Step {moves} from the {start}. Which colour is in that place?",
     "You stand on the {start} and walk {moves}. What colour is under you?",
 )
-_THEN = ", then "
-
-
-def question(start: str, moves: Sequence[str], template: int) -> str:
-    """`start` is an object phrase, `moves` some of `DIRECTIONS`; options are colours."""
-    return _TEMPLATES[template].format(start=start, moves=_THEN.join(moves))
+THEN = ", then "
 
 
 Cell = tuple[int, int]
@@ -116,7 +111,7 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
     for direction in moves:
         of = program.move(direction, of)
     return Draft(
-        question=lambda template: question(object_phrase(*start), moves, template),
+        question=asked(TEMPLATES, start=object_phrase(*start), moves=THEN.join(moves)),
         options=colours,
         program=program.query_colour(of),
         scenes=[scene(k, extents, points, grid=n) for k in kinds],
@@ -145,4 +140,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return here.colour
 
 
-TASK = SyntheticTask("multi_hop", LEVELS, build, read, (*_TEMPLATES, *DIRECTIONS, _THEN, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("multi_hop", LEVELS, build, read, (*TEMPLATES, *DIRECTIONS, THEN, *COLOUR_NAMES, *SHAPES))

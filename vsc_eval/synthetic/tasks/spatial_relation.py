@@ -14,7 +14,7 @@ from vsc_eval.synthetic.draws import MARGIN_PX, PHASES, Point, Stream
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import NOUN, Seen, matching, the_one, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, rotated, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, rotated, scene
 
 
 class SpatialDifficulty(Difficulty):
@@ -40,18 +40,13 @@ LEVELS = {
 
 RELATIONS: Final = ("left", "right", "above", "below")
 
-_TEMPLATES = (
+TEMPLATES = (
     "Where is the {a} relative to the {b}?",
     "Relative to the {b}, where is the {a}?",
     "Where is the {a}, seen from the {b}?",
     "In which direction from the {b} does the {a} lie?",
     "Compared with the {b}, where is the {a}?",
 )
-
-
-def question(a: str, b: str, template: int) -> str:
-    """`a` and `b` are object phrases; options are `RELATIONS`."""
-    return _TEMPLATES[template].format(a=a, b=b)
 
 
 def _half_offset(stream: Stream, difficulty: SpatialDifficulty) -> Point:
@@ -94,7 +89,7 @@ def build(context: Context, difficulty: SpatialDifficulty) -> Draft:
     kinds = [a, b, *_distractors(stream, a, b, difficulty.n_objects - 2)]
     options = rotated(RELATIONS, context.orbit)
     return Draft(
-        question=lambda template: question(object_phrase(*a), object_phrase(*b), template),
+        question=asked(TEMPLATES, a=object_phrase(*a), b=object_phrase(*b)),
         options=options,
         program=program.relate(*(program.unique(program.filter_(*kind)) for kind in (a, b))),
         scenes=[scene(kinds, extents, [*pair[option], *rest]) for option in options],
@@ -122,4 +117,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return "above" if dy < 0 else "below"
 
 
-TASK = SyntheticTask("spatial_relation", LEVELS, build, read, (*_TEMPLATES, *RELATIONS, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("spatial_relation", LEVELS, build, read, (*TEMPLATES, *RELATIONS, *COLOUR_NAMES, *SHAPES))
