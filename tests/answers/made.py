@@ -110,3 +110,8 @@ def together(table: AnswerTable, other: AnswerTable) -> AnswerTable:
         },
     )
     return replace(table, conditions=(*table.conditions, *(other.conditions[row] for row in new)), main=main)
+
+
+def cells_of(before: np.ndarray, after: np.ndarray) -> tuple[int, ...]:
+    """The cells of McNemar's test of two masks: both, only before, only after, neither."""
+    return tuple(int(cell.sum()) for cell in (before & after, before & ~after, ~before & after, ~before & ~after))
