@@ -109,15 +109,9 @@ class _Reader(Reader[Number]):
     filler, most_fillers = _FILLER, 12
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
-        marks = list(_LIST_MARK.finditer(text))
+        marks = {mark.start(1) for mark in _LIST_MARK.finditer(text)}
         self.is_list = len(marks) > 1
-        skipped = {mark.start(1) for mark in marks} if self.is_list else set()
-        self.all = [number for number in numbers(text) if number.start not in skipped]
-        self._at = {number.start: number for number in self.all}
-
-    def at(self, position: int) -> Number | None:
-        return self._at.get(position)
+        super().__init__(text, [n for n in numbers(text) if not (self.is_list and n.start in marks)])
 
     def amounts(self) -> list[Number]:
         """Numbers that are said and not taken back; "one" only where it counts something."""

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-T = TypeVar("T")
+
+class Place(Protocol):
+    @property
+    def start(self) -> int: ...
+
+
+T = TypeVar("T", bound=Place)
 
 INVALID = "invalid"
 
@@ -57,17 +63,19 @@ def negated(text: str, start: int, end: int) -> bool:
 
 
 class Reader(Generic[T]):
-    """Finds in a text what answers: each kind says what it reads at a place and which words before it are skipped."""
+    """Finds in a text what answers, among `found`: each kind says what that is and which words are skipped."""
 
     filler: ClassVar[re.Pattern[str]]
     most_fillers: ClassVar[int]
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, found: Iterable[T] = ()) -> None:
         self.text = text
+        self.all = list(found)
+        self._at = {one.start: one for one in self.all}
 
     def at(self, position: int) -> T | None:
         """What stands at a place."""
-        raise NotImplementedError
+        return self._at.get(position)
 
     def after(self, position: int) -> T | None:
         """What follows a place, filler words skipped one by one."""

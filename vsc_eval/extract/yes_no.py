@@ -33,10 +33,10 @@ _MEANINGS = {
     **dict.fromkeys(("no", "nope", "nah", "false"), "no"),
 }
 _ABBREVIATIONS = {"y": "yes", "n": "no"}
-_WORD = re.compile(rf"(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])", re.I)
-_BOTH = re.compile(
-    r"\b(?:either )?(?:yes|true)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:no|false)\b"
-    r"|\b(?:either )?(?:no|false)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:yes|true)\b",
+_OR = r"\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}"
+_EITHER = re.compile(
+    rf"(?P<both>\b(?:either )?(?:(?:yes|true){_OR}(?:no|false)|(?:no|false){_OR}(?:yes|true))\b)"
+    rf"|(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])",
     re.I,
 )
 # "No dogs", "no one", "No. 5": a determiner or a numeral sign. "No it is not", "no because", "no." are answers.
@@ -61,31 +61,69 @@ class _Said:
     meaning: str | None
     start: int
     end: int
+    statement: bool = False
+    """ "True" and "false" say more often what a statement is than what the answer is."""
+
+
+def _said(text: str) -> Iterator[_Said]:
+    """The answer words of a text, by place."""
+    for match in _EITHER.finditer(text):
+        word = match.group().lower()
+        if match["both"]:
+            yield _Said(None, match.start(), match.end())
+        elif word not in ("no", "true", "false") or _EXCLAIMED.match(text, match.end()):
+            yield _Said(_MEANINGS[word], match.start(), match.end(), word in ("true", "false"))
 
 
 class _Reader(Reader[_Said]):
-    """The answer words of a text, by where they start."""
+    """The answer words of a text, and which of them answer."""
 
     filler, most_fillers = _FILLER, 8
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        both = [_Said(None, m.start(), m.end()) for m in _BOTH.finditer(text)]
-        inside = {position for said in both for position in range(said.start, said.end)}
-        single = [
-            _Said(_MEANINGS[m.group().lower()], m.start(), m.end())
-            for m in _WORD.finditer(text)
-            if m.start() not in inside and self._is_answer(m)
-        ]
-        self.all = sorted([*both, *single], key=lambda said: said.start)
-        self._at = {said.start: said for said in self.all}
+    def declarations(self) -> Iterator[_Said]:
+        for found in self.after_nouns(STRONG_NOUN, VERB):
+            # "Answer yes or no: yes" declares what comes after the echo.
+            yield next((said for said in found if said.meaning), found[0])
+        for cue, said in self.after_cues(_SAY):
+            if not negated_before(self.text, cue.start()):
+                yield said
+        yield from self._bare()
 
-    def _is_answer(self, match: re.Match[str]) -> bool:
-        word = match.group().lower()
-        return word not in ("no", "true", "false") or _EXCLAIMED.match(self.text, match.end()) is not None
+    def heads(self) -> Iterator[_Said]:
+        """The answers that sentences start with."""
+        for sentence in _BARE.finditer(self.text):
+            lead = _HEAD.match(self.text, sentence.start(), sentence.end())
+            said = self.after(lead.end() if lead else sentence.start())
+            if said is not None and said.meaning and not said.statement:
+                yield said
 
-    def at(self, position: int) -> _Said | None:
-        return self._at.get(position)
+    def _bare(self) -> Iterator[_Said]:
+        """Sentences and lines that are nothing but an answer; none where neighbours among them contradict."""
+        found: list[tuple[int, _Said]] = []
+        for number, sentence in enumerate(_BARE.finditer(self.text)):
+            inner = sentence.group().strip(" ,;:()[]{}-")
+            said = self.at(sentence.start() + sentence.group().find(inner)) if inner else None
+            if said is not None and said.meaning and said.end - said.start == len(inner):
+                found.append((number, said))
+        if found:
+            last_number, last = found[-1]
+            neighbours = {said.meaning for number, said in found if number >= last_number - 1}
+            later = {said.meaning for said in self.heads() if said.start > last.start}
+            if neighbours | later == {last.meaning}:
+                yield last
+
+    def mentions(self) -> Iterator[_Said]:
+        """Words that are no statement and not taken back: "not yes", "yes is wrong". What follows "no" is often its
+        reason: "no, there is not" is no double negation."""
+        for said in self.all:
+            taken_back = negated_before(self.text, said.start) or _IS_WRONG.match(self.text, said.end)
+            if said.meaning and not said.statement and not taken_back:
+                yield said
+
+    def contradict(self, meanings: set[str | None]) -> bool:
+        """Whether another answer ends a clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
+        others = [said for said in self.all if said.meaning and said.meaning not in meanings]
+        return any(not self.text[said.end : said.end + 1].strip(" .,;!?\n") for said in others)
 
 
 def extract_yes_no(text: str) -> str:
@@ -94,76 +132,12 @@ def extract_yes_no(text: str) -> str:
     whole = _ABBREVIATIONS.get(text.strip(" .,;:!()[]").lower())
     if whole is not None:
         return whole
-    words = _Reader(text)
-    declared = sorted(_declarations(words), key=lambda said: said.start)
+    reader = _Reader(text, _said(text))
+    declared = sorted(reader.declarations(), key=lambda said: said.start)
     if declared:
         return declared[-1].meaning or INVALID
-    heads = {said.meaning for said in _heads(words)}
-    if heads:
-        contradicted = any(said.meaning not in heads for said in words.all if said.meaning and _ends_clause(text, said))
-        return INVALID if contradicted else _only(heads)
-    if REFUSAL.search(text):
+    meanings = {said.meaning for said in reader.heads()}
+    if reader.contradict(meanings) if meanings else REFUSAL.search(text):
         return INVALID
-    return _only(
-        {
-            said.meaning
-            for said in words.all
-            if said.meaning and not _is_statement(text, said) and not _taken_back(text, said)
-        }
-    )
-
-
-def _only(meanings: set[str | None]) -> str:
-    only = next(iter(meanings)) if len(meanings) == 1 else None
-    return only or INVALID
-
-
-def _is_statement(text: str, said: _Said) -> bool:
-    """ "True" and "false" say more often what a statement is than what the answer is."""
-    return text[said.start : said.end].lower() in ("true", "false")
-
-
-def _taken_back(text: str, said: _Said) -> bool:
-    """ "Not yes", "yes is wrong". What follows "no" is often its reason: "no, there is not" is no double negation."""
-    return negated_before(text, said.start) or _IS_WRONG.match(text, said.end) is not None
-
-
-def _heads(words: _Reader) -> Iterator[_Said]:
-    """The answers that sentences start with."""
-    for sentence in _BARE.finditer(words.text):
-        lead = _HEAD.match(words.text, sentence.start(), sentence.end())
-        said = words.after(lead.end() if lead else sentence.start())
-        if said is not None and said.meaning and not _is_statement(words.text, said):
-            yield said
-
-
-def _ends_clause(text: str, said: _Said) -> bool:
-    """Whether the word ends its clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
-    return not text[said.end : said.end + 1].strip(" .,;!?\n")
-
-
-def _declarations(words: _Reader) -> Iterator[_Said]:
-    for found in words.after_nouns(STRONG_NOUN, VERB):
-        # "Answer yes or no: yes" declares what comes after the echo.
-        yield next((said for said in found if said.meaning), found[0])
-    for cue, said in words.after_cues(_SAY):
-        if not negated_before(words.text, cue.start()):
-            yield said
-    yield from _bare(words)
-
-
-def _bare(words: _Reader) -> Iterator[_Said]:
-    """Sentences and lines that are nothing but an answer; none where neighbours among them contradict each other."""
-    starts = {said.start: said for said in words.all}
-    found: list[tuple[int, _Said]] = []
-    for number, sentence in enumerate(_BARE.finditer(words.text)):
-        inner = sentence.group().strip(" ,;:()[]{}-")
-        said = starts.get(sentence.start() + sentence.group().find(inner)) if inner else None
-        if said is not None and said.meaning and said.end - said.start == len(inner):
-            found.append((number, said))
-    if found:
-        last_number, last = found[-1]
-        neighbours = {said.meaning for number, said in found if number >= last_number - 1}
-        later = {said.meaning for said in _heads(words) if said.start > last.start}
-        if neighbours | later == {last.meaning}:
-            yield last
+    meanings = meanings or {said.meaning for said in reader.mentions()}
+    return (meanings.pop() if len(meanings) == 1 else None) or INVALID

@@ -9,16 +9,19 @@ are odd.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.scene import CANVAS, COLOURS, SHAPES, Scene
+from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, COLOURS, SHAPES, Scene
+
+T = TypeVar("T")
 
 _Int = npt.NDArray[np.int64]
 _Bool = npt.NDArray[np.bool_]
@@ -107,15 +110,8 @@ def _pack(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     return np.asarray(padded.view("<u4")[..., 0])
 
 
-_NAMES = sorted(COLOURS, key=lambda name: COLOURS[name][::-1])
-_PURE = np.array([r | g << 8 | b << 16 for r, g, b in (COLOURS[name] for name in _NAMES)], dtype=np.uint32)
-"""Packed values of the named colours, ascending, in the order of `_NAMES`."""
-
-
-def _named(packed: npt.NDArray[np.uint32]) -> _Int:
-    """Index into `_NAMES` of each value, or -1."""
-    at = np.searchsorted(_PURE, packed).clip(max=len(_PURE) - 1)
-    return np.where(_PURE[at] == packed, at, -1)
+_PURE = np.array([r | g << 8 | b << 16 for r, g, b in COLOURS.values()], dtype=np.uint32)
+"""Packed values of the named colours."""
 
 
 def classify_shape(region: _Bool) -> str:
@@ -147,30 +143,29 @@ def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[See
     inside = labels > 0
     if (inside & ~painted).any():
         raise DataError("The mask covers pixels that are not painted.", hint=_HINT)
-    if (_named(packed[painted & ~inside]) >= 0).any():
+    if np.isin(packed[painted & ~inside], _PURE).any():
         raise DataError("The picture has painted pixels outside the mask.", hint=_HINT)
     flat = np.flatnonzero(inside)
     flat = flat[np.argsort(labels[flat], kind="stable")]
-    colours = _named(packed[flat])
     ys, xs = np.divmod(flat, mask.shape[1])
     starts = np.flatnonzero(np.diff(labels[flat], prepend=0)).tolist()
     return [
-        _object(ys[start:end], xs[start:end], colours[start:end])
+        _object(ys[start:end], xs[start:end], packed[flat[start:end]])
         for start, end in zip(starts, [*starts[1:], len(flat)], strict=True)
     ]
 
 
-def _object(ys: _Int, xs: _Int, colours: _Int) -> Seen:
-    """One object from its pixels: rows (ascending), columns and colour indices (-1: no named colour), each [n]."""
+def _object(ys: _Int, xs: _Int, colours: npt.NDArray[np.uint32]) -> Seen:
+    """One object from its pixels: rows (ascending), columns and packed colours, each [n]."""
     top, bottom, left, right = int(ys[0]), int(ys[-1]) + 1, int(xs.min()), int(xs.max()) + 1
-    votes = np.bincount(colours + 1, minlength=len(_NAMES) + 1)[1:]
+    votes = (colours == _PURE[:, None]).sum(axis=1)
     if 2 * votes.max() < len(ys):
         raise DataError(f"The object at ({left}, {top}) has no named colour.", hint=_HINT)
     region = np.zeros((bottom - top, right - left), dtype=bool)
     region[ys - top, xs - left] = True
     return Seen(
         shape=classify_shape(region),
-        colour=_NAMES[int(votes.argmax())],
+        colour=COLOUR_NAMES[int(votes.argmax())],
         x=(left + right) / 2,
         y=(top + bottom) / 2,
         width=right - left,
@@ -193,12 +188,6 @@ def matching(seen: Sequence[Seen], noun: re.Match[str]) -> list[Seen]:
     return [o for o in seen if (o.colour, o.shape) == (noun["colour"], noun["shape"])]
 
 
-def the_one(objects: Sequence[Seen], what: str) -> Seen:
-    if len(objects) != 1:
-        raise unclear(f"{len(objects)} objects are {what}")
-    return objects[0]
-
-
 def noun_in(text: str, pattern: re.Pattern[str] = NOUN) -> re.Match[str]:
     found = pattern.search(text)
     if found is None:
@@ -206,8 +195,7 @@ def noun_in(text: str, pattern: re.Pattern[str] = NOUN) -> re.Match[str]:
     return found
 
 
-def only_option(fitting: Iterable[str]) -> str:
-    options = list(fitting)
-    if len(options) != 1:
-        raise unclear(f"{len(options)} options fit")
-    return options[0]
+def only(found: Sequence[T], what: str) -> T:
+    if len(found) != 1:
+        raise unclear(f"{len(found)} {what}")
+    return found[0]

@@ -13,7 +13,7 @@ from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import CrowdedError, Point, Stream
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
-from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, the_one, unclear
+from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
 
 
@@ -156,7 +156,7 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
         if second - first < _CLEAR_PX or edge > next_edge - _CLEAR_PX:
             raise unclear(f"which {noun['shape']} is {word}")
         objects = objects[:1]
-    return the_one(objects, f"{word} {noun['shape']}").colour
+    return only(objects, f"objects are {word} {noun['shape']}").colour
 
 
 TEXTS = (*TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)

@@ -15,7 +15,7 @@ from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
-from vsc_eval.synthetic.seen import Seen, matching, noun_in, only_option
+from vsc_eval.synthetic.seen import Seen, matching, noun_in, only
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
@@ -111,7 +111,7 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     wanted = not re.search(r"\b(not|cannot|absent)\b", question)
-    return only_option(option for option in options if bool(matching(seen, noun_in(option))) == wanted)
+    return only([o for o in options if bool(matching(seen, noun_in(o))) == wanted], "options fit")
 
 
 TASK = SyntheticTask("existence", LEVELS, build, read, (*EXISTENCE, *ABSENCE, *COLOUR_NAMES, *SHAPES))

@@ -19,7 +19,7 @@ from vsc_eval.synthetic.draws import CrowdedError, Stream
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
-from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only_option, unclear
+from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene
 
 
@@ -219,7 +219,7 @@ def _statement_is_true(seen: Sequence[Seen], text: str) -> bool:
 
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
-    return only_option(option for option in options if _statement_is_true(seen, option))
+    return only([option for option in options if _statement_is_true(seen, option)], "statements are true")
 
 
 _STATEMENT_WORDS = ("there is a an no", "not all are", "no some is", ", and either or")

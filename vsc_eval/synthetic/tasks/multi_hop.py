@@ -14,7 +14,7 @@ from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream, snap
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES
-from vsc_eval.synthetic.seen import Seen, matching, noun_in, the_one, unclear
+from vsc_eval.synthetic.seen import Seen, matching, noun_in, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
@@ -125,7 +125,7 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     noun = noun_in(question)
-    here = the_one(matching(seen, noun), noun[0])
+    here = only(matching(seen, noun), f"objects are {noun[0]}")
     for move in re.findall(r"\b(left|right|up|down)\b", question):
         sign = -1 if move in ("left", "up") else 1
         ahead = []

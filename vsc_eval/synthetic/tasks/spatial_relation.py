@@ -13,7 +13,7 @@ from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import MARGIN_PX, PHASES, Point, Stream
 from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
-from vsc_eval.synthetic.seen import NOUN, Seen, matching, the_one, unclear
+from vsc_eval.synthetic.seen import NOUN, Seen, matching, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, rotated, scene
 
 
@@ -105,7 +105,7 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     places: dict[bool, Seen] = {}
     for noun in NOUN.finditer(question):
         is_reference = bool(re.search(r"(relative to|from|compared with) the $", question[: noun.start()].lower()))
-        places[is_reference] = the_one(matching(seen, noun), noun[0])
+        places[is_reference] = only(matching(seen, noun), f"objects are {noun[0]}")
     a, b = places[False], places[True]
     dx, dy = a.x - b.x, a.y - b.y
     across = abs(dx) > abs(dy)
