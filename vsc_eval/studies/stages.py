@@ -1,146 +1,264 @@
-"""What a stage of a study is, and what it is given."""
+"""The seven stages of a study: what each does, which stages it builds on and which settings it depends on."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
-from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.registry import BACKENDS, EngineSettings
-from vsc_eval.backends.session import Session
-from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.progress import Advance
-from vsc_eval.settings import ModelSpec
-from vsc_eval.specs import ConditionSpec, FeatureSet
-from vsc_eval.studies.asking import open_study_session
-from vsc_eval.studies.folder import StudyFolder
+import numpy as np
+
+from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
+from vsc_eval.answers.parquet import read_table, table_files, write_table
+from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.sae_select import (
+    OVERLAP_FILE,
+    QUALITY_FILE,
+    STABILITY_FILE,
+    SAEQuality,
+    SelectSpec,
+    load_harvest,
+    select_sets,
+)
+from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for
+from vsc_eval.files import replacing
+from vsc_eval.interventions.intervention import load_intervention
+from vsc_eval.interventions.overlap import SetOverlap
+from vsc_eval.interventions.stability import Stability
+from vsc_eval.probing.result import RESULT_FILE, ProbingResult
+from vsc_eval.probing.run import run_probing
+from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
+from vsc_eval.sae.train import TrainProgress
+from vsc_eval.seeding import derived_seed
+from vsc_eval.specs import InterventionSpec, load_yaml_spec, save_yaml_spec
+from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
+from vsc_eval.studies.asking import answer_table, ask_items
+from vsc_eval.studies.conditions import control_conditions, default_edit, sweep_conditions
+from vsc_eval.studies.control_sets import CONTROLS_FILE, CONTROLS_STEM, ControlSets, draw_controls
+from vsc_eval.studies.records import RESULTS_FILE, Exclusion, Selection, SetRow, StudyResults, read_results
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.synthetic import GENERATOR_VERSION
+from vsc_eval.studies.stage import Stage
+from vsc_eval.studies.study import INTERVENTION, Study
+from vsc_eval.sweeps.machine import package_versions
+from vsc_eval.synthetic import GENERATOR_VERSION, Item
 
-MODEL_KEYS = (*sorted(set(ModelSpec.model_fields) - ModelSpec.how()), "tasks", "seed")
-"""Settings that every stage depends on."""
-
-_FORMAT = 3
-"""Of what stages write: to be raised when a stage writes something else from the same settings."""
-
-INTERVENTION = "intervention"
-"""Folder of the SAE and the sets; an intervention like any other."""
+_PROBING = "probing"
+_SAE = f"{INTERVENTION}/sae"
+_SPLIT = "test"
 
 
-@dataclass
-class Study:
-    """What a stage works with. The model is loaded when a stage first asks for it."""
+def _probe(study: Study) -> list[Path]:
+    """Probe every decoder layer and pick one by the spec's rule."""
+    options, folder = study.spec.probing, study.path / _PROBING
+    spec = ProbingSpec(
+        **study.spec.model_settings(),
+        **{name: getattr(options, name) for name in ProbeSizes.model_fields},
+        tasks=study.spec.tasks,
+        rule=LayerRule(
+            kind=options.rule,
+            pooling=options.pooling,
+            tolerance=options.tolerance if options.rule == "earliest" else None,
+            layer=options.layer,
+        ),
+        seed=study.spec.seed,
+    )
+    result = run_probing(spec, folder, vlm=study.vlm, progress=study.steps("probing"))
+    study.say(f"Probing: {result.chosen_by}")
+    return [folder / RESULT_FILE]
 
-    spec: StudySpec
-    folder: StudyFolder
-    advance: Advance
-    say: Callable[[str], None]
-    loaded: LoadedVLM | None = field(default=None, init=False)
-    """The model, once a stage has asked for it."""
-    _started: AnswerEngine | None = field(default=None, init=False)
-    """A backend that does not work on transformers' model."""
 
-    @property
-    def path(self) -> Path:
-        return self.folder.path
+def _probing_result(study: Study) -> ProbingResult:
+    return ProbingResult.model_validate_json((study.path / _PROBING / RESULT_FILE).read_bytes())
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the model, known once it has been loaded."""
-        fingerprint: str = self.folder.base.document["hashes"]["model_fingerprint"]
-        return fingerprint
 
-    @property
-    def vlm(self) -> LoadedVLM:
-        """The model. Raises SpecError if it is not the one that the study began with."""
-        if self.loaded is None:
-            spec = self.spec
-            self.say(f"Loading {spec.model} ...")
-            vlm = load_vlm(spec.model, **spec.loading())
-            hashes = {"model_fingerprint": vlm.fingerprint, "model_revision": vlm.revision}
-            self.folder.base.agree("hashes", {**hashes, "generator_version": GENERATOR_VERSION})
-            self.loaded = vlm
-        return self.loaded
+def _train(study: Study) -> list[Path]:
+    """Train an SAE on the chosen layer."""
+    options, folder, advance = study.spec.sae, study.path / _SAE, study.counts("sae", "tokens")
+    seed = derived_seed("study sae", study.spec.seed, options.train.seed)
+    spec = SAETrainSpec(
+        **study.spec.model_settings(),
+        layer=_probing_result(study).layer,
+        positions=options.positions,
+        tasks=study.spec.tasks,
+        items_per_cell=options.items_per_cell,
+        train=options.train.model_copy(update={"seed": seed}),
+    )
 
-    def intervention(self) -> LoadedIntervention:
-        """The study's own intervention."""
-        return load_intervention(self.path / INTERVENTION, d_model=self.vlm.decoder.d_model)
+    def show(step: TrainProgress) -> None:
+        advance(step.n_tokens, spec.train.n_tokens)
 
-    @contextmanager
-    def session(
-        self,
-        intervention: LoadedIntervention,
-        conditions: Sequence[ConditionSpec] = (),
-        sets: Mapping[str, FeatureSet] | None = None,
-        *,
-        batch_size: int | None = None,
-        store: str = "answers.sqlite",
-    ) -> Iterator[Session]:
-        """The model under `conditions`, its answers kept in a file of the folder; see asking.open_study_session."""
-        batch_size = batch_size or self.spec.batch_size
-        if BACKENDS.get(self.spec.backend).needs_weights:
-            engine = self._engine(intervention if conditions else None, batch_size)
-        else:
-            # Started once for all stages: a process can hardly hold two.
-            self._started = self._started or self._engine(self.intervention(), batch_size)
-            engine = self._started
-            engine.batch_size = batch_size
-        with AnswerStore(self.path / store) as kept:
-            yield open_study_session(self.vlm, engine, kept, intervention, conditions, sets)
-
-    def _engine(self, intervention: LoadedIntervention | None, batch_size: int) -> AnswerEngine:
-        return BACKENDS.get(self.spec.backend).make(
-            self.vlm,
-            sae=intervention.sae if intervention else None,
-            layer=intervention.spec.layer if intervention else None,
-            settings=EngineSettings(batch_size, self.spec.engine_mode, self.spec.memory_bytes, self.spec.vllm),
+    result = train_sae_for(spec, folder, vlm=study.vlm, callback=show)
+    if result is not None:
+        study.say(
+            f"SAE: {result.n_tokens:,} tokens, FVU {result.final_fvu:.3f} on the last batch, {result.n_dead} dead"
         )
-
-    def steps(self, stage: str) -> Callable[[str, int, int], None]:
-        """A progress callback for parts that tell (what, how many were just done, how many there are)."""
-        done: dict[str, int] = {}
-
-        def step(what: str, just_done: int, total: int) -> None:
-            done[what] = done.get(what, 0) + just_done
-            self.advance(f"{stage}: {what}", done[what], total)
-
-        return step
-
-    def counts(self, stage: str, what: str) -> Callable[[int, int], None]:
-        """A progress callback for parts that tell (done, total)."""
-        return partial(self.advance, f"{stage}: {what}")
+    return [file for file in folder.iterdir() if file.is_file() and file.name != CHECKPOINT_FILE]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One step of a study. It is finished once its files are there that were made from the present inputs."""
+def _select(study: Study) -> list[Path]:
+    """Select one feature set per task; how alike the sets are, and how firmly the items choose them."""
+    spec, folder = study.spec, study.path / INTERVENTION
+    options = SelectSpec(
+        **spec.model_settings(),
+        **dict(spec.select),
+        default_edit=default_edit(spec),
+        tasks=spec.tasks,
+        seed=spec.seed,
+    )
+    selected = select_sets(options, study.path / _SAE, folder, vlm=study.vlm, progress=study.steps("select"))
+    fvu = selected.quality.reconstruction.fvu
+    words = "undefined" if fvu is None else f"{fvu:.3f}"
+    study.say(f"Select: {len(selected.intervention.sets)} sets; the SAE's FVU on the `select` split is {words}")
+    return [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
 
-    name: str
-    help: str
-    needs: tuple[str, ...]
-    """Stages whose files it reads."""
-    settings: tuple[str, ...]
-    """Keys of the spec that it depends on; none of them is one that says how to compute."""
-    run: Callable[[Study], Iterable[Path]]
-    """Runs it, or goes on with it, and returns the files that it wrote. Raises VscErrors."""
-    bound: str | None = None
-    """Folder of work that cannot go on with another batch size than it began with."""
 
-    def inputs(self, study: Study) -> str:
-        """Hash of what the stage's files depend on: settings, and the files of the stages that it needs."""
-        identity = study.spec.identity()
-        payload = {
-            "stage": self.name,
-            "format": _FORMAT,
-            "generator_version": GENERATOR_VERSION,
-            "settings": {key: identity[key] for key in (*MODEL_KEYS, *self.settings) if key in identity},
-            "needs": {name: study.folder.outputs(name) for name in self.needs},
-        }
-        return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:16]
+def _selection(folder: Path, intervention: InterventionSpec) -> Selection:
+    """The sets with all that is known of them."""
+    overlap = SetOverlap.model_validate_json((folder / OVERLAP_FILE).read_bytes())
+    stability = Stability.model_validate_json((folder / STABILITY_FILE).read_bytes())
+    assert overlap.names == tuple(s.name for s in intervention.sets) == tuple(s.name for s in stability.sets)
+    return Selection(
+        sets=tuple(
+            SetRow(
+                name=chosen.name,
+                task=chosen.task or chosen.name,
+                indices=chosen.indices,
+                scores=chosen.scores,
+                stability_mean=found.jaccard_mean,
+                stability_low=found.jaccard_low,
+                stability_high=found.jaccard_high,
+            )
+            for chosen, found in zip(intervention.sets, stability.sets, strict=True)
+        ),
+        jaccard=overlap.jaccard,
+        decoder_cosine=overlap.decoder_cosine,
+        stability_draws=stability.draws,
+    )
+
+
+def _control_items(spec: StudySpec) -> list[Item]:
+    """The items of the controls, which are the first of each cell of the sweep's."""
+    return benchmark_items(_SPLIT, spec.tasks, spec.controls.items_per_cell)
+
+
+def _sweep(study: Study) -> list[Path]:
+    """Ask the test items under every single set and union; measure how far answers move where nothing is done."""
+    spec, intervention = study.spec, study.intervention()
+    items = benchmark_items(_SPLIT, spec.tasks, spec.sweep.items_per_cell)
+    conditions = sweep_conditions(spec, intervention.spec)
+    with study.session(intervention, conditions) as session:
+        # The control draws are then compared with the baseline, and with the real sets, in the very same batches.
+        apart = {item.id for item in _control_items(spec)}
+        main = ask_items(session, items, study.counts("sweep", "answers"), apart=apart)
+    # The baseline once more in other batches: of another size, mixed anew, from a store of its own.
+    order = np.random.default_rng(derived_seed("study floor", spec.seed)).permutation(len(items)).tolist()
+    with study.session(intervention, batch_size=spec.batch_size // 2 or 2, store="floor.sqlite") as other:
+        again = ask_items(other, items, study.counts("sweep", "floor"), order=order)
+    table = answer_table(session, items, main, {"other_batches": again})
+    study.folder.document["files"] = write_table(study.path, table)
+    largest = max(largest_differences(table).values())
+    study.say(f"Sweep: {len(conditions)} conditions on {len(items)} items; noise floor {largest:.1e} nats at most")
+    return [study.path / name for name in table_files()]
+
+
+def _control(study: Study) -> list[Path]:
+    """The same edit of sets and directions that mean nothing, on the first items of each cell."""
+    spec, intervention = study.spec, study.intervention()
+    harvest = load_harvest(study.path / INTERVENTION)
+    drawn = draw_controls(spec, intervention.spec, harvest, study.counts("controls", "draws"))
+    for failed in drawn.failed:
+        short = spec.controls.draws - drawn.n_made(failed.kind)
+        outcome = f"{short} draws are missing." if short else "Others took their place."
+        draws = ", ".join(map(str, failed.draws))
+        study.say(f"Controls: no {failed.kind} in draws {draws}: {failed.why} {outcome}")
+    file = study.path / CONTROLS_FILE
+    with replacing(file) as unfinished:
+        save_yaml_spec(unfinished, drawn)
+    numbered = [
+        (condition, (made.kind, made.draw))
+        for made in drawn.draws
+        for condition in control_conditions(spec, intervention.spec, made.kind, made.draw, made.direction_seed)
+    ]
+    sets = {chosen.name: chosen for group in (intervention.spec, *drawn.draws) for chosen in group.sets}
+    items = _control_items(spec)
+    with study.session(intervention, [condition for condition, _ in numbered], sets) as session:
+        answers = ask_items(session, items, study.counts("controls", "answers"))
+        table = answer_table(session, items, answers, draws={condition.name: draw for condition, draw in numbered})
+    write_table(study.path, table, CONTROLS_STEM)
+    study.say(f"Controls: {len(numbered)} conditions on {len(items)} items")
+    return [file, *(study.path / name for name in table_files(CONTROLS_STEM))]
+
+
+def _conclude(study: Study) -> list[Path]:
+    """From answers to `results.json`, which holds every number of the report."""
+    spec, folder = study.spec, study.path / INTERVENTION
+    intervention = load_intervention(folder)
+    table, controls = read_table(study.path), read_table(study.path, CONTROLS_STEM)
+    control_sets = load_yaml_spec(study.path / CONTROLS_FILE, ControlSets)
+    step = study.counts("conclude", "statistics")
+    step(0, 3)
+    pairs, tests = analyse(table, controls, spec)
+    step(1, 3)
+    rows = study_rows(table, spec)
+    step(2, 3)
+    quality = SAEQuality.model_validate_json((folder / QUALITY_FILE).read_bytes())
+    results = StudyResults(
+        spec=spec,
+        model_fingerprint=study.folder.document["hashes"]["model_fingerprint"],
+        sae_fingerprint=intervention.sae.fingerprint(),
+        generator_version=GENERATOR_VERSION,
+        versions={name: version for name, version in package_versions().items() if version is not None},
+        n_items=len(table.items),
+        n_control_items=len(controls.items),
+        probing=_probing_result(study),
+        layer=intervention.spec.layer,
+        reconstruction=quality.reconstruction,
+        splice=quality.splice,
+        selection=_selection(folder, intervention.spec),
+        floor=floor_rows(table, statistics_of(spec)),
+        rows=rows,
+        pairs=pairs,
+        controls=tests,
+        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
+    )
+    study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
+    step(3, 3)
+    return [study.path / RESULTS_FILE]
+
+
+def exclusions(controls: ControlSets, wanted: int) -> Iterator[Exclusion]:
+    """Control draws that failed; `wanted` is the number of draws of each kind."""
+    for failed in controls.failed:
+        draws = ", ".join(map(str, failed.draws))
+        replaced = "; others took their place" if controls.n_made(failed.kind) == wanted else ""
+        yield Exclusion(what=f"{failed.kind}, draws {draws} ({len(failed.draws)} in all){replaced}", why=failed.why)
+
+
+def _report(study: Study) -> list[Path]:
+    """results.json as Markdown with figures."""
+    # matplotlib takes a second to load, which a study that stops before its report need not wait for.
+    from vsc_eval.studies.report.write import REPORT_FILE, write_report
+
+    step = study.counts("report", "files")
+    step(0, 1)
+    files = write_report(read_results(study.path), study.path)
+    step(1, 1)
+    study.say(f"Report: {study.path / REPORT_FILE}, {len(files) - 1} figures")
+    return files
+
+
+PROBING = Stage("probing", _probe, (), ("probing",), bound=_PROBING)
+SAE = Stage("sae", _train, (PROBING,), ("sae",), bound=_SAE)
+SELECT = Stage("select", _select, (SAE,), ("sae", "select", "verdict"))
+SWEEP = Stage("sweep", _sweep, (SELECT,), ("sae", "sweep", "controls", "verdict", "backend", "vllm"))
+# Not before the sweep, whose baseline it takes from the store: in other batches that would differ in its last bits.
+CONTROLS = Stage("controls", _control, (SELECT, SWEEP), ("sae", "select", "controls", "verdict", "backend", "vllm"))
+CONCLUDE = Stage(
+    "conclude",
+    _conclude,
+    (PROBING, SAE, SELECT, SWEEP, CONTROLS),
+    ("probing", "sae", "select", "sweep", "controls", "statistics", "verdict"),
+)
+REPORT = Stage("report", _report, (CONCLUDE,))
+
+STAGES = (PROBING, SAE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
+"""In the order in which they run."""

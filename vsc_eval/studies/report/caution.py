@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vsc_eval.probing.result import ProbeRow
 from vsc_eval.probing.spec import EMBEDDINGS
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.words import conditions, ruled
 from vsc_eval.synthetic import LETTERS
 from vsc_eval.tables.clean import code
 from vsc_eval.tables.numbers import counted, decimal, in_points, p_value, percent
@@ -27,8 +27,8 @@ def cautions(results: StudyResults) -> list[str]:
 
 
 def _evidence(results: StudyResults) -> Iterator[str]:
-    rule, raw = results.spec.verdict, ruled(results, "raw")
-    if unclear := sum(pair.verdict == "not enough evidence" for pair in raw):
+    spec, rule, raw = results.spec, results.spec.verdict, results.ruled("raw")
+    if unclear := results.verdict_counts("raw")[2]:
         yield (
             f"For {unclear} of {counted(len(raw), 'raw pair')} harm of {in_points(rule.margin)} or more in some "
             "outcome lies within what the interval allows: a study of this size cannot rule interference out for them."
@@ -39,43 +39,35 @@ def _evidence(results: StudyResults) -> Iterator[str]:
             f"An interaction of {in_points(rule.min_effect)} counts as an effect, but the smallest detectable one "
             f"is up to {percent(max(detectable))} points: smaller interference would mostly be missed."
         )
-    yield from _too_few_permutations(results)
+    # Holm multiplies the least p by the number of tests; a random test cannot give less than 1 / (1 + draws).
+    families = ((len(results.conditions) - 1, "conditions of the sweep"), (2 * len(spec.pairs), "tests of pairs"))
+    for n, what in families if rule.correction == "holm" else ():
+        least = n / (1 + spec.statistics.permutations)
+        if least > rule.alpha:
+            yield (
+                f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
+                f"be below {p_value(least)}: none of them can reach {rule.alpha:g}. More `statistics.permutations` "
+                "would fix that."
+            )
     if raw and raw[0].n_clusters < _FEW_CLUSTERS:
         yield (
             f"Intervals rest on {raw[0].n_clusters} orbits; percentile bootstrap intervals of so few clusters are too "
             "narrow."
         )
-    if ruled(results, "norm_matched"):
+    if results.ruled("norm_matched"):
         yield (
             "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the "
             "interaction compares a union with parts of the same size only on average."
         )
-    if others := [edit for edit in results.spec.sweep.edits if edit != rule.edit]:
+    if others := [edit for edit in spec.sweep.edits if edit != rule.edit]:
         yield f"Under {', '.join(map(code, others))} there are no controls and no verdicts."
 
 
-def _too_few_permutations(results: StudyResults) -> Iterator[str]:
-    """Holm multiplies the least p by the number of tests; a random test cannot give less than 1 / (1 + draws)."""
-    spec = results.spec
-    if spec.verdict.correction != "holm":
-        return
-    n_conditions = len(conditions(results)) - 1
-    for n, what in ((n_conditions, "conditions of the sweep"), (2 * len(spec.pairs), "tests of pairs")):
-        least = n / (1 + spec.statistics.permutations)
-        if least > spec.verdict.alpha:
-            yield (
-                f"With {spec.statistics.permutations} sign flips and {n} {what} an adjusted p of a random test cannot "
-                f"be below {p_value(least)}: none of them can reach {spec.verdict.alpha:g}. More "
-                "`statistics.permutations` would fix that."
-            )
-
-
 def _controls(results: StudyResults) -> Iterator[str]:
-    spec = results.spec
+    spec, draws = results.spec, results.spec.controls.draws
     if not results.controls:
         yield "There are no controls: a union of any two random sets might do the same."
         return
-    draws = spec.controls.draws
     yield (
         f"With {draws} control draws of a kind p cannot be below {p_value(1 / (1 + draws))}; a percentile is no finer "
         f"than {100 / draws:.2g} points."
@@ -89,42 +81,31 @@ def _controls(results: StudyResults) -> Iterator[str]:
         yield f"{counted(missing, 'pair')} of {len(spec.pairs)} have no controls."
     if unasked := [kind for kind in spec.controls.kinds if kind not in spec.verdict.control_kinds]:
         yield f"These controls were run but do not count for the verdict: {', '.join(map(code, unasked))}."
-    short = sum(test.reason is not None for test in results.controls)
-    if short:
+    if short := sum(test.reason is not None for test in results.controls):
         yield f"{short} of {len(results.controls)} control comparisons lack draws (section 6 says which)."
 
 
 def _baseline(results: StudyResults) -> Iterator[str]:
-    high, low = [], []
-    chance = 1 / len(LETTERS)
-    for task in results.spec.tasks:
-        row = results.row("baseline", "task", task)
-        if row is None or row.accuracy.value is None:
-            continue
-        if row.accuracy.value >= _CEILING:
-            high.append(task)
-        elif row.accuracy.value <= chance + _ABOVE_CHANCE:
-            low.append(task)
-    if high:
+    rows = ((task, results.row("baseline", "task", task)) for task in results.spec.tasks)
+    known = {task: row.accuracy.value for task, row in rows if row is not None and row.accuracy.value is not None}
+    if high := [code(task) for task, accuracy in known.items() if accuracy >= _CEILING]:
         yield (
-            f"The baseline is right on {100 * _CEILING:g} % or more of {', '.join(map(code, high))}: no edit can gain "
-            "much there."
+            f"The baseline is right on {100 * _CEILING:g} % or more of {', '.join(high)}: no edit can gain much there."
         )
-    if low:
-        yield f"The baseline is near guessing on {', '.join(map(code, low))}: no edit can lose much there."
+    if low := [code(task) for task, accuracy in known.items() if accuracy <= 1 / len(LETTERS) + _ABOVE_CHANCE]:
+        yield f"The baseline is near guessing on {', '.join(low)}: no edit can lose much there."
 
 
 def _sets(results: StudyResults) -> Iterator[str]:
     found = results.selection
-    n = len(found.sets)
-    overlaps = [found.jaccard[i][j] for i in range(n) for j in range(i)]
+    overlaps = [overlap for i, row in enumerate(found.jaccard) for overlap in row[:i]]
     if overlaps and max(overlaps) == 0:
         rule = ", as the rule asks" if results.spec.select.rule.exclusive else ""
         yield (
             f"The sets are disjoint{rule}: a union edits as many features as its parts together, and nothing is learnt "
             "about sets that share features."
         )
-    elif overlaps and max(overlaps) > 0:
+    elif overlaps:
         yield (
             f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once "
             "in a union and once in each part, so the interaction of those pairs is not that of separate features."
@@ -138,17 +119,16 @@ def _sets(results: StudyResults) -> Iterator[str]:
 
 
 def _layer(results: StudyResults) -> Iterator[str]:
-    found = results.probing
-    pooling = found.spec.rule.pooling
+    found, pooling = results.probing, results.probing.spec.rule.pooling
     real, text = (found.row("task", pooling, results.layer, control) for control in ("real", "text_only"))
     embedded = found.row("task", pooling, EMBEDDINGS)
-    if _reach(text.test_accuracy, real.low, real.test_accuracy):
+    if _reaches(text, real):
         yield (
             f"Without any picture the task probe reaches {percent(text.test_accuracy)} % at layer {results.layer} "
             f"(with it {percent(real.test_accuracy)} %, n = {real.n_test}): the question's words alone tell the task "
             "types apart, so sets chosen by task may be sets of wording."
         )
-    if _reach(embedded.test_accuracy, real.low, real.test_accuracy):
+    if _reaches(embedded, real):
         yield (
             f"The embeddings already reach {percent(embedded.test_accuracy)} % (n = {embedded.n_test}): the chosen "
             "layer is not where task types first become readable."
@@ -160,10 +140,10 @@ def _layer(results: StudyResults) -> Iterator[str]:
     yield f"{counted(above, 'decoder layer')} above the edited one: what an edit can become in later layers is bounded."
 
 
-def _reach(value: float | None, low: float | None, real: float | None) -> bool:
+def _reaches(control: ProbeRow, real: ProbeRow) -> bool:
     """Whether a control's accuracy lies within or above the probe's interval."""
-    bound = real if low is None else low
-    return value is not None and bound is not None and value >= bound
+    bound = real.test_accuracy if real.low is None else real.low
+    return control.test_accuracy is not None and bound is not None and control.test_accuracy >= bound
 
 
 def _sae(results: StudyResults) -> Iterator[str]:
@@ -181,12 +161,12 @@ def _sae(results: StudyResults) -> Iterator[str]:
 
 
 def _floor(results: StudyResults) -> Iterator[str]:
-    changed = [row for row in results.floor if row.n_changed]
-    if changed:
-        worst = max(changed, key=lambda row: row.n_changed)
+    if not results.floor:
+        yield "The noise floor was not measured."
+        return
+    worst = max(results.floor, key=lambda row: row.n_changed)
+    if worst.n_changed:
         yield (
             f"Answers change where nothing is done: {worst.n_changed} of {worst.drift.n_items} in {code(worst.name)}. "
             "Drift of that size is no effect."
         )
-    if not results.floor:
-        yield "The noise floor was not measured."

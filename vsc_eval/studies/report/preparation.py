@@ -19,6 +19,17 @@ SETS_FIGURE = "sets.png"
 def layer(results: StudyResults) -> Section:
     """Where the tasks can be read, and which layer the rule picked."""
     found = results.probing
+    picked = [
+        (f"{c.pooling}{' (decides)' * (c.pooling == found.spec.rule.pooling)}", c.layer, c.accuracy)
+        for c in found.choices
+    ]
+    choices = table(
+        "choices",
+        "What the same rule picks at each pooling",
+        columns("tokens", ("layer", "count"), ("test accuracy %", "percent")),
+        picked,
+        ["Accuracy of the task probe on held-out paraphrases, n as above."],
+    )
     return [
         "## 1. The layer",
         f"Chosen: {markdown(found.chosen_by)}",
@@ -29,18 +40,7 @@ def layer(results: StudyResults) -> Section:
             "activations are averaged, one column each.",
         ),
         _probes(results),
-        table(
-            "choices",
-            "What the same rule picks at each pooling",
-            columns("tokens", ("layer", "count"), ("test accuracy %", "percent")),
-            [
-                (f"{c.pooling}{' (decides)' * (c.pooling == found.spec.rule.pooling)}", c.layer, c.accuracy)
-                for c in found.choices
-            ],
-            ["Accuracy of the task probe on held-out paraphrases, n as above."],
-        )
-        if found.choices
-        else None,
+        choices if picked else None,
     ]
 
 
@@ -49,24 +49,22 @@ def _probes(results: StudyResults) -> Table:
     first = found.row("task", found.spec.poolings[0], results.layer)
     chance = ", ".join(f"{target} {percent(found.chance[target])} %" for target in TARGETS)
     failed = sum(not row.converged for row in found.rows)
+    heads = [*((CONTROL_WORDS[control], "percent") for control in CONTROLS), ("embeddings", "percent")]
+    rows = [
+        (
+            *(target, pooling),
+            *(_accuracy(found.row(target, pooling, results.layer, control)) for control in CONTROLS),
+            _accuracy(found.row(target, pooling, EMBEDDINGS)),
+        )
+        for target in TARGETS
+        for pooling in found.spec.poolings
+    ]
     return table(
         "probes",
         f"Test accuracy % of the probes at layer {results.layer} (n = {first.n_test} items in {first.n_test_orbits} "
         f"orbits; learnt from {first.n_train})",
-        columns(
-            *("probe for", "tokens"),
-            *((CONTROL_WORDS[control], "percent") for control in CONTROLS),
-            ("embeddings", "percent"),
-        ),
-        [
-            (
-                *(target, pooling),
-                *(_accuracy(found.row(target, pooling, results.layer, control)) for control in CONTROLS),
-                _accuracy(found.row(target, pooling, EMBEDDINGS)),
-            )
-            for target in TARGETS
-            for pooling in found.spec.poolings
-        ],
+        columns("probe for", "tokens", *heads),
+        rows,
         [
             f"Intervals: {found.interval}. Guessing: {chance}. embeddings: picture and text before the first layer.",
             f"{failed} of {len(found.rows)} probes did not converge." if failed else None,
@@ -81,14 +79,12 @@ def _accuracy(row: ProbeRow) -> Cell:
 def sae(results: StudyResults) -> Section:
     """What the sparse autoencoder keeps of the activations and of the model."""
     quality, splice, train = results.reconstruction, results.splice, results.spec.sae.train
+    fvu = None if quality.fvu is None else decimal(quality.fvu)
     rows = (
         ("activation", train.activation),
         ("features", count(quality.d_sae)),
         ("tokens learnt from", count(train.n_tokens)),
-        (
-            "fraction of variance unexplained",
-            cell(None if quality.fvu is None else decimal(quality.fvu), missing="the activations are constant"),
-        ),
+        ("fraction of variance unexplained", cell(fvu, missing="the activations are constant")),
         ("mean features a token (L0)", decimal(quality.mean_l0, 2)),
         ("features that never fired", f"{quality.n_dead} of {quality.d_sae}"),
         ("loss, plain model", decimal(splice.loss_plain)),
@@ -137,9 +133,9 @@ def sets(results: StudyResults) -> Section:
         image(
             f"figures/{SETS_FIGURE}",
             "Heat maps of the Jaccard overlap and of the decoder cosine between feature sets",
-            "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the "
-            "features of both sets of the cosine with the most similar decoder row of the other set; a mean of "
-            "maxima, so a little above 0 between unlike sets. The diagonal is a set with itself.",
+            "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the features "
+            "of both sets of the cosine with the most similar decoder row of the other set; a mean of maxima, so a "
+            "little above 0 between unlike sets. The diagonal is a set with itself.",
         ),
     ]
 
