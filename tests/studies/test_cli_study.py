@@ -28,7 +28,7 @@ def test_the_command_knows_every_stage() -> None:
 
 def test_every_setting_belongs_to_a_stage() -> None:
     """A setting that no stage depends on could be changed in a finished folder without being noticed."""
-    from vsc_eval.studies.stage import MODEL_KEYS
+    from vsc_eval.studies.study import MODEL_KEYS
 
     known = {key for stage in run.STAGES for key in (*MODEL_KEYS, *stage.settings)}
     assert set(StudySpec(model="m", backend="vllm").identity()) - {"schema_version"} == known

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Literal
 
 from vsc_eval.records import Record
 from vsc_eval.stats import wilson_interval
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.tables.numbers import percent, with_interval
-from vsc_eval.tables.table import Table, columns, table
+from vsc_eval.tables.table import Table, by_columns
 
 MOST_FALSE = 0.05
 LEAST_POWER = 0.9
@@ -93,35 +94,23 @@ class Calibration(Record):
     def powerful_from(self) -> float | None:
         """Smallest planted share from which on every one tried is found as often as the bar asks; None: not even the
         largest."""
-        enough = None
-        planted = [s for s in self.scenarios if s.planted is not None and s.found is not None]
-        for s in sorted(planted, key=lambda s: s.planted or 0, reverse=True):
-            if s.found is None or s.found.value < LEAST_POWER:
-                break
-            enough = s.planted
-        return enough
+        found = {s.planted: s.found.value for s in self.scenarios if s.planted is not None and s.found is not None}
+        enough = list(takewhile(lambda size: found[size] >= LEAST_POWER, sorted(found, reverse=True)))
+        return enough[-1] if enough else None
 
 
 def false_table(found: Calibration, spec: StudySpec) -> Table:
     """Verdicts where nothing interferes."""
-    return table(
+    innocent = found.innocent
+    return by_columns(
         "false",
         f"False verdicts in {found.repetitions} simulated studies of each kind",
-        columns(
-            "studies",
-            ("a study % [95% CI]", "percent"),
-            ("a pair %", "percent", "", "", 40, 2),
-            ("no controls %", "percent"),
-            ("permuted only %", "percent"),
-        ),
-        [
-            (
-                f"{s.scenario}, {s.world}",
-                *(s.false_per_study, s.false_per_pair, s.by_sign_flip.value, s.by_permuted.value),
-            )
-            for s in found.innocent
-        ],
-        [
+        ("studies", "text", [f"{s.scenario}, {s.world}" for s in innocent]),
+        ("a study % [95% CI]", "percent", [s.false_per_study for s in innocent]),
+        ("a pair %", "percent", "", "", 40, 2, [s.false_per_pair for s in innocent]),
+        ("no controls %", "percent", [s.by_sign_flip.value for s in innocent]),
+        ("permuted only %", "percent", [s.by_permuted.value for s in innocent]),
+        notes=[
             f"n = {found.n_items} items, {found.n_control_items} of them with controls; {found.n_pairs} pairs; "
             f"{found.control_draws} draws of {', '.join(spec.controls.kinds)}; {found.bootstrap_draws} bootstraps, "
             f"{found.permutations} sign flips; seed {found.seed}. Intervals: Wilson, studies independent.",
@@ -133,25 +122,16 @@ def false_table(found: Calibration, spec: StudySpec) -> Table:
 
 def power_table(found: Calibration) -> Table:
     """Verdicts of the planted pair."""
-    return table(
+    planted = [s for s in found.scenarios if s.planted is not None]
+    return by_columns(
         "power",
         "Planted interference of one pair",
-        columns(
-            ("items hit %", "text", "", "", 40, None, True),
-            ("found % [95% CI]", "percent"),
-            ("denied %", "percent"),
-            ("drift interaction", "points"),
-            ("accuracy interaction", "points"),
-        ),
-        [
-            (
-                f"{100 * s.planted:g}",
-                *(s.found, s.denied.value if s.denied else None, s.drift_interaction, s.accuracy_interaction),
-            )
-            for s in found.scenarios
-            if s.planted is not None
-        ],
-        [
+        ("items hit %", "text", "", "", 40, None, True, [f"{100 * (s.planted or 0):g}" for s in planted]),
+        ("found % [95% CI]", "percent", [s.found for s in planted]),
+        ("denied %", "percent", [s.denied.value if s.denied else None for s in planted]),
+        ("drift interaction", "points", [s.drift_interaction for s in planted]),
+        ("accuracy interaction", "points", [s.accuracy_interaction for s in planted]),
+        notes=[
             "On the items hit the union puts the right option last. found: the rule says interference; denied: it says "
             "none. Interactions: of the planted pair in points, mean over studies."
         ],

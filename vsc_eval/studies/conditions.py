@@ -58,22 +58,6 @@ def sweep_conditions(spec: StudySpec, intervention: InterventionSpec) -> list[Co
     return [parse_condition(name, intervention.default_edit) for name in wanted]
 
 
-def control_conditions(
-    spec: StudySpec, intervention: InterventionSpec, kind: ControlKind, draw: int, direction_seed: int | None
-) -> list[ConditionSpec]:
-    """One draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit.
-
-    `direction_seed` is of the draws of random directions, which edit the real sets' activations along them.
-    """
-    groups = [*((task,) for task in spec.tasks), *spec.control_pairs]
-    named = {control_name(tasks, kind, draw, spec.verdict.edit): tasks for tasks in groups}
-    if direction_seed is None:
-        return [parse_condition(name, intervention.default_edit) for name in named]
-    edit = parse_edit(spec.verdict.edit, intervention.default_edit)
-    turned = edit.model_copy(update={"random_directions": direction_seed})
-    return [ConditionSpec(name=name, sets=tasks, edit=turned) for name, tasks in named.items()]
-
-
 def asked_condition(spec: ConditionSpec, kind: ControlKind | None = None, draw: int | None = None) -> AskedCondition:
     """A condition of a study's table; `kind` and `draw` are a control's. A study selects one set for each task and
     names it after the task, a control's after the task and a dot."""

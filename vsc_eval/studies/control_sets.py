@@ -1,4 +1,5 @@
-"""The sets that stand for the real ones in the controls, `controls.yaml`: every draw, or why there is none."""
+"""The sets that stand for the real ones in the controls, `controls.yaml`: every draw, or why there is none; and their
+conditions."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from vsc_eval.interventions.controls import matched_random_sets, permuted_label_
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.select import TooFewFeaturesError
 from vsc_eval.seeding import derived_seed
-from vsc_eval.specs import FeatureSet, InterventionSpec, Spec
-from vsc_eval.studies.conditions import control_set
-from vsc_eval.studies.spec import StudySpec
+from vsc_eval.specs import ConditionSpec, FeatureSet, InterventionSpec, Spec, parse_condition
+from vsc_eval.studies.conditions import control_name, control_set
+from vsc_eval.studies.spec import StudySpec, parse_edit
 
 CONTROLS_FILE = "controls.yaml"
 CONTROLS_STEM = "controls"
@@ -97,3 +98,15 @@ def _draw(
         )
     assert [s.name for s in sets] == [control_set(task, kind, draw) for task in spec.tasks]
     return ControlDraw(kind=kind, draw=draw, shuffle=number, sets=sets)
+
+
+def control_conditions(spec: StudySpec, intervention: InterventionSpec, made: ControlDraw) -> list[ConditionSpec]:
+    """A draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit. Random
+    directions edit the real sets' activations along them."""
+    groups = [*((task,) for task in spec.tasks), *spec.control_pairs]
+    named = {control_name(tasks, made.kind, made.draw, spec.verdict.edit): tasks for tasks in groups}
+    if made.direction_seed is None:
+        return [parse_condition(name, intervention.default_edit) for name in named]
+    edit = parse_edit(spec.verdict.edit, intervention.default_edit)
+    turned = edit.model_copy(update={"random_directions": made.direction_seed})
+    return [ConditionSpec(name=name, sets=tasks, edit=turned) for name, tasks in named.items()]

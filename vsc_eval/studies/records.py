@@ -90,6 +90,14 @@ class StudyResults(Record):
         """Conditions under that edit, of one role or of all."""
         return [row for row in self.rows if (row.scope, row.edit) == (scope, edit) and role in (None, row.role)]
 
+    def pairs_by_form(self, edit: str) -> dict[Form, list[InteractionRow]]:
+        """The pairs under that edit, of each form that there is."""
+        found: dict[Form, list[InteractionRow]] = {}
+        for pair in self.pairs:
+            if pair.edit == edit:
+                found.setdefault(pair.form, []).append(pair)
+        return found
+
     def ruled(self, form: Form) -> list[InteractionRow]:
         """The pairs of that form which have a verdict."""
         return [pair for pair in self.pairs if pair.form == form and pair.verdict is not None]

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from vsc_eval.analysis.controls import ControlKind, Pair
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem, Codes, Mask
-from vsc_eval.extract import INVALID
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, Spec, parse_condition
 from vsc_eval.studies.conditions import asked_condition, condition_name, control_name
 from vsc_eval.studies.spec import StudySpec
@@ -48,8 +47,6 @@ class World(Spec):
     """Strength of a control's sets against the real ones; permuted sets are drawn as the real ones are."""
     noise: float = 0.0
     """Share of answers that differ from run to run though nothing was done."""
-    invalid: float = 0.0
-    """Share of unreadable answers under an edit."""
 
 
 WORLDS: Mapping[str, World] = {
@@ -132,8 +129,6 @@ class _Model:
         if self.world.noise:
             other = self.rng.random(len(found)) < self.world.noise
             found[other] = (found[other] + 1 + self.rng.integers(0, _ORBIT - 1, size=int(other.sum()))) % _ORBIT
-        if self.world.invalid:
-            found[self.rng.random(len(found)) < self.world.invalid] = len(LETTERS)
         return found
 
     def table(self, baseline: Codes, answers: Sequence[tuple[AskedCondition, Codes]]) -> AnswerTable:
@@ -142,7 +137,7 @@ class _Model:
         codes = np.array([baseline, *(column for _, column in answers)], dtype=np.int32)
         main = Answers(
             names=tuple(condition.name for condition in conditions),
-            vocabulary=(*LETTERS, INVALID),
+            vocabulary=LETTERS,
             read=codes,
             answer=codes,
             option_logprobs=np.zeros((*codes.shape, 0), dtype=np.float32),

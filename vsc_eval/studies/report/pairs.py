@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from vsc_eval.analysis.controls import ControlTest, Effect, Outcome
 from vsc_eval.analysis.interactions import InteractionRow
@@ -23,7 +24,7 @@ from vsc_eval.studies.words import FORM_WORDS, KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import bullets, folded, image
 from vsc_eval.tables.numbers import UNDEFINED, p_value
-from vsc_eval.tables.table import Table, columns, table
+from vsc_eval.tables.table import Table, by_columns
 
 CONTROLS_FIGURE = "controls.png"
 
@@ -64,37 +65,27 @@ def _under(results: StudyResults, edit: str) -> list[str | Table]:
         "set's own drift, or accuracy difference, which is no interaction. \\*: adjusted p of the interaction at most "
         f"{results.spec.verdict.alpha:g}. Red is harmful in every panel; empty: that pair was not asked for.",
     )
-    groups = ([pair for pair in results.pairs if (pair.edit, pair.form) == (edit, form)] for form in FORM_WORDS)
-    return [figure, *(_beyond(results, pairs) for pairs in groups if pairs)]
+    return [figure, *(_beyond(results, pairs) for pairs in results.pairs_by_form(edit).values())]
 
 
 def _beyond(results: StudyResults, pairs: Sequence[InteractionRow]) -> Table:
     raw = pairs[0].form == "raw"
-    return table(
+    return by_columns(
         "interactions",
         f"Interaction of {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit}, points ({size(pairs[0])})",
-        columns(
-            ("pair", "name"),
-            ("union's drift %", "percent"),
-            *_columns("drift"),
-            *[("drift over Bliss", "points")] * raw,
-            *_columns("accuracy"),
-        ),
-        [
-            (
-                *(set_names(pair.parts), pair.drift, *interaction_of(pair, "drift")),
-                *[pair.drift_bliss] * raw,
-                *interaction_of(pair, "accuracy"),
-            )
-            for pair in pairs
-        ],
-        [_tests_note(results, pairs, "this table") + " The interaction over Bliss is not tested." * raw],
+        ("pair", "name", [set_names(pair.parts) for pair in pairs]),
+        ("union's drift %", "percent", [pair.drift for pair in pairs]),
+        *_columns(pairs, "drift"),
+        *[("drift over Bliss", "points", [pair.drift_bliss for pair in pairs])] * raw,
+        *_columns(pairs, "accuracy"),
+        notes=[_tests_note(results, pairs, "this table") + " The interaction over Bliss is not tested." * raw],
     )
 
 
-def _columns(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    """Of `interaction_of`."""
-    return (f"{outcome} interaction", "points"), ("p (adj.)", "p")
+def _columns(pairs: Sequence[InteractionRow], outcome: Outcome) -> Iterator[tuple[Any, ...]]:
+    figures, p = zip(*(interaction_of(pair, outcome) for pair in pairs), strict=True)
+    yield f"{outcome} interaction", "points", figures
+    yield "p (adj.)", "p", p
 
 
 def _tests_note(results: StudyResults, pairs: Sequence[InteractionRow], of: str) -> str:
@@ -135,30 +126,23 @@ def controls(results: StudyResults) -> Section:
 
 def _against_controls(results: StudyResults, effect: Effect, what: str) -> Iterator[Table]:
     """A table an outcome."""
-    kinds = results.spec.controls.kinds
     for outcome, words in OUTCOME_WORDS.items():
         tests = [test for test in results.controls if (test.effect, test.outcome) == (effect, outcome)]
         by_sets: dict[tuple[str, ...], dict[str, ControlTest]] = {}
         for test in tests:
             by_sets.setdefault(test.sets, {})[test.kind] = test
-        family = any(test.p_family is not None for test in tests)
-        yield table(
+        rows, family = by_sets.values(), any(test.p_family is not None for test in tests)
+        yield by_columns(
             f"controls-{effect}-{outcome}",
             f"{what}, {words} in points: percentile, p{', family-wise p' if family else ''} "
             f"(n = {results.n_control_items})",
-            columns(
-                ("set" if effect == "single" else "pair", "name"),
-                ("real", "points"),
-                *((KIND_WORDS[kind], "text", "", "", 40, None, True) for kind in kinds),
+            ("set" if effect == "single" else "pair", "name", map(set_names, by_sets)),
+            ("real", "points", [next(iter(found.values())).value for found in rows]),
+            *(
+                (KIND_WORDS[kind], "text", "", "", 40, None, True, [_beside(found.get(kind), family) for found in rows])
+                for kind in results.spec.controls.kinds
             ),
-            [
-                (
-                    *(set_names(sets), next(iter(found.values())).value),
-                    *(_beside(found.get(kind), family) for kind in kinds),
-                )
-                for sets, found in by_sets.items()
-            ],
-            _control_notes(results, tests, family),
+            notes=_control_notes(results, tests, family),
         )
 
 
@@ -196,15 +180,14 @@ def verdicts(results: StudyResults) -> Section:
 
 def verdict_table(results: StudyResults, pairs: Sequence[InteractionRow]) -> Table:
     """Of pairs of one form."""
-    return table(
+    return by_columns(
         "verdicts",
         f"Verdicts on {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit} ({size(pairs[0])})",
-        columns(("pair", "name"), *_columns("drift"), *_columns("accuracy"), "verdict"),
-        [
-            (set_names(pair.parts), *interaction_of(pair, "drift"), *interaction_of(pair, "accuracy"), pair.verdict)
-            for pair in pairs
-        ],
-        [
+        ("pair", "name", [set_names(pair.parts) for pair in pairs]),
+        *_columns(pairs, "drift"),
+        *_columns(pairs, "accuracy"),
+        ("verdict", "text", [pair.verdict for pair in pairs]),
+        notes=[
             _tests_note(results, pairs, "pairs and outcomes"),
             f"Smallest detectable interaction (power 0.8, one test alone): {detectable_words(pairs)}.",
         ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from vsc_eval.analysis.row_tables import parts_table, readings_table
 from vsc_eval.analysis.rows import Row
@@ -22,7 +24,7 @@ from vsc_eval.studies.report.words import (
 from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import code
 from vsc_eval.tables.markdown import folded, image
-from vsc_eval.tables.table import Table, Value, columns, table
+from vsc_eval.tables.table import Table, by_columns
 
 FRONTIER_FIGURE = "frontier.png"
 
@@ -51,52 +53,35 @@ def _effects_by_role(results: StudyResults, edit: str) -> list[Table]:
 
 def _effects(results: StudyResults, edit: str, role: Role) -> Table:
     rows = results.edited(edit, role)
-    on = {row.condition: row for row in results.edited(edit, role, "on_target")}
-    off = {row.condition: row for row in results.edited(edit, role, "off_target")}
-    figures = [figure for row in rows for figure in (row.difference, row.drift.share if row.drift else None)]
-    return table(
+    differences, drifts = [row.difference for row in rows], [row.drift.share if row.drift else None for row in rows]
+    off = results.edited(edit, role, "off_target")
+    return by_columns(
         "effects",
         f"{EDITED[role].capitalize()} under {edit} ({size(rows[0])})",
-        columns(
-            ("sets", "name"),
-            ("accuracy %", "percent"),
-            ("difference", "points"),
-            ("p (adj.)", "p"),
-            ("drift %", "percent"),
-            *_target_columns("on target", on.values()),
-            *_target_columns("off target", off.values()),
-        ),
-        [
-            (
-                set_names(row.sets),
-                row.accuracy.value,
-                row.difference,
-                row.p_difference_adjusted,
-                row.drift.share if row.drift else None,
-                *_target(on.get(row.condition)),
-                *_target(off.get(row.condition)),
-            )
-            for row in rows
-        ],
-        [
-            f"{intervals_note(figures)} p: {sign_flip_words(results)}, {correction_words(results)} over the "
-            f"{len(results.conditions) - 1} conditions of the sweep. on target: items of the sets' own tasks; off "
-            "target: all others.",
+        ("sets", "name", [set_names(row.sets) for row in rows]),
+        ("accuracy %", "percent", [row.accuracy.value for row in rows]),
+        ("difference", "points", differences),
+        ("p (adj.)", "p", [row.p_difference_adjusted for row in rows]),
+        ("drift %", "percent", drifts),
+        *_target_columns("on target", rows, results.edited(edit, role, "on_target")),
+        *_target_columns("off target", rows, off),
+        notes=[
+            f"{intervals_note(chain(*zip(differences, drifts, strict=True)))} p: {sign_flip_words(results)}, "
+            f"{correction_words(results)} over the {len(results.conditions) - 1} conditions of the sweep. on target: "
+            "items of the sets' own tasks; off target: all others.",
             "–: every task is on target." if len(off) < len(rows) else None,
         ],
     )
 
 
-def _target_columns(which: str, rows: Iterable[Row]) -> tuple[tuple[str, str, str], ...]:
-    sizes = " or ".join(map(str, sorted({row.n for row in rows})))
+def _target_columns(which: str, rows: Sequence[Row], on_these: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+    """Of the same conditions on these items, as far as they have any."""
+    found = {row.condition: row for row in on_these}
+    there = [found.get(row.condition) for row in rows]
+    sizes = " or ".join(map(str, sorted({row.n for row in on_these})))
     group = f"{which} (n = {sizes})" if sizes else which
-    return ("diff.", "points", group), ("drift %", "percent", group)
-
-
-def _target(row: Row | None) -> tuple[Value, Value]:
-    if row is None or row.difference is None or row.drift is None:
-        return None, None
-    return row.difference.value, row.drift.share.value
+    yield "diff.", "points", group, [row.difference.value if row and row.difference else None for row in there]
+    yield "drift %", "percent", group, [row.drift.share.value if row and row.drift else None for row in there]
 
 
 def _details(results: StudyResults, edit: str) -> tuple[Table, Table]:
@@ -127,12 +112,13 @@ def frontier(results: StudyResults) -> Section:
             f"Every condition of the sweep. Colour: edit; shape: {shapes}. Bars: intervals of the conditions that are "
             "named. Line: conditions that no other one beats in both accuracy and drift.",
         ),
-        table(
+        by_columns(
             "frontier",
             f"The frontier ({size(rows[0])})",
-            columns(("condition", "name"), ("accuracy %", "percent"), ("drift %", "percent")),
-            [(row.condition, row.accuracy, row.drift.share if row.drift else 0) for row in rows],
-            [
+            ("condition", "name", [row.condition for row in rows]),
+            ("accuracy %", "percent", [row.accuracy for row in rows]),
+            ("drift %", "percent", [row.drift.share if row.drift else 0 for row in rows]),
+            notes=[
                 f"{intervals_note(row.accuracy for row in rows)} The best of many conditions on these items: a gain "
                 "along this line is not evidence of one (section 4 has the tests)."
             ],
@@ -151,21 +137,19 @@ def pareto(results: StudyResults) -> list[Row]:
 
 def floor(results: StudyResults) -> Section:
     """How much answers change where nothing was done."""
-    drifts = [row.drift for row in results.floor]
+    rows = results.floor
+    drifts = [row.drift for row in rows]
     n = f"n = {drifts[0].n_items} items in {drifts[0].n_clusters} orbits" if drifts else "nothing was measured"
     return [
         "## 9. The noise floor",
-        table(
+        by_columns(
             "floor",
             f"Drift where nothing was done ({n})",
-            columns(
-                ("condition", "name"),
-                ("changed answers", "count"),
-                ("drift %", "percent"),
-                ("largest change of an option, nats", "significant"),
-            ),
-            [(row.name, row.n_changed, row.drift, row.max_logprob_difference) for row in results.floor],
-            [
+            ("condition", "name", [row.name for row in rows]),
+            ("changed answers", "count", [row.n_changed for row in rows]),
+            ("drift %", "percent", drifts),
+            ("largest change of an option, nats", "significant", [row.max_logprob_difference for row in rows]),
+            notes=[
                 "other batches: a second baseline in batches of another size and order. scale=1: an edit of strength "
                 f"zero. The floor is the largest of these drifts. {intervals_note(drifts)}"
             ],
