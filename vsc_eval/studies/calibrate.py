@@ -173,12 +173,15 @@ def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStu
         groups = control_groups(spec)
         real = {control_name(sets, _PERMUTED, left_out, edit): condition_name(sets, edit) for sets in groups}
         if all(name in controls.main.rows for name in real):
-            others = controls.under([c.name for c in controls.conditions if c.draw != left_out])
-            # Numbered without a gap.
-            conditions = tuple(
-                replace(c, draw=c.draw - 1) if (c.draw or 0) > left_out else c for c in others.conditions
-            )
-            yield judged(_as_real(controls, real), replace(others, conditions=conditions), reduced)
+            yield judged(_as_real(controls, real), _without(controls, left_out), reduced)
+
+
+def _without(controls: AnswerTable, left_out: int) -> AnswerTable:
+    """The other draws, numbered without a gap."""
+    part = controls.under([c.name for c in controls.conditions if c.draw != left_out])
+    draws = [c.draw if c.draw is None or c.draw < left_out else c.draw - 1 for c in part.conditions]
+    conditions = (replace(c, draw=draw) for c, draw in zip(part.conditions, draws, strict=True))
+    return replace(part, conditions=tuple(conditions))
 
 
 def _as_real(controls: AnswerTable, real: Mapping[str, str]) -> AnswerTable:

@@ -170,7 +170,8 @@ def _control(study: Study) -> list[Path]:
     with replacing(file) as unfinished:
         save_yaml_spec(unfinished, drawn)
     planned = [(c, made) for made in drawn.draws for c in control_conditions(spec, intervention.spec, made)]
-    sets = {chosen.name: chosen for group in (intervention.spec, *drawn.draws) for chosen in group.sets}
+    of_draws = [chosen for made in drawn.draws for chosen in made.sets]
+    sets = {chosen.name: chosen for chosen in (*intervention.spec.sets, *of_draws)}
     items = _control_items(spec)
     with study.session(intervention, [condition for condition, _ in planned], sets) as session:
         answers = ask_items(session, items, study.counts("controls", "answers"))

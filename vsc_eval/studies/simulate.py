@@ -116,16 +116,12 @@ class _Model:
         of_orbit = self._per_orbit(lambda n: rng.beta(2 * share, 2 * (1 - share), size=n))
         return np.asarray(rng.random(len(of_orbit)) < of_orbit)
 
-    def baseline(self) -> Codes:
-        """[items]."""
-        return self.scores.argmax(axis=1).astype(np.int32)
-
     def answers(self, effect: _Scores, hit: Mask | None = None) -> Codes:
         """[items]."""
         scores = self.scores + effect
         if hit is not None:
             scores[hit, self._gold[hit]] = -np.inf
-        found: Codes = scores.argmax(axis=1).astype(np.int32)
+        found = _best(scores)
         if self.world.noise:
             other = self.rng.random(len(found)) < self.world.noise
             found[other] = (found[other] + 1 + self.rng.integers(0, _ORBIT - 1, size=int(other.sum()))) % _ORBIT
@@ -146,6 +142,11 @@ class _Model:
             texts={},
         )
         return AnswerTable(tuple(self.items), conditions, main)
+
+
+def _best(scores: _Scores) -> Codes:
+    """The option with the largest score [items]."""
+    return np.asarray(scores.argmax(axis=1), dtype=np.int32)
 
 
 def study_items(spec: StudySpec) -> list[AskedItem]:
@@ -183,7 +184,7 @@ def simulate(
     puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
     model, of_hits = _Model(study_items(spec), world or World(), rng), rng.spawn(1)[0]
     edit, match = spec.verdict.edit, spec.sweep.norm_match
-    real, baseline = model.effects(spec.tasks, real_strength), model.baseline()
+    real, baseline = model.effects(spec.tasks, real_strength), _best(model.scores)
     answers = [(_asked(condition_name((task,), edit)), model.answers(real[task])) for task in spec.tasks]
     hits = {pair: model.hits(share, of_hits) for pair, share in (planted or {}).items()}
     for pair in spec.pairs:
