@@ -137,9 +137,6 @@ class _Model:
             read=codes,
             answer=codes,
             option_logprobs=np.zeros((*codes.shape, 0), dtype=np.float32),
-            floats={},
-            counts={},
-            texts={},
         )
         return AnswerTable(tuple(self.items), conditions, main)
 
