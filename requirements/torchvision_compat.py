@@ -15,7 +15,7 @@ from pathlib import Path
 
 DECLARATION = """
 
-# Added by vsc-eval's requirements/mend_torchvision.py: this build's operators do not load beside this torch.
+# Added by vsc-eval's requirements/torchvision_compat.py: this build's operators do not load beside this torch.
 if not _has_ops():
     _schemas = torch.library.Library("torchvision", "DEF")
     _schemas.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -38,7 +38,7 @@ def main() -> None:
     extension = Path(spec.origin).with_name("extension.py")
     extension.write_text(extension.read_text() + DECLARATION)
     if still := imports():
-        sys.exit(f"torchvision cannot be imported, and declaring its operators did not mend it:\n{still}")
+        sys.exit(f"torchvision cannot be imported, and declaring its operators did not help:\n{still}")
     print("torchvision: its compiled operators do not load beside this torch; declared, so that it can be imported")
 
 
