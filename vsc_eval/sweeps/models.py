@@ -27,11 +27,7 @@ def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
 
 
 def run_models(
-    spec: RunSpec,
-    models: Sequence[str],
-    out: Path,
-    *,
-    done: Callable[[Results, Path], None] = lambda results, folder: None,
+    spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
 ) -> tuple[dict[str, Results], dict[str, VscError]]:
     """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
 
