@@ -50,9 +50,8 @@ class ChangedAnswer:
 
     def _repr_html_(self) -> str:
         picture = self.image
-        shown = (
-            "" if picture is None else f'<img src="{png_data_uri(np.asarray(picture))}" width="160" alt="the picture">'
-        )
+        source = None if picture is None else png_data_uri(np.asarray(picture))
+        shown = f'<img src="{source}" width="160" alt="the picture">' if source else ""
         before, after, gold = map(html, (self.flip.before, self.flip.after, self.flip.gold))
         text = "<br>".join(map(html, (self.prompt or "").splitlines()))
         return (

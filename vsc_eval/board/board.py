@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError
 from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import SpecError
-from vsc_eval.specs import Spec, explain, load_yaml_spec
+from vsc_eval.mistakes import explain
+from vsc_eval.specs import Spec, load_yaml_spec
 from vsc_eval.synthetic import TASKS
 
 BOARD_FILE = "board.yaml"

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.specs import explain
 
 
 @dataclass(frozen=True)
