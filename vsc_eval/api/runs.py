@@ -4,7 +4,7 @@ disk."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ _OF_EACH_RUN = ("batch_size", "engine_mode", "memory_gb")
 """Settings of a model that a run may have another value of."""
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(eq=False, repr=False)
 class Run:
     """The answers of one model under many conditions; `run` and `read` make one. Figures are computed when they are
     asked for; columns of all frames: see vsc_eval.api.frames."""
@@ -130,11 +130,11 @@ class Run:
         return to_html(table("run", repr(self), columns(*heads, ("drift %", "percent")), shown))
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(eq=False, repr=False)
 class Study(Run):
     """A finished study's sweep, with the verdicts on its pairs and what control draws did."""
 
-    results: StudyResults
+    results: StudyResults = field(kw_only=True)
     """Every number of the report."""
 
     @cached_property
@@ -216,7 +216,7 @@ def run(
         vlm=loaded.vlm if loaded else None,
         intervention=own.loaded if own else None,
     )
-    return Run(table=finished.table, name=spec.model, statistics=spec.statistics, folder=folder)
+    return Run(finished.table, spec.model, spec.statistics, folder)
 
 
 def read(folder: str | Path) -> Run:
@@ -227,14 +227,8 @@ def read(folder: str | Path) -> Run:
     found = read_run(Path(folder))
     if found.is_study:
         results = read_results(found.path)
-        return Study(
-            table=found.table,
-            results=results,
-            name=results.spec.model,
-            statistics=statistics_of(results.spec),
-            folder=found.path,
-        )
+        statistics = statistics_of(results.spec)
+        return Study(found.table, results.spec.model, statistics, found.path, results=results)
     settings = found.settings
     statistics = StatisticsSpec(**{k: v for k, v in settings.items() if k in StatisticsSpec.model_fields})
-    name = str(settings.get("model", found.path.name))
-    return Run(table=found.table, name=name, statistics=statistics, folder=found.path)
+    return Run(found.table, str(settings.get("model", found.path.name)), statistics, found.path)

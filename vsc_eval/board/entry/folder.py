@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, Limits, fault, read_json, read_yaml
+from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
@@ -28,7 +28,6 @@ from vsc_eval.files import file_hash, replacing
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
 """What every entry has beside entry.json."""
-_LIMITS = Limits(file_bytes=MOST_BYTES)
 _SLUG_LENGTH = 60
 M = TypeVar("M", bound=BaseModel)
 
@@ -189,7 +188,7 @@ def _check_files(folder: Path, about: About) -> None:
 
 def _table(folder: Path) -> AnswerTable:
     try:
-        return read_table(folder, limits=_LIMITS)
+        return read_table(folder, bounded=True)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, MemoryError, pa.ArrowException) as error:
         # Values that no column of ours has, such as a list with a gap in it.
         raise DataError(
