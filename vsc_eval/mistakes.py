@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,7 @@ _BRANCHES = frozenset({"str", "dict", "bool", "int", "float", "constrained-str",
 """Branches of unions, which pydantic adds to the place of an error; none is a key of ours."""
 
 
+M = TypeVar("M", bound=BaseModel)
 Mistake = tuple[tuple[str | int, ...], str, str]
 """Place, message and hint of the first thing wrong with an input."""
 
@@ -55,6 +56,14 @@ def explain(
     here = source.at(place) if isinstance(source, YamlFile) else source
     where = f"{place_words(place)}: " if place else ""
     return SpecError(f"{here}: {where}{message}.", hint=hint)
+
+
+def validated(model: type[M], values: Any, source: str | YamlFile, hints: Mapping[str, str] | None = None) -> M:
+    """The model of these values. Raises SpecError as `explain` says it."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, model, source, hints) from error
 
 
 def first_mistake(error: ValidationError, model: type[BaseModel], hints: Mapping[str, str] | None = None) -> Mistake:

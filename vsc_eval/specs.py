@@ -28,7 +28,7 @@ from pydantic import (
 
 from vsc_eval.edit_kinds.base import EDITS, RESERVED, usage
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.mistakes import explain
+from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
 BASELINE = "baseline"
@@ -203,10 +203,7 @@ S = TypeVar("S", bound=Spec)
 def load_yaml_spec(path: Path, model: type[S]) -> S:
     """Read a YAML file into `model`; raises SpecError naming file, line, key and fix."""
     file = read_yaml(path, tuple(model.model_fields))
-    try:
-        return model.model_validate(file.value)
-    except ValidationError as error:
-        raise explain(error, model, file) from error
+    return validated(model, file.value, file)
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:

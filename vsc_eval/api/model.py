@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vsc_eval.api.activations import Images, pictures
-from vsc_eval.api.arguments import spec_of, takes
+from vsc_eval.api.arguments import takes
 from vsc_eval.api.intervention import (
     Condition,
     Given,
@@ -27,6 +27,7 @@ from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition
+from vsc_eval.mistakes import validated
 from vsc_eval.records import Reading
 from vsc_eval.settings import EngineSpec
 from vsc_eval.specs import BASELINE
@@ -155,5 +156,5 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     >>> vsc.load_model("vsc-tiny", device="cpu")
     Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
     """
-    spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
+    spec = validated(EngineSpec, {"model": str(model), **settings}, "load_model")
     return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))

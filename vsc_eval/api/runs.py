@@ -19,13 +19,14 @@ from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.answers.answer_table import AnswerTable, Mask
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.api.arguments import spec_of, takes
+from vsc_eval.api.arguments import takes
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
 from vsc_eval.api.intervention import Given, Intervention, expression, load_intervention, one_intervention
 from vsc_eval.api.model import Model
 from vsc_eval.api.plots import Plots
 from vsc_eval.errors import SpecError
+from vsc_eval.mistakes import validated
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, split_names
 from vsc_eval.studies.analysis import statistics_of
@@ -202,7 +203,7 @@ def run(
         "conditions": [name for each in given for name in split_names(expression(each))],
         "intervention": own.name if own else None,
     }
-    spec = spec_of(RunSpec, values, "run")
+    spec = validated(RunSpec, values, "run")
     if loaded is not None:
         loaded.release()
     console = Console(stderr=True)

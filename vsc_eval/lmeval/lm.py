@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import ValidationError
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.hf.load import load_vlm
@@ -15,7 +14,7 @@ from vsc_eval.backends.session import open_session
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.mistakes import explain
+from vsc_eval.mistakes import validated
 from vsc_eval.specs import split_names
 
 _LM_EVAL_DEVICE = "cuda:0"
@@ -48,10 +47,7 @@ class VscHF(SessionLM):
         # lm-eval has split a grid at its commas; what goes on with a number of the condition is none of its arguments.
         whole = split_names(",".join([str(given.get("condition") or ""), *strangers]))
         refuse_grid(whole[0] if whole else "")
-        try:
-            return LmEvalSpec.model_validate({**given, **cls._strangers(strangers)})
-        except ValidationError as error:
-            raise explain(error, LmEvalSpec, cls.name) from error
+        return validated(LmEvalSpec, {**given, **cls._strangers(strangers)}, cls.name)
 
     @classmethod
     def _strangers(cls, strangers: dict[str, Any]) -> dict[str, Any]:

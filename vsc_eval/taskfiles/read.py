@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from vsc_eval.errors import SpecError
-from vsc_eval.mistakes import explain
+from vsc_eval.mistakes import validated
 from vsc_eval.taskfiles.schema import TaskFile
 from vsc_eval.yaml_files import YamlFile, read_yaml, read_yaml_value
 
@@ -29,10 +27,7 @@ def read_task_file(path: Path) -> TaskFile:
     Raises SpecError naming file, line and key.
     """
     source = read_yaml(path, tuple(TaskFile.model_fields))
-    try:
-        file = TaskFile.model_validate(source.value)
-    except ValidationError as error:
-        raise explain(error, TaskFile, source, _PATTERNS) from error
+    file = validated(TaskFile, source.value, source, _PATTERNS)
     return _resolved(file, source)
 
 
@@ -53,10 +48,7 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
             place[part] = inner if isinstance(inner, dict) else {}
             place = place[part]
         place[last] = read_yaml_value(text, f"'{change}'")
-    try:
-        return TaskFile.model_validate(raw)
-    except ValidationError as error:
-        raise explain(error, TaskFile, f"Overriding '{file.name}'", _PATTERNS) from error
+    return validated(TaskFile, raw, f"Overriding '{file.name}'", _PATTERNS)
 
 
 def is_task_file(path: Path) -> bool:
