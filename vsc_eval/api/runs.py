@@ -104,7 +104,7 @@ class Run:
     @property
     def plot(self) -> Plots:
         """`plot.dose_response()`, `plot.accuracy_drift()`."""
-        return Plots(self.summary(), self.name)
+        return Plots(self.summary, self.name)
 
     @cached_property
     def _analysed(self) -> AnswerTable:
