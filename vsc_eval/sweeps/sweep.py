@@ -1,4 +1,5 @@
-"""A sweep: one model, some tasks, many conditions -> the table of answers, lm-eval's files and result tables.
+"""A sweep: one model (or several, each in a folder of its own), some tasks, many conditions -> the table of answers,
+lm-eval's files and result tables.
 
 lm-eval makes the requests. Those of the baseline are asked under all conditions at once, into the answer store; then
 lm-eval scores every condition from what is stored. So a run that is killed goes on where it was, and what is stored is
@@ -7,19 +8,21 @@ never computed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import markdown, print_tables
+from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
 from vsc_eval.answers.collect import AnswerCollector
 from vsc_eval.answers.parquet import write_table
@@ -29,7 +32,7 @@ from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
-from vsc_eval.errors import BackendError
+from vsc_eval.errors import BackendError, VscError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
@@ -38,10 +41,11 @@ from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeli
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.sweeps.folder import RunFolder, attempt, open_run_folder
+from vsc_eval.sweeps.folder import RunFolder, attempt, folder_name, open_run_folder
 from vsc_eval.sweeps.machine import cuda_words, package_versions
 from vsc_eval.sweeps.run_spec import RunSpec, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
+from vsc_eval.tables.table import Column, Table, TableRow, cell, table
 
 RUN_SCHEMA_VERSION = 2
 
@@ -255,4 +259,47 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
         interactions=interactions(table, statistics),
         official=official_rows(table, statistics),
         data=tuple(plan.tasks.reports.values()),
+    )
+
+
+def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
+    """Model -> its folder below `out`: the last part of its name, or the whole name where two end alike."""
+    last = [folder_name(Path(model).name) for model in models]
+    return {
+        model: out / (name if last.count(name) == 1 else folder_name(model))
+        for model, name in zip(models, last, strict=True)
+    }
+
+
+def run_models(
+    spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
+) -> tuple[dict[str, Results], dict[str, VscError]]:
+    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
+
+    A model that fails does not keep the others from running. Nothing is raised for what the user can fix.
+    """
+    results: dict[str, Results] = {}
+    failed: dict[str, VscError] = {}
+    for model, folder in model_folders(models, out).items():
+        try:
+            results[model] = run_sweep(spec.model_copy(update={"model": model}), folder).results
+            done(results[model], folder)
+        except VscError as error:
+            failed[model] = error
+        # The weights of one model must make room for those of the next.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return results, failed
+
+
+def summary(results: dict[str, Results]) -> Table:
+    """The conditions of all models in one table."""
+    tables = {model: condition_table(found) for model, found in results.items()}
+    return table(
+        "models",
+        f"{len(tables)} models",
+        (Column("model", "model"), *next(iter(tables.values())).columns),
+        [TableRow((cell(model), *row.cells)) for model, of_model in tables.items() for row in of_model.rows],
+        dict.fromkeys(note for of_model in tables.values() for note in of_model.notes),
     )
