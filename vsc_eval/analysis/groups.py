@@ -184,15 +184,20 @@ def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTa
         )
         for group in groups
     )
-    main = Answers(table.names, tuple(known), found, found, no_logprobs, floats={}, counts={}, texts={})
+    main = Answers(table.names, tuple(known), found, found, no_logprobs)
     return AnswerTable(items, table.conditions, main)
 
 
 def resampled(
-    values: npt.NDArray[Any], table: AnswerTable, statistics: StatisticsSpec, stream_of: Sequence[str], **options: Any
+    values: npt.NDArray[Any],
+    table: AnswerTable,
+    statistics: StatisticsSpec,
+    streams: Sequence[str],
+    *,
+    mask: Mask | slice = slice(None),
+    **options: Any,
 ) -> tuple[Figure, ...]:
-    """Figures of `values` [k, items of the table] by the run's statistics, from the random stream of that name; see
-    `bootstrap_many`."""
-    rng, name = stream(statistics.seed, *stream_of), table.cluster_name
+    """`bootstrap_many` of `values` [k, masked items of the table], from the random stream of that name."""
+    rng, name = stream(statistics.seed, *streams), table.cluster_name
     own: dict[str, Any] = {"draws": statistics.draws, "level": statistics.level, "cluster_name": name}
-    return bootstrap_many(values, options.pop("clusters", table.clusters), rng, **own, **options)
+    return bootstrap_many(values, table.clusters[mask], rng, **own, **options)

@@ -216,7 +216,7 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
     k, gain, clusters = len(places), cut(per_item.gain), table.clusters[group.mask]
     values = np.concatenate([cut(per_item.right), gain, cut(per_item.changed)])
     streams = [("study", "conditions", what, *group.stream) for what in ("bootstrap", "sign flips")]
-    figures = resampled(values, table, statistics, streams[0], clusters=clusters, n_shares=k)
+    figures = resampled(values, table, statistics, streams[0], mask=group.mask, n_shares=k)
     flipped = sign_flip(gain, clusters, stream(statistics.seed, *streams[1]), draws=statistics.permutations)
     p = [p if per_item.compared[place] else None for place, p in zip(places, flipped, strict=True)]
     adjusted = adjust(p, statistics.correction) if group.scope == "all" else [None] * k
