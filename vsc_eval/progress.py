@@ -52,17 +52,22 @@ def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance
         yield advance
 
 
+def adding_up(advance: Advance) -> Advance:
+    """`advance` for parts that tell (stage, how many were just done, how many there are)."""
+    sums: Counter[str] = Counter()
+
+    def step(stage: str, just_done: int, total: int) -> None:
+        sums[stage] += just_done
+        advance(stage, sums[stage], total)
+
+    return step
+
+
 @contextmanager
 def steps_shown() -> Iterator[Advance]:
     """As `progress_shown` on stderr, for parts that tell (stage, how many were just done, how many there are)."""
-    sums: Counter[str] = Counter()
     with progress_shown(Console(stderr=True), {}) as advance:
-
-        def step(stage: str, just_done: int, total: int) -> None:
-            sums[stage] += just_done
-            advance(stage, sums[stage], total)
-
-        yield step
+        yield adding_up(advance)
 
 
 def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:
