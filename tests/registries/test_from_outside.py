@@ -19,7 +19,7 @@ from outside.plain import PLAIN, write
 from outside.square import SQUARE
 
 from vsc_eval import metrics
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import open_session
 from vsc_eval.edit_kinds import EDITS

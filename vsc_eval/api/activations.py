@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from vsc_eval.api.model import Images, Model, pictures
-from vsc_eval.backends.hf.hooks import layer_outputs
+from vsc_eval.backends.hf.forward import layer_outputs
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sae.readers import check_width

@@ -7,15 +7,15 @@ shared between machines, computes the same batches as one that was not, and gets
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
 
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.answers.hashes import prompt_hash
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.session import Session
 from vsc_eval.records import Reading
 
@@ -67,11 +67,15 @@ def ask(
     `prompts` may make a prompt, with its pictures, when it is looked up; `sizes`, `order` and `apart` are those of
     `plan_batches`. Raises as Session.answers does.
     """
-    batches = plan_batches(
-        _sizes(prompts) if sizes is None else sizes, session.engine.batch_size, order=order, apart=apart
-    )
+    if sizes is None:
+        sizes = [(len(prompt.images), len(prompt.text)) for prompt in prompts]
+    batches = plan_batches(sizes, session.engine.batch_size, order=order, apart=apart)
     counter = _Counter(len(prompts) * len(names), progress)
-    for part in _slices(names):
+    # As few slices as there must be, of about the same length.
+    n_slices = max(1, -(-len(names) // SLICE))
+    edges = [len(names) * number // n_slices for number in range(n_slices + 1)]
+    for start, end in pairwise(edges):
+        part = names[start:end]
         for batch in batches:
             answers = session.answers([prompts[place] for place in batch], part, settings, counter.computed)
             counter.answered(len(batch) * len(part))
@@ -93,18 +97,6 @@ def as_asked(item: AskedItem, prompt: Prompt, settings: GenSettings, stops: tupl
         image_hash=prompt.image_hash,
         messages=json.dumps(messages, ensure_ascii=False),
     )
-
-
-def _sizes(prompts: Sequence[Prompt]) -> list[tuple[int, int]]:
-    return [(len(prompt.images), len(prompt.text)) for prompt in prompts]
-
-
-def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As few slices as there must be, of about the same length."""
-    n_slices = max(1, -(-len(names) // SLICE))
-    edges = [len(names) * number // n_slices for number in range(n_slices + 1)]
-    for start, end in pairwise(edges):
-        yield names[start:end]
 
 
 class _Counter:

@@ -62,7 +62,7 @@ class Backend:
 BACKENDS: Registry[Backend] = Registry(
     "backend",
     "vsc_eval.backends",
-    {"hf": "vsc_eval.backends.hf.backend:HF", "vllm": "vsc_eval.backends.vllm.backend:VLLM"},
+    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm:VLLM"},
     instance_of(Backend),
 )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from vsc_eval.answers.store import AnswerStore, answer_key
-from vsc_eval.backends.hf.engine import GenSettings, Mode
+from vsc_eval.backends.hf.engine import Mode
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.protocol import AnswerEngine
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
@@ -30,25 +30,16 @@ Conditions = Mapping[str, CompiledCondition | None]
 """Name -> compiled condition; None is the baseline."""
 
 
+@dataclass(eq=False)
 class Session:
     """A model under some conditions, the baseline among them, and where its answers are kept. ask.py asks it."""
 
-    def __init__(
-        self,
-        *,
-        vlm: LoadedVLM,
-        engine: AnswerEngine,
-        store: AnswerStore,
-        conditions: Conditions,
-        settings: GenSettings,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.vlm = vlm
-        self.engine = engine
-        self.store = store
-        self.settings = settings
-        self.progress = progress
-        self.conditions = conditions
+    vlm: LoadedVLM
+    engine: AnswerEngine
+    store: AnswerStore
+    conditions: Conditions
+    settings: GenSettings
+    progress: Callable[[int, int], None] | None = None
 
     def key(self, prompt: Prompt, condition: str, settings: GenSettings) -> str:
         """The store's key of one answer."""
@@ -89,10 +80,9 @@ class Session:
                 if progress:
                     progress(done)
 
+            asked = [prompts[row] for row in rows]
             with _memory_errors(self.engine.batch_size):
-                answers = self.engine.read(
-                    [prompts[row] for row in rows], [self.conditions[name] for name in group], settings, advance
-                )
+                answers = self.engine.read(asked, [self.conditions[name] for name in group], settings, advance)
             fresh = {
                 keys[name][row]: reading
                 for name, column in zip(group, answers, strict=True)
@@ -103,24 +93,22 @@ class Session:
         return {name: [stored[key] for key in keys[name]] for name in names}
 
 
-def _missing(
-    keys: Mapping[str, Sequence[str]], stored: Mapping[str, Reading]
-) -> list[tuple[tuple[str, ...], list[int]]]:
+def _missing(keys: Mapping[str, Sequence[str]], stored: Collection[str]) -> Iterable[tuple[tuple[str, ...], list[int]]]:
     """(conditions, rows that lack an answer under exactly these).
 
     Of conditions with the same content and of prompts that are asked twice, only the first is computed.
     """
     known = set(stored)
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row in range(len(next(iter(keys.values()), ()))):
+    for row, row_keys in enumerate(zip(*keys.values(), strict=True)):
         names = []
-        for name, column in keys.items():
-            if column[row] not in known:
-                known.add(column[row])
+        for name, key in zip(keys, row_keys, strict=True):
+            if key not in known:
+                known.add(key)
                 names.append(name)
         if names:
             groups[tuple(names)].append(row)
-    return list(groups.items())
+    return groups.items()
 
 
 class LazyConditions(Conditions):
@@ -187,21 +175,17 @@ def open_session(
     `memory_budget_bytes` are of transformers. Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
-    loaded: LoadedIntervention | None = None
+    sae, layer = None, None
     conditions: dict[str, CompiledCondition | None] = {BASELINE: None}
     if wanted:
         d_model = vlm.decoder.d_model
-        loaded = (
-            intervention
-            if isinstance(intervention, LoadedIntervention)
-            else load_intervention(intervention or Path(vlm.name).name, d_model=d_model)
-        )
+        if not isinstance(intervention, LoadedIntervention):
+            intervention = load_intervention(intervention or Path(vlm.name).name, d_model=d_model)
+        sae, layer = intervention.sae, intervention.spec.layer
         for entry in wanted:
-            spec = entry if isinstance(entry, ConditionSpec) else parse_condition(entry, loaded.spec.default_edit)
-            conditions[spec.name] = compile_condition(
-                spec, loaded.sets, loaded.sae, loaded.spec.layer, d_model=d_model
-            ).to(vlm.device)
-    sae, layer = (loaded.sae, loaded.spec.layer) if loaded else (None, None)
+            spec = entry if isinstance(entry, ConditionSpec) else parse_condition(entry, intervention.spec.default_edit)
+            compiled = compile_condition(spec, intervention.sets, sae, layer, d_model=d_model)
+            conditions[spec.name] = compiled.to(vlm.device)
     how = EngineSettings(batch_size, mode, memory_budget_bytes, options or {})
     return Session(
         vlm=vlm,

@@ -15,8 +15,8 @@ from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
 from vsc_eval.answers.answer_table import Scoring
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.session import Session
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.requests import gen_settings

@@ -25,8 +25,8 @@ from vsc_eval.answers.collect import AnswerCollector, Interpret
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import as_asked, ask
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import BackendError

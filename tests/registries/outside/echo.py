@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import Backend, EngineSettings
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import CompiledCondition
