@@ -70,15 +70,25 @@ def ask(
     if sizes is None:
         sizes = [(len(prompt.images), len(prompt.text)) for prompt in prompts]
     batches = plan_batches(sizes, session.engine.batch_size, order=order, apart=apart)
-    counter = _Counter(len(prompts) * len(names), progress)
+    done, total = 0, len(prompts) * len(names)
+
+    def computed(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress:
+            progress(done, total)
+
     # As few slices as there must be, of about the same length.
     n_slices = max(1, -(-len(names) // SLICE))
     edges = [len(names) * number // n_slices for number in range(n_slices + 1)]
     for start, end in pairwise(edges):
-        part = names[start:end]
         for batch in batches:
-            answers = session.answers([prompts[place] for place in batch], part, settings, counter.computed)
-            counter.answered(len(batch) * len(part))
+            done_before = done
+            answers = session.answers([prompts[place] for place in batch], names[start:end], settings, computed)
+            # Without those that were stored the time left is right in a run that goes on.
+            if n_stored := len(batch) * (end - start) - (done - done_before):
+                total -= n_stored
+                computed(0)
             if collect is not None:
                 collect(batch, answers)
 
@@ -97,26 +107,3 @@ def as_asked(item: AskedItem, prompt: Prompt, settings: GenSettings, stops: tupl
         image_hash=prompt.image_hash,
         messages=json.dumps(messages, ensure_ascii=False),
     )
-
-
-class _Counter:
-    """Tells computed answers from stored ones, so that the time left is right in a run that goes on."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self.left = total
-        self.done = 0
-        self.now = 0
-        self.progress = progress or (lambda done, total: None)
-
-    def computed(self, done: int) -> None:
-        """`done` answers of the present batch have been computed."""
-        self.now = done
-        self.progress(self.done + done, self.done + self.left)
-
-    def answered(self, n: int) -> None:
-        """The batch's `n` answers are there, whether computed or stored."""
-        self.left -= n
-        self.done += self.now
-        if self.now < n:
-            self.progress(self.done, self.done + self.left)
-        self.now = 0

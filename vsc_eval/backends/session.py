@@ -58,27 +58,23 @@ class Session:
         prompts: Sequence[Prompt],
         names: Sequence[str],
         settings: GenSettings,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = lambda n: None,
     ) -> dict[str, list[Reading]]:
         """The readings of one batch of `prompts` under each of the conditions `names`, in order.
 
         What the store lacks is computed in one pass and stored in one step. `progress` is called with the number of
-        answers computed so far. Raises SpecError for a name that is no condition of the session, BackendError where
-        the memory is too small.
+        answers that have been computed since the last time. Raises SpecError for a name that is no condition of the
+        session, BackendError where the memory is too small.
         """
         for name in names:
             if name not in self.conditions:
                 raise SpecError(f"Unknown condition '{name}'.", hint=f"This session has: {', '.join(self.conditions)}.")
         keys = {name: [self.key(prompt, name, settings) for prompt in prompts] for name in names}
         stored = self.store.get_many(key for column in keys.values() for key in column)
-        done = 0
         for group, rows in _missing(keys, stored):
 
-            def advance(n_prompts: int, group: tuple[str, ...] = group) -> None:
-                nonlocal done
-                done += len(group) * n_prompts
-                if progress:
-                    progress(done)
+            def advance(n_prompts: int, n_conditions: int = len(group)) -> None:
+                progress(n_conditions * n_prompts)
 
             asked = [prompts[row] for row in rows]
             with _memory_errors(self.engine.batch_size):

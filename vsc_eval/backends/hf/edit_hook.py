@@ -31,7 +31,7 @@ class RowEdit:
     positions: Positions
     edits_decode: bool
     """Whether generated tokens are edited too."""
-    delta: Callable[[Tensor, SparseCodes | None], Tensor]
+    delta: Callable[[Tensor, Any], Tensor]
     """(h [n, d], codes [n, k] or None) -> what is added to h, [n, d] in h's dtype."""
     needs_codes: bool = True
 
@@ -46,13 +46,8 @@ def row_edit(condition: CompiledCondition | None, sae: SAE | None) -> RowEdit | 
             hint="Give the engine the intervention's SAE and layer.",
         )
     # Placed once, and not in every decode step.
-    delta = partial(_sae_delta, condition.to(sae.W_dec.device), sae)
+    delta = partial(edit_delta, condition.to(sae.W_dec.device), sae=sae)
     return RowEdit(condition.name, condition.spec.edit.positions, edits_decode(condition), delta)
-
-
-def _sae_delta(condition: CompiledCondition, sae: SAE, h: Tensor, codes: SparseCodes | None) -> Tensor:
-    assert codes is not None
-    return edit_delta(condition, h, codes, sae)
 
 
 def edits_decode(condition: CompiledCondition) -> bool:

@@ -15,7 +15,7 @@ batch remain.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -141,8 +141,14 @@ class Engine(ModelEngine):
             return False
         assert self.layer is not None
         reason = why_not_split(self.vlm.model, self.vlm.decoder, self.layer)
-        if reason is None:
-            reason = self._disagreement(prompts, settings)
+        # Checked once for each scoring, with pictures and without: a replay can be right on text, wrong on pictures.
+        for pictured in (True, False):
+            alike = [prompt for prompt in prompts if bool(prompt.images) == pictured]
+            if reason is None and alike and (settings.scoring, pictured) not in self._checked:
+                inputs = encode_prompts(self.vlm, unlike_prompts(alike))
+                reason = disagreement(self.runner, inputs, generate=settings.scoring == "generate")
+                if reason is None:
+                    self._checked.add((settings.scoring, pictured))
         if reason is None:
             return True
         message = f"The decoder of '{self.vlm.name}' cannot be shared between conditions: {reason}."
@@ -151,22 +157,6 @@ class Engine(ModelEngine):
         warnings.warn(f"{message} Every condition runs in full: slower, the same answers.", EngineWarning, stacklevel=4)
         self._fell_back = True
         return False
-
-    def _disagreement(self, prompts: Sequence[Prompt], settings: GenSettings) -> str | None:
-        """What the self-check finds on some of `prompts`, in words; None if nothing.
-
-        Once for each scoring, with pictures and without: a replay can be right on text and wrong on pictures.
-        """
-        for pictured in (True, False):
-            alike = [prompt for prompt in prompts if bool(prompt.images) == pictured]
-            if not alike or (settings.scoring, pictured) in self._checked:
-                continue
-            inputs = encode_prompts(self.vlm, unlike_prompts(alike))
-            reason = disagreement(self.runner, inputs, generate=settings.scoring == "generate")
-            if reason is not None:
-                return reason
-            self._checked.add((settings.scoring, pictured))
-        return None
 
     def _read_batch(
         self, prompts: list[Prompt], edits: Sequence[RowEdit | None], settings: GenSettings, *, shared: bool
@@ -179,27 +169,22 @@ class Engine(ModelEngine):
         inputs = encode_prompts(self.vlm, prompts, pad_to_multiple=step)
         option_ids = [self.option_ids(prompt.options) for prompt in prompts]
         heads = [prompt_head(prompt) for prompt in prompts]
+        batch, new_tokens = BatchState(inputs.attention_mask, inputs.image_mask), settings.new_tokens
+        prefix = shared_prefix(self.runner, inputs.tensors, max_new_tokens=new_tokens) if shared else None
+
+        def run(stack: list[RowEdit | None]) -> StackResult:
+            if prefix is None:
+                return run_hooked(self.runner, inputs.tensors, batch, stack[0], max_new_tokens=new_tokens)
+            return run_stack(self.runner, prefix, batch, stack, max_new_tokens=new_tokens)
+
         readings: list[list[Reading]] = []
-        for result in self._results(inputs, edits, settings.new_tokens, shared=shared):
-            rows = stack_readings(result, option_ids, heads, self.vlm.tokenizer)
-            for edit, row in zip(result.hook.edits, rows, strict=True):
+        for stack in self._stacks(inputs, edits, new_tokens) if shared else [[edit] for edit in (None, *edits)]:
+            rows = stack_readings(run(stack), option_ids, heads, self.vlm.tokenizer)
+            for edit, row in zip(stack, rows, strict=True):
                 # Only the first baseline is read: others are what a stack is measured against, or spare rows.
                 if edit is not None or not readings:
                     readings.append(row)
         return readings
-
-    def _results(
-        self, inputs: BatchInputs, edits: Sequence[RowEdit | None], max_new_tokens: int | None, *, shared: bool
-    ) -> Iterator[StackResult]:
-        """The baseline and the edits over one batch, stack by stack."""
-        batch = BatchState(inputs.attention_mask, inputs.image_mask)
-        if shared:
-            prefix = shared_prefix(self.runner, inputs.tensors, max_new_tokens=max_new_tokens)
-            for stack in self._stacks(inputs, edits, max_new_tokens):
-                yield run_stack(self.runner, prefix, batch, stack, max_new_tokens=max_new_tokens)
-        else:
-            for edit in (None, *edits):
-                yield run_hooked(self.runner, inputs.tensors, batch, edit, max_new_tokens=max_new_tokens)
 
     def _stacks(
         self, inputs: BatchInputs, edits: Sequence[RowEdit | None], max_new_tokens: int | None
