@@ -14,11 +14,11 @@ from PIL import Image
 from vsc_eval.api.arguments import spec_of, takes
 from vsc_eval.api.conditions import Condition, Given, expression, one_intervention
 from vsc_eval.api.intervention import Intervention, load_intervention
+from vsc_eval.backends.ask import Session, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.records import Reading

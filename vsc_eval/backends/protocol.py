@@ -1,11 +1,11 @@
-"""What a backend must offer for its answers to be stored, resumed and scored like any other's, and what ours share."""
+"""What a backend must offer for its answers to be stored, resumed and scored like any other's."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids, prompt_head
 from vsc_eval.errors import SpecError
@@ -36,36 +36,16 @@ class GenSettings:
         return self.max_new_tokens if self.scoring == "generate" else None
 
 
-class AnswerEngine(Protocol):
-    """One model, many conditions. hf.engine runs it with transformers, vllm.engine in vLLM; see registry.py."""
+class AnswerEngine(ABC):
+    """One model, many conditions. hf.engine runs it with transformers, vllm.engine in vLLM; see registry.py.
+
+    What is wrong with a request, and that everything is asked once, is known here; how to ask is the backend's.
+    """
 
     batch_size: int
     """Half the number of prompts that are answered between two commits to the store."""
-
-    @property
-    def answer_mark(self) -> str:
-        """Tells this backend's answers from others' in the store's keys; empty for transformers."""
-        ...
-
-    def read(
-        self,
-        prompts: Sequence[Prompt],
-        conditions: Sequence[CompiledCondition | None],
-        settings: GenSettings,
-        progress: Callable[[int], None] | None = None,
-    ) -> list[list[Reading]]:
-        """Readings [conditions][prompts]; see ModelEngine.read."""
-        ...
-
-    def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
-        """Token ids of option letters."""
-        ...
-
-
-class ModelEngine(ABC):
-    """An engine of a loaded model, less the asking itself: what is wrong with a request, and each thing once."""
-
-    answer_mark = ""
+    answer_mark: str = ""
+    """Tells this backend's answers from others' in the store's keys; empty for transformers."""
 
     def __init__(self, vlm: LoadedVLM, sae: SAE | None, layer: int | None, batch_size: int) -> None:
         """Raises SpecError for a layer the model lacks or an option out of range, DataError for an SAE of another
@@ -105,12 +85,12 @@ class ModelEngine(ABC):
         for condition in conditions:
             if condition is not None and not condition.is_baseline:
                 edited.setdefault(condition.content_hash, condition)
-        answers = self._answers(prompts, list(edited.values()), settings, progress or (lambda n: None))
+        answers = self.answer(prompts, list(edited.values()), settings, progress or (lambda n: None))
         by_hash = dict(zip([BASELINE_HASH, *edited], answers, strict=True))
         return [list(by_hash[BASELINE_HASH if c is None else c.content_hash]) for c in conditions]
 
     @abstractmethod
-    def _answers(
+    def answer(
         self,
         prompts: Sequence[Prompt],
         conditions: Sequence[CompiledCondition],

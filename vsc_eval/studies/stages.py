@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.ask import Session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
 from vsc_eval.backends.registry import BACKENDS, EngineSettings
-from vsc_eval.backends.session import Session
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance
 from vsc_eval.settings import ModelSpec

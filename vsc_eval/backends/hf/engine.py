@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 
@@ -36,13 +35,13 @@ from vsc_eval.backends.hf.prompts import (
 from vsc_eval.backends.hf.scoring import stack_readings
 from vsc_eval.backends.hf.selfcheck import disagreement
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
-from vsc_eval.backends.protocol import GenSettings, ModelEngine
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
+from vsc_eval.backends.registry import Mode
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
 
-Mode = Literal["auto", "shared", "hooks"]
 _LENGTH_STEP = 16
 DEFAULT_BATCH_SIZE = 16
 
@@ -51,7 +50,7 @@ class EngineWarning(UserWarning):
     """The engine took the slow path, or an edit cannot have an effect."""
 
 
-class Engine(ModelEngine):
+class Engine(AnswerEngine):
     """One model of transformers, many conditions."""
 
     def __init__(
@@ -73,7 +72,7 @@ class Engine(ModelEngine):
         `shared` raises where the decoder cannot be split, `auto` warns and takes the plain path, `hooks` always takes
         it. constant_shapes: see the module's docstring; default outside float32.
 
-        Raises as ModelEngine.
+        Raises as AnswerEngine.
         """
         super().__init__(vlm, sae, layer, batch_size)
         if max_stack is not None and max_stack < 1:
@@ -97,7 +96,7 @@ class Engine(ModelEngine):
             pad_id=int(vlm.tokenizer.pad_token_id),
         )
 
-    def _answers(
+    def answer(
         self,
         prompts: Sequence[Prompt],
         conditions: Sequence[CompiledCondition],

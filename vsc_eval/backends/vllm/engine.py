@@ -7,9 +7,10 @@ workers account for what they edited: an edit that did not happen is an error.
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from vsc_eval.backends.hf.edit_hook import edits_decode
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, prompt_head
 from vsc_eval.backends.hf.scoring import check_edited, kl_of_options, refuse_broken
-from vsc_eval.backends.protocol import GenSettings, ModelEngine
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.vllm.hook import Account, edited_prompt
 from vsc_eval.backends.vllm.requests import Answered, Asked, answers, render
 from vsc_eval.backends.vllm.start import check_options, options_mark, start_vllm
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH_SIZE = 128
 
 
-class VllmEngine(ModelEngine):
+class VllmEngine(AnswerEngine):
     """One model in vLLM, many conditions. vLLM is started by the first question."""
 
     def __init__(
@@ -55,14 +56,14 @@ class VllmEngine(ModelEngine):
         batch_size: prompts between two commits to the answer store are twice as many; vLLM batches by itself. options:
         arguments of vLLM's own (`tensor_parallel_size`, ...).
 
-        Raises as ModelEngine, and SpecError for an option that is not the user's to set.
+        Raises as AnswerEngine, and SpecError for an option that is not the user's to set.
         """
         super().__init__(vlm, sae, layer, batch_size)
         self.options = dict(options or {})
         check_options(self.options)
         self.answer_mark = options_mark(self.options)
         self._known: set[str] = set()
-        self._request_id = 0
+        self._request_ids = itertools.count(1)
 
     @cached_property
     def llm(self) -> LLM:
@@ -80,7 +81,7 @@ class VllmEngine(ModelEngine):
                 )
         return llm
 
-    def _answers(
+    def answer(
         self,
         prompts: Sequence[Prompt],
         conditions: Sequence[CompiledCondition],
@@ -96,7 +97,11 @@ class VllmEngine(ModelEngine):
         option_ids = [self.option_ids(prompt.options) for prompt in prompts]
         # All conditions of a prompt follow each other: it is rendered, and its pictures are encoded, once.
         rendered = lru_cache(maxsize=1)(lambda index: render(self.llm, self.vlm, prompts[index]))
-        requests = self._requests(len(prompts), hashes)
+        requests = (
+            Asked(next(self._request_ids), index, content_hash)
+            for index in range(len(prompts))
+            for content_hash in hashes
+        )
         found: dict[tuple[str | None, int], tuple[int, Answered]] = {}
         left = [len(hashes)] * len(prompts)
         for asked, answered in answers(
@@ -116,12 +121,6 @@ class VllmEngine(ModelEngine):
                 row.append(self._reading(prompt, condition, settings, answered, baseline, account))
             table.append(row)
         return table
-
-    def _requests(self, n_prompts: int, hashes: Sequence[str | None]) -> Iterator[Asked]:
-        for index in range(n_prompts):
-            for content_hash in hashes:
-                self._request_id += 1
-                yield Asked(self._request_id, index, content_hash)
 
     def _accounts(self) -> dict[int, Account]:
         """What the workers edited since the last time; they must agree."""
