@@ -5,17 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids, prompt_head
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.io import check_width
 from vsc_eval.sae.model import SAE
-
-if TYPE_CHECKING:
-    from vsc_eval.backends.hf.load import LoadedVLM
 
 
 @dataclass(frozen=True)

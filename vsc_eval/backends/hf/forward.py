@@ -73,12 +73,15 @@ class Runner:
     pad_id: int
 
     def finish(self, hook: EditHook, start: Prefilled, max_new_tokens: int | None) -> StackResult:
-        """Decode if tokens are wanted, then check the number of rows and how often the edit fired.
+        """Decode if tokens are wanted, then check the number of rows and how often the edit fired. The batch keeps the
+        baseline's logits.
 
         Raises BackendError if a forward went past the hook at the edited layer.
         """
         rows = len(hook.edits) * hook.batch.n_items
         assert start.logits.shape[0] == rows, f"{start.logits.shape[0]} rows for {rows} condition-item pairs"
+        if hook.edits[0] is None:
+            hook.batch.baseline_logits = start.logits[: hook.batch.n_items]
         generated, expected = None, 1
         if max_new_tokens is not None:
             generated = greedy(
@@ -103,14 +106,9 @@ def run_hooked(
     `max_new_tokens` None only scores the first answer token.
     """
     hook = EditHook([edit], batch, runner.sae)
-    with contextlib.ExitStack() as stack:
-        if runner.layer is not None:
-            stack.enter_context(hook.attached(runner.decoder, runner.layer))
+    with contextlib.nullcontext() if runner.layer is None else hook.attached(runner.decoder, runner.layer):
         start = full_forward(runner.model, runner.decoder, inputs, keep_cache=max_new_tokens is not None)
-        result = runner.finish(hook, start, max_new_tokens)
-    if edit is None:
-        batch.baseline_logits = result.logits
-    return result
+        return runner.finish(hook, start, max_new_tokens)
 
 
 @torch.no_grad()

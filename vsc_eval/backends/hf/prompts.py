@@ -10,17 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
 from vsc_eval.answers.hashes import picture_hash, prompt_hash
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.errors import BackendError, DataError
-
-if TYPE_CHECKING:
-    from vsc_eval.backends.hf.load import LoadedVLM
 
 
 @dataclass(frozen=True, eq=False)

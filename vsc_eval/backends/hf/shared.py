@@ -117,10 +117,7 @@ def run_stack(
         logits = apply_head(runner.model, runner.decoder, output[0][:, -1:], type(output), runner.pad_id)
         mask = _repeat_rows(batch.attention_mask, n_conditions)
         start = Prefilled(logits, cache, attention_mask=mask, position_ids=prompt_positions(arguments))
-        result = runner.finish(hook, start, max_new_tokens)
-    if edits[0] is None:
-        batch.baseline_logits = logits[: batch.n_items]
-    return result
+        return runner.finish(hook, start, max_new_tokens)
 
 
 @contextlib.contextmanager

@@ -50,11 +50,10 @@ class EditExtension:
         self._vsc = _Attached(self.model_runner, layers[layer], sae, image_token_ids)
         return None
 
-    def vsc_conditions(self, packed: str) -> int:
-        """Add conditions; see pack_conditions. Returns how many are known."""
-        attached = self._vsc
-        attached.edit.conditions.update(unpack_conditions(packed, attached.edit.sae))
-        return len(attached.edit.conditions)
+    def vsc_conditions(self, packed: str) -> None:
+        """Add conditions; see pack_conditions."""
+        edit = self._vsc.edit
+        edit.conditions.update(unpack_conditions(packed, edit.sae))
 
     def vsc_report(self) -> list[tuple[int, Account]]:
         """What was edited of every request since the last report."""
@@ -111,9 +110,7 @@ def pack_conditions(conditions: Iterable[CompiledCondition]) -> str:
             {
                 "spec": condition.spec.model_dump(mode="json"),
                 "layer": condition.layer,
-                "sets": {
-                    name: members.tolist() for name, members in zip(condition.spec.sets, condition.members, strict=True)
-                },
+                "members": [members.tolist() for members in condition.members],
                 "content_hash": condition.content_hash,
             }
             for condition in conditions
@@ -125,8 +122,9 @@ def unpack_conditions(text: str, sae: SAE) -> dict[str, CompiledCondition]:
     """The conditions by content hash, bound again to the SAE, on its device."""
     found = {}
     for entry in json.loads(text):
-        sets = {name: FeatureSet(name=name, indices=tuple(indices)) for name, indices in entry["sets"].items()}
-        condition = compile_condition(ConditionSpec.model_validate(entry["spec"]), sets, sae, entry["layer"])
+        spec = ConditionSpec.model_validate(entry["spec"])
+        sets = {n: FeatureSet(name=n, indices=m) for n, m in zip(spec.sets, entry["members"], strict=True)}
+        condition = compile_condition(spec, sets, sae, entry["layer"])
         # The hash holds the SAE's too: another SAE on the worker would be another edit.
         assert condition.content_hash == entry["content_hash"], (condition.content_hash, entry["content_hash"])
         found[condition.content_hash] = condition.to(sae.W_dec.device)
