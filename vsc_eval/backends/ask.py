@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -39,6 +39,9 @@ costs about as much as ten conditions."""
 
 Progress = Callable[[int, int], None]
 """Called with (answers computed, answers to compute); stored ones count in neither."""
+
+Collect = Callable[[Sequence[int], Mapping[str, Sequence[Reading]]], None]
+"""Takes the answers of a batch as they come: the places of its prompts, and each condition's answers."""
 
 Conditions = Mapping[str, CompiledCondition | None]
 """Name -> compiled condition; None is the baseline."""
@@ -206,12 +209,6 @@ def open_session(
         settings=settings or GenSettings(scoring="generate"),
         progress=progress,
     )
-
-
-class Collect(Protocol):
-    """Takes the answers of a batch as they come."""
-
-    def __call__(self, places: Sequence[int], answers: Mapping[str, Sequence[Reading]], /) -> None: ...
 
 
 def plan_batches(

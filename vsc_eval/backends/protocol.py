@@ -107,11 +107,15 @@ class AnswerEngine(ABC):
                     hint="Use the `generate` scoring for it.",
                 )
         for condition in conditions:
-            if condition is not None and not condition.is_baseline and condition.layer != self.layer:
-                raise SpecError(
-                    f"Condition '{condition.name}' edits layer {condition.layer}; the engine edits layer {self.layer}.",
-                    hint="Use conditions of one intervention with its own SAE and layer.",
-                )
+            if condition is not None and not condition.is_baseline:
+                self._check_edit(condition)
+
+    def _check_edit(self, condition: CompiledCondition) -> None:
+        if condition.layer != self.layer:
+            raise SpecError(
+                f"Condition '{condition.name}' edits layer {condition.layer}; the engine edits layer {self.layer}.",
+                hint="Use conditions of one intervention with its own SAE and layer.",
+            )
 
     def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
         """Token ids of option letters, looked up once."""

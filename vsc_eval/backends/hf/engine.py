@@ -112,27 +112,24 @@ class Engine(AnswerEngine):
             progress(len(indices))
         return [[by_prompt[index][row] for index in range(len(prompts))] for row in range(1 + len(edits))]
 
-    def _check_request(
-        self, prompts: Sequence[Prompt], conditions: Sequence[CompiledCondition | None], settings: GenSettings
-    ) -> None:
-        super()._check_request(prompts, conditions, settings)
-        for condition in conditions:
-            if condition is None or condition.spec.edit is None or condition.spec.edit.positions != "image":
-                continue
-            if has_cross_attention(self.vlm.model):
-                raise BackendError(
-                    f"Condition '{condition.name}' edits image tokens, but '{self.vlm.name}' has none in its residual "
-                    "stream: the picture enters by cross-attention.",
-                    hint="Use positions text, last or all.",
-                )
-            last = last_key_writing_layer(self.vlm.model)
-            if condition.layer >= last:
-                warnings.warn(
-                    f"Condition '{condition.name}' edits image tokens at layer {condition.layer}, but no layer "
-                    f"above {last} of '{self.vlm.name}' reads them again: no answer can change.",
-                    EngineWarning,
-                    stacklevel=3,
-                )
+    def _check_edit(self, condition: CompiledCondition) -> None:
+        super()._check_edit(condition)
+        if condition.spec.edit is None or condition.spec.edit.positions != "image":
+            return
+        if has_cross_attention(self.vlm.model):
+            raise BackendError(
+                f"Condition '{condition.name}' edits image tokens, but '{self.vlm.name}' has none in its residual "
+                "stream: the picture enters by cross-attention.",
+                hint="Use positions text, last or all.",
+            )
+        last = last_key_writing_layer(self.vlm.model)
+        if condition.layer >= last:
+            warnings.warn(
+                f"Condition '{condition.name}' edits image tokens at layer {condition.layer}, but no layer "
+                f"above {last} of '{self.vlm.name}' reads them again: no answer can change.",
+                EngineWarning,
+                stacklevel=4,
+            )
 
     def _use_shared(self, prompts: Sequence[Prompt], settings: GenSettings) -> bool:
         """Whether the shared path may be taken; in mode `auto` a reason against it is shown as a warning, once."""
