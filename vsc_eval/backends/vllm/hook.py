@@ -12,7 +12,8 @@ was edited of each request is noted token by token, so that an edit that did not
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -108,6 +109,10 @@ class Entry:
         }
 
 
+_Tokens = tuple[Entry, NDArray[np.int64], NDArray[np.int64]]
+"""Edited tokens of a request: their positions in it, and their rows of the batch."""
+
+
 @dataclass
 class BatchEdit:
     """What the hook needs; `slices` tells the batch that is running, nothing outside of one."""
@@ -126,7 +131,7 @@ class BatchEdit:
         return found
 
     def __call__(self, _module: Any, _args: Any, output: Any) -> Any:
-        by_condition: dict[str, list[tuple[Entry, NDArray[np.int64], int]]] = {}
+        edited: dict[str, list[_Tokens]] = defaultdict(list)
         for piece in self.slices():
             entry = self.audit_log[piece.request_id]
             entry.passes += 1
@@ -135,32 +140,28 @@ class BatchEdit:
             decode = edits_decode(self.conditions[entry.condition])
             offsets = edited_offsets(piece, entry.edited_prompt, decode=decode)
             if len(offsets):
-                edited = (entry, offsets + piece.start, piece.row - piece.start)
-                by_condition.setdefault(entry.condition, []).append(edited)
-        return self._edited(output, by_condition) if by_condition else None
+                edited[entry.condition].append((entry, offsets + piece.start, offsets + piece.row))
+        return self._edited(output, edited) if edited else None
 
     @torch.no_grad()
-    def _edited(self, output: Any, by_condition: dict[str, list[tuple[Entry, NDArray[np.int64], int]]]) -> Any:
-        """`output` with the edit of each condition at its requests' (entry, positions, row of position 0)."""
+    def _edited(self, output: Any, edited: Mapping[str, list[_Tokens]]) -> Any:
+        """`output` with the edit of each condition at its tokens."""
         hidden, stream = residual_stream(output)
-        rows_of = {
-            name: np.concatenate([positions + shift for _, positions, shift in found])
-            for name, found in by_condition.items()
-        }
-        rows = torch.from_numpy(np.concatenate(list(rows_of.values()))).to(hidden.device)
+        flat = list(itertools.chain.from_iterable(edited.values()))
+        rows = torch.from_numpy(np.concatenate([own for _, _, own in flat])).to(hidden.device)
         before = stream(rows)
         codes = self.sae.encode_sparse(before)
         deltas = torch.empty_like(before)
         start = 0
-        for name, own in rows_of.items():
-            part = slice(start, start + len(own))
+        for name, found in edited.items():
+            part = slice(start, start + sum(len(own) for _, _, own in found))
             chosen = SparseCodes(codes.indices[part], codes.values[part])
             deltas[part] = edit_delta(self.conditions[name], before[part], chosen, self.sae)
-            start += len(own)
+            start = part.stop
         changed = hidden.clone()
         changed[rows] += deltas
         shifts = relative_norm(deltas, before).cpu().numpy()
-        for entry, positions, _ in itertools.chain.from_iterable(by_condition.values()):
+        for entry, positions, _ in flat:
             entry.note(positions, shifts[: len(positions)])
             shifts = shifts[len(positions) :]
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
