@@ -22,11 +22,6 @@ def plural(shape: str) -> str:
     return shape + ("es" if shape.endswith("s") else "s")
 
 
-def object_phrase(colour: str, shape: str) -> str:
-    """`red circle`: an option of existence, a referent elsewhere."""
-    return f"{colour} {shape}"
-
-
 def format_prompt(question: str, options: Sequence[str]) -> str:
     """The text that a model reads after the picture."""
     lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True)]
