@@ -121,11 +121,10 @@ class _Options:
 
     def sharing(self, text: str) -> tuple[str, ...]:
         """The letters of the options with a text that `text_regex` found."""
-        letters = self.texts.get(" ".join(text.lower().split()))
-        if letters is None:
-            # A regex ignores case a little more broadly than `lower` does: dotless i, for one.
-            letters = next(self.texts[known] for known in self.texts if re.fullmatch(self._pattern(known), text, re.I))
-        return letters
+        exact = self.texts.get(" ".join(text.lower().split()))
+        # A regex ignores case a little more broadly than `lower` does: dotless i, for one.
+        same = (self.texts[known] for known in self.texts if re.fullmatch(self._pattern(known), text, re.I))
+        return exact or next(same)
 
 
 _options = lru_cache(maxsize=4096)(_Options)
