@@ -1,8 +1,7 @@
 """Words that tasks share, and the prompt around a question.
 
 Each task has five templates: the first `MAIN_TEMPLATES` are used everywhere, the others are held out for checks that
-must not be passed by recognising a question's words. Their functions take plain parameters, so that other questions
-about the same scenes can be asked in the same words.
+must not be passed by recognising a question's words.
 """
 
 from __future__ import annotations
