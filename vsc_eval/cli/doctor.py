@@ -120,7 +120,7 @@ def _torchvision() -> Check:
 
 
 def _vllm() -> Check:
-    from vsc_eval.backends.vllm.available import MEND, TESTED, installed_vllm
+    from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
     from vsc_eval.sweeps.machine import cuda_words
 
     found = installed_vllm()
