@@ -87,7 +87,7 @@ def generated_texts(board: Board) -> dict[str, str]:
     Raises DataError where an item's picture, drawn anew, is not the one that the entry's model saw.
     """
     # Templates, tables and pictures load only here: checking a board needs none of them.
-    from vsc_eval.board.page import render_page
+    from vsc_eval.board.page.render import render_page
     from vsc_eval.board.readme import readme
     from vsc_eval.board.share import model_card
     from vsc_eval.board.tables import board_tables, table_files

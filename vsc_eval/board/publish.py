@@ -14,10 +14,9 @@ from typing import Literal
 from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
 from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
-from vsc_eval.board.check.board_check import entry_findings, name_of_known
-from vsc_eval.board.entry.folder import Parts, read_parts, write_parts
-from vsc_eval.board.entry.from_run import generator_version, parts_of_run, scoring_of
-from vsc_eval.board.entry.view import entry_of
+from vsc_eval.board.check.board_check import entry_problems, name_of_known
+from vsc_eval.board.entry.folder import read_entry, write_entry
+from vsc_eval.board.entry.from_run import entry_of_run, generator_version, scoring_of
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import locked_folder, replacing
@@ -57,26 +56,25 @@ def publish(
     """
     spec = read_board_spec(board)
     log(f"Making the entry of {run} ...")
-    found = read_run(run)
-    parts = parts_of_run(found, board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
-    return publish_parts(parts, board, replace=replace, log=log, progress=progress)
+    entry = entry_of_run(read_run(run), board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
+    return publish_entry(entry, board, replace=replace, log=log, progress=progress)
 
 
-def publish_parts(
-    parts: Parts,
+def publish_entry(
+    entry: Entry,
     board: Path,
     *,
     replace: bool = False,
     log: Callable[[str], None] = lambda _: None,
     progress: Progress = no_progress,
 ) -> Published:
-    """The same of the files of an entry."""
-    with locked_folder(board, "a board", log), _staged(parts, board) as (parts, staged):
-        entry, folder = entry_of(parts), board / ENTRIES / parts.about.id
+    """The same of an entry that is there already."""
+    with locked_folder(board, "a board", log), _staged(entry, board) as (entry, staged):
+        folder = board / ENTRIES / entry.id
         # To put a run in the place of a damaged entry is how that is fixed.
         is_damaged = replace and folder.is_dir() and _is_damaged(folder)
         before = checked_board(board, but=folder.name if is_damaged else None)
-        _check_fits(parts, before.spec)
+        _check_fits(entry, before.spec)
         twins = [known for known in before.entries if known.asked == entry.asked]
         done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
@@ -92,15 +90,15 @@ def publish_parts(
 
 
 @contextmanager
-def _staged(parts: Parts, board: Path) -> Iterator[tuple[Parts, Path]]:
+def _staged(entry: Entry, board: Path) -> Iterator[tuple[Entry, Path]]:
     """The entry as its files will give it back, and where they are until they take their place; what is left of them
     is deleted."""
     # Not in entries/, which may be a link out of the board until that has been checked.
-    staged = board / f".{parts.about.id}.{os.getpid()}.partial"
+    staged = board / f".{entry.id}.{os.getpid()}.partial"
     try:
         shutil.rmtree(staged, ignore_errors=True)
-        write_parts(parts, staged)
-        yield read_parts(staged), staged
+        write_entry(entry, staged)
+        yield read_entry(staged), staged
     except OSError as error:
         raise BackendError(
             f"{staged} cannot be written: {error.strerror or error}.",
@@ -125,18 +123,18 @@ def _take_place(staged: Path, folder: Path, twins: Sequence[Path]) -> None:
 def _is_damaged(folder: Path) -> bool:
     """Whether an entry is not one of its board, for whatever reason."""
     try:
-        return bool(entry_findings(read_parts(folder), read_board_spec(folder.parent.parent)))
+        return bool(entry_problems(read_entry(folder), read_board_spec(folder.parent.parent)))
     except DataError:
         return True
 
 
-def _check_fits(parts: Parts, spec: BoardSpec) -> None:
-    findings = entry_findings(parts, spec)
-    if findings:
-        first = findings[0]
-        more = f" There are {len(findings) - 1} more such problems." if len(findings) > 1 else ""
+def _check_fits(entry: Entry, spec: BoardSpec) -> None:
+    problems = entry_problems(entry, spec)
+    if problems:
+        first = problems[0]
+        more = f" There are {len(problems) - 1} more such problems." if len(problems) > 1 else ""
         raise SpecError(
-            f"The run of '{parts.about.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
+            f"The run of '{entry.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
             hint=first.hint,
         )
 

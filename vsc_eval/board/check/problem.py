@@ -8,24 +8,15 @@ REPUBLISH = "Entries are not edited by hand: publish the run again with `vsc-eva
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something wrong inside an entry."""
-
-    place: str
-    what: str
-    hint: str = REPUBLISH
-
-
-@dataclass(frozen=True)
 class Problem:
-    """Something wrong with a board."""
+    """Something wrong with a board, or inside an entry that is checked by itself."""
 
-    file: str
-    """Below the board's folder."""
     place: str
     """Inside the file; empty for the file itself."""
     what: str
-    hint: str
+    hint: str = REPUBLISH
+    file: str = ""
+    """Below the board's folder."""
 
     def __str__(self) -> str:
         place = f", at '{self.place}'" if self.place else ""

@@ -8,62 +8,85 @@ from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.numbers import points
-from vsc_eval.tables.table import Column, Table, TableRow, cell, methods_note, table
+from vsc_eval.tables.table import Column, Table, TableRow, methods_note, table
 
 
 def entry_tables(entry: Entry, board: Board) -> tuple[Table, ...]:
-    """Those that have rows."""
-    found = (_external(entry, board), _official(entry), _controls(entry), _floor(entry))
-    return tuple(table for table in found if table.rows)
-
-
-def _external(entry: Entry, board: Board) -> Table:
-    """Every row of an external task."""
-    rows = [row for row in entry.rows if row.task in board.spec.tasks_of("external")]
-    return table(
-        "external",
-        "External data sets",
-        (
-            Column("task", "Data set"),
-            Column("part", "Part", note="All of it, or one level or category."),
-            Column("condition", "Condition"),
-            Column("n", "n", "count"),
-            Column("accuracy", "Accuracy, %", "percent"),
-            Column("invalid", "Invalid", "count", note="Answers that could not be read; they count as wrong."),
-            Column(
-                "difference", "Difference, points", "points", note="Accuracy less the baseline's on the same items."
+    """Those that have rows: every row of an external task, the figures of the data sets' own metrics in their own
+    units, every effect beside the same effect of its control draws, and how much answers change where nothing was done
+    to them."""
+    external = [row for row in entry.results.rows if row.task in board.spec.tasks_of("external")]
+    found = (
+        table(
+            "external",
+            "External data sets",
+            (
+                Column("task", "Data set"),
+                Column("part", "Part", note="All of it, or one level or category."),
+                Column("condition", "Condition"),
+                Column("n", "n", "count"),
+                Column("accuracy", "Accuracy, %", "percent"),
+                Column("invalid", "Invalid", "count", note="Answers that could not be read; they count as wrong."),
+                Column(
+                    "difference", "Difference, points", "points", note="Accuracy less the baseline's on the same items."
+                ),
+                Column("drift", "Drift, %", "percent", note="Answers that are not the baseline's."),
             ),
-            Column("drift", "Drift, %", "percent", note="Answers that are not the baseline's."),
+            map(_external_row, external),
+            [methods_note(row.method for row in external)],
         ),
-        map(_external_row, rows),
-        [methods_note(row.method for row in rows)],
+        table(
+            "official",
+            "Official figures of the data sets",
+            (
+                Column("task", "Data set"),
+                Column("figure", "Figure"),
+                Column("condition", "Condition"),
+                Column("value", "Value", "significant", digits=3),
+                Column("difference", "Difference", "signed", note="Less the baseline's, on the same items."),
+                Column("unit", "Unit"),
+            ),
+            map(_official_row, entry.results.official),
+        ),
+        table(
+            "controls",
+            "Controls",
+            (
+                Column("sets", "Sets"),
+                Column("kind", "Control draws"),
+                Column("effect", "Effect", note="Of a single set, of a union, or of a union beyond its parts."),
+                Column("outcome", "Outcome"),
+                Column("value", "Real, points", "points"),
+                Column("median", "Median draw, points", "points"),
+                Column("range", "Draws from, to"),
+                Column("draws", "Draws", "count"),
+                Column("percentile", "Percentile", "percent", note="Share of draws that are less harmful, ties half."),
+                Column("p", "p", "p", note="(1 + draws at least as harmful) / (1 + draws)."),
+            ),
+            map(_control_row, entry.results.controls),
+        ),
+        table(
+            "floor",
+            "Noise floor",
+            (
+                Column("name", "What was repeated"),
+                Column("drift", "Drift, %", "percent"),
+                Column("changed", "Answers changed", "count"),
+                Column("logprob", "Largest change of a log-probability, nats", "significant", digits=3),
+            ),
+            [(one.name, one.drift, one.n_changed, one.max_logprob_difference) for one in entry.results.floor],
+        ),
     )
+    return tuple(table for table in found if table.rows)
 
 
 def _external_row(row: Row) -> TableRow:
     part = ", ".join(text for text in (row.level, row.category and f"{row.by}: {row.category}") if text)
-    figures = (row.n, row.accuracy, row.n_invalid, row.difference, row.drift.share if row.drift else None)
+    figures = (row.n, row.accuracy, row.n_invalid, row.difference, drift_share(row))
     return TableRow.of((row.task, part or "all", row.condition, *figures), condition=row.condition)
-
-
-def _official(entry: Entry) -> Table:
-    """Figures of the data sets' own metrics, in their own units."""
-    return table(
-        "official",
-        "Official figures of the data sets",
-        (
-            Column("task", "Data set"),
-            Column("figure", "Figure"),
-            Column("condition", "Condition"),
-            Column("value", "Value", "significant", digits=3),
-            Column("difference", "Difference", "signed", note="Less the baseline's, on the same items."),
-            Column("unit", "Unit"),
-        ),
-        map(_official_row, entry.official),
-    )
 
 
 def _official_row(one: OfficialRow) -> TableRow:
@@ -72,55 +95,8 @@ def _official_row(one: OfficialRow) -> TableRow:
     return TableRow.of(values, is_headline=one.is_main, condition=one.condition)
 
 
-def _controls(entry: Entry) -> Table:
-    """Every effect beside the same effect of its control draws."""
-    return table(
-        "controls",
-        "Controls",
-        (
-            Column("sets", "Sets"),
-            Column("kind", "Control draws"),
-            Column("effect", "Effect", note="Of a single set, of a union, or of a union beyond its parts."),
-            Column("outcome", "Outcome"),
-            Column("value", "Real, points", "points"),
-            Column("median", "Median draw, points", "points"),
-            Column("range", "Draws from, to"),
-            Column("draws", "Draws", "count"),
-            Column("percentile", "Percentile", "percent", note="Share of draws that are less harmful, ties half."),
-            Column("p", "p", "p", note="(1 + draws at least as harmful) / (1 + draws)."),
-        ),
-        map(_control_row, entry.controls),
-    )
-
-
 def _control_row(one: ControlTest) -> TableRow:
-    draws = one.draws
-    return TableRow.of(
-        (
-            " + ".join(one.sets),
-            KIND_WORDS[one.kind],
-            one.effect,
-            OUTCOME_WORDS[one.outcome],
-            one.value,
-            median(draws) if draws else None,
-            f"{points(min(draws))} to {points(max(draws))}" if draws else None,
-            len(draws),
-            cell(None if one.percentile is None else one.percentile / 100),
-            one.p,
-        )
-    )
-
-
-def _floor(entry: Entry) -> Table:
-    """How much answers change where nothing was done to them."""
-    return table(
-        "floor",
-        "Noise floor",
-        (
-            Column("name", "What was repeated"),
-            Column("drift", "Drift, %", "percent"),
-            Column("changed", "Answers changed", "count"),
-            Column("logprob", "Largest change of a log-probability, nats", "significant", digits=3),
-        ),
-        [(one.name, one.drift, one.n_changed, one.max_logprob_difference) for one in entry.floor],
-    )
+    draws, percentile = one.draws, None if one.percentile is None else one.percentile / 100
+    span = f"{points(min(draws))} to {points(max(draws))}" if draws else None
+    about = (" + ".join(one.sets), KIND_WORDS[one.kind], one.effect, OUTCOME_WORDS[one.outcome])
+    return TableRow.of((*about, one.value, median(draws) if draws else None, span, len(draws), percentile, one.p))

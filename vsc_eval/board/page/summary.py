@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from vsc_eval.board.board import Board
 from vsc_eval.board.page.entry_view import READOUTS
-from vsc_eval.board.tables.models import boarded_models, entry_labels
+from vsc_eval.board.tables.models import BoardView
 from vsc_eval.tables.clean import name, plain
-from vsc_eval.tables.numbers import counted
+from vsc_eval.tables.numbers import counted, percent, with_interval
 
 _MOST_LEADERS = 3
 
 
-def entry_names(board: Board) -> list[str]:
+def entry_names(view: BoardView) -> list[str]:
     """What each entry is called, as in the tables; the end of its id where two would read the same."""
-    models = boarded_models(board)
-    labels = {entry.id: model.label for model in models for entry in model.entries} | entry_labels(models)
-    shown = [name(labels[entry.id]) for entry in board.entries]
-    counts = Counter(shown)
-    return [
-        label if counts[label] == 1 else f"{label} · {entry.asked}"
-        for entry, label in zip(board.entries, shown, strict=True)
-    ]
+    shown = [(entry, name(view.labels[entry.id])) for entry in view.board.entries]
+    counts = Counter(label for _, label in shown)
+    return [label if counts[label] == 1 else f"{label} · {entry.asked}" for entry, label in shown]
 
 
 def in_a_sentence(board: Board) -> str:
@@ -40,15 +34,13 @@ def in_a_sentence(board: Board) -> str:
     )
 
 
-def leaders(baseline: Sequence[dict[str, Any]], ids: Sequence[str]) -> dict[str, Any]:
+def leaders(view: BoardView) -> dict[str, Any]:
     """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first place."""
-    found: list[tuple[str, str, str]] = []
-    for table in baseline:
-        if table["key"] == "ranking":
-            at = {key: table["keys"].index(key) for key in ("place", "model", "all")}
-            for cells, entries, *_ in table["rows"]:
-                if cells[at["place"]][1] == 1 and entries:
-                    found.append((cells[at["model"]][0], ids[entries[0]], cells[at["all"]][0]))
+    found = [
+        (name(each.model.label), each.model.ids[0], with_interval(each.all.accuracy, percent))
+        for each in view.ranking
+        if each.rank.rank == 1
+    ]
     left_out = len(found) - _MOST_LEADERS
     return {
         "leaders": found[:_MOST_LEADERS],
@@ -64,7 +56,7 @@ def facts(board: Board) -> list[tuple[str, str]]:
     tasks, synthetic = board.spec.tasks, board.spec.tasks_of("synthetic")
     found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
     if synthetic:
-        levels = dict.fromkeys(level for task in synthetic for level in tasks[task].levels)
+        levels = {level for task in synthetic for level in tasks[task].levels}
         found.append(("Synthetic tasks", f"{len(synthetic)} at {counted(len(levels), 'level')}"))
     if len(synthetic) < len(tasks):
         found.append(("External data sets", str(len(tasks) - len(synthetic))))

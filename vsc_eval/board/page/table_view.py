@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -15,8 +15,6 @@ ROWS_AT_LOAD = 50
 
 _FROM_THE_LEAST = ("text", "name", "place", "p")
 """Kinds of column whose first sorting is upwards: A, the first place and the smallest p stand on top."""
-
-CellView = tuple[str, float | str | None, str]
 
 
 def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
@@ -35,6 +33,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
         ]
         for order, row in enumerate(table.rows)
     ]
+    columns = table.columns
     return {
         "key": table.key,
         "title": plain(table.title, limit=200),
@@ -45,26 +44,38 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
                 "about": plain(column.note),
                 "rising": column.unit in _FROM_THE_LEAST,
             }
-            for column in table.columns
+            for column in columns
         ],
-        "keys": [column.key for column in table.columns],
+        "keys": [column.key for column in columns],
         "groups": [(plain(group, limit=60), n) for group, n in column_groups(table)],
-        "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
-        "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),
-        "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
+        "header": _first(not column.is_number for column in columns) or 0,
+        "home": _first(column.key == "model" for column in columns),
+        "subject": _first(column.key in ("condition", "union") for column in columns),
         "rows": rows,
         "notes": [plain(note) for note in table.all_notes],
     }
 
 
+def split_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    """The same with its first headline rows apart from those that are shown on demand, and what its columns say."""
+    view = table_view(table, places)
+    view["first"] = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
+    orders = {row[3] for row in view["first"]}
+    view["rest"] = [row for row in view["rows"] if row[3] not in orders]
+    view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
+    return view
+
+
+def _first(found: Iterable[bool]) -> int | None:
+    """The place of the first that is so."""
+    return next((place for place, is_so in enumerate(found) if is_so), None)
+
+
 def _address(row: TableRow) -> str | None:
     """As the script's encodeURIComponent writes the name that the page shows."""
-    if row.condition is None:
-        return None
-    return "flips/" + quote(name(row.condition), safe="!'()*")
+    return None if row.condition is None else "flips/" + quote(name(row.condition), safe="!'()*")
 
 
-def _cell(cell: Cell, text: str) -> CellView:
-    value = cell.value
-    value = plain(value.casefold(), limit=60) if isinstance(value, str) else value
+def _cell(cell: Cell, text: str) -> tuple[str, float | str | None, str]:
+    value = plain(cell.value.casefold(), limit=60) if isinstance(cell.value, str) else cell.value
     return name(text), value, plain(cell.about, limit=300) if cell.about else ""
