@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from vsc_eval.analysis.noise_floor import changes_nothing
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
-from vsc_eval.answers.bounded_text import fault
+from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
 from vsc_eval.board.entry.folder import entry_id
 from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
@@ -167,8 +167,8 @@ def without_texts(table: AnswerTable) -> AnswerTable:
     """The table without what the model wrote and was told, which may quote a data set."""
 
     def cut(answers: Answers) -> Answers:
-        texts = {name: column for name, column in answers.texts.items() if name not in _TEXTS}
-        return dataclasses.replace(answers, texts=texts)
+        columns = {name: column for name, column in answers.columns.items() if name not in _TEXTS}
+        return dataclasses.replace(answers, columns=columns)
 
     return dataclasses.replace(
         table,

@@ -15,7 +15,7 @@ from vsc_eval.answers.answer_table import AskedCondition
 from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
 from vsc_eval.board.tables.models import BoardView
-from vsc_eval.stats import holm
+from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import CONDITION, SHORT, name
 from vsc_eval.tables.numbers import counted
@@ -61,7 +61,7 @@ def adjusted_p(entry: Entry) -> dict[str, float | None]:
     """Condition -> p of its difference on all items, by Holm over all conditions of the entry."""
     names = [condition.name for condition in entry.edits]
     rows = [entry.row(name, "all") for name in names]
-    return dict(zip(names, holm([row.p_difference if row else None for row in rows]), strict=True))
+    return dict(zip(names, adjust([row.p_difference if row else None for row in rows]), strict=True))
 
 
 def _row(view: BoardView, entry: Entry, condition: str | None, *values: Value | Cell, words: str = "") -> TableRow:
