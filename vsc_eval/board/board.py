@@ -101,6 +101,17 @@ def asked_hash(items: Sequence[AskedItem]) -> str:
     return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def tasks_asked(items: Sequence[AskedItem]) -> dict[str, BoardTask]:
+    """The tasks of a board that asks exactly these items."""
+    return {
+        task: BoardTask(
+            kind="synthetic" if task in TASKS else "external",
+            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
+        )
+        for task, levels in by_level(items).items()
+    }
+
+
 def spec_of(
     items: Sequence[AskedItem],
     *,
@@ -111,13 +122,7 @@ def spec_of(
     description: str = "",
 ) -> BoardSpec:
     """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
-    tasks = {
-        task: BoardTask(
-            kind="synthetic" if task in TASKS else "external",
-            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
-        )
-        for task, levels in by_level(items).items()
-    }
+    tasks = tasks_asked(items)
     try:
         return BoardSpec(
             name=name,

@@ -25,9 +25,7 @@ _OWN_FILE = {
 """Names that only a build gives to files: what has one and is not of this board any more is deleted."""
 
 _OWN_FOLDER = re.compile(r"\.[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.(\d+|old)\.partial")
-
 _PICTURES = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
-
 
 Progress = Callable[[int, int], None]
 """Called with (figures drawn, figures): drawing takes most of a build's time."""
@@ -41,7 +39,6 @@ def no_progress(done: int, total: int) -> None:
 class Built:
     """What a build did, as paths below the board."""
 
-    n_entries: int
     written: tuple[str, ...]
     removed: tuple[str, ...]
 
@@ -109,11 +106,10 @@ def write_generated(board: Board, texts: dict[str, str] | None = None, *, progre
         progress(place, len(board.entries))
         written += _write_figures(board.path, entry)
     progress(len(board.entries), len(board.entries))
-    removed = []
-    for file in _leftovers(board, set(texts)):
+    removed = list(_leftovers(board, set(texts)))
+    for file in removed:
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-        removed.append(file.relative_to(board.path).as_posix())
-    return Built(n_entries=len(board.entries), written=tuple(written), removed=tuple(removed))
+    return Built(written=tuple(written), removed=tuple(file.relative_to(board.path).as_posix() for file in removed))
 
 
 def stale_files(board: Board) -> dict[str, str]:
@@ -122,23 +118,18 @@ def stale_files(board: Board) -> dict[str, str]:
     Of figures only that they are there, and of the page not how its pictures are compressed: both may differ between
     versions of libraries, which changes nothing that is shown.
     """
-    found = {}
     texts = generated_texts(board)
+    found = {}
     for name, text in texts.items():
-        try:
-            stored = (board.path / name).read_bytes().decode("utf-8", "replace")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        file = board.path / name
+        if not file.is_file():
             found[name] = "missing"
-            continue
-        if _comparable(stored) != _comparable(text):
+        elif _comparable(file.read_bytes().decode("utf-8", "replace")) != _comparable(text):
             found[name] = "out of date"
-    for entry in board.entries:
-        for file in _figure_files(board.path, entry):
-            if not file.is_file():
-                found[file.relative_to(board.path).as_posix()] = "missing"
-    for file in _leftovers(board, set(texts)):
-        found[file.relative_to(board.path).as_posix()] = "of no entry"
-    return found
+    figures = [file for entry in board.entries for file in _figure_files(board.path, entry)]
+    wrong = {file: "missing" for file in figures if not file.is_file()}
+    wrong |= dict.fromkeys(_leftovers(board, set(texts)), "of no entry")
+    return found | {file.relative_to(board.path).as_posix(): what for file, what in wrong.items()}
 
 
 def _comparable(text: str) -> str:

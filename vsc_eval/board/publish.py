@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
+from vsc_eval.board.board import (
+    BOARD_FILE,
+    ENTRIES,
+    Board,
+    BoardSpec,
+    BoardTask,
+    read_board_spec,
+    spec_of,
+    tasks_asked,
+)
 from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
 from vsc_eval.board.check.board_check import entry_problems, name_of_known
 from vsc_eval.board.entry.folder import read_entry, write_entry
-from vsc_eval.board.entry.from_run import entry_of_run, generator_version, scoring_of
-from vsc_eval.board.records import Entry, Shown
+from vsc_eval.board.entry.from_run import scoring_of
+from vsc_eval.board.records import Entry
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import locked_folder, replacing
 from vsc_eval.specs import save_yaml_spec
@@ -37,30 +47,6 @@ class Published:
 
 
 def publish(
-    run: Path,
-    board: Path,
-    *,
-    name: str | None = None,
-    note: str = "",
-    replace: bool = False,
-    intervention: Path | None = None,
-    shown: dict[str, Shown] | None = None,
-    log: Callable[[str], None] = lambda _: None,
-    progress: Progress = no_progress,
-) -> Published:
-    """Write the run's entry into the board, then everything that is made from the entries.
-
-    The same run gives the same bytes: published a second time, nothing is written. Raises SpecError for a run that
-    cannot be published or whose entry is there with other content (unless `replace`), DataError for a damaged run or
-    board, BackendError for a folder that cannot be written; nothing is written then.
-    """
-    spec = read_board_spec(board)
-    log(f"Making the entry of {run} ...")
-    entry = entry_of_run(read_run(run), board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
-    return publish_entry(entry, board, replace=replace, log=log, progress=progress)
-
-
-def publish_entry(
     entry: Entry,
     board: Path,
     *,
@@ -68,7 +54,12 @@ def publish_entry(
     log: Callable[[str], None] = lambda _: None,
     progress: Progress = no_progress,
 ) -> Published:
-    """The same of an entry that is there already."""
+    """Write a run's entry into the board, then everything that is made from the entries.
+
+    The same entry gives the same bytes: published a second time, nothing is written. Raises SpecError for one that does
+    not fit the board or is there with other content (unless `replace`), DataError for a damaged board, BackendError for
+    a folder that cannot be written; nothing is written then.
+    """
     with locked_folder(board, "a board", log), _staged(entry, board) as (entry, staged):
         folder = board / ENTRIES / entry.id
         # To put a run in the place of a damaged entry is how that is fixed.
@@ -172,29 +163,29 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
         raise SpecError(
             f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
         )
-    name = path.resolve().name
-    found = [_spec_of_run(run, name, title or name, description) for run in runs]
+    asked: dict[tuple[str, str], AskedItem] = {}
     tasks: dict[str, BoardTask] = {}
-    for run, spec in zip(runs, found, strict=True):
-        if spec.scoring != found[0].scoring:
+    scorings: list[Scoring] = []
+    versions: set[str | None] = set()
+    for run in runs:
+        found = read_run(run)
+        if not found.table.items:
+            raise DataError(f"The run in {run} has no items.", hint="Name another run.")
+        scorings.append(scoring_of(found.table.items))
+        if scorings[-1] != scorings[0]:
             raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
-        for task, asked in spec.tasks.items():
-            if tasks.setdefault(task, asked) != asked:
+        own = tasks_asked(found.table.items)
+        for task, levels in own.items():
+            if tasks.setdefault(task, levels) != levels:
                 raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
-    versions = {spec.generator_version for spec in found} - {None}
-    if len(versions) > 1:
+        if any(task in TASKS for task in own):
+            versions.add(found.hashes.get("generator_version", found.results.get("generator_version")))
+        asked |= {(item.task, item.item_id): item for item in found.table.items}
+    if len(versions - {None}) > 1:
         raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
-    spec = found[0].model_copy(update={"tasks": tasks, "generator_version": next(iter(versions), None)})
+    name, version = path.resolve().name, next(iter(versions - {None}), None)
+    about = {"name": name, "title": title or name, "description": description}
+    spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
     with replacing(path / BOARD_FILE) as partial:
         save_yaml_spec(partial, spec)
     return spec
-
-
-def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
-    run = read_run(path)
-    items = run.table.items
-    if not items:
-        raise DataError(f"The run in {path} has no items.", hint="Name another run.")
-    version = generator_version(run) if any(item.task in TASKS for item in items) else None
-    scoring = scoring_of(items)
-    return spec_of(items, name=name, title=title, scoring=scoring, generator_version=version, description=description)

@@ -83,7 +83,7 @@ class Results(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model_fingerprint: str = Field(min_length=1)
+    model_fingerprint: str
     """First 16 hex digits of a hash of the model's configuration, weights and dtype."""
     rows: tuple[Row, ...]
     interactions: tuple[InteractionRow, ...] = Field(default=(), validation_alias=AliasChoices("interactions", "pairs"))

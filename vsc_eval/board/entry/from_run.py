@@ -71,12 +71,6 @@ def entry_of_run(
     return dataclasses.replace(entry, about=about.model_copy(update={"id": entry_id(entry)}))
 
 
-def generator_version(run: FinishedRun) -> str | None:
-    """Of the synthetic benchmark."""
-    found = run.hashes.get("generator_version", run.results.get("generator_version"))
-    return None if found is None else str(found)
-
-
 def scoring_of(items: Sequence[AskedItem]) -> Scoring:
     """How all items were asked. Raises SpecError if not all in one way."""
     ways = sorted({item.scoring for item in items})

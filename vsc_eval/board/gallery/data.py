@@ -159,7 +159,9 @@ def gallery_views(
                 asked[key] = flip, item_view(each.entry, each.places[flip.item_id], is_synthetic=flip.task in synthetic)
             wanted[key] += 1
     tasks = _places([*board.spec.tasks, *(flip.task for flip, _ in asked.values())])
-    levels = _places(_levels({flip.level for flip, _ in asked.values() if flip.level is not None}))
+    present = {flip.level for flip, _ in asked.values() if flip.level is not None}
+    # Those of the benchmark in its order, then others.
+    levels = _places([*(level for level in LEVELS if level in present), *sorted(present)])
     order = sorted(asked, key=lambda key: (tasks[asked[key][0].task], levels.get(asked[key][0].level or "", -1), key))
     kept = _affordable([asked[key][1] for key in sorted(order, key=lambda key: -wanted[key])], most_picture_chars)
     items = [asked[key][0] for key in order]
@@ -192,11 +194,6 @@ def gallery_views(
 def _places(values: Iterable[Any]) -> dict[Any, int]:
     """Each value once, in the order in which they come -> its place."""
     return {value: place for place, value in enumerate(dict.fromkeys(values))}
-
-
-def _levels(present: set[str]) -> list[str]:
-    """Those of the benchmark in its order, then others."""
-    return [level for level in LEVELS if level in present] + sorted(present - set(LEVELS))
 
 
 def _affordable(views: Iterable[ItemView], chars: int) -> set[Picture | None]:
