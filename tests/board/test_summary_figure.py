@@ -14,8 +14,7 @@ from PIL import Image
 from samples import sample_entry, with_headlines, with_results
 
 from vsc_eval.board.records import Entry
-from vsc_eval.board.share import summary_figure
-from vsc_eval.board.share.figure import effects, extremes
+from vsc_eval.board.share.figure import effects, extremes, summary_figure
 from vsc_eval.errors import BackendError
 from vsc_eval.figures.heat import ink
 from vsc_eval.tables import clean

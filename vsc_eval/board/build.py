@@ -86,7 +86,7 @@ def generated_texts(board: Board) -> dict[str, str]:
     # Templates, tables and pictures load only here: checking a board needs none of them.
     from vsc_eval.board.page.render import render_page
     from vsc_eval.board.readme import readme
-    from vsc_eval.board.share import model_card
+    from vsc_eval.board.share.model_card import model_card
     from vsc_eval.board.tables import board_tables, table_files
 
     tables = board_tables(board)
@@ -156,7 +156,7 @@ def _write_figures(path: Path, entry: Entry) -> list[str]:
     mark = f"<!-- vsc-eval {__version__}, entry {entry.about.sha256} -->\n".encode()
     if svg.is_file() and png.is_file() and svg.read_bytes().endswith(mark):
         return []
-    from vsc_eval.board.share import summary_figure
+    from vsc_eval.board.share.figure import summary_figure
 
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / svg.name, Path(folder) / png.name

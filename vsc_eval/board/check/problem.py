@@ -17,7 +17,3 @@ class Problem:
     hint: str = REPUBLISH
     file: str = ""
     """Below the board's folder."""
-
-    def __str__(self) -> str:
-        place = f", at '{self.place}'" if self.place else ""
-        return f"{self.file}{place}: {self.what}. {self.hint}"

@@ -26,8 +26,6 @@ from vsc_eval.files import file_hash, replacing
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
 """What every entry has beside entry.json."""
-_LIMITS = Limits(file_bytes=MOST_BYTES)
-_SLUG_LENGTH = 60
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -50,7 +48,7 @@ def entry_id(entry: Entry) -> str:
 def slug(name: str) -> str:
     """`Qwen/Qwen2.5-VL-3B` -> `qwen-qwen2.5-vl-3b`; `model` where no plain letter is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9.]+", "-", plain)[:_SLUG_LENGTH].strip("-.") or "model"
+    return re.sub(r"[^a-z0-9.]+", "-", plain)[:60].strip("-.") or "model"
 
 
 def write_entry(entry: Entry, folder: Path) -> About:
@@ -163,7 +161,7 @@ def _check_files(folder: Path, about: About) -> None:
 
 def _table(folder: Path) -> AnswerTable:
     try:
-        return read_table(folder, limits=_LIMITS)
+        return read_table(folder, limits=Limits(file_bytes=MOST_BYTES))
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, MemoryError, pa.ArrowException) as error:
         # Values that no column of ours has, such as a list with a gap in it.
         raise DataError(

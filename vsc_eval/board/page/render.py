@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery import gallery_views
+from vsc_eval.board.gallery.data import gallery_views
 from vsc_eval.board.page.entry_view import entry_view
 from vsc_eval.board.page.summary import entry_names, facts, in_a_sentence, leaders
 from vsc_eval.board.page.table_view import ROWS_AT_LOAD, split_view

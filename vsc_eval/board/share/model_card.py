@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 TASK_TYPE = "visual-question-answering"
-SCOPES: tuple[Scope, ...] = ("task", "all")
-"""Of a card's rows."""
 _WIDTH = 1_000_000
 """No folded lines: a value is on the line of its key."""
 _DIGITS = 6
@@ -52,7 +49,7 @@ def model_card(entry: Entry, board: Board) -> str:
 
 def _scored(entry: Entry) -> list[Row]:
     """The baseline's rows by task, then of all items."""
-    return [row for scope in SCOPES for row, _ in known_accuracies(entry, scope)]
+    return [row for row, _ in (*known_accuracies(entry, "task"), *known_accuracies(entry, "all"))]
 
 
 def _results(entry: Entry, board: Board) -> Iterator[EvalResult]:

@@ -3,7 +3,7 @@ parts, and effects beside those of controls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.answers.answer_table import AskedCondition
-from vsc_eval.board.records import Entry, drift_share
+from vsc_eval.board.records import Entry, drift_share, mapping
 from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
 from vsc_eval.board.tables.models import BoardView
 from vsc_eval.stats import adjust
@@ -35,15 +35,8 @@ _PARTS = {
 assert tuple(_PARTS) == PARTS
 
 _NO_P = "no item is right under one of the two only"
-_NO_TARGETS = "its sets name no task"
-_NO_FLOOR = "no noise floor was measured"
 _NO_TEST = "no test was made"
-_NO_VERDICT = "no verdict was asked for"
-_NO_CONTROL = "no controls were run for it"
 _NO_DRAWS = "no draws"
-
-_VERDICTS = {"none": "no interference"}
-"""In words that cannot be read as a missing one."""
 
 
 def intervention_tables(view: BoardView) -> tuple[Table, ...]:
@@ -79,7 +72,7 @@ def _effects(view: BoardView) -> Table:
     for entry in view.edited:
         adjusted, floor = adjusted_p(entry), worst_floor(entry)
         floor_about = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
-        floor_cell = cell(floor.drift if floor else None, missing=_NO_FLOOR, note=floor_about)
+        floor_cell = cell(floor.drift if floor else None, missing="no noise floor was measured", note=floor_about)
         for condition in entry.edits:
             if row := entry.row(condition.name, "all"):
                 figures = (
@@ -114,7 +107,7 @@ def _effects(view: BoardView) -> Table:
 def _on_or_off(entry: Entry, condition: AskedCondition, scope: Scope) -> Cell:
     row = entry.row(condition.name, scope)
     if row is None:
-        return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
+        return cell(None, missing="its sets name no task" if condition.targets is None else "no such items")
     return cell(drift_share(row), missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
@@ -193,9 +186,9 @@ def _interactions(view: BoardView) -> Table:
 
 
 def _verdict(pair: InteractionRow) -> Cell:
-    if pair.verdict is None:
-        return cell(None, missing=_NO_VERDICT)
-    return cell(_VERDICTS.get(pair.verdict, pair.verdict), note=pair.decided_by or "")
+    # None of them cannot be read as a missing one.
+    words = "no interference" if pair.verdict == "none" else pair.verdict
+    return cell(words, missing="no verdict was asked for", note=pair.decided_by or "")
 
 
 def _interaction_notes(view: BoardView) -> Iterable[str]:
@@ -211,7 +204,7 @@ def _interaction_notes(view: BoardView) -> Iterable[str]:
             "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
         )
     corrections = {
-        correction_of(entry)
+        _correction(entry)
         for entry, union in unions
         if union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
     }
@@ -223,10 +216,9 @@ def _interaction_notes(view: BoardView) -> Iterable[str]:
         )
 
 
-def correction_of(entry: Entry) -> str:
+def _correction(entry: Entry) -> str:
     """What the p of its interactions are adjusted by, as its settings name it."""
-    verdict = entry.settings.get("verdict")
-    found = verdict.get("correction") if isinstance(verdict, Mapping) else None
+    found = mapping(entry.settings.get("verdict")).get("correction")
     return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
 
 
@@ -321,7 +313,7 @@ def _control_columns(outcome: str) -> tuple[Column, ...]:
 
 def _beside_controls(found: Controlled, outcome: Outcome) -> tuple[Cell, ...]:
     if outcome not in found.worst:
-        return (cell(None, missing=_NO_CONTROL),) * 4
+        return (cell(None, missing="no controls were run for it"),) * 4
     figure, percentile = found.worst[outcome], found.worst[outcome].percentile
     about = f"{counted(len(figure.draws), 'draw')}; {counted(found.n_kinds[outcome], 'kind')} of control"
     return (
