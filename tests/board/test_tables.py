@@ -104,8 +104,9 @@ def test_entries_of_one_model_complement_each_other() -> None:
     other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint, revision=own.revision)
     board = board_of(own, other)
     (model,) = BoardView(board).models
-    assert model.synthetic == own
-    assert model.external == {"pope": other}
+    assert model.latest(board.spec.tasks_of("synthetic")) == own
+    assert model.latest(["pope"]) == other
+    assert model.latest(["textvqa"]) is None
     tables = {table.key: table for table in board_tables(board).baseline}
     assert column(tables["ranking"], "model") == column(tables["external"], "model") == ["model-a"]
     differing = sum(

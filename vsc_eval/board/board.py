@@ -84,14 +84,6 @@ def identity(entry: Entry) -> Identity:
     return entry.fingerprint, entry.revision, entry.backend, entry.scoring
 
 
-def by_level(items: Sequence[AskedItem]) -> dict[str, dict[str, list[AskedItem]]]:
-    """Task -> level (`all` where it has none) -> its items."""
-    found: dict[str, dict[str, list[AskedItem]]] = {}
-    for item in items:
-        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
-    return found
-
-
 def asked_hash(items: Sequence[AskedItem]) -> str:
     """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
 
@@ -103,12 +95,15 @@ def asked_hash(items: Sequence[AskedItem]) -> str:
 
 def tasks_asked(items: Sequence[AskedItem]) -> dict[str, BoardTask]:
     """The tasks of a board that asks exactly these items."""
+    found: dict[str, dict[str, list[AskedItem]]] = {}
+    for item in items:
+        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
     return {
         task: BoardTask(
             kind="synthetic" if task in TASKS else "external",
             levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
         )
-        for task, levels in by_level(items).items()
+        for task, levels in found.items()
     }
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from vsc_eval import __version__
 from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, TABLES, Board, read_board_spec
 from vsc_eval.board.check.board_check import check_entries
-from vsc_eval.board.check.problem import Problem
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
 from vsc_eval.files import locked_folder, replacing
 

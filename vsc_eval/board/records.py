@@ -25,6 +25,7 @@ from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS
 
 UNSEALED = "0" * 64
+REPUBLISH = "Entries are not edited by hand: publish the run again with `vsc-eval publish RUN --to BOARD --replace`."
 
 
 class BoardIntervention(Record):
@@ -199,6 +200,18 @@ class Entry:
     @cached_property
     def _rows(self) -> dict[tuple[str, Scope, str | None, str | None], Row]:
         return {(r.condition, r.scope, r.task, r.level): r for r in self.results.rows if r.by is None}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a board, or inside an entry that is checked by itself."""
+
+    place: str
+    """Inside the file; empty for the file itself."""
+    what: str
+    hint: str = REPUBLISH
+    file: str = ""
+    """Below the board's folder."""
 
 
 def drift_share(row: Row | None) -> Figure | None:

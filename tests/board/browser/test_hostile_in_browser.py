@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from visits import OPEN_ALL, PHONE, Visit, Visited, written
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.page.summary import entry_names
+from vsc_eval.board.page.render import entry_names
 from vsc_eval.board.tables.models import BoardView
 
 pytestmark = pytest.mark.xdist_group("browser")

@@ -7,6 +7,5 @@ ranges and order are checked; the entry's hash guards them against edits by hand
 """
 
 from vsc_eval.board.check.board_check import check_board, entry_problems
-from vsc_eval.board.check.problem import Problem
 
 __all__ = ["Problem", "check_board", "entry_problems"]

@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
-from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.board.board import (
     BOARD_FILE,
     CARDS,
@@ -17,23 +16,21 @@ from vsc_eval.board.board import (
     NO_LEVEL,
     TABLES,
     BoardSpec,
-    asked_hash,
-    by_level,
+    Group,
     entry_folders,
     identity,
     read_board_spec,
+    tasks_asked,
 )
 from vsc_eval.board.check.figure_check import figure_problems
 from vsc_eval.board.check.form_check import form_problems
-from vsc_eval.board.check.problem import Problem
 from vsc_eval.board.entry.folder import read_entry
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import TASKS
 
 MOST_PER_ENTRY = 20
 """Problems that are told of one entry: one wrong answer shows in many sums."""
-_OTHER_BOARD = "Publish it to a board of its own: `vsc-eval board new DIR --from RUN`."
 
 
 def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
@@ -82,60 +79,45 @@ def entry_problems(entry: Entry, spec: BoardSpec, *, intervals: bool = False) ->
 def _spec_problems(entry: Entry, spec: BoardSpec) -> Iterator[Problem]:
     """Everything in which the entry is not one of this board."""
     if entry.about.board != spec.name:
-        yield Problem(
-            "board", f"the entry is of board '{entry.about.board:.60}', and this is '{spec.name}'", _OTHER_BOARD
-        )
+        what = f"the entry is of board '{entry.about.board:.60}', and this is '{spec.name}'"
+        yield Problem("board", what, "Publish it to a board of its own: `vsc-eval board new DIR --from RUN`.")
     items = entry.table.items
     other = next((item.scoring for item in items if item.scoring != spec.scoring), None)
     if other is not None:
-        yield Problem(
-            "scoring",
-            f"it was read by `{other:.20}`, and the board asks for `{spec.scoring}`",
-            f"Run with `--scoring {spec.scoring}`.",
-        )
+        what = f"it was read by `{other:.20}`, and the board asks for `{spec.scoring}`"
+        yield Problem("scoring", what, f"Run with `--scoring {spec.scoring}`.")
     version = entry.hashes.get("generator_version")
     if version != spec.generator_version and entry.tasks & set(TASKS):
-        yield Problem(
-            "hashes.generator_version",
-            f"its items are of generator version {version!s:.20}, the board's of {spec.generator_version}",
-            "Run with a vsc-eval of the board's version.",
-        )
-    groups = by_level(items)
-    for task, levels in groups.items():
-        yield from _task(spec, task, levels)
+        what = f"its items are of generator version {version!s:.20}, the board's of {spec.generator_version}"
+        yield Problem("hashes.generator_version", what, "Run with a vsc-eval of the board's version.")
+    own = tasks_asked(items)
+    for task in own:
+        yield from _task_problems(spec, task, own[task].levels)
     synthetic = spec.tasks_of("synthetic")
-    missing = [task for task in synthetic if task not in groups]
+    missing = [task for task in synthetic if task not in own]
     if missing and len(missing) < len(synthetic):
-        yield Problem(
-            "items.task",
-            f"it lacks {', '.join(missing)}; an entry has all synthetic tasks of the board, or none",
-            "Run all of them in one run.",
-        )
+        what = f"it lacks {', '.join(missing)}; an entry has all synthetic tasks of the board, or none"
+        yield Problem("items.task", what, "Run all of them in one run.")
 
 
-def _task(spec: BoardSpec, task: str, levels: dict[str, list[AskedItem]]) -> Iterator[Problem]:
-    asked = spec.tasks.get(task)
-    if asked is None:
+def _task_problems(spec: BoardSpec, task: str, levels: dict[str, Group]) -> Iterator[Problem]:
+    if task not in spec.tasks:
         known = ", ".join(spec.tasks)
         yield Problem("items.task", f"the board does not ask '{task:.60}'", f"Its tasks are: {known:.500}.")
         return
-    for level in dict.fromkeys([*asked.levels, *levels]):
-        own, group = levels.get(level, []), asked.levels.get(level)
+    asked = spec.tasks[task].levels
+    for level in dict.fromkeys([*asked, *levels]):
         place = f"items of {task:.60}" + (f"/{level:.60}" if level != NO_LEVEL else "")
-        if group is None:
+        n = levels[level].n if level in levels else 0
+        if level not in asked:
             yield Problem(place, "the board does not ask this level", "Publish a run of the board's items.")
-        elif len(own) != group.n:
-            yield Problem(
-                place,
-                f"there are {len(own)} items, and the board asks {group.n}",
-                "Run with the board's number of items (`--n` for the synthetic tasks, no `--limit`).",
-            )
-        elif asked_hash(own) != group.sha256:
-            yield Problem(
-                place,
-                "they are not the board's items: an id, a question, a picture or a right answer differs",
-                "Run with the same version of vsc-eval and of the data set.",
-            )
+        elif n != asked[level].n:
+            what = f"there are {n} items, and the board asks {asked[level].n}"
+            hint = "Run with the board's number of items (`--n` for the synthetic tasks, no `--limit`)."
+            yield Problem(place, what, hint)
+        elif levels[level] != asked[level]:
+            what = "they are not the board's items: an id, a question, a picture or a right answer differs"
+            yield Problem(place, what, "Run with the same version of vsc-eval and of the data set.")
 
 
 def _foreign(path: Path) -> Iterator[Problem]:

@@ -15,8 +15,7 @@ from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.rows import rows
 from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.board.check.problem import Problem
-from vsc_eval.board.records import Entry, mapping
+from vsc_eval.board.records import Entry, Problem, mapping
 from vsc_eval.errors import SpecError, VscError
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE

@@ -11,8 +11,7 @@ from typing import Any
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import NO_LEVEL, Board
-from vsc_eval.board.page.entry_tables import entry_tables
-from vsc_eval.board.page.table_view import table_view
+from vsc_eval.board.page.tables import entry_tables, table_view
 from vsc_eval.board.records import Entry, drift_share, mapping
 from vsc_eval.board.tables.models import baseline_of
 from vsc_eval.probing.result import ProbingResult

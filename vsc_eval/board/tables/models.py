@@ -18,6 +18,7 @@ from vsc_eval.board.board import Board, Identity, identity
 from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import bootstrap_many, stream
+from vsc_eval.synthetic import TASKS
 from vsc_eval.tables.clean import SHORT, name
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -25,20 +26,23 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class BoardedModel:
-    """One model of the board, with the entry that each part of its baseline is taken from."""
+    """One model of the board."""
 
     label: str
     """Its name as it was given, and more where two models of the board have the same."""
     entries: tuple[Entry, ...]
-    synthetic: Entry | None
-    """The entry with the synthetic tasks; of several, the last that was computed."""
-    external: dict[str, Entry]
-    """External task -> the entry with it, chosen in the same way."""
+
+    def latest(self, tasks: Iterable[str]) -> Entry | None:
+        """The entry that its baseline on these tasks is taken from: of several, the last that was computed."""
+        wanted = set(tasks)
+        # Of the same date, the first id, whichever way the files were read.
+        by_id = sorted((entry for entry in self.entries if entry.tasks & wanted), key=lambda entry: entry.id)
+        return max(by_id, key=moment, default=None)
 
     @property
     def first(self) -> Entry:
         """An entry that speaks for what all of them share."""
-        return self.synthetic or self.entries[0]
+        return self.latest(TASKS) or self.entries[0]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -102,15 +106,7 @@ class BoardView:
             lambda entry: entry.name,
             (backend_words, lambda entry: (entry.revision or "")[:7], lambda entry: entry.fingerprint[:8]),
         )
-        return tuple(self._model(label, entries) for label, entries in zip(labels, groups.values(), strict=True))
-
-    def _model(self, label: str, entries: Sequence[Entry]) -> BoardedModel:
-        # Of the same date, the first id, whichever way the files were read.
-        newest = sorted(sorted(entries, key=lambda entry: entry.id), key=moment, reverse=True)
-        synthetic = next((entry for entry in newest if entry.tasks & set(self.synthetic)), None)
-        found = {task: next((entry for entry in newest if task in entry.tasks), None) for task in self.external}
-        external = {task: entry for task, entry in found.items() if entry is not None}
-        return BoardedModel(label, tuple(entries), synthetic, external)
+        return tuple(BoardedModel(label, tuple(own)) for label, own in zip(labels, groups.values(), strict=True))
 
     @cached_property
     def edited(self) -> tuple[Entry, ...]:
@@ -135,25 +131,17 @@ class BoardView:
     @cached_property
     def ranking(self) -> tuple[Ranked, ...]:
         """The models that have the synthetic tasks, by their accuracy on all of those items."""
-        return self._ranked(self.synthetic, [(model, model.synthetic) for model in self.models], "all")
+        return self._ranked(self.synthetic, "all")
 
     @cached_property
     def external_rankings(self) -> dict[str, tuple[Ranked, ...]]:
         """Task -> its models by the share of right items; tasks without a model are left out."""
-        entries = {task: [(model, model.external.get(task)) for model in self.models] for task in self.external}
-        ranked = {task: self._ranked((task,), found, "task", task) for task, found in entries.items()}
+        ranked = {task: self._ranked((task,), "task", task) for task in self.external}
         return {task: found for task, found in ranked.items() if found}
 
-    def _ranked(
-        self,
-        tasks: Sequence[str],
-        entries: Iterable[tuple[BoardedModel, Entry | None]],
-        scope: Scope,
-        task: str | None = None,
-    ) -> tuple[Ranked, ...]:
-        found = [
-            (model, entry, row) for model, entry in entries if entry and (row := self.baseline(entry, scope, task))
-        ]
+    def _ranked(self, tasks: Sequence[str], scope: Scope, task: str | None = None) -> tuple[Ranked, ...]:
+        latest = [(model, model.latest(tasks)) for model in self.models]
+        found = [(model, entry, row) for model, entry in latest if entry and (row := self.baseline(entry, scope, task))]
         ranks = rank_models([_answered(entry, tasks) for _, entry, _ in found])
         ranked = [Ranked(*each, rank) for each, rank in zip(found, ranks, strict=True)]
         return tuple(sorted(ranked, key=lambda each: each.order))
