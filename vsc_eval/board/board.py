@@ -148,10 +148,6 @@ def read_board_spec(path: Path) -> BoardSpec:
 
 def entry_folders(path: Path) -> list[Path]:
     """The folders of the entries of the board in `path`, by name."""
-    folder = path / ENTRIES
     # A link may lead out of the board, to what changes without it.
-    return sorted(
-        found
-        for found in (folder.iterdir() if folder.is_dir() else ())
-        if found.is_dir() and not found.is_symlink() and not found.name.startswith(".")
-    )
+    found = (each for each in (path / ENTRIES).glob("[!.]*") if each.is_dir() and not each.is_symlink())
+    return sorted(found)

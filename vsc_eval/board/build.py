@@ -171,10 +171,9 @@ def _leftovers(board: Board, texts: set[str]) -> Iterator[Path]:
     kept = {board.path / name for name in texts}
     kept |= {file for entry in board.entries for file in _figure_files(board.path, entry)}
     for folder, pattern in _OWN_FILE.items():
-        if (board.path / folder).is_dir():
-            for file in sorted((board.path / folder).iterdir()):
-                if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
-                    yield file
+        for file in sorted((board.path / folder).glob("*")):
+            if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
+                yield file
     for folder in (".", ENTRIES, CARDS, FIGURES, TABLES):
         yield from sorted(found for found in (board.path / folder).glob(".*.partial") if _is_ours(found))
 

@@ -130,7 +130,7 @@ def _foreign(path: Path) -> Iterator[Problem]:
     known = set(entry_folders(path))
     if folder.exists() and not folder.is_dir():
         yield Problem("", "it is no folder", "Restore it from git.", ENTRIES)
-    for found in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for found in sorted(folder.glob("*")):
         is_left = found.name.startswith(".") and found.name.endswith(".partial")
         if found not in known and not is_left:
             hint = f"{ENTRIES}/ holds the folders of entries and nothing else: move it out."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name
-from vsc_eval.tables.numbers import percent, points, with_interval
+from vsc_eval.tables.numbers import percent, points, span, with_interval
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
@@ -117,16 +118,12 @@ def _draw_cells(axes: Any, cells: Cells) -> None:
     """7 x 3, accuracy in percent in every cell."""
     tasks = [task for task in TASKS if any((task, level) in cells for level in LEVELS)]
     levels = [level for level in LEVELS if any((task, level) in cells for task in tasks)]
-    scale = colour_scale("Blues", 0, 1)
-    squares = {}
-    for y, task in enumerate(tasks):
-        for x, level in enumerate(levels):
-            _, share = cells.get((task, level), (None, None))
-            squares[y, x] = Square(percent(share, 0), "white" if share is None else scale.to_rgba(share))
+    scale, squares = colour_scale("Blues", 0, 1), {}
+    for (y, task), (x, level) in product(enumerate(tasks), enumerate(levels)):
+        _, share = cells.get((task, level), (None, None))
+        squares[y, x] = Square(percent(share, 0), "white" if share is None else scale.to_rgba(share))
     draw_squares(axes, squares, [task.replace("_", " ") for task in tasks], levels, font_size=13)
-    sizes = sorted({row.n for row, _ in cells.values()})
-    each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    axes.set_title(f"Accuracy without edits, % ({each} items a cell)")
+    axes.set_title(f"Accuracy without edits, % ({span((row.n for row, _ in cells.values()), str)} items a cell)")
 
 
 def _cell_words(cells: Cells) -> str:

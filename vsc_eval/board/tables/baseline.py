@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vsc_eval.analysis.groups import Scope
-from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.ranks import METHOD
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.models import BoardView, Ranked, backend_words
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
-from vsc_eval.tables.numbers import counted
+from vsc_eval.tables.numbers import counted, span
 from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, table
 
 NOT_ASKED = "not asked"
@@ -162,14 +161,10 @@ def _external(view: BoardView) -> Table:
     )
 
 
-def main_figure(entry: Entry, task: str) -> OfficialRow | None:
-    """The main figure of a data set's own metric, of the baseline."""
-    found = (f for f in entry.results.official if (f.task, f.condition, f.is_main) == (task, BASELINE, True))
-    return next(found, None)
-
-
 def _official(entry: Entry, task: str) -> tuple[Cell, Cell]:
-    found = main_figure(entry, task)
+    """The main figure of a data set's own metric, and which it is."""
+    figures = (f for f in entry.results.official if (f.task, f.condition, f.is_main) == (task, BASELINE, True))
+    found = next(figures, None)
     which = f"{found.metric} {found.figure}" if found else None
     return cell(found.value if found else None, missing=_NO_METRIC), cell(which, missing=_NO_METRIC)
 
@@ -227,5 +222,4 @@ def _sizes(view: BoardView, scope: Scope) -> str:
         for level in (view.levels if scope == "cell" else (None,))
         if (row := view.baseline(found.entry, scope, task, level)) is not None
     }
-    listed = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
-    return f", n = {listed} items a {scope}" if sizes else ""
+    return f", n = {span(sizes, str)} items a {scope}" if sizes else ""
