@@ -87,7 +87,7 @@ def test_the_words_have_the_numbers_of_the_rows(tmp_path: Path) -> None:
 
 def test_only_headline_conditions_are_drawn() -> None:
     entry = ENTRIES["edited"]
-    assert [e.name for e in effects(with_headlines(entry, "logic"))] == ["logic, scale=4"]
+    assert [e.condition.name for e in effects(with_headlines(entry, "logic"))] == ["logic"]
     assert len(effects(entry)) == 4
 
 

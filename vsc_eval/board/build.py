@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsc_eval import __version__
-from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, TABLES, Board, read_board_spec
+from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, FOLDERS, TABLES, Board, read_board_spec
 from vsc_eval.board.check.board_check import check_entries
 from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
@@ -174,7 +174,7 @@ def _leftovers(board: Board, texts: set[str]) -> Iterator[Path]:
         for file in sorted((board.path / folder).glob("*")):
             if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
                 yield file
-    for folder in (".", ENTRIES, CARDS, FIGURES, TABLES):
+    for folder in (".", *FOLDERS):
         yield from sorted(found for found in (board.path / folder).glob(".*.partial") if _is_ours(found))
 
 

@@ -1,4 +1,4 @@
-"""Add a run to a board, and start a board from a run."""
+"""Add a run to a board."""
 
 from __future__ import annotations
 
@@ -11,27 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vsc_eval.answers.answer_table import AskedItem, Scoring
-from vsc_eval.answers.finished_run import read_run
-from vsc_eval.board.board import (
-    BOARD_FILE,
-    ENTRIES,
-    Board,
-    BoardSpec,
-    BoardTask,
-    read_board_spec,
-    spec_of,
-    tasks_asked,
-)
+from vsc_eval.board.board import ENTRIES, Board, BoardSpec, name_of_known, read_board_spec
 from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
-from vsc_eval.board.check.board_check import entry_problems, name_of_known
+from vsc_eval.board.check.board_check import entry_problems
 from vsc_eval.board.entry.folder import read_entry, write_entry
-from vsc_eval.board.entry.from_run import scoring_of
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import locked_folder, replacing
-from vsc_eval.specs import save_yaml_spec
-from vsc_eval.synthetic import TASKS
+from vsc_eval.files import locked_folder
 
 Done = Literal["added", "replaced", "already there"]
 
@@ -40,7 +26,6 @@ Done = Literal["added", "replaced", "already there"]
 class Published:
     """What became of a run."""
 
-    entry: Entry
     folder: Path
     done: Done
     built: Built
@@ -77,7 +62,7 @@ def publish(
             shutil.rmtree(staged)
         else:
             _take_place(staged, folder, [board / ENTRIES / known.id for known in twins])
-        return Published(entry=entry, folder=folder, done=done, built=write_generated(after, texts, progress=progress))
+        return Published(folder=folder, done=done, built=write_generated(after, texts, progress=progress))
 
 
 @contextmanager
@@ -151,41 +136,3 @@ def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
             hint="Give --replace to put this run in its place.",
         )
     return "replaced"
-
-
-def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, description: str = "") -> BoardSpec:
-    """Write the board.yaml of a board that asks what these runs asked; nothing is published.
-
-    Raises SpecError for a board that is there already, a folder's name that is none for a board, or runs that asked the
-    same task differently.
-    """
-    if (path / BOARD_FILE).exists():
-        raise SpecError(
-            f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
-        )
-    asked: dict[tuple[str, str], AskedItem] = {}
-    tasks: dict[str, BoardTask] = {}
-    scorings: list[Scoring] = []
-    versions: set[str | None] = set()
-    for run in runs:
-        found = read_run(run)
-        if not found.table.items:
-            raise DataError(f"The run in {run} has no items.", hint="Name another run.")
-        scorings.append(scoring_of(found.table.items))
-        if scorings[-1] != scorings[0]:
-            raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
-        own = tasks_asked(found.table.items)
-        for task, levels in own.items():
-            if tasks.setdefault(task, levels) != levels:
-                raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
-        if any(task in TASKS for task in own):
-            versions.add(found.hashes.get("generator_version", found.results.get("generator_version")))
-        asked |= {(item.task, item.item_id): item for item in found.table.items}
-    if len(versions - {None}) > 1:
-        raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
-    name, version = path.resolve().name, next(iter(versions - {None}), None)
-    about = {"name": name, "title": title or name, "description": description}
-    spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
-    with replacing(path / BOARD_FILE) as partial:
-        save_yaml_spec(partial, spec)
-    return spec

@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from vsc_eval.board.publish import new_board
+    from vsc_eval.board.board import new_board
     from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 from vsc_eval.board.board import (
     BOARD_FILE,
-    CARDS,
     ENTRIES,
-    FIGURES,
+    FOLDERS,
     NO_LEVEL,
-    TABLES,
     BoardSpec,
     Group,
     entry_folders,
-    identity,
+    name_of_known,
     read_board_spec,
     tasks_asked,
 )
@@ -123,7 +121,7 @@ def _task_problems(spec: BoardSpec, task: str, levels: dict[str, Group]) -> Iter
 def _foreign(path: Path) -> Iterator[Problem]:
     """What somebody put into entries/, or in the place of a folder. A killed writer's partial file is not meant: the
     next build takes it away."""
-    for name in (ENTRIES, CARDS, FIGURES, TABLES):
+    for name in FOLDERS:
         if (path / name).is_symlink():
             yield Problem("", "it is a link, and a build would write where it leads", "Remove the link.", name)
     folder = path / ENTRIES
@@ -145,12 +143,6 @@ def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
         if twin != name:
             what = f"it is of the same model, items and conditions as {twin}"
             yield Problem("id", what, f"Keep one of the two. ({BOARD_FILE} asks every model once.)", name)
-
-
-def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
-    """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
-    names = (known.name for known in others if identity(known) == identity(entry))
-    return next((name for name in names if name != entry.name), None)
 
 
 def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from vsc_eval.analysis.noise_floor import changes_nothing
-from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
+from vsc_eval.answers.answer_table import Answers, AnswerTable
 from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
+from vsc_eval.board.board import scoring_of
 from vsc_eval.board.entry.folder import entry_id
 from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
@@ -69,17 +70,6 @@ def entry_of_run(
         shown=shown or {},
     )
     return dataclasses.replace(entry, about=about.model_copy(update={"id": entry_id(entry)}))
-
-
-def scoring_of(items: Sequence[AskedItem]) -> Scoring:
-    """How all items were asked. Raises SpecError if not all in one way."""
-    ways = sorted({item.scoring for item in items})
-    if len(ways) != 1:
-        raise SpecError(
-            f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
-            hint="A board asks all items in one way: publish a run of one scoring.",
-        )
-    return ways[0]
 
 
 def _results(run: FinishedRun) -> Results:

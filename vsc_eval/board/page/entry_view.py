@@ -50,7 +50,7 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         ],
         "grid": _grid(entry, board, places),
         # Of every edit over all items, in percent and points.
-        "frontier": [(places[edit.name], *triple(drift), *triple(change)) for edit, drift, change in entry.effects],
+        "frontier": [(places[e.condition.name], *triple(e.drift), *triple(e.change)) for e in entry.effects],
         "matrices": _matrices(entry),
         "probes": None if entry.results.probing is None else _probes(entry.results.probing),
         "tables": [table_view(table, {}) for table in entry_tables(entry, board)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,10 @@ from typing import Any
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import AskedCondition, Role
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Effect, Entry
+from vsc_eval.figures import style
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import drawable, fit, label_points
-from vsc_eval.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    GRID,
-    VERMILION,
-    Ends,
-    bare,
-    cross,
-    new_figure,
-    plain_style,
-    save_png,
-    save_svg,
-)
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import LEVELS, TASKS
@@ -41,9 +27,9 @@ _MAX_TASKS = 24
 _MAX_NAMED = 6
 _MAX_BARS = 12
 _LOOKS: dict[Role, tuple[str, str, float, str]] = {
-    "norm_matched": ("^", GREEN, 130, "norm-matched combined edit"),
-    "combined": ("s", VERMILION, 70, "combined edit"),
-    "single": ("o", BLUE, 34, "one set"),
+    "norm_matched": ("^", style.GREEN, 130, "norm-matched combined edit"),
+    "combined": ("s", style.VERMILION, 70, "combined edit"),
+    "single": ("o", style.BLUE, 34, "one set"),
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
 
@@ -63,9 +49,9 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     accuracy = "accuracy not known"
     if overall is not None and overall.accuracy.value is not None:
         accuracy = f"accuracy {with_interval(overall.accuracy, percent)} % of {overall.n:,} items"
-    with plain_style():
+    with style.plain_style():
         model = drawable(name(entry.name, _NAME))
-        figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
+        figure = style.new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
         if cells or shown:
             left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if cells else (1, 1))
         else:
@@ -77,10 +63,10 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
         if not (cells and shown):
             _draw_tasks(right if cells or not shown else left, entry)
         fit(figure, figure.suptitle(f"{model} · {accuracy}", fontsize=15))
-        fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=GREY))
+        fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=style.GREY))
         title = f"{model}: summary of its results"
-        save_svg(figure, svg, title=title)
-        save_png(figure, png, dpi=DPI, title=title)
+        style.save_svg(figure, svg, title=title)
+        style.save_png(figure, png, dpi=DPI, title=title)
     words = [f"Results of {name(entry.name, _NAME)}: {accuracy}."]
     words += [_cell_words(cells)] if cells else []
     words += [_effect_words(shown)] if shown else []
@@ -142,43 +128,23 @@ def _draw_tasks(axes: Any, entry: Entry) -> None:
     names = []
     for y, (row, share) in enumerate(found):
         if ends := _ends(row.accuracy):
-            axes.plot(ends, [y, y], color=BLUE, linewidth=2)
-        axes.plot([100 * share], [y], marker="o", color=BLUE, markersize=7)
+            axes.plot(ends, [y, y], color=style.BLUE, linewidth=2)
+        axes.plot([100 * share], [y], marker="o", color=style.BLUE, markersize=7)
         names.append(f"{drawable(name(str(row.task).replace('_', ' '), _TASK))} (n = {row.n:,})")
     for _, share in known_accuracies(entry, "all"):
-        axes.axvline(100 * share, color=GREY, linewidth=1, linestyle="--")
+        axes.axvline(100 * share, color=style.GREY, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(found)), names)
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy, %; dashed: all items" + (f"; {left_out} more tasks not shown" if left_out > 0 else ""))
     axes.set_title("Accuracy by task, with intervals")
-    axes.grid(axis="x", color=GRID, linewidth=0.7)
-    bare(axes)
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What a condition changed over all items."""
-
-    name: str
-    role: Role
-    drift: Figure
-    change: Figure
-    """Of accuracy."""
-
-    @property
-    def point(self) -> tuple[float, float]:
-        """Drift in percent, change in percentage points."""
-        return 100 * (self.drift.value or 0), 100 * (self.change.value or 0)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.7)
+    style.bare(axes)
 
 
 def effects(entry: Entry) -> list[Effect]:
     """Of the headline conditions, those that have both figures."""
-    return [
-        Effect(_words(condition), condition.role, drift, change)
-        for condition, drift, change in entry.effects
-        if condition.name in entry.headlines
-    ]
+    return [effect for effect in entry.effects if effect.condition.name in entry.headlines]
 
 
 def _words(condition: AskedCondition) -> str:
@@ -189,11 +155,11 @@ def _words(condition: AskedCondition) -> str:
 
 def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     """One mark a condition; intervals where there are few, names of the extremes where there are many."""
-    axes.axhline(0, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    axes.axhline(0, color=style.GREY, linewidth=1, linestyle="--", zorder=1)
     for role, (marker, colour, area, words) in _LOOKS.items():
-        those = [effect for effect in found if effect.role == role]
+        those = [effect for effect in found if effect.condition.role == role]
         for effect in those if len(found) <= _MAX_BARS else ():
-            cross(axes, effect.point, _ends(effect.drift), _ends(effect.change), colour)
+            style.cross(axes, effect.point, _ends(effect.drift), _ends(effect.change), colour)
         if those:
             xy = [effect.point[0] for effect in those], [effect.point[1] for effect in those]
             axes.scatter(
@@ -204,15 +170,15 @@ def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
     axes.set_title(f"What the edits change ({shown})")
     axes.margins(0.12)
-    axes.grid(color=GRID, linewidth=0.7)
-    bare(axes)
+    axes.grid(color=style.GRID, linewidth=0.7)
+    style.bare(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
     named = found if len(found) <= _MAX_NAMED else extremes(found)
-    names = [(drawable(effect.name), effect.point) for effect in named]
+    names = [(drawable(_words(effect.condition)), effect.point) for effect in named]
     label_points(axes, names, [effect.point for effect in found])
 
 
-def _ends(interval: Figure) -> Ends | None:
+def _ends(interval: Figure) -> style.Ends | None:
     """In percent, or in percentage points."""
     low, high = interval.low, interval.high
     return None if low is None or high is None else (100 * low, 100 * high)
@@ -220,7 +186,7 @@ def _ends(interval: Figure) -> Ends | None:
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:
     """Those that a reader asks for: most and least accurate, of all and of single sets, and the most drift."""
-    singles = [effect for effect in found if effect.role == "single"] or list(found)
+    singles = [effect for effect in found if effect.condition.role == "single"] or list(found)
     picked = [
         max(found, key=lambda e: e.point[1]),
         min(found, key=lambda e: e.point[1]),
@@ -240,5 +206,5 @@ def _effect_words(found: Sequence[Effect]) -> str:
     noun = "edit changes" if len(found) == 1 else "edits change"
     return (
         f"{len(found)} {noun} {min(drifts):.1f}% to {max(drifts):.1f}% of the answers, and accuracy by {least} to "
-        f"{most} percentage points; the least accurate is {ordered[0].name}."
+        f"{most} percentage points; the least accurate is {_words(ordered[0].condition)}."
     )
