@@ -15,7 +15,6 @@ from vsc_eval.figures import style
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import drawable, fit, label_points
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import percent, points, span, with_interval
@@ -127,8 +126,9 @@ def _draw_tasks(axes: Any, entry: Entry) -> None:
     left_out, found = len(found) - _MAX_TASKS, found[:_MAX_TASKS]
     names = []
     for y, (row, share) in enumerate(found):
-        if ends := _ends(row.accuracy):
-            axes.plot(ends, [y, y], color=style.BLUE, linewidth=2)
+        low, high = row.accuracy.low, row.accuracy.high
+        if low is not None and high is not None:
+            axes.plot([100 * low, 100 * high], [y, y], color=style.BLUE, linewidth=2)
         axes.plot([100 * share], [y], marker="o", color=style.BLUE, markersize=7)
         names.append(f"{drawable(name(str(row.task).replace('_', ' '), _TASK))} (n = {row.n:,})")
     for _, share in known_accuracies(entry, "all"):
@@ -159,7 +159,7 @@ def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     for role, (marker, colour, area, words) in _LOOKS.items():
         those = [effect for effect in found if effect.condition.role == role]
         for effect in those if len(found) <= _MAX_BARS else ():
-            style.cross(axes, effect.point, _ends(effect.drift), _ends(effect.change), colour)
+            style.cross(axes, effect.point, effect.drift, effect.change, colour)
         if those:
             xy = [effect.point[0] for effect in those], [effect.point[1] for effect in those]
             axes.scatter(
@@ -176,12 +176,6 @@ def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     named = found if len(found) <= _MAX_NAMED else extremes(found)
     names = [(drawable(_words(effect.condition)), effect.point) for effect in named]
     label_points(axes, names, [effect.point for effect in found])
-
-
-def _ends(interval: Figure) -> style.Ends | None:
-    """In percent, or in percentage points."""
-    low, high = interval.low, interval.high
-    return None if low is None or high is None else (100 * low, 100 * high)
 
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:
