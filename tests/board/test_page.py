@@ -143,7 +143,7 @@ def test_totals_of_the_map_hold_synthetic_tasks_alone() -> None:
     own = mixed.row("baseline", "all")
     grid = entry_view(mixed, board, "mixed")["grid"]
     cells = [cell for cell in grid["values"][0] if cell[0] < 7 and cell[1] < 3]
-    (total,) = [cell for cell in grid["values"][0] if cell[:2] == [7, 3]]
+    (total,) = [cell for cell in grid["values"][0] if cell[:2] == (7, 3)]
     assert own is not None
     assert total[2] == sum(cell[2] for cell in cells) < own.n
     assert total[4] == pytest.approx(sum(cell[2] * cell[4] for cell in cells) / total[2], abs=1e-4)
