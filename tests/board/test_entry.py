@@ -20,9 +20,18 @@ from vsc_eval.answers.parquet import read_table
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.board.board import spec_of
 from vsc_eval.board.check.board_check import entry_problems
-from vsc_eval.board.entry.folder import ABOUT, FILES, PICTURES, content_sha256, read_entry, slug, write_entry
+from vsc_eval.board.entry.folder import (
+    ABOUT,
+    FILES,
+    PICTURES,
+    content_sha256,
+    model_name,
+    read_entry,
+    slug,
+    without_paths,
+    write_entry,
+)
 from vsc_eval.board.entry.from_run import entry_of_run
-from vsc_eval.board.entry.paths import model_name, without_paths
 from vsc_eval.board.entry.pictures import shown_items
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError

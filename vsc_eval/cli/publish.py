@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.cli.board_console import log_built, logger, progress_bar
+from vsc_eval.cli.board import log_built, logger, progress_bar
 from vsc_eval.cli.flags import Flags
 from vsc_eval.settings import AskSpec
 

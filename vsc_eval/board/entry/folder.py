@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -20,12 +20,24 @@ from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
 from vsc_eval.board.records import About, Entry, Results, Shown
-from vsc_eval.errors import DataError
+from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import file_hash, replacing
 
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
 """What every entry has beside entry.json."""
+_PATH = re.compile(
+    # Where a word begins, but not within `https://`.
+    r"(?:(?<=file:)/+|(?<![^\s=,:;'\"()\[\]{}])(?!(?<=:)//)(?:(?:~\w*|\.{1,2})?/|[A-Za-z]:[\\/]|\\\\))"
+    r"[^\s=,:;'\"()\[\]{}]+"
+)
+"""A path that begins at the root, a home, here, a drive or a server; `org/name` is a hub id and none."""
+
+_FIGURES = frozenset({
+    "rows", "interactions", "pairs", "official", "controls", "floor", "conditions", "targets", "selection",
+})  # fmt: skip
+"""Sections of results.json."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -175,3 +187,39 @@ def _model(path: Path, model: type[M], document: Any) -> M:
         return model.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise DataError(f"{path}: {fault(error)}.", hint=RESTORE) from error
+
+
+def model_name(model: str, revision: str | None, given: str | None) -> str:
+    """As the entry shows it: the given name, a hub id, or the last part of a folder. Raises SpecError for an empty one.
+
+    A model from the hub has a revision; without one a name with slashes is a folder, of which only the last part is
+    anybody's business.
+    """
+    if given is not None:
+        if not given.strip():
+            raise SpecError("The model's name is empty.", hint="Give --name a name, or leave it out.")
+        return given.strip()
+    is_hub_id = revision is not None and re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model) and not model.startswith(".")
+    return model if is_hub_id else last_part(model)
+
+
+def last_part(path: str) -> str:
+    """`/home/me/models/mine/` -> `mine`."""
+    return PurePath(path.replace("\\", "/")).name or "model"
+
+
+def without_paths(value: Any) -> Any:
+    """Settings with every path of the machine cut to its last part, wherever it stands."""
+    if isinstance(value, str):
+        return _PATH.sub(lambda found: last_part(found.group()), value)
+    if isinstance(value, Mapping):
+        return {key: without_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(inner) for inner in value]
+    return value
+
+
+def results_without_paths(document: Mapping[str, Any]) -> dict[str, Any]:
+    """results.json with the same done to all but the figures, whose names of conditions and categories are as they
+    are."""
+    return {name: value if name in _FIGURES else without_paths(value) for name, value in document.items()}

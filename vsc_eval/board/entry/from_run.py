@@ -15,8 +15,7 @@ from vsc_eval.answers.answer_table import Answers, AnswerTable
 from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
 from vsc_eval.board.board import scoring_of
-from vsc_eval.board.entry.folder import entry_id
-from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
+from vsc_eval.board.entry.folder import entry_id, last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
 from vsc_eval.errors import DataError, SpecError
 
