@@ -18,7 +18,7 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.vllm.available import require_vllm
 from vsc_eval.backends.vllm.start import starting
 from vsc_eval.errors import BackendError
-from vsc_eval.lmeval.lm_vllm import VscVllm
+from vsc_eval.lmeval.lm import VscVllm
 from vsc_eval.lmeval.tasks import quiet_harness
 
 

@@ -15,7 +15,7 @@ from lm_eval.tasks import TaskManager
 
 from vsc_eval.cli.main import main
 from vsc_eval.cli.tasks import cells_of
-from vsc_eval.lmeval.registry import MODELS, register_models
+from vsc_eval.lmeval.models import MODELS, register_models
 from vsc_eval.resources import tasks_dir
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files, find_task_files, shipped_dir
+from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files, find_task_files
+from vsc_eval.taskfiles.read import shipped_dir
 
 
 def test_the_index_stops_at_a_broken_file_with_its_name(tmp_path: Path) -> None:

@@ -43,8 +43,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
-    from vsc_eval.lmeval.arguments import refuse_grid
-    from vsc_eval.lmeval.registry import register_models
+    from vsc_eval.lmeval.models import refuse_grid, register_models
     from vsc_eval.lmeval.task_index import compiled_includes
 
     # Before lm-eval takes the numbers of a grid for arguments of their own.

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.files import replacing
-from vsc_eval.lmeval.task_files import VARIANTS
-from vsc_eval.resources import tasks_dir
+from vsc_eval.lmeval.task_files import COMPILED, VARIANTS, compiled_files, write_task_files
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
 from vsc_eval.synthetic.show import write_examples
 from vsc_eval.tables.clean import terminal
-from vsc_eval.taskfiles.read import read_task_file
+from vsc_eval.taskfiles.read import names_file, read_task_file, shipped_dir
 from vsc_eval.taskfiles.schema import to_json_schema
 
-_YAML = (".yaml", ".yml")
 _DATA = Flags(AskSpec, only=("data_dir", "override", "include_path"))
 """Where a task file's data are, as `vsc-eval run` takes it."""
 
@@ -88,14 +85,18 @@ def _list(_options: argparse.Namespace) -> int:
     )
     sizes = ", ".join(f"{split} {DEFAULT_SIZES[split]}" for split in SPLITS)
     print(f"Items per cell: {sizes}. Change with --metadata vsc_n=20 vsc_split=select.")
-    print("\n".join(_data_set_lines()))
+    print("\nExternal data sets (the data are fetched from the hub, or --data-dir; see `vsc-eval tasks show NAME`):")
+    for file in map(read_task_file, _shipped_files()):
+        scorings = "text, choice" if file.has_choice_scoring else "text"
+        print(f"  {file.name:<14} {' and '.join(file.kinds):<28} {scorings:<13} {file.dataset.path}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise SpecError(f"Cannot show {options.n} items.", hint="Ask for at least one.")
-    if _names_task_file(options.task):
+    bare = options.task.removeprefix("vsc_")
+    if names_file(options.task) or bare in {path.stem for path in _shipped_files()}:
         return _show_task_file(options)
     for task, level in cells_of(options.task, options.level):
         for item in make_items(options.split, task, level, -(-options.n // 4) * 4)[: options.n]:
@@ -146,20 +147,8 @@ def _add_file_actions(actions: Any) -> None:
     schema.set_defaults(handler=_schema)
 
 
-def _data_set_lines() -> Iterator[str]:
-    """The shipped task files, for `tasks list`."""
-    folder = tasks_dir() / "external"
-    files = [read_task_file(path) for path in sorted(folder.glob("*.yaml"))]
-    yield "\nExternal data sets (the data are fetched from the hub, or --data-dir; see `vsc-eval tasks show NAME`):"
-    for file in files:
-        scorings = "text, choice" if file.has_choice_scoring else "text"
-        yield f"  {file.name:<14} {' and '.join(file.kinds):<28} {scorings:<13} {file.dataset.path}"
-
-
-def _names_task_file(name: str) -> bool:
-    """Whether a task is meant that is declared in a task file."""
-    bare = name.removeprefix("vsc_")
-    return name.endswith(_YAML) or (tasks_dir() / "external" / f"{bare}.yaml").is_file()
+def _shipped_files() -> list[Path]:
+    return sorted(shipped_dir().glob("*.yaml"))
 
 
 def _show_task_file(options: argparse.Namespace) -> int:
@@ -207,13 +196,9 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from vsc_eval.taskfiles.data_files import COMPILED, write_compiled
-
-    shipped = tasks_dir() / "external"
-    files = options.files or sorted(shipped.glob("*.yaml"))
-    for path in files:
-        for written in write_compiled(read_task_file(path), options.out or path.parent / COMPILED):
-            print(written)
+    for path in options.files or _shipped_files():
+        files = compiled_files(read_task_file(path))
+        print(*write_task_files(options.out or path.parent / COMPILED, files), sep="\n")
     return 0
 
 

@@ -4,7 +4,7 @@
 equal, and reading an answer again gives that answer. It never guesses: what names no answer, or two, is `invalid`.
 """
 
-from vsc_eval.extract.choice import extract_choice
+from vsc_eval.extract.choice import extract_choice, likeliest_option
 from vsc_eval.extract.number import extract_number
 from vsc_eval.extract.read import KINDS, Kind, extract
 from vsc_eval.extract.short_text import extract_text
@@ -20,5 +20,6 @@ __all__ = [
     "extract_number",
     "extract_text",
     "extract_yes_no",
+    "likeliest_option",
     "normalise",
 ]

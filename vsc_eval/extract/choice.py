@@ -316,3 +316,8 @@ def extract_choice(text: str, options: Sequence[str], letters: Sequence[str] = (
     weak = [found for cue in closing if (found := reader.after(text, cue.end()))]
     last = weak[-1] if weak else None
     return (last.letter or INVALID) if last and not text[last.end :].strip(" .!") else INVALID
+
+
+def likeliest_option(answers: Sequence[str], logprobs: Sequence[float]) -> str:
+    """Of the `answers` that are options, the one with the largest log-probability; the first of equals."""
+    return answers[logprobs.index(max(logprobs))]

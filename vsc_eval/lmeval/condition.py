@@ -20,8 +20,9 @@ from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.session import Session
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.requests import gen_settings
+from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.lmeval.tasks import DocKey, SweepTasks, quiet_harness
 from vsc_eval.specs import BASELINE
 
 
@@ -141,12 +142,15 @@ def _flatten(folder: Path) -> None:
 
 
 def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, scoring: Scoring) -> dict[DocKey, Answer]:
+    """The answers, from the responses that lm-eval itself scored."""
     answers = {}
     for name, rows in samples.items():
-        for sample in rows:
-            key = (name, int(sample["doc_id"]))
-            if sample["filter"] == rows[0]["filter"]:
-                answers[key] = parse_sample(sample, tasks.letters[key], scoring)
+        for sample in (sample for sample in rows if sample["filter"] == rows[0]["filter"]):
+            key, doc, responses = (name, int(sample["doc_id"])), sample["doc"], sample["filtered_resps"]
+            if scoring == "loglikelihood":
+                answers[key] = likeliest(doc, tasks.letters[key], [logprob for logprob, _ in responses])
+            else:
+                answers[key] = read_text(doc, responses[0])
     assert answers.keys() == tasks.items.keys()
     return answers
 
@@ -170,18 +174,13 @@ def _check_accuracies(
 
 def _check_written(folder: Path, samples: Mapping[str, Any]) -> None:
     """lm-eval logs a failed write at WARNING and goes on, so look."""
-    if len(list(folder.glob("results_*.json"))) == 1:
-        written = {
-            path.name.removeprefix("samples_").rsplit("_", 1)[0]: path for path in folder.glob("samples_*.jsonl")
-        }
-        if all(name in written and _lines(written[name]) == len(rows) for name, rows in samples.items()):
-            return
-    raise BackendError(
-        f"lm-eval's files could not be written to {folder}.",
-        hint="Check that the disk has space and give the same command again; stored answers are kept.",
-    )
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
+    n_lines = {}
+    for path in folder.glob("samples_*.jsonl"):
+        with path.open("rb") as file:
+            n_lines[path.name.removeprefix("samples_").rsplit("_", 1)[0]] = sum(1 for _ in file)
+    wanted = {name: len(rows) for name, rows in samples.items()}
+    if len(list(folder.glob("results_*.json"))) != 1 or not wanted.items() <= n_lines.items():
+        raise BackendError(
+            f"lm-eval's files could not be written to {folder}.",
+            hint="Check that the disk has space and give the same command again; stored answers are kept.",
+        )

@@ -33,8 +33,9 @@ from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
+from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
 from vsc_eval.lmeval.task_index import ExternalChoice
-from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
+from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
