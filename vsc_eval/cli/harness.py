@@ -56,10 +56,14 @@ def run_harness(arguments: Sequence[str]) -> int:
     with _program_arguments(["vsc-eval harness", *arguments]):
         cli = HarnessCLI()
         options = cli.parse_args()
-    _refuse_caches(options)
+    asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
+    _refuse_caches(asked)
+    folder = asked.get("include_path")
+    if folder and not Path(folder).is_dir():
+        raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
     # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
     names = getattr(options, "tasks", None)
-    own = compiled_includes(_own_folders(options), names if isinstance(names, list) else ())
+    own = compiled_includes([Path(folder)] if folder else [], names if isinstance(names, list) else ())
     with own as (folders, known), _clear_errors(getattr(options, "model", None)):
         options.include_path = [str(tasks_dir()), *folders]
         if known:
@@ -96,8 +100,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     return loaded
 
 
-def _refuse_caches(options: argparse.Namespace) -> None:
-    asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
+def _refuse_caches(asked: dict[str, Any]) -> None:
     if asked.get("use_cache"):
         raise SpecError(
             "--use_cache keeps answers under a key without model, edit and picture.",
@@ -110,32 +113,21 @@ def _refuse_caches(options: argparse.Namespace) -> None:
         )
 
 
-def _own_folders(options: argparse.Namespace) -> list[Path]:
-    """The task folders that the user gave."""
-    folders = [getattr(options, "include_path", None) or _config(options).get("include_path")]
-    for folder in folders:
-        if folder and not Path(folder).is_dir():
-            raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
-    return [Path(folder) for folder in folders if folder]
-
-
 @contextlib.contextmanager
 def _clear_errors(model: str | None) -> Iterator[None]:
     """Say lm-eval's most common complaints in a line, with a fix."""
+    groups = "Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such as"
+    fixes = {
+        "Duplicate task": f"{groups} `vsc_counting` and `vsc_easy`, which go together.",
+        "Tasks not found": "`vsc-eval tasks list` shows ours.",
+        "no model for this name": "Use --model vsc-hf, or one of its own, such as hf-multimodal.",
+    }
     try:
         yield
     except ValueError as error:
         text = str(error)
-        if "Duplicate task" in text:
-            raise SpecError(
-                f"{text}.",
-                hint="Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such"
-                " as `vsc_counting` and `vsc_easy`, which go together.",
-            ) from error
-        if "Tasks not found" in text:
-            raise SpecError(f"{text}.", hint="`vsc-eval tasks list` shows ours.") from error
-        if "no model for this name" in text:
-            raise SpecError(
-                f"lm-eval has no model '{model}'.", hint="Use --model vsc-hf, or one of its own, such as hf-multimodal."
-            ) from error
+        for said, fix in fixes.items():
+            if said in text:
+                message = f"lm-eval has no model '{model}'" if said.startswith("no model") else text
+                raise SpecError(f"{message}.", hint=fix) from error
         raise

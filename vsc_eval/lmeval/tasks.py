@@ -38,6 +38,9 @@ class SweepTasks:
     """The tasks of a sweep, found and checked."""
 
     manager: TaskManager
+    scoring: Scoring
+    limit: int | None
+    """Documents of each task; None: all."""
     names: tuple[str, ...]
     """As lm-eval is asked for them: cells, tags, groups."""
     items: dict[DocKey, AskedItem] = field(default_factory=dict)
@@ -84,7 +87,7 @@ def find_tasks(
     with quiet_harness():
         manager = _manager(names, scoring, choice, files, {} if n is None else {"vsc_n": n})
         chosen = tuple(dict.fromkeys(_variant(name, scoring, manager) or _unknown(name, manager) for name in names))
-        found = SweepTasks(manager=manager, names=chosen)
+        found = SweepTasks(manager, scoring, limit, chosen)
         tasks = _load(manager, chosen)
         for name, task in tasks.items():
             _check_scoring(name, task, scoring)

@@ -31,7 +31,7 @@ from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
+from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
 from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
 from vsc_eval.lmeval.task_index import ExternalChoice
@@ -165,7 +165,6 @@ def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
 def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Console) -> AnswerTable:
     """Ask everything, let lm-eval score every condition from what is stored, and hold its answers equal to ours."""
     spec = plan.spec
-    settings = HarnessSettings(spec.model, spec.scoring, spec.limit, spec.max_new_tokens, spec.seed)
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
     asking, scoring = stages
     table: AnswerTable | None = None
@@ -174,7 +173,9 @@ def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Consol
         for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
             target = folder.harness_folder(condition.name) if folder else None
-            scored = score_condition(model, plan.tasks, settings, target)
+            scored = score_condition(
+                model, plan.tasks, target, name=spec.model, max_new_tokens=spec.max_new_tokens, seed=spec.seed
+            )
             if table is None:
                 table = _table(plan, session, model.questions)
             _check_answers(table, plan.tasks, condition.name, scored)

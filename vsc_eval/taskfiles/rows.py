@@ -22,8 +22,6 @@ IMAGE_SLOT = "<image>"
 """What lm-eval's task files write where a picture goes."""
 
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
-_LEAVE_OUT = "Leave the row out with `filters`."
-_OTHER_KIND = "Use another kind, or leave such rows out with `filters`."
 
 
 class TaskRow(Record):
@@ -61,12 +59,12 @@ class _RawRow:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.columns:
-            columns = ", ".join(map(str, self.columns))
-            raise DataError(f"Row '{self.id}' has no column '{name}'.", hint=f"The columns are: {columns}.")
+            raise self.error(f" has no column '{name}'", f"The columns are: {', '.join(map(str, self.columns))}.")
         return self.columns[name]
 
-    def error(self, column: str, what: str, hint: str) -> DataError:
-        return DataError(f"Row '{self.id}': column '{column}' holds {what}.", hint=hint)
+    def error(self, what: str, hint: str) -> DataError:
+        """`what` goes on after the row's name."""
+        return DataError(f"Row '{self.id}'{what}.", hint=hint)
 
     def labels(self, names: Iterable[str]) -> dict[str, str]:
         return {name: _label(self[name]) for name in names}
@@ -75,10 +73,8 @@ class _RawRow:
         """Raises DataError if all cells are empty: rows that have nothing there have nothing in common."""
         labels = self.labels(names).values()
         if not any(labels):
-            raise DataError(
-                f"Row '{self.id}' has nothing in column '{' + '.join(names)}', which `{key}` names.",
-                hint="Name a column that every row fills, or leave such rows out with `filters`.",
-            )
+            hint = "Name a column that every row fills, or leave such rows out with `filters`."
+            raise self.error(f" has nothing in column '{' + '.join(names)}', which `{key}` names", hint)
         return " / ".join(labels)
 
 
@@ -98,9 +94,8 @@ def to_task_row(file: TaskFile, row: Mapping[str, Any], index: int, *, score_col
             kind = file.without_options
         elif len(options) < 2:
             where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
-            number = f"{len(options) or 'no'} option{'' if len(options) == 1 else 's'}"
             raise DataError(
-                f"Row '{raw.id}' has {number} in {where}: {_short(question)}",
+                f"Row '{raw.id}' has {'1 option' if options else 'no options'} in {where}: {_short(question)}",
                 hint="If such rows are answered freely, write `without_options: short_text`; else drop them with"
                 " `filters`.",
             )
@@ -130,14 +125,13 @@ def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
 
 
 def _row_id(file: TaskFile, row: Mapping[str, Any], index: int) -> str:
-    if file.fields.id is None:
-        return f"{file.name}/{index}"
-    value = _RawRow(file, row, f"{file.name}/{index}")[file.fields.id]
+    column, by_number = file.fields.id, f"{file.name}/{index}"
+    if column is None:
+        return by_number
+    value = _RawRow(file, row, by_number)[column]
     if value is None or value == "":
-        raise DataError(
-            f"Row {index} of '{file.name}' has nothing in column '{file.fields.id}'.",
-            hint="Leave `fields.id` out: rows are then named by their number.",
-        )
+        hint = "Leave `fields.id` out: rows are then named by their number."
+        raise DataError(f"Row {index} of '{file.name}' has nothing in column '{column}'.", hint=hint)
     return f"{file.name}/{value}"
 
 
@@ -146,7 +140,7 @@ def _question(raw: _RawRow) -> str:
     value = raw[column]
     if not isinstance(value, str) or not value.strip():
         hint = "Name the column with the text, or leave such rows out with `filters`."
-        raise raw.error(column, f"{_short(value)} where a text is expected", hint)
+        raise raw.error(f": column '{column}' holds {_short(value)} where a text is expected", hint)
     return _disarmed(value)
 
 
@@ -165,7 +159,7 @@ def _kind(raw: _RawRow) -> Kind:
     value = _label(raw[kind_by.column])
     if value not in kind_by.values:
         hint = f"Add it there; known: {', '.join(kind_by.values)}."
-        raise raw.error(kind_by.column, f"'{value}', which `kind_by.values` does not name", hint)
+        raise raw.error(f": column '{kind_by.column}' holds '{value}', which `kind_by.values` does not name", hint)
     return kind_by.values[value]
 
 
@@ -175,47 +169,42 @@ def _options(raw: _RawRow, question: str) -> tuple[str, ...]:
     if choices == INLINE:
         return inline_options(question)
     where = " + ".join(several(choices))
-    found: list[Any] | None
     if isinstance(choices, tuple):
         found = [raw[name] for name in choices]
         # Of four columns, a question with three options leaves the last empty.
         while found and found[-1] in (None, ""):
             found.pop()
     else:
-        found = [] if raw[choices] is None else text_list(raw[choices])
-    if found is None:
-        hint = "Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`."
-        raise raw.error(where, f"{_short(raw[where])}, which is no list of options", hint)
+        listed = [] if raw[choices] is None else text_list(raw[choices])
+        if listed is None:
+            hint = "Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`."
+            raise raw.error(f": column '{where}' holds {_short(raw[where])}, which is no list of options", hint)
+        found = listed
     options = tuple(_disarmed(_label(value)) for value in found)
     if len(options) > len(string.ascii_uppercase):
-        raise DataError(
-            f"Row '{raw.id}' has {len(options)} options in '{where}', more than there are letters.",
-            hint="Leave the row out with `filters`, or use kind: short_text.",
-        )
+        hint = "Leave the row out with `filters`, or use kind: short_text."
+        raise raw.error(f" has {len(options)} options in '{where}', more than there are letters", hint)
     if not all(options):
-        raise DataError(f"Row '{raw.id}' has an empty option in '{where}'.", hint=_LEAVE_OUT)
+        raise raw.error(f" has an empty option in '{where}'", "Leave the row out with `filters`.")
     return options
 
 
 def _accepted(raw: _RawRow, kind: Kind) -> tuple[str, ...]:
-    """The right answers of a row that is no multiple choice, without repetition."""
+    """The right answers of a row that is no multiple choice, each once."""
     column = raw.file.fields.answer
-    value = raw[column]
+    value, hint = raw[column], "Use another kind, or leave such rows out with `filters`."
     if kind == "yes_no":
         answer = _label(value).strip().rstrip(".").casefold()
         if answer not in (*_YES, *_NO):
-            raise raw.error(column, f"{_short(value)}, which is neither yes nor no", _OTHER_KIND)
+            raise raw.error(f": column '{column}' holds {_short(value)}, which is neither yes nor no", hint)
         return ("yes" if answer in _YES else "no",)
     found = [_label(part).strip() for part in (value if isinstance(value, list | tuple) else [value])]
     if not any(found):
-        raise DataError(f"Row '{raw.id}' has no answer in column '{column}'.", hint=_LEAVE_OUT)
+        raise raw.error(f" has no answer in column '{column}'", "Leave the row out with `filters`.")
     readable = [read for part in found if part and (read := extract(part, kind=kind)) != INVALID]
     # Two unreadable answers would otherwise be equal, and so right.
     if not readable:
-        raise DataError(
-            f"Row '{raw.id}': the answer {_short(value)} in column '{column}' cannot be read as {kind}.",
-            hint=_OTHER_KIND,
-        )
+        raise raw.error(f": the answer {_short(value)} in column '{column}' cannot be read as {kind}", hint)
     return tuple(dict.fromkeys(readable))
 
 
@@ -236,10 +225,10 @@ def _letter(raw: _RawRow, options: Mapping[str, str]) -> str:
         fitting = [letter for i, letter in enumerate(options) if i == place]
     if len(fitting) != 1:
         shown = ", ".join(f"{letter}. {_short(option)}" for letter, option in options.items())
-        raise DataError(
-            f"Row '{raw.id}': the answer {_short(value)} in column '{column}' is, read as '{answer_format}', not"
-            f" exactly one of the options {shown}.",
-            hint="Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
+        raise raw.error(
+            f": the answer {_short(value)} in column '{column}' is, read as '{answer_format}', not exactly one of the"
+            f" options {shown}",
+            "Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
         )
     return fitting[0]
 

@@ -57,6 +57,7 @@ class DatasetSource(Spec):
     config: str | None = None
     """Configuration (subset) of a hub data set."""
     split: str = Field(default="test", min_length=1)
+    """Split to take."""
     revision: str | None = None
     """Commit of a hub data set; without one its newest version is taken."""
     format: SourceFormat = "auto"
