@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
@@ -53,7 +54,8 @@ def run_harness(arguments: Sequence[str]) -> int:
     setup_logging()
     register_models()
     logging.getLogger("lm_eval.api.task").addFilter(_is_news)
-    with _program_arguments(["vsc-eval harness", *arguments]):
+    # lm-eval's parser reads them there.
+    with patch.object(sys, "argv", ["vsc-eval harness", *arguments]):
         cli = HarnessCLI()
         options = cli.parse_args()
     asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
@@ -75,16 +77,6 @@ def run_harness(arguments: Sequence[str]) -> int:
 def _is_news(record: logging.LogRecord) -> bool:
     """False for the hint that lm-eval prints once for each task that has a loader of its own."""
     return "Custom kwargs can be passed" not in record.getMessage()
-
-
-@contextlib.contextmanager
-def _program_arguments(arguments: list[str]) -> Iterator[None]:
-    """lm-eval's parser reads sys.argv."""
-    before, sys.argv = sys.argv, arguments
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:

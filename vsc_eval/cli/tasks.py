@@ -150,18 +150,11 @@ def _show_task_file(options: argparse.Namespace) -> int:
     # Imported here: it loads `datasets` and lm-eval, which take seconds.
     from vsc_eval.lmeval.task_check import check, task_file
 
-    choice = _choice(options)
-    for key, value in task_file(options.task, choice).model_dump(mode="json", exclude_unset=True).items():
+    spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.task,))
+    for key, value in task_file(spec).model_dump(mode="json", exclude_unset=True).items():
         print(terminal(f"{key}: {value}"))
     print()
-    return 0 if check(options.task, choice, rows=options.n, show=options.n, out=options.out) else 1
-
-
-def _choice(options: argparse.Namespace) -> Any:
-    from vsc_eval.lmeval.task_index import ExternalChoice
-
-    given = _DATA.read(options, "vsc-eval tasks")
-    return ExternalChoice(include=given.include_path, overrides=given.override, data_dir=given.data_dir)
+    return 0 if check(spec, rows=options.n, show=options.n, out=options.out) else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -169,8 +162,8 @@ def _check(options: argparse.Namespace) -> int:
 
     if options.rows < 0 or options.show < 0:
         raise SpecError("--rows and --show count rows.", hint="Give 0 or more.")
-    rows = options.rows or None
-    return 0 if check(options.file, _choice(options), rows=rows, show=options.show, out=options.out) else 1
+    spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.file,))
+    return 0 if check(spec, rows=options.rows or None, show=options.show, out=options.out) else 1
 
 
 def _new(options: argparse.Namespace) -> int:

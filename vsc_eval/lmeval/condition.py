@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from lm_eval.api.instance import Instance
 from lm_eval.evaluator import simple_evaluate
@@ -57,25 +58,19 @@ class SweepLM(SessionLM):
             request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
 
 
-@contextmanager
-def one_environment_report() -> Iterator[None]:
+def one_environment_report() -> AbstractContextManager[object]:
     """Let lm-eval ask pip and the system what is installed once, not once for each condition (a second each)."""
-    original = collect_env.get_pretty_env_info
-    collect_env.get_pretty_env_info = cache(original)
-    try:
-        yield
-    finally:
-        collect_env.get_pretty_env_info = original
+    return patch.object(collect_env, "get_pretty_env_info", cache(collect_env.get_pretty_env_info))
 
 
 def score_condition(
-    model: SweepLM, tasks: SweepTasks, folder: Path | None, *, name: str, max_new_tokens: int | None, seed: int
+    model: SweepLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
 ) -> dict[DocKey, Answer]:
     """Run lm-eval on all tasks under the model's condition and write its files; the answers as lm-eval scored them.
 
-    `name` is the model's in lm-eval's files; `max_new_tokens` is of generated answers. Raises BackendError if its files
-    cannot be written.
+    `name` is the model's in lm-eval's files. Raises BackendError if they cannot be written.
     """
+    max_new_tokens = tasks.spec.max_new_tokens
     tracker = EvaluationTracker(output_path=str(folder)) if folder else None
     with quiet_harness():
         outcome = simple_evaluate(
@@ -83,7 +78,7 @@ def score_condition(
             model_args={"pretrained": name, "condition": model.condition},
             tasks=list(tasks.names),
             task_manager=tasks.manager,
-            limit=tasks.limit,
+            limit=tasks.spec.limit,
             gen_kwargs=None if max_new_tokens is None else {"max_gen_toks": max_new_tokens},
             evaluation_tracker=tracker,
             batch_size=model.session.engine.batch_size,
@@ -102,8 +97,8 @@ def score_condition(
         if folder is not None and tracker is not None:
             results = {key: value for key, value in outcome.items() if key != "samples"}
             tracker.save_results_aggregated(results=results, samples=samples)
-            for name, rows in samples.items():
-                tracker.save_results_samples(task_name=name, samples=rows)
+            for task, rows in samples.items():
+                tracker.save_results_samples(task_name=task, samples=rows)
             # Out of the subfolder that lm-eval names after the model.
             for subfolder in [path for path in folder.iterdir() if path.is_dir()]:
                 for path in list(subfolder.iterdir()):
@@ -119,7 +114,7 @@ def _parsed(samples: Mapping[str, Any], tasks: SweepTasks) -> dict[DocKey, Answe
     for name, rows in samples.items():
         for sample in (sample for sample in rows if sample["filter"] == rows[0]["filter"]):
             key, doc, responses = (name, int(sample["doc_id"])), sample["doc"], sample["filtered_resps"]
-            if tasks.scoring == "loglikelihood":
+            if tasks.spec.scoring == "loglikelihood":
                 answers[key] = likeliest(doc, tasks.letters[key], [logprob for logprob, _ in responses])
             else:
                 answers[key] = read_text(doc, responses[0])

@@ -148,35 +148,31 @@ def load_task(
             hint="Compile it again: `vsc-eval tasks compile FILE`.",
         ) from error
     changes = [vsc_override] if isinstance(vsc_override, str) else list(vsc_override)
-    file = limited(with_overrides(file, changes), vsc_limit)
-    data = load_data(file, data_dir=Path(vsc_data_dir) if vsc_data_dir else None)
+    data_dir = Path(vsc_data_dir) if vsc_data_dir else None
+    data = load_data(adjusted(file, changes, limit=vsc_limit), data_dir=data_dir)
     return _as_test([{**document, "vsc_paired": bool(vsc_paired)} for document in data.documents])
 
 
-def with_overrides(file: TaskFile, changes: Sequence[str]) -> TaskFile:
-    """`file` with those of `NAME.KEY=VALUE` that name it. Raises SpecError."""
+def adjusted(
+    file: TaskFile, changes: Sequence[str] = (), *, limit: int | None = None, data_dir: Path | None = None
+) -> TaskFile:
+    """`file` with those of the `NAME.KEY=VALUE` that name it, with the smaller of its own limit and `limit`, and with
+    the copy in `data_dir`, if one is given, as its data. Raises SpecError, or DataError if there is no copy."""
     prefix = f"{file.name}."
-    own = [change.removeprefix(prefix) for change in changes if change.startswith(prefix)]
-    return override(file, own) if own else file
-
-
-def limited(file: TaskFile, limit: int | None) -> TaskFile:
-    """`file` with the smaller of its own limit and `limit`."""
-    limits = [number for number in (file.limit, limit) if number is not None]
-    return file.model_copy(update={"limit": min(limits)}) if limits else file
-
-
-def at_local_copy(file: TaskFile, data_dir: Path | None) -> TaskFile:
-    """`file` with the copy in `data_dir`, if one is given, as its data. Raises DataError if there is none."""
-    if data_dir is None:
-        return file
-    copied = {"path": str(local_copy(file, data_dir)), "revision": None}
-    return file.model_copy(update={"dataset": file.dataset.model_copy(update=copied)})
+    if own := [change.removeprefix(prefix) for change in changes if change.startswith(prefix)]:
+        file = override(file, own)
+    update: dict[str, Any] = {}
+    if limit is not None:
+        update["limit"] = min(limit, file.limit or limit)
+    if data_dir is not None:
+        copied = {"path": str(local_copy(file, data_dir)), "revision": None}
+        update["dataset"] = file.dataset.model_copy(update=copied)
+    return file.model_copy(update=update)
 
 
 def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
     """The data of a task file, read once in a process. Raises SpecError or DataError."""
-    file = at_local_copy(file, data_dir)
+    file = adjusted(file, data_dir=data_dir)
     asked = file.model_dump_json()
     if asked in _LOADED:
         return _LOADED[asked]
@@ -194,7 +190,7 @@ def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
         data = read_rows(file, rows, folder=folder, score_columns=score_columns, progress=progress)
     for note in data.report.notes():
         _LOG.warning(note)
-    _LOADED[asked] = _BY_KEY[data.key] = data
+    _LOADED[asked] = _BY_KEY[data.documents[0]["vsc_source"]] = data
     return data
 
 

@@ -8,27 +8,25 @@ from typing import Any
 
 from vsc_eval.errors import DataError
 from vsc_eval.files import ensure_writable
-from vsc_eval.lmeval.documents import limited, load_data
+from vsc_eval.lmeval.documents import adjusted, load_data
 from vsc_eval.lmeval.scoring import metric_of, read_text, scored_item
-from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
+from vsc_eval.lmeval.task_index import chosen_files
+from vsc_eval.settings import AskSpec
 from vsc_eval.tables.clean import terminal
 from vsc_eval.taskfiles.blind import baselines
 from vsc_eval.taskfiles.items import ExternalData
 from vsc_eval.taskfiles.schema import TaskFile
 
-DEFAULT_ROWS = 200
 _VALUES_SHOWN = 8
 
 
-def check(
-    name: str, choice: ExternalChoice, *, rows: int | None = DEFAULT_ROWS, show: int = 3, out: Path | None = None
-) -> bool:
-    """Load the first `rows` rows (None: all) of a task file, by name or path, and print what is asked and expected.
+def check(spec: AskSpec, *, rows: int | None, show: int, out: Path | None) -> bool:
+    """Load the first `rows` rows (None: all) of the task file of `spec`, and print what is asked and expected.
 
     Pictures of the `show` rows that are printed are written to `out`. Returns whether every gold answer reads back as
     itself and scores 1. Raises SpecError or DataError for what does not fit.
     """
-    data = load_data(limited(task_file(name, choice), rows))
+    data = load_data(adjusted(task_file(spec), limit=rows))
     if out is not None:
         ensure_writable(out)
     wrong = [doc["id"] for doc in data.documents if not _scores_one(doc)]
@@ -41,11 +39,12 @@ def check(
     return not wrong
 
 
-def task_file(name: str, choice: ExternalChoice) -> TaskFile:
-    """The task file that a name or a path means, overridden. Raises SpecError or DataError."""
-    _, files = chosen_files([name], choice)
+def task_file(spec: AskSpec) -> TaskFile:
+    """The one task file that `spec` names or gives the path of, overridden. Raises SpecError or DataError."""
+    _, files = chosen_files(spec)
     if not files:
-        raise DataError(f"There is no task file '{name}'.", hint="Give its path, or see `vsc-eval tasks list`.")
+        hint = "Give its path, or see `vsc-eval tasks list`."
+        raise DataError(f"There is no task file '{spec.tasks[0]}'.", hint=hint)
     return next(iter(files.values()))
 
 

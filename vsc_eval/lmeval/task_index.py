@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval.tasks._index import TaskIndex
@@ -18,23 +17,13 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.lmeval.documents import at_local_copy, limited, with_overrides
+from vsc_eval.lmeval.documents import adjusted
 from vsc_eval.lmeval.task_files import COMPILED, TAG, VARIANTS, cell_files, compiled_files, variants, write_task_files
 from vsc_eval.resources import tasks_dir
+from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import LEVELS, SYNTHETIC_TASKS
 from vsc_eval.taskfiles.read import is_task_file, mistake, names_file, read_task_file, shipped_dir
 from vsc_eval.taskfiles.schema import TaskFile
-
-
-@dataclass(frozen=True)
-class ExternalChoice:
-    """What the command line says of task files."""
-
-    include: tuple[Path, ...] = ()
-    """Folders with more task files."""
-    overrides: tuple[str, ...] = ()
-    """`NAME.KEY=VALUE`."""
-    data_dir: Path | None = None
 
 
 def benchmark_dir() -> Path:
@@ -98,36 +87,31 @@ def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> 
 
     Raises SpecError for a file that cannot be read, a folder that is none, or two files of one name.
     """
-    paths = task_file_paths(shipped_dir()) if shipped_dir().is_dir() else []
     for folder in include:
         if not folder.is_dir():
             raise SpecError(f"{folder} is no folder.", hint="Name a folder of task files.")
-        paths += task_file_paths(folder)
+    paths = [path for folder in (shipped_dir(), *include) for path in task_file_paths(folder)]
     paths += [Path(name) for name in names if names_file(name)]
     found: dict[str, TaskFile] = {}
     where: dict[str, Path] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
         file = read_checked(path)
-        if file.name in found:
-            raise SpecError(
-                f"{path} and {where[file.name]} both declare the task '{file.name}'.", hint="Rename one of them."
-            )
+        if other := where.get(file.name):
+            raise SpecError(f"{path} and {other} both declare the task '{file.name}'.", hint="Rename one of them.")
         found[file.name], where[file.name] = file, path
     return found
 
 
-def chosen_files(
-    names: Sequence[str], choice: ExternalChoice, *, limit: int | None = None
-) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
-    """`names` with task files' names in lm-eval's form, and the task files among them, overridden and limited.
+def chosen_files(spec: AskSpec) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
+    """The tasks with task files' names in lm-eval's form, and the task files among them, overridden and limited.
 
     A task file is named as `cvbench`, `vsc_cvbench`, a path, with or without the suffix of a variant, or by the tag of
     all, `vsc_external`. Raises SpecError, also for an override that names no task of the run.
     """
-    files = find_task_files(names, choice.include)
+    files = find_task_files(spec.tasks, spec.include_path)
     variant_of = {name: file for file in files.values() for name in variants(file)}
     resolved, used = [], {}
-    for name in names:
+    for name in spec.tasks:
         full = read_task_file(Path(name)).task_name if names_file(name) else name
         full = full if full in variant_of or full.startswith("vsc_") else f"vsc_{full}"
         if full in variant_of:
@@ -135,7 +119,7 @@ def chosen_files(
         if full.startswith(TAG):
             used |= files
         resolved.append(full if full in variant_of else name)
-    for change in choice.overrides:
+    for change in spec.override:
         wrong = change.partition(".")[0]
         if wrong not in used:
             close = difflib.get_close_matches(wrong, used, n=1)
@@ -144,8 +128,8 @@ def chosen_files(
                 hint=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
                 f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
             )
-    final = {name: limited(with_overrides(file, choice.overrides), limit) for name, file in used.items()}
-    return tuple(resolved), {name: at_local_copy(file, choice.data_dir) for name, file in final.items()}
+    final = [adjusted(file, spec.override, limit=spec.limit, data_dir=spec.data_dir) for file in used.values()]
+    return tuple(resolved), dict(zip(used, final, strict=True))
 
 
 def compiled_folder(files: Iterable[TaskFile]) -> Path:
@@ -168,13 +152,11 @@ def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Ite
     Raises SpecError for a broken file in one of the folders or among the names.
     """
     files = {path.resolve(): read_checked(path) for folder in folders for path in task_file_paths(folder)}
-    given = list(names)
-    for place, name in enumerate(given):
-        path = Path(name)
-        if names_file(name) and path.is_file() and is_task_file(path):
-            given[place] = files.setdefault(path.resolve(), read_checked(path)).task_name
+    given = {name: Path(name).resolve() for name in names if names_file(name)}
+    given = {name: path for name, path in given.items() if path.is_file() and is_task_file(path)}
+    files |= {path: read_checked(path) for path in given.values()}
     compiled = compiled_folder(files.values())
     try:
-        yield [*map(str, folders), str(compiled)], given
+        yield [*map(str, folders), str(compiled)], [files[given[n]].task_name if n in given else n for n in names]
     finally:
         shutil.rmtree(compiled, ignore_errors=True)

@@ -23,8 +23,9 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.lmeval.documents import loaded
 from vsc_eval.lmeval.scoring import is_external, option_letters
-from vsc_eval.lmeval.task_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
-from vsc_eval.taskfiles.data_report import DataReport
+from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, compiled_folder
+from vsc_eval.settings import AskSpec
+from vsc_eval.taskfiles.rows import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
 
 DocKey = tuple[str, int]
@@ -37,10 +38,8 @@ _OUTPUT_TYPES = {"loglikelihood": "multiple_choice", "generate": "generate_until
 class SweepTasks:
     """The tasks of a sweep, found and checked."""
 
+    spec: AskSpec
     manager: TaskManager
-    scoring: Scoring
-    limit: int | None
-    """Documents of each task; None: all."""
     names: tuple[str, ...]
     """As lm-eval is asked for them: cells, tags, groups."""
     items: dict[DocKey, AskedItem] = field(default_factory=dict)
@@ -68,31 +67,23 @@ def quiet_harness() -> Iterator[None]:
         lm_eval.api.task.tqdm = bar
 
 
-def find_tasks(
-    names: Sequence[str],
-    scoring: Scoring,
-    *,
-    n: int | None,
-    limit: int | None,
-    external: ExternalChoice | None = None,
-) -> SweepTasks:
-    """Load the tasks' documents. A name without a scoring stands for its variant of `scoring`; `external` says more of
-    task files, which are named as `cvbench` or by their path.
+def find_tasks(spec: AskSpec) -> SweepTasks:
+    """Load the tasks' documents. A name without a scoring stands for its variant of the spec's; task files are named as
+    `cvbench` or by their path.
 
     Raises SpecError for an unknown task, one of another scoring, or one without options, DataError for data that cannot
     be loaded.
     """
-    choice = external or ExternalChoice()
-    names, files = chosen_files(names, choice, limit=limit)
+    names, files = chosen_files(spec)
     with quiet_harness():
-        manager = _manager(names, scoring, choice, files, {} if n is None else {"vsc_n": n})
-        chosen = tuple(dict.fromkeys(_variant(name, scoring, manager) or _unknown(name, manager) for name in names))
-        found = SweepTasks(manager, scoring, limit, chosen)
-        tasks = _load(manager, chosen)
+        manager = _manager(names, spec, files)
+        variants = {name: _variant(name, spec.scoring, manager) or _unknown(name, manager) for name in names}
+        found = SweepTasks(spec, manager, tuple(dict.fromkeys(variants.values())))
+        tasks = _load(manager, found.names)
         for name, task in tasks.items():
-            _check_scoring(name, task, scoring)
+            _check_scoring(name, task, spec.scoring)
             contents = []
-            for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
+            for doc_id, doc in task.doc_iterator(rank=0, limit=spec.limit, world_size=1):
                 found.items[name, doc_id], found.letters[name, doc_id] = _item(name, task, doc_id, doc)
                 if is_external(doc) or option_letters(doc):
                     found.documents[name, doc_id] = doc
@@ -101,25 +92,20 @@ def find_tasks(
                 contents.append(repr(_by_content(doc)))
             found.hashes[name] = short_hash(*contents)
     _check_items(found.items)
-    if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
+    if spec.n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
         raise SpecError(
             "--n sizes the cells of the synthetic benchmark, and no task here is of it.", hint="Use --limit instead."
         )
     return found
 
 
-def _manager(
-    names: Sequence[str],
-    scoring: Scoring,
-    choice: ExternalChoice,
-    files: Mapping[str, TaskFile],
-    metadata: dict[str, Any],
-) -> TaskManager:
+def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile]) -> TaskManager:
     """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
     compiled = compiled_folder(files.values())
-    folders = [str(folder) for folder in (benchmark_dir(), *choice.include, compiled)]
+    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled)]
+    metadata = {} if spec.n is None else {"vsc_n": spec.n}
     manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
-    unknown = [name for name in names if _variant(name, scoring, manager) is None]
+    unknown = [name for name in names if _variant(name, spec.scoring, manager) is None]
     if unknown and not any(name.startswith("vsc") for name in unknown):
         # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
         manager = TaskManager(include_path=folders, metadata=metadata)

@@ -30,10 +30,6 @@ class UndecodableError(Exception):
     """A row's picture cannot be decoded; the message says why."""
 
 
-class NotOnePictureError(Exception):
-    """A row has no picture or several; the message says how many."""
-
-
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """The pictures of one data set, by row."""
@@ -49,9 +45,9 @@ class Pictures:
     def decode(self, row: int) -> Image.Image:
         """The RGB picture of a row, turned as its camera says and resized into the pixel budget.
 
-        Raises UndecodableError or NotOnePictureError.
+        Raises UndecodableError.
         """
-        value = one_picture(self.rows[row][self.column], self.column)
+        (value,) = encoded_pictures(self.rows[row][self.column])
         image = _decoded(value, self.folder)
         size = budget_size(image.size, self.pixels)
         if size != image.size:
@@ -116,13 +112,9 @@ def picture_columns(rows: datasets.Dataset) -> dict[str, Any]:
     }
 
 
-def one_picture(value: Any, column: str) -> Any:
-    """The single encoded picture in a cell. Raises NotOnePictureError."""
-    present = [part for part in (value if isinstance(value, list | tuple) else [value]) if part is not None]
-    if len(present) != 1:
-        n = len(present) or "no"
-        raise NotOnePictureError(f"{n} picture{'s' if isinstance(value, list | tuple) else ''} in column '{column}'")
-    return present[0]
+def encoded_pictures(cell: Any) -> list[Any]:
+    """The pictures in a cell, which may hold a list of them."""
+    return [part for part in (cell if isinstance(cell, list | tuple) else [cell]) if part is not None]
 
 
 def budget_size(size: tuple[int, int], pixels: PixelBudget) -> tuple[int, int]:

@@ -17,16 +17,8 @@ from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.taskfiles.columns import kept_rows, named_columns_only
-from vsc_eval.taskfiles.data_report import DataReport, LeftOut
-from vsc_eval.taskfiles.image import (
-    NotOnePictureError,
-    Pictures,
-    UndecodableError,
-    one_picture,
-    picture_columns,
-    undecoded,
-)
-from vsc_eval.taskfiles.rows import TaskRow, group_of, to_task_row
+from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
+from vsc_eval.taskfiles.rows import DataReport, LeftOut, TaskRow, group_of, to_task_row
 from vsc_eval.taskfiles.schema import TaskFile
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -47,11 +39,6 @@ class ExternalData:
     """lm-eval's documents, in the order of `rows`; texts, numbers and lists only."""
     pictures: Pictures
     report: DataReport
-
-    @property
-    def key(self) -> str:
-        """What names the data in its documents."""
-        return str(self.documents[0]["vsc_source"])
 
 
 def read_rows(
@@ -107,7 +94,9 @@ def read_rows(
     for index in incomplete:
         del found[index]
     _check_left(file, [row.id for row, _ in found.values()], len(chosen), undecodable)
-    key = _content_key(file, found)
+    # What is asked, wherever the data lie: the hash stands in every document, and lm-eval logs their hashes.
+    asked = [f"{index}\0{row.id}\0{image}\0" for index, (row, image) in found.items()]
+    key = short_hash(file.model_dump_json(exclude={"dataset"}), *asked)
     documents = tuple(
         _document(file, row, image, pictures.sizes[index], whole[groups[index]] if groups else 0, key, index)
         for index, (row, image) in found.items()
@@ -181,18 +170,18 @@ def _groups(file: TaskFile, rows: datasets.Dataset, kept: Sequence[int], hook: H
 
 
 def _one_picture_only(file: TaskFile, raw: Mapping[str, Any], others: Sequence[str], row_id: str) -> None:
-    try:
-        one_picture(raw[file.fields.image], file.fields.image)
-    except NotOnePictureError as error:
+    column = file.fields.image
+    n = len(encoded_pictures(raw[column]))
+    if n != 1:
         raise DataError(
-            f"Row '{row_id}' has {error}; a question here is about one picture.",
+            f"Row '{row_id}' has {f'{n} pictures' if n else 'no picture'} in column '{column}'; a question here is"
+            " about one picture.",
             hint="Leave such rows out with `filters`, or name another column as `fields.image`.",
-        ) from error
+        )
     for name in others:
-        value = raw[name]
-        if value is not None and value != []:
+        if encoded_pictures(raw[name]):
             raise DataError(
-                f"Row '{row_id}' has pictures in columns '{file.fields.image}' and '{name}'.",
+                f"Row '{row_id}' has pictures in columns '{column}' and '{name}'.",
                 hint=f"If '{name}' is no part of the question, write `fields.other_images: [{name}]`; else leave such"
                 " rows out with `filters`.",
             )
@@ -222,12 +211,6 @@ def _check_left(file: TaskFile, ids: Sequence[str], n: int, undecodable: Sequenc
         raise DataError(
             f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
         )
-
-
-def _content_key(file: TaskFile, entries: Mapping[int, tuple[TaskRow, str]]) -> str:
-    """A hash of what is asked, wherever the data lie: it stands in every document, and lm-eval logs their hashes."""
-    parts = [f"{index}\0{row.id}\0{image}\0" for index, (row, image) in entries.items()]
-    return short_hash(file.model_dump_json(exclude={"dataset"}), *parts)
 
 
 def _document(

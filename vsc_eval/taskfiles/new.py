@@ -12,13 +12,13 @@ from typing import Any, get_args
 
 import datasets
 import yaml
-from pydantic import ValidationError
 
 from vsc_eval.errors import DataError, SpecError, VscError
 from vsc_eval.extract import INVALID, Kind, extract
 from vsc_eval.files import replacing
 from vsc_eval.taskfiles.image import picture_columns, undecoded
 from vsc_eval.taskfiles.options import inline_options, text_list
+from vsc_eval.taskfiles.read import validated
 from vsc_eval.taskfiles.rows import to_task_row
 from vsc_eval.taskfiles.schema import INLINE, AnswerFormat, TaskFile
 from vsc_eval.taskfiles.source import load_rows
@@ -46,29 +46,17 @@ def new_task_file(
     if path.exists() and not force:
         raise SpecError(f"{path} is there already.", hint="Choose another --out, or write --force.")
     no_fields = {"image": "-", "question": "-", "answer": "-"}
-    draft = _validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": no_fields})
+    draft = validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": no_fields}, "A new task")
     rows = undecoded(load_rows(draft))
     sample = [rows[index] for index in range(min(_LOOKED_AT, len(rows)))]
     if not sample:
         raise DataError(f"The data set {dataset['path']} has no rows.", hint="Choose another split.")
     raw, remarks = _guessed(rows, sample)
     raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
-    file = _validated(raw)
+    file = validated(raw, "The guess")
     with replacing(path) as partial:
         partial.write_text(_text(raw, path, rows.column_names), encoding="utf-8")
     return file, remarks
-
-
-def _validated(raw: Mapping[str, Any]) -> TaskFile:
-    try:
-        return TaskFile.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SpecError(
-            f"{where}: {first['msg'].removeprefix('Value error, ')}.",
-            hint="Names have small letters, digits and _; they begin with a letter.",
-        ) from error
 
 
 def _guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
@@ -145,7 +133,7 @@ def _kind(fields: dict[str, Any], sample: Sequence[Mapping[str, Any]], remarks: 
 
 def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int:
     """How many rows a guess fits."""
-    file = _validated({"name": "guess", "dataset": {"path": "-"}, **raw})
+    file = validated({"name": "guess", "dataset": {"path": "-"}, **raw}, "The guess")
     n = 0
     for index, row in enumerate(sample):
         try:

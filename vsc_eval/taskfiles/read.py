@@ -40,10 +40,11 @@ def read_task_file(path: Path) -> TaskFile:
     Raises SpecError naming file, line and key.
     """
     source = read_yaml(path, tuple(TaskFile.model_fields))
-    return _resolved(_validated(source.value, source), source)
+    return _resolved(validated(source.value, source), source)
 
 
-def _validated(raw: dict[str, Any], source: str | YamlFile) -> TaskFile:
+def validated(raw: dict[str, Any], source: str | YamlFile) -> TaskFile:
+    """The task file that `raw` says. Raises SpecError naming `source` and the key."""
     try:
         return TaskFile.model_validate(raw)
     except ValidationError as error:
@@ -67,7 +68,7 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
                 place[part] = {}
             place = place[part]
         place[last] = read_yaml_value(text, f"'{change}'")
-    return _validated(raw, f"Overriding '{file.name}'")
+    return validated(raw, f"Overriding '{file.name}'")
 
 
 def is_task_file(path: Path) -> bool:

@@ -1,4 +1,5 @@
-"""A raw row of a data set -> a question with its right answer. Pure: pictures are the loader's business."""
+"""A raw row of a data set -> a question with its right answer, and what became of all rows. Pure: pictures are the
+loader's business."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, TaskFile, placeh
 IMAGE_SLOT = "<image>"
 """What lm-eval's task files write where a picture goes."""
 
+_SHOWN = 5
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
@@ -47,6 +49,49 @@ class TaskRow(Record):
     """Value of `group.by`, or the number of the block of `group.every`."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Columns that the official metric needs."""
+
+
+class LeftOut(Record):
+    """A row that cannot be asked."""
+
+    id: str
+    reason: str
+
+
+class DataReport(Record):
+    """One task's rows. `n_rows` = `n_filtered_out` + `n_beyond_limit` + undecodable + incomplete + `n_items`."""
+
+    task: str
+    source: str
+    """Path or hub id, with configuration, split and revision."""
+    n_rows: int
+    n_items: int
+    n_filtered_out: int
+    n_beyond_limit: int
+    undecodable: tuple[LeftOut, ...] = ()
+    """Rows whose picture cannot be decoded; they are not asked."""
+    incomplete: tuple[LeftOut, ...] = ()
+    """Rows of groups of which a row is missing."""
+
+    def notes(self) -> list[str]:
+        """Sentences about what was left out, for people."""
+        found = []
+        if self.undecodable:
+            shown = "; ".join(f"{row.id}: {row.reason}" for row in self.undecodable[:_SHOWN])
+            more = f"; and {len(self.undecodable) - _SHOWN} more" if len(self.undecodable) > _SHOWN else ""
+            found.append(
+                f"{self.task}: {len(self.undecodable)} of {self.n_rows} rows have a picture that cannot be decoded and"
+                f" were not asked ({shown}{more})."
+            )
+        if self.incomplete:
+            groups = {row.reason for row in self.incomplete}
+            shown = ", ".join(row.id for row in self.incomplete[:_SHOWN])
+            more = ", ..." if len(self.incomplete) > _SHOWN else ""
+            found.append(
+                f"{self.task}: {len(self.incomplete)} rows of {len(groups)} incomplete groups were not asked"
+                f" ({shown}{more})."
+            )
+        return found
 
 
 @dataclass(frozen=True)
