@@ -6,10 +6,9 @@ lm-eval 0.4.13 has no entry points, so this registers the models, adds our task 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -45,7 +44,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval.utils import setup_logging
 
     from vsc_eval.lmeval.models import refuse_grid, register_models
-    from vsc_eval.lmeval.task_index import compiled_includes
+    from vsc_eval.lmeval.task_index import clear_errors, compiled_includes
 
     # Before lm-eval takes the numbers of a grid for arguments of their own.
     for argument in (part for word in arguments for part in split_names(word)):
@@ -66,7 +65,7 @@ def run_harness(arguments: Sequence[str]) -> int:
     # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
     names = getattr(options, "tasks", None)
     own = compiled_includes([Path(folder)] if folder else [], names if isinstance(names, list) else ())
-    with own as (folders, known), _clear_errors(getattr(options, "model", None)):
+    with own as (folders, known), clear_errors(getattr(options, "model", None)):
         options.include_path = [str(tasks_dir()), *folders]
         if known:
             options.tasks = known
@@ -103,23 +102,3 @@ def _refuse_caches(asked: dict[str, Any]) -> None:
             "--cache_requests keeps requests under a key without the task's settings.",
             hint="Leave it out; building our requests takes no time.",
         )
-
-
-@contextlib.contextmanager
-def _clear_errors(model: str | None) -> Iterator[None]:
-    """Say lm-eval's most common complaints in a line, with a fix."""
-    groups = "Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such as"
-    fixes = {
-        "Duplicate task": f"{groups} `vsc_counting` and `vsc_easy`, which go together.",
-        "Tasks not found": "`vsc-eval tasks list` shows ours.",
-        "no model for this name": "Use --model vsc-hf, or one of its own, such as hf-multimodal.",
-    }
-    try:
-        yield
-    except ValueError as error:
-        text = str(error)
-        for said, fix in fixes.items():
-            if said in text:
-                message = f"lm-eval has no model '{model}'" if said.startswith("no model") else text
-                raise SpecError(f"{message}.", hint=fix) from error
-        raise

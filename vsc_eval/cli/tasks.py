@@ -190,8 +190,8 @@ def _compile(options: argparse.Namespace) -> int:
 def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
-        return 0
-    with replacing(options.out) as partial:
-        partial.write_text(to_json_schema(), encoding="utf-8")
-    print(options.out)
+    else:
+        with replacing(options.out) as partial:
+            partial.write_text(to_json_schema(), encoding="utf-8")
+        print(options.out)
     return 0

@@ -34,9 +34,8 @@ class SessionLM(LM):  # type: ignore[misc]
     def __init__(self, session: Session, condition: str = BASELINE, *, images_first: bool = False) -> None:
         super().__init__()
         if condition not in session.conditions:
-            raise SpecError(
-                f"Unknown condition '{condition}'.", hint=f"This session has: {', '.join(session.conditions)}."
-            )
+            hint = f"This session has: {', '.join(session.conditions)}."
+            raise SpecError(f"Unknown condition '{condition}'.", hint=hint)
         self.session = session
         self.condition = condition
         self.images_first = images_first
@@ -164,9 +163,8 @@ class SessionLM(LM):  # type: ignore[misc]
     def chat_template(self, chat_template: bool | str = False) -> str:
         """The template that is applied, for lm-eval's log."""
         if isinstance(chat_template, str):
-            raise SpecError(
-                f"There is no choice of chat templates ('{chat_template}').", hint="Write --apply_chat_template alone."
-            )
+            hint = "Write --apply_chat_template alone."
+            raise SpecError(f"There is no choice of chat templates ('{chat_template}').", hint=hint)
         vlm = self.session.vlm
         return str(getattr(vlm.processor, "chat_template", None) or vlm.tokenizer.chat_template)
 

@@ -160,3 +160,22 @@ def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Ite
         yield [*map(str, folders), str(compiled)], [files[given[n]].task_name if n in given else n for n in names]
     finally:
         shutil.rmtree(compiled, ignore_errors=True)
+
+
+@contextmanager
+def clear_errors(model: str | None = None) -> Iterator[None]:
+    """Say lm-eval's most common complaints, also that it has not `model`, in a line with a fix."""
+    fixes = {
+        "Duplicate task": "Name tasks that do not overlap: groups hold their cells. `vsc_views` has all cells, by task"
+        " and by level; tags such as `vsc_counting` and `vsc_easy` go together.",
+        "Tasks not found": "`vsc-eval tasks list` shows ours.",
+        "no model for this name": "Use --model vsc-hf, or one of its own, such as hf-multimodal.",
+    }
+    try:
+        yield
+    except ValueError as error:
+        said = next((part for part in fixes if part in str(error)), None)
+        if said is None:
+            raise
+        message = f"lm-eval has no model '{model}'" if said.startswith("no model") else str(error)
+        raise SpecError(f"{message}.", hint=fixes[said]) from error

@@ -23,7 +23,7 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.lmeval.documents import loaded
 from vsc_eval.lmeval.scoring import is_external, option_letters
-from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, compiled_folder
+from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, clear_errors, compiled_folder
 from vsc_eval.settings import AskSpec
 from vsc_eval.taskfiles.rows import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
@@ -93,9 +93,8 @@ def find_tasks(spec: AskSpec) -> SweepTasks:
             found.hashes[name] = short_hash(*contents)
     _check_items(found.items)
     if spec.n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
-        raise SpecError(
-            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", hint="Use --limit instead."
-        )
+        said = "--n sizes the cells of the synthetic benchmark, and no task here is of it."
+        raise SpecError(said, hint="Use --limit instead.")
     return found
 
 
@@ -116,14 +115,8 @@ def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile])
 
 def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
     try:
-        tasks: dict[str, Any] = manager.load(list(names))["tasks"]
-    except ValueError as error:
-        # What lm-eval says of two groups, or a group and a task, that share a task.
-        if "Duplicate task" not in str(error):
-            raise
-        raise SpecError(
-            f"{error}.", hint="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
-        ) from error
+        with clear_errors():
+            tasks: dict[str, Any] = manager.load(list(names))["tasks"]
     except (OSError, DatasetsError) as error:
         raise DataError(
             f"The data of {', '.join(names)} cannot be loaded: {error}.",
@@ -151,9 +144,8 @@ def _variant(name: str, scoring: Scoring, manager: TaskManager) -> str | None:
 
 def _unknown(name: str, manager: TaskManager) -> NoReturn:
     close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
-    raise SpecError(
-        f"Unknown task '{name}'.", hint=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all."
-    )
+    hint = f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all."
+    raise SpecError(f"Unknown task '{name}'.", hint=hint)
 
 
 def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:

@@ -226,11 +226,7 @@ def _document(
     elif file.cluster_by == "row":
         cluster, cluster_kind = row.id, "item"
     return {
-        "id": row.id,
-        "kind": row.kind,
-        "prompt": row.prompt,
-        "options": list(row.options),
-        "letters": list(row.letters),
+        **row.model_dump(mode="json", include={"id", "kind", "prompt", "options", "letters"}),
         "answer": row.gold,
         "accepted": list(row.accepted),
         "words": list(words),

@@ -145,14 +145,10 @@ def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int
 
 
 def _categories(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]], taken: set[Any]) -> list[str]:
-    found = []
-    for wanted in _CATEGORY:
-        name = _pick([wanted], rows.column_names)
-        if name is not None and name not in taken and isinstance(sample[0][name], str):
-            n_values = len(set(rows[name]))
-            if 1 < n_values <= min(_MOST_CATEGORIES, len(rows) - 1):
-                found.append(name)
-    return found
+    columns = (_pick([wanted], rows.column_names) for wanted in _CATEGORY)
+    texts = [name for name in columns if name and name not in taken and isinstance(sample[0][name], str)]
+    most = min(_MOST_CATEGORIES, len(rows) - 1)
+    return [name for name in texts if 1 < len(set(rows[name])) <= most]
 
 
 def _most(flags: Iterable[bool]) -> bool:

@@ -86,7 +86,13 @@ def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
     if not path.exists():
         raise DataError(f"There is no file or folder {path}.", hint="Correct `dataset.path`.")
     if kind == "saved":
-        return _split_of(datasets.load_from_disk(str(path)), source.split)
+        loaded = datasets.load_from_disk(str(path))
+        if not isinstance(loaded, datasets.DatasetDict):
+            return loaded
+        if source.split in loaded:
+            return loaded[source.split]
+        hint = f"Its splits: {', '.join(loaded)}; see `dataset.split`."
+        raise SpecError(f"The saved data set has no split '{source.split}'.", hint=hint)
     if kind == "arrow":
         parts = [datasets.Dataset.from_file(str(found)) for found in _files(source, path, kind)]
         return datasets.concatenate_datasets(parts)
@@ -143,9 +149,8 @@ def _kind_of(path: Path) -> str:
         if path.suffix == ".py":
             # `datasets` says itself what it thinks of it.
             return "folder"
-        raise SpecError(
-            f"{path} is of no known format.", hint="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
-        )
+        hint = "Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
+        raise SpecError(f"{path} is of no known format.", hint=hint)
     if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
         return "saved"
     names = [found.name.lower() for found in path.rglob("*") if found.is_file()]
@@ -175,15 +180,6 @@ def _files(source: DatasetSource, path: Path, kind: str) -> list[Path]:
         wanted = ", ".join(source.data_files or _SUFFIXES[kind])
         raise DataError(f"{path} holds no {wanted}.", hint="Correct `dataset.path`, `format` or `data_files`.")
     return found
-
-
-def _split_of(loaded: Any, split: str) -> datasets.Dataset:
-    if not isinstance(loaded, datasets.DatasetDict):
-        return loaded
-    if split not in loaded:
-        hint = f"Its splits: {', '.join(loaded)}; see `dataset.split`."
-        raise SpecError(f"The saved data set has no split '{split}'.", hint=hint)
-    return loaded[split]
 
 
 @contextmanager
