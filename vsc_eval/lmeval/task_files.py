@@ -50,6 +50,15 @@ class Variant:
     """Asked without the picture; of the synthetic benchmark only."""
 
     @property
+    def folder(self) -> str:
+        return self.name or "generate"
+
+    @property
+    def marks(self) -> dict[str, bool]:
+        """What a task's metadata say of the variant, and the loader writes into its documents."""
+        return {"vsc_paired": True} if self.is_paired else {}
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         paired = ("acc_base", "acc_delta", "drift") if self.is_paired else ()
         return ("acc", *paired, *(() if self.is_choice else ("invalid",)))
@@ -76,11 +85,14 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_function(self, name: _Function) -> yaml.Node:
+        return self.represent_scalar("!function", f"vsc_eval.lmeval.{name}")
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
 
 
-_Dumper.add_representer(_Function, lambda dumper, name: dumper.represent_scalar("!function", f"vsc_eval.lmeval.{name}"))
+_Dumper.add_representer(_Function, _Dumper.represent_function)
 
 
 def _yaml(config: Mapping[str, Any]) -> str:
@@ -137,12 +149,11 @@ def _cell_name(variant: Variant, task: str, level: str) -> str:
 def _cell(variant: Variant, task: str, level: str) -> dict[str, Any]:
     # Another package's task is no part of the benchmark, and so of no view of it.
     views = (task, level) if task in TASKS else (task,)
-    metadata = {"version": TASK_VERSION, "vsc_task": task, "vsc_level": level}
     return {
-        "include": f"../_{variant.name or 'generate'}_yaml",
+        "include": f"../_{variant.folder}_yaml",
         "task": _cell_name(variant, task, level),
         "tag": [variant.named(f"vsc_{view}") for view in views],
-        "metadata": metadata | ({"vsc_paired": True} if variant.is_paired else {}),
+        "metadata": {"version": TASK_VERSION, "vsc_task": task, "vsc_level": level, **variant.marks},
     }
 
 
@@ -162,10 +173,9 @@ def _groups(variant: Variant) -> list[dict[str, Any]]:
 
 def cell_files(tasks: Sequence[str]) -> dict[str, str]:
     """Path relative to the tasks folder -> text, of the cells of `tasks` and what they include."""
-    files = {f"vsc/_{variant.name or 'generate'}_yaml": _shared(variant) for variant in VARIANTS}
+    files = {f"vsc/_{variant.folder}_yaml": _shared(variant) for variant in VARIANTS}
     for variant, task, level in itertools.product(VARIANTS, tasks, LEVELS):
-        folder = variant.name or "generate"
-        files[f"vsc/{folder}/{_cell_name(variant, task, level)}.yaml"] = _cell(variant, task, level)
+        files[f"vsc/{variant.folder}/{_cell_name(variant, task, level)}.yaml"] = _cell(variant, task, level)
     return {path: _HEADER + _yaml(config) for path, config in files.items()}
 
 
@@ -183,26 +193,16 @@ def variants(file: TaskFile) -> dict[str, Variant]:
 
 def compiled_files(file: TaskFile) -> dict[str, str]:
     """File name -> text of every variant of a task file."""
+    fields = {"load": "load_task", "images": "images", "gold_index": "gold_index", "options": "words"}
+    whole = file.model_dump(mode="json", exclude_unset=True)
     found = {}
     for name, variant in variants(file).items():
-        paired = {"vsc_paired": True} if variant.is_paired else {}
         config = {
             "task": name,
             "tag": [variant.named(TAG)],
             "class": _Function("scoring.ExternalTask"),
-            **_config(
-                variant,
-                load="load_task",
-                images="images",
-                gold_index="gold_index",
-                options="words",
-                max_new_tokens=file.max_new_tokens,
-            ),
-            "metadata": {
-                "version": file.version,
-                **paired,
-                "vsc_task_file": file.model_dump(mode="json", exclude_unset=True),
-            },
+            **_config(variant, **fields, max_new_tokens=file.max_new_tokens),
+            "metadata": {"version": file.version, **variant.marks, "vsc_task_file": whole},
         }
         found[f"{name}.yaml"] = _COMPILED_HEADER.format(name=file.name) + _yaml(config)
     return found
