@@ -44,27 +44,23 @@ class VscHF(SessionLM):
     @classmethod
     def _spec(cls, given: dict[str, Any]) -> LmEvalSpec:
         # Settings of the task files reach every model through --model_args; --metadata is their own place.
-        given = {name: value for name, value in given.items() if not name.startswith("vsc_")}
-        known = set(LmEvalSpec.model_fields)
-        strangers = {name: given[name] for name in given if name not in known}
+        others = {name: value for name, value in given.items() if not name.startswith("vsc_")}
+        ours = {name: others.pop(name) for name in LmEvalSpec.model_fields if name in others}
         # lm-eval has split a grid at its commas; what goes on with a number of the condition is none of its arguments.
-        whole = split_names(",".join([str(given.get("condition") or ""), *strangers]))
+        whole = split_names(",".join([str(ours.get("condition") or ""), *others]))
         refuse_grid(whole[0] if whole else "")
-        try:
-            return LmEvalSpec.model_validate({**given, **cls._strangers(strangers)})
-        except ValidationError as error:
-            raise explain(error, LmEvalSpec, cls.name) from error
-
-    @classmethod
-    def _strangers(cls, strangers: dict[str, Any]) -> dict[str, Any]:
-        """What arguments mean that are not ours, in place of which these are given. Raises SpecError."""
-        if strangers:
+        if cls.backend == "vllm":
+            ours["vllm"] = others
+        elif others:
             known = sorted({"pretrained", *LmEvalSpec.model_fields} - {"model", "backend", "vllm"})
             raise SpecError(
-                f"{cls.name} has no argument {', '.join(sorted(strangers))}.",
-                hint=known_names("arguments", min(strangers), known),
+                f"{cls.name} has no argument {', '.join(sorted(others))}.",
+                hint=known_names("arguments", min(others), known),
             )
-        return {}
+        try:
+            return LmEvalSpec.model_validate(ours)
+        except ValidationError as error:
+            raise explain(error, LmEvalSpec, cls.name) from error
 
     @classmethod
     def create_from_arg_obj(
@@ -101,8 +97,3 @@ class VscVllm(VscHF):
     def __init__(self, pretrained: str, **arguments: Any) -> None:
         require_vllm()
         super().__init__(pretrained, **arguments)
-
-    @classmethod
-    def _strangers(cls, strangers: dict[str, Any]) -> dict[str, Any]:
-        """vLLM's own arguments."""
-        return {"vllm": strangers}
