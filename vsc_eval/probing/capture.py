@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsc_eval.backends.hf.head import keep_last_logits
+from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.patching import hidden_of
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.edits import position_mask
