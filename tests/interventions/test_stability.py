@@ -8,13 +8,12 @@ import torch
 from selecting import select_features
 
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions.activations import PooledActivations
-from vsc_eval.interventions.harvest import Firing, Harvest
+from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.overlap import decoder_cosine, jaccard, set_overlap
 from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import SelectionRule, score_table
 from vsc_eval.interventions.stability import orbit_weights, resampled_tables, set_stability
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import FeatureSet
 
 TASKS = ("logic", "counting", "existence")

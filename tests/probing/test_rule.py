@@ -10,8 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from vsc_eval.errors import SpecError
-from vsc_eval.probing.result import ProbeRow
-from vsc_eval.probing.rule import check_rule, choose, explain_choice
+from vsc_eval.probing.result import ProbeRow, check_rule, choose, explain_choice
 from vsc_eval.probing.spec import LayerRule, Pooling, ProbingSpec
 
 # Layers:             emb   0     1     2     3     4 (the last)

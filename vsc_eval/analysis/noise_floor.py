@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Mask
-from vsc_eval.edit_kinds.base import EDITS
+from vsc_eval.edit_kinds import EDITS
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE

@@ -15,7 +15,7 @@ from vsc_eval.api.model import Images, Model, pictures
 from vsc_eval.backends.hf.hooks import layer_outputs
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.sae.readers import check_width
+from vsc_eval.sae.model import check_width
 
 if TYPE_CHECKING:
     from vsc_eval.api.intervention import Intervention

@@ -13,9 +13,9 @@ from vsc_eval.api.conditions import FeatureSet
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
 from vsc_eval.mistakes import explain
-from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import EditSpec, InterventionSpec, parse_condition
 
 if TYPE_CHECKING:

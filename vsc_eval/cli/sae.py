@@ -13,8 +13,8 @@ from vsc_eval.specs import EditSpec, parse_condition
 from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
-    from vsc_eval.features.sae_select import SelectSpec
-    from vsc_eval.features.sae_train import SAETrainSpec
+    from vsc_eval.features.options import SAETrainSpec, SelectSpec
+    from vsc_eval.sae.read_options import ReadOptions
     from vsc_eval.sae.readers import ReadSAE
 
 QUALITY_FILE = "quality.json"
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _train_flags() -> Flags[SAETrainSpec]:
-    from vsc_eval.features.sae_train import SAETrainSpec
+    from vsc_eval.features.options import SAETrainSpec
 
     return Flags(SAETrainSpec, names={"train.n_tokens": "tokens"})
 
@@ -47,7 +47,7 @@ def _fill_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _select_flags() -> Flags[SelectSpec]:
-    from vsc_eval.features.sae_select import SelectSpec
+    from vsc_eval.features.options import SelectSpec
 
     names = {"rule.min_frequency": "min-freq", "stability_draws": "draws", "source.k": "sae-k"}
     return Flags(SelectSpec, skip=("default_edit",), names={**names, "rule.exclusive": "shared"})
@@ -68,14 +68,15 @@ def _fill_select(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=run_select)
 
 
+def _source_flags() -> Flags[ReadOptions]:
+    from vsc_eval.sae.read_options import ReadOptions
+
+    return Flags(ReadOptions)
+
+
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
-    parser.add_argument("--layout", default="auto", help="library that wrote it; told by the files' names unless given")
-    parser.add_argument("--layer", type=int, help="decoder layer, where PATH holds SAEs of several")
-    parser.add_argument("--hook", help="subfolder of the SAE, where PATH is a repository of several")
-    parser.add_argument("--k", type=int, help="active features a token, where no name or config says it")
-    parser.add_argument("--activation", choices=("topk", "batchtopk"), help="for an ae.pt without its config.json")
-    parser.add_argument("--keep-negative", action="store_true", help="Qwen-Scope: keep negative values among the top k")
+    _source_flags().add_to(parser)
 
 
 def _fill_show(parser: argparse.ArgumentParser) -> None:
@@ -137,15 +138,7 @@ def run_select(args: argparse.Namespace) -> int:
 def _read(args: argparse.Namespace) -> ReadSAE:
     from vsc_eval.sae.readers import read_any_sae
 
-    return read_any_sae(
-        args.path,
-        layout=args.layout,
-        layer=args.layer,
-        hook=args.hook,
-        k=args.k,
-        activation=args.activation,
-        relu_after_topk=False if args.keep_negative else None,
-    )
+    return read_any_sae(args.path, **dict(_source_flags().read(args, "vsc-eval sae")))
 
 
 def described(read: ReadSAE) -> dict[str, str]:
@@ -201,7 +194,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_convert(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval sae convert`."""
-    from vsc_eval.sae.io import CONFIG_FILE, save_sae
+    from vsc_eval.sae.readers.saelens import CONFIG_FILE, save_sae
 
     if (args.to / CONFIG_FILE).exists():
         raise SpecError(f"{args.to} holds an SAE already.", hint="Choose another folder, or delete that one.")

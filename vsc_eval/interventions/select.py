@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.interventions.activations import PooledActivations, Pooling
-from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.scores.base import Floats
+from vsc_eval.interventions.scores import SCORES, Floats, Mask
 from vsc_eval.specs import FeatureSet, Spec
 
+if TYPE_CHECKING:  # torch: a command's options must not load it
+    from vsc_eval.interventions.harvest import PooledActivations
+
+Pooling = Literal["mean", "max", "fired"]
 Scalar = str | int | float | bool | None
 
 
@@ -50,7 +52,7 @@ class ScoreTable:
     n_task_items: tuple[int, ...]
     scores: Floats
     """[T, F]"""
-    eligible: NDArray[np.bool_]
+    eligible: Mask
     """[T, F], before `exclusive` gives a feature to one task."""
 
     def chosen(self, rule: SelectionRule) -> tuple[NDArray[np.int64], ...]:
@@ -60,18 +62,14 @@ class ScoreTable:
             # argmax takes the first of equals: ties between tasks go to the one that comes first.
             best = np.where(eligible, self.scores, -np.inf).argmax(0)
             eligible = eligible & (best == np.arange(len(self.tasks))[:, None])
-        return tuple(_top(row, mask, rule.m) for row, mask in zip(self.scores, eligible, strict=True))
+        # Stable sort of negated scores: equal ones stay in order of their index.
+        order = np.argsort(np.where(eligible, -self.scores, np.inf), axis=1, kind="stable")
+        return tuple(row[: min(rule.m, mask.sum())] for row, mask in zip(order, eligible, strict=True))
 
 
-def _top(scores: Floats, eligible: NDArray[np.bool_], m: int) -> NDArray[np.int64]:
-    candidates = np.flatnonzero(eligible)
-    # Stable sort on the negated score: equal scores stay in order of their index.
-    return candidates[np.argsort(-scores[candidates], kind="stable")][:m]
-
-
-def group_masks(labels: Sequence[str], tasks: Sequence[str]) -> NDArray[np.bool_]:
+def group_masks(labels: Sequence[str], tasks: Sequence[str]) -> Mask:
     """Which items are of which task, bool [T, n]."""
-    masks: NDArray[np.bool_] = np.array(labels)[None, :] == np.array(tasks)[:, None]
+    masks: Mask = np.array(labels)[None, :] == np.array(tasks)[:, None]
     return masks
 
 
@@ -110,8 +108,9 @@ def choose_features(
         **(provenance or {}),
     }
     sets = []
-    for row, chosen in enumerate(table.chosen(rule)):
-        task = table.tasks[row]
+    for task, n_items, scores, chosen in zip(
+        table.tasks, table.n_task_items, table.scores, table.chosen(rule), strict=True
+    ):
         if len(chosen) < rule.m:
             raise TooFewFeaturesError(
                 f"Only {len(chosen)} features are eligible for '{task}', and the rule asks for {rule.m}.",
@@ -121,9 +120,9 @@ def choose_features(
             FeatureSet(
                 name=task,
                 task=task,
-                indices=tuple(int(i) for i in chosen),
-                scores=tuple(float(s) for s in table.scores[row, chosen]),
-                provenance={"n_task_items": table.n_task_items[row], **described},
+                indices=tuple(chosen.tolist()),
+                scores=tuple(scores[chosen].tolist()),
+                provenance={"n_task_items": n_items, **described},
             )
         )
     return tuple(sets)

@@ -5,7 +5,7 @@ Orbits are drawn with replacement within each task, so that no task is lost and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.overlap import jaccard
 from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.select import (
-    ScoreTable,
-    SelectionRule,
-    group_masks,
-)
+from vsc_eval.interventions.select import ScoreTable, SelectionRule, group_masks
 from vsc_eval.records import Record
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
@@ -72,12 +68,11 @@ def set_stability(
         )
     weights = np.stack([orbit_weights(harvest, seed=seed, draw=draw) for draw in range(draws)])
     tables = resampled_tables(harvest, rule, weights, progress)
-    chosen = [[row.tolist() for row in table.chosen(rule)] for table in tables]
-    return Stability(
-        draws=draws,
-        seed=seed,
-        sets=tuple(_summary(s, [of_draw[row] for of_draw in chosen], rule.m) for row, s in enumerate(sets)),
+    by_set = zip(*(table.chosen(rule) for table in tables), strict=True)
+    summaries = (
+        _summary(full, [c.tolist() for c in chosen], rule.m) for full, chosen in zip(sets, by_set, strict=True)
     )
+    return Stability(draws=draws, seed=seed, sets=tuple(summaries))
 
 
 def _summary(full: FeatureSet, chosen: list[list[int]], m: int) -> SetStability:
@@ -120,7 +115,8 @@ def resampled_tables(
     n_features, score = harvest.d_sae, SCORES.get(rule.score)
     scores = np.empty((len(weights), len(tasks), n_features))
     often = np.empty(scores.shape, dtype=bool)
-    for columns in _blocks(n_features):
+    for start in range(0, n_features, _COLUMNS_AT_ONCE):
+        columns = slice(start, start + _COLUMNS_AT_ONCE)
         values = harvest.pooled.values[:, columns].numpy().astype(np.float64)
         fired = harvest.pooled.fired[:, columns].numpy()
         frequency = groups.reshape(-1, len(values)) @ fired.astype(np.float64)
@@ -133,9 +129,5 @@ def resampled_tables(
                 scores[sample, :, columns] = score.scores(values[rows], fired[rows], in_task[:, rows])
         progress(values.shape[1])
     eligible = (scores > score.of_nothing) & often
-    counts = [tuple(int(n) for n in row) for row in sizes]
+    counts = map(tuple, sizes.astype(int).tolist())
     return [ScoreTable(tasks, *parts) for parts in zip(counts, scores, eligible, strict=True)]
-
-
-def _blocks(n_features: int) -> Iterator[slice]:
-    return (slice(s, min(s + _COLUMNS_AT_ONCE, n_features)) for s in range(0, n_features, _COLUMNS_AT_ONCE))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for
+from vsc_eval.features.options import SAETrainSpec
+from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed
 from vsc_eval.studies.spec import StudySpec

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vsc_eval.features.kept import load_harvest
+from vsc_eval.features.options import SelectSpec
 from vsc_eval.features.sae_select import (
     OVERLAP_FILE,
     QUALITY_FILE,
     STABILITY_FILE,
     SAEQuality,
-    SelectSpec,
-    load_harvest,
     select_sets,
 )
 from vsc_eval.interventions.harvest import Harvest

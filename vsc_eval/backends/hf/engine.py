@@ -35,8 +35,7 @@ from vsc_eval.backends.hf.shared import run_stack, shared_prefix
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
-from vsc_eval.sae.io import check_width
-from vsc_eval.sae.model import SAE
+from vsc_eval.sae.model import SAE, check_width
 
 Mode = Literal["auto", "shared", "hooks"]
 _LENGTH_STEP = 16

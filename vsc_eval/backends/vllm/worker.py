@@ -18,8 +18,8 @@ from vsc_eval.backends.vllm.audit import Account, AuditLog, Entry
 from vsc_eval.backends.vllm.hook import BatchEdit
 from vsc_eval.backends.vllm.payload import unpack_conditions
 from vsc_eval.backends.vllm.positions import Slice, edited_prompt
-from vsc_eval.sae.io import load_sae
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers.saelens import load_sae
 
 ARGUMENT = "vsc_eval"
 """Key of SamplingParams.extra_args; the value is {"request_id": int, "condition": content hash or None}."""

@@ -15,8 +15,7 @@ from vsc_eval.board.page.entry_tables import entry_tables
 from vsc_eval.board.page.table_view import table_view
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.groups import baseline_of
-from vsc_eval.probing.result import ProbingResult
-from vsc_eval.probing.words import CONTROL_WORDS, POOLING_WORDS
+from vsc_eval.probing.result import CONTROL_WORDS, POOLING_WORDS, ProbingResult
 from vsc_eval.stats import Figure
 from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import name, plain

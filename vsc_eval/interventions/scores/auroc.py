@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vsc_eval.interventions.scores.base import Floats, Mask, SelectionScore
+from vsc_eval.interventions.scores import Floats, Mask, SelectionScore
 
 _COLUMNS_AT_ONCE = 2048
 
