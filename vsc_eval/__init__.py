@@ -14,61 +14,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsc_eval.api.activations import Activations
-    from vsc_eval.api.conditions import Condition, FeatureSet
-    from vsc_eval.api.intervention import Intervention, load_intervention
-    from vsc_eval.api.model import Model, load_model
-    from vsc_eval.api.run_object import Run, Study
-    from vsc_eval.api.runs import read, run
-    from vsc_eval.errors import BackendError, DataError, SpecError, VscError
-    from vsc_eval.synthetic import find_item, make_items
+    from vsc_eval.api.activations import Activations as Activations
+    from vsc_eval.api.intervention import Condition as Condition
+    from vsc_eval.api.intervention import FeatureSet as FeatureSet
+    from vsc_eval.api.intervention import Intervention as Intervention
+    from vsc_eval.api.intervention import load_intervention as load_intervention
+    from vsc_eval.api.model import Model as Model
+    from vsc_eval.api.model import load_model as load_model
+    from vsc_eval.api.runs import Run as Run
+    from vsc_eval.api.runs import Study as Study
+    from vsc_eval.api.runs import read as read
+    from vsc_eval.api.runs import run as run
+    from vsc_eval.errors import BackendError as BackendError
+    from vsc_eval.errors import DataError as DataError
+    from vsc_eval.errors import SpecError as SpecError
+    from vsc_eval.errors import VscError as VscError
+    from vsc_eval.synthetic import find_item as find_item
+    from vsc_eval.synthetic import make_items as make_items
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Activations": "api.activations",
-    "BackendError": "errors",
-    "Condition": "api.conditions",
-    "DataError": "errors",
-    "FeatureSet": "api.conditions",
-    "Intervention": "api.intervention",
-    "Model": "api.model",
-    "Run": "api.run_object",
-    "SpecError": "errors",
-    "Study": "api.run_object",
-    "VscError": "errors",
-    "find_item": "synthetic",
-    "load_intervention": "api.intervention",
-    "load_model": "api.model",
-    "make_items": "synthetic",
-    "read": "api.runs",
-    "run": "api.runs",
+    "api.activations": ("Activations",),
+    "api.intervention": ("Condition", "FeatureSet", "Intervention", "load_intervention"),
+    "api.model": ("Model", "load_model"),
+    "api.runs": ("Run", "Study", "read", "run"),
+    "errors": ("BackendError", "DataError", "SpecError", "VscError"),
+    "synthetic": ("find_item", "make_items"),
 }
 
-__all__ = [
-    "Activations",
-    "BackendError",
-    "Condition",
-    "DataError",
-    "FeatureSet",
-    "Intervention",
-    "Model",
-    "Run",
-    "SpecError",
-    "Study",
-    "VscError",
-    "find_item",
-    "load_intervention",
-    "load_model",
-    "make_items",
-    "read",
-    "run",
-]
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import words_of
+from made import cells_of, words_of
 from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
@@ -24,18 +24,10 @@ from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, 
 from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import ConditionSpec
-from vsc_eval.stats import (
-    Figure,
-    bootstrap_many,
-    cluster_bootstrap,
-    cluster_standard_error,
-    detectable_difference,
-    holm,
-    mcnemar,
-    sign_flip,
-    stream,
-)
+from vsc_eval.stats import Figure, adjust, bootstrap_many, cluster_bootstrap, stream
+from vsc_eval.stats.bootstrap import detectable_differences
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.stats.significance import mcnemar, sign_flip
 
 Tables = Callable[..., AnswerTable]
 MakeRun = Callable[..., Path]
@@ -102,9 +94,9 @@ def test_accuracy_and_difference_are_those_of_the_statistics(
     own = find_row(rows(tables[1], StatisticsSpec()), "counting", *group)
     assert own is not None
     assert row.accuracy == own.accuracy
-    assert row.detectable_difference == pytest.approx(detectable_difference(cluster_standard_error(gain, clusters)))
-    assert row.mcnemar == mcnemar(right_a, right_b)
-    assert row.p_difference == sign_flip(gain[None], clusters, rng("sign flips")).p_values[0]
+    assert row.detectable_difference == pytest.approx(detectable_differences([gain], clusters)[0])
+    assert row.mcnemar == mcnemar(*cells_of(right_a, right_b))
+    assert row.p_difference == sign_flip(gain[None], clusters, rng("sign flips"))[0]
 
 
 def test_mcnemar_against_scipy_and_by_hand() -> None:
@@ -123,7 +115,7 @@ def test_mcnemar_against_scipy_and_by_hand() -> None:
 def test_cells_are_adjusted_by_holm_and_sums_are_not(found: Comparison) -> None:
     for pair in found.pairs:
         cells = found.rows_of(pair, "cell")
-        assert tuple(row.p_difference_adjusted for row in cells) == holm([row.p_difference for row in cells])
+        assert tuple(row.p_difference_adjusted for row in cells) == adjust([row.p_difference for row in cells])
         assert all(row.p_difference_adjusted is None for row in found.rows_of(pair) if row.scope != "cell")
 
 

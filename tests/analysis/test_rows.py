@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import made_table, with_answers, words_of
+from made import cells_of, made_table, with_answers, words_of
 
 from vsc_eval.analysis.flips import flips
 from vsc_eval.analysis.noise_floor import OTHER_BATCHES, changed_without_cause, floor_rows
@@ -16,17 +16,10 @@ from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.stats import (
-    adjust,
-    bootstrap_many,
-    cluster_standard_error,
-    detectable_difference,
-    mcnemar,
-    sign_flip,
-    stream,
-    wilson_interval,
-)
+from vsc_eval.stats import adjust, bootstrap_many, stream, wilson_interval
+from vsc_eval.stats.bootstrap import detectable_differences
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.stats.significance import mcnemar, sign_flip
 
 STATISTICS = StatisticsSpec(draws=200, permutations=300)
 UNION, SINGLE = "counting+logic", "counting"
@@ -81,8 +74,8 @@ def test_figures_of_a_condition(table: AnswerTable, found: tuple[Row, ...]) -> N
     rng = stream(0, "study", "conditions", "bootstrap", "task", "logic", "")
     right, difference, share = bootstrap_many([cond == gold, gain, cond != base], clusters, rng, draws=200)
     assert (row.accuracy, row.difference) == (right, difference)
-    assert row.detectable_difference == pytest.approx(detectable_difference(cluster_standard_error(gain, clusters)))
-    assert row.mcnemar == mcnemar(base == gold, cond == gold)
+    assert row.detectable_difference == pytest.approx(detectable_differences([gain], clusters)[0])
+    assert row.mcnemar == mcnemar(*cells_of(base == gold, cond == gold))
     assert row.drift is not None
     assert row.drift.share == share
     valid = (cond != base) & (base != "invalid") & (cond != "invalid")
@@ -97,7 +90,7 @@ def test_figures_of_a_condition(table: AnswerTable, found: tuple[Row, ...]) -> N
     assert row.drift.n_changed == int((cond != base).sum())
     assert row.invalid_rate == (cond == "invalid").mean()
     flipped = stream(0, "study", "conditions", "sign flips", "task", "logic", "")
-    assert row.p_difference == sign_flip([gain], clusters, flipped, draws=300).p_values[0]
+    assert row.p_difference == sign_flip([gain], clusters, flipped, draws=300)[0]
     assert (row.n, row.n_clusters) == (24, 6)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, AskedItem
+from vsc_eval.answers.answer_table import FLOAT_COLUMNS, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.answers.collect import AnswerCollector
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
@@ -103,8 +103,15 @@ def together(table: AnswerTable, other: AnswerTable) -> AnswerTable:
         read=np.concatenate([table.main.read, part.read]),
         answer=np.concatenate([table.main.answer, part.answer]),
         option_logprobs=np.concatenate([table.main.option_logprobs, part.option_logprobs]),
-        floats={name: np.concatenate([table.main.float_column(name), part.float_column(name)]) for name in part.floats},
-        counts={},
-        texts={},
+        columns={
+            name: np.concatenate([table.main.float_column(name), part.float_column(name)])
+            for name in FLOAT_COLUMNS
+            if name in part.columns
+        },
     )
     return replace(table, conditions=(*table.conditions, *(other.conditions[row] for row in new)), main=main)
+
+
+def cells_of(before: np.ndarray, after: np.ndarray) -> tuple[int, ...]:
+    """The cells of McNemar's test of two masks: both, only before, only after, neither."""
+    return tuple(int(cell.sum()) for cell in (before & after, before & ~after, ~before & after, ~before & ~after))

@@ -27,9 +27,10 @@ def same(a: AnswerTable, b: AnswerTable) -> bool:
         (a.items, a.conditions, list(a.passes)) == (b.items, b.conditions, list(b.passes))
         and all(np.array_equal(x, y) for x, y in zip(*words, strict=True))
         and np.array_equal(a.main.option_logprobs, b.main.option_logprobs, equal_nan=True)
+        and set(a.main.columns) == set(b.main.columns)
         and all(
-            set(x) == set(y) and all(np.array_equal(x[key], y[key], equal_nan=x[key].dtype.kind == "f") for key in x)
-            for x, y in ((a.main.floats, b.main.floats), (a.main.counts, b.main.counts), (a.main.texts, b.main.texts))
+            np.array_equal(column, b.main.columns[name], equal_nan=column.dtype.kind == "f")
+            for name, column in a.main.columns.items()
         )
     )
 

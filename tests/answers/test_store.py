@@ -114,7 +114,7 @@ def test_a_rolled_back_batch_leaves_nothing(tmp_path: Path) -> None:
     with AnswerStore(path) as store:
         with pytest.raises(AttributeError):
             store.put_many({"k": Reading(), "l": None})  # type: ignore[dict-item]
-        with pytest.raises(sqlite3.IntegrityError), store._transaction():
+        with pytest.raises(sqlite3.IntegrityError), store._db:
             store._db.executemany("INSERT INTO answers VALUES (?, '{}', '')", [("k",), ("k",)])
     with AnswerStore(path) as store:
         assert len(store) == 0
@@ -180,7 +180,9 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_committed(tmp_path: Path) ->
 def test_a_second_writer_waits_or_is_told(tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "a.sqlite") as one, AnswerStore(tmp_path / "a.sqlite") as two:
         two._db.execute("PRAGMA busy_timeout=50")
-        with one._transaction(), pytest.raises(BackendError, match="in use by another process"):
-            two.put_many({"k": Reading()})
+        with one._db:
+            one._db.execute("BEGIN IMMEDIATE")
+            with pytest.raises(BackendError, match="in use by another process"):
+                two.put_many({"k": Reading()})
         two.put_many({"k": Reading()})
         assert len(one) == 1

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("conditions", "intervention", "model", "runs")
+MODULES = ("intervention", "model", "runs")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -117,9 +117,7 @@ def table_of(
         read=codes,
         answer=codes,
         option_logprobs=logprobs,
-        floats=floats,
-        counts={},
-        texts={},
+        columns=floats,
     )
     return AnswerTable(items=tuple(items), conditions=tuple(conditions), main=main)
 

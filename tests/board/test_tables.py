@@ -19,7 +19,7 @@ from vsc_eval.board.tables import board_tables, table_files
 from vsc_eval.board.tables.interventions import worst_controls
 from vsc_eval.board.tables.models import boarded_models, entry_labels
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure, holm
+from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.csv import to_csv
@@ -194,7 +194,7 @@ def test_p_is_adjusted_over_all_conditions_of_the_entry() -> None:
     rows = [entry.row(name, "all") for name in column(table, "condition")]
     raw = [row.p_difference for row in rows if row is not None]
     assert [row.cells[table.index("p")].value for row in table.rows] == raw
-    assert [row.cells[table.index("p_holm")].value for row in table.rows] == list(holm(raw))
+    assert [row.cells[table.index("p_holm")].value for row in table.rows] == list(adjust(raw))
     assert [c.head for c in table.columns if c.unit == "p"] == ["p, unadjusted", "p, Holm"]
 
 

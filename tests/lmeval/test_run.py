@@ -308,8 +308,8 @@ def test_generated_answers(tiny_folder: Path, intervention_folder: Path, tmp_pat
     table = read_table(tmp_path / "run")
     item = table.items[0]
     assert (item.scoring, item.max_new_tokens) == ("generate", 2)
-    assert (table.main.counts["n_new_tokens"] == 2).all()
-    assert all(isinstance(text, str) for text in table.main.texts["text"].ravel())
+    assert (table.main.columns["n_new_tokens"] == 2).all()
+    assert all(isinstance(text, str) for text in table.main.columns["text"].ravel())
     (file,) = (tmp_path / "run" / "lm_eval" / "logic").glob("samples_*.jsonl")
     first = json.loads(file.read_text().splitlines()[0])
     arguments = first["arguments"]["gen_args_0"]["arg_1"]

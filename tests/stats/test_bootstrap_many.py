@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from vsc_eval.stats import bootstrap_many, cluster_bootstrap, cluster_standard_errors, stream
+from vsc_eval.stats import bootstrap_many, cluster_bootstrap, stream
+from vsc_eval.stats.bootstrap import cluster_standard_errors
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from scipy.special import softmax
 
-from vsc_eval.stats import (
+from vsc_eval.stats.drift import (
+    PARTS,
+    additive,
     amplification,
-    drift_above_noise_floor,
-    extreme_p,
+    bliss,
+    change_parts,
     kl_options,
     noise_floor,
-    zero_count_limit,
+    over_larger,
+    over_mean,
+    under_smaller,
 )
-from vsc_eval.stats.drift import PARTS, change_parts
-from vsc_eval.stats.interaction import additive, bliss, over_larger, over_mean, under_smaller
-from vsc_eval.stats.mcnemar import mcnemar, mcnemar_of_cells
+from vsc_eval.stats.figure import zero_count_limit
+from vsc_eval.stats.significance import extreme_p
 
 logits = st.lists(st.floats(-20, 20), min_size=4, max_size=4)
 
@@ -46,8 +49,6 @@ def test_amplification_and_floor() -> None:
     assert amplification(None, 0.1) is None
     assert noise_floor([[0, 0, 1, 0], [0, 0, 0, 0]]) == 0.25
     assert noise_floor(np.zeros((0, 4))) is None
-    assert drift_above_noise_floor(0.5, 0.25) == 0.25
-    assert drift_above_noise_floor(0.5, None) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -86,11 +87,3 @@ def test_parts_of_drift_in_another_code() -> None:
     for row in range(3):
         one = change_parts(letters[base], letters[cond[row]], letters[gold], "invalid")
         assert all((many[part][row] == one[part]).all() for part in PARTS)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_mcnemar_from_its_cells(pairs: list[tuple[bool, bool]]) -> None:
-    base, cond = (np.array(column) for column in zip(*pairs, strict=True))
-    cells = (base & cond, base & ~cond, ~base & cond, ~base & ~cond)
-    assert mcnemar_of_cells(*(int(cell.sum()) for cell in cells)) == mcnemar(base, cond)

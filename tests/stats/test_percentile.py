@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from vsc_eval.stats import control_p, control_percentile, family_p, left_out_scores
+from vsc_eval.stats.significance import control_p, control_percentile, family_p, left_out_scores
 
 effects = st.lists(st.integers(-5, 5), min_size=1, max_size=30)
 

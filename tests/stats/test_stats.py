@@ -12,17 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from vsc_eval.extract import INVALID
-from vsc_eval.stats import (
-    accuracy,
-    cluster_bootstrap,
-    cluster_standard_error,
-    detectable_difference,
-    mcnemar,
-    stream,
-    wilson_interval,
-)
-from vsc_eval.stats.bootstrap import bootstrap_means, cluster_sums
+from vsc_eval.stats import bootstrap_many, cluster_bootstrap, stream, wilson_interval
+from vsc_eval.stats.bootstrap import bootstrap_means, cluster_standard_errors, cluster_sums
 from vsc_eval.stats.drift import PARTS, change_parts
+from vsc_eval.stats.figure import detectable_difference
+from vsc_eval.stats.significance import McNemar, mcnemar
 
 
 def orbits(n: int, size: int = 4) -> list[str]:
@@ -95,7 +89,7 @@ def test_undefined_is_none_with_a_reason() -> None:
     same = cluster_bootstrap([1, 0, 1, 0], ["o", "o", "p", "p"], stream(0))
     assert (same.value, same.low, same.reason) == (0.5, None, "every orbit gives the same value")
     assert wilson_interval(0, 0).reason == "no items"
-    assert cluster_standard_error([1, 2], ["o", "o"]) is None
+    assert cluster_standard_errors([[1, 2]], ["o", "o"]) is None
     assert detectable_difference(None) is None
 
 
@@ -109,13 +103,18 @@ def test_wilson_limits_are_where_the_score_test_just_fails(n: int, data: st.Data
     assert found.low < k / n < found.high or k in (0, n)
 
 
+def mcnemar_of(base: list[bool], cond: list[bool]) -> McNemar:
+    pairs = list(zip(base, cond, strict=True))
+    return mcnemar(*map(pairs.count, ((True, True), (True, False), (False, True), (False, False))))
+
+
 def test_mcnemar_by_hand() -> None:
     base = [True] * 5 + [True] * 1 + [False] * 6 + [False] * 2
     cond = [True] * 5 + [False] * 1 + [True] * 6 + [False] * 2
-    test = mcnemar(base, cond)
+    test = mcnemar_of(base, cond)
     assert (test.both_right, test.only_baseline_right, test.only_condition_right, test.both_wrong) == (5, 1, 6, 2)
     assert test.p_value == pytest.approx(2 * (1 + 7) / 2**7)  # P(X <= 1), X ~ Binomial(7, 1/2), twice
-    assert mcnemar([True, False], [True, False]).p_value is None
+    assert mcnemar_of([True, False], [True, False]).p_value is None
 
 
 @settings(max_examples=50, deadline=None)
@@ -123,7 +122,7 @@ def test_mcnemar_by_hand() -> None:
 def test_mcnemar_agrees_with_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
     contingency_tables = pytest.importorskip("statsmodels.stats.contingency_tables")
     base, cond = map(list, zip(*pairs, strict=True))
-    ours = mcnemar(base, cond)
+    ours = mcnemar_of(base, cond)
     table = [[ours.both_right, ours.only_baseline_right], [ours.only_condition_right, ours.both_wrong]]
     assert sum(map(sum, table)) == len(pairs)
     if ours.p_value is not None:
@@ -160,9 +159,9 @@ def test_drift_parts_exclude_each_other_and_add_up(rows: list[tuple[str, str, st
 
 def test_standard_error_agrees_with_the_plain_one_without_clusters() -> None:
     values = np.random.default_rng(0).normal(size=100)
-    assert cluster_standard_error(values, orbits(100, 1)) == pytest.approx(scipy_stats.sem(values))
+    assert cluster_standard_errors([values], orbits(100, 1)) == pytest.approx([scipy_stats.sem(values)])
     means = values.reshape(25, 4).mean(axis=1)
-    assert cluster_standard_error(values, orbits(100)) == pytest.approx(scipy_stats.sem(means))
+    assert cluster_standard_errors([values], orbits(100)) == pytest.approx([scipy_stats.sem(means)])
 
 
 def test_detectable_difference_is_found_with_the_power_it_promises() -> None:
@@ -176,8 +175,11 @@ def test_detectable_difference_is_found_with_the_power_it_promises() -> None:
 
 def test_accuracy_chooses_its_interval_by_the_clusters() -> None:
     right = [True, False] * 20
-    assert "Wilson" in accuracy(right, orbits(40, 1), stream(0)).method
-    assert "clustered by orbit" in accuracy([True] * 10 + [False] * 30, orbits(40), stream(0)).method
+    share, difference = bootstrap_many([right, right], orbits(40, 1), stream(0), n_shares=1)
+    assert share == wilson_interval(20, 40)
+    assert "bootstrap" in difference.method
+    (share,) = bootstrap_many([[True] * 10 + [False] * 30], orbits(40), stream(0), n_shares=1)
+    assert "clustered by orbit" in share.method
 
 
 def test_streams_are_named_and_repeatable() -> None:

@@ -13,7 +13,9 @@ from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.specs import BASELINE, EditSpec, parse_condition
-from vsc_eval.stats import adjust, cluster_bootstrap, cluster_standard_error, detectable_difference, sign_flip, stream
+from vsc_eval.stats import adjust, cluster_bootstrap, stream
+from vsc_eval.stats.bootstrap import detectable_differences
+from vsc_eval.stats.significance import sign_flip
 from vsc_eval.studies import names
 from vsc_eval.studies.analysis import against_controls, analyse, study_rows
 from vsc_eval.studies.conditions import asked_condition
@@ -88,10 +90,9 @@ def test_raw_rows_against_plain_figures(simulated: Simulated) -> None:
     assert row.drift_bliss.value == pytest.approx(union - (a + b - a * b))
     assert (row.drift.value, row.difference.value) == pytest.approx((union, gain[2].mean()))
     flips = stream(spec.seed, "study", "pairs", "sign flips")
-    p = sign_flip([interaction, gained], table.clusters, flips, draws=500).p_values
+    p = sign_flip([interaction, gained], table.clusters, flips, draws=500)
     assert (row.p_drift, row.p_accuracy) == p
-    error = cluster_standard_error(interaction, table.clusters)
-    assert row.detectable_drift == pytest.approx(detectable_difference(error))
+    assert row.detectable_drift == pytest.approx(detectable_differences([interaction], table.clusters)[0])
     assert (row.n, row.n_clusters) == (144, 36)
 
 
@@ -119,12 +120,13 @@ def test_norm_matched_to_the_larger() -> None:
     assert row.drift_interaction.value == pytest.approx(means[2] - means[:2].max())
     assert row.accuracy_interaction.value == pytest.approx(gains[2] - gains[:2].min())
     flips = stream(spec.seed, "study", "pairs", "sign flips")
-    over = sign_flip(changed[2] - changed[:2], table.clusters, flips, draws=500).p_values
+    over = sign_flip(changed[2] - changed[:2], table.clusters, flips, draws=500)
     assert row.drift_interaction.value > 0
     assert row.p_drift == max(p for p in over if p is not None)
     larger = int(means[1] > means[0])
-    error = cluster_standard_error(changed[2] - changed[larger], table.clusters)
-    assert row.detectable_drift == pytest.approx(detectable_difference(error))
+    assert row.detectable_drift == pytest.approx(
+        detectable_differences([changed[2] - changed[larger]], table.clusters)[0]
+    )
 
 
 def test_rows_do_not_depend_on_what_else_was_swept(simulated: Simulated) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats
 from vsc_eval.records import Record
-from vsc_eval.stats import control_p, control_percentile, family_p, left_out_scores
+from vsc_eval.stats.significance import control_p, control_percentile, family_p, left_out_scores
 
 ControlKind = Literal["random_sets", "random_directions", "permuted_labels"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random_sets", "random_directions", "permuted_labels")

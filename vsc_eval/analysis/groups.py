@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -168,16 +168,12 @@ def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTa
         for row in table.main.answer
     ]
     found: Codes = np.array(codes, dtype=np.int32)
-    nothing: Mapping[str, Any] = {}
     answers = Answers(
         names=table.names,
         vocabulary=tuple(known),
         read=found,
         answer=found,
         option_logprobs=np.zeros((*found.shape, 0), dtype=np.float32),
-        floats=nothing,
-        counts=nothing,
-        texts=nothing,
     )
     items = [table.items[places[0]] for places in members]
     golds = [joined([table.items[place].gold for place in places]) for places in members]

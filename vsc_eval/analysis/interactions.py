@@ -13,17 +13,10 @@ from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import EditSpec
-from vsc_eval.stats import (
-    Figure,
-    adjust,
-    bootstrap_many,
-    cluster_standard_errors,
-    detectable_difference,
-    extreme_p,
-    sign_flip,
-    stream,
-)
-from vsc_eval.stats.interaction import Formula, additive, bliss, over_larger, over_mean, under_smaller
+from vsc_eval.stats import Figure, adjust, bootstrap_many, stream
+from vsc_eval.stats.bootstrap import detectable_differences
+from vsc_eval.stats.drift import Formula, additive, bliss, over_larger, over_mean, under_smaller
+from vsc_eval.stats.significance import extreme_p, sign_flip
 
 Form = Literal["raw", "norm_matched"]
 Verdict = Literal["interference", "none", "not enough evidence"]
@@ -223,10 +216,12 @@ def _tests(
         a, b, both = (values[rows] for rows in family.places)
         contrasts += [linear(a, b, both)] if linear else [both - a, both - b]
     rng = stream(statistics.seed, "study", "pairs", "sign flips")
-    flipped = sign_flip(np.concatenate(contrasts), table.clusters, rng, draws=statistics.permutations).p_values
+    flipped = sign_flip(np.concatenate(contrasts), table.clusters, rng, draws=statistics.permutations)
     k = len(family.combined)
     parts = [
-        _Contrast(list(flipped[i * k : (i + 1) * k]), values.mean(axis=1), _detectable(values, table))
+        _Contrast(
+            list(flipped[i * k : (i + 1) * k]), values.mean(axis=1), detectable_differences(values, table.clusters)
+        )
         for i, values in enumerate(contrasts)
     ]
     if linear:
@@ -255,8 +250,3 @@ def _beyond_both(over_a: _Contrast, over_b: _Contrast, beyond: int) -> _Test:
     a_is_extreme = beyond * over_a.value <= beyond * over_b.value
     of_parts = zip(over_a.detectable, over_b.detectable, a_is_extreme, strict=True)
     return p, [of_a if first else of_b for of_a, of_b, first in of_parts]
-
-
-def _detectable(values: Floats, table: AnswerTable) -> list[float | None]:
-    errors = cluster_standard_errors(values, table.clusters)
-    return [None] * len(values) if errors is None else [detectable_difference(float(error)) for error in errors]

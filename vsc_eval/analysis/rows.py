@@ -17,23 +17,10 @@ from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import (
-    Drift,
-    Figure,
-    McNemar,
-    adjust,
-    amplification,
-    bootstrap_many,
-    cluster_standard_errors,
-    detectable_difference,
-    drift_above_noise_floor,
-    noise_floor,
-    sign_flip,
-    stream,
-    wilson_interval,
-)
-from vsc_eval.stats.drift import PARTS, change_parts
-from vsc_eval.stats.mcnemar import mcnemar_of_cells
+from vsc_eval.stats import Drift, Figure, McNemar, adjust, bootstrap_many, stream
+from vsc_eval.stats.bootstrap import detectable_differences
+from vsc_eval.stats.drift import PARTS, amplification, change_parts, noise_floor
+from vsc_eval.stats.significance import mcnemar, sign_flip
 
 Grouping = str | tuple[str, ...]
 """A scope, or columns of the items whose values are combined."""
@@ -243,10 +230,10 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
     k, gain, clusters = len(places), cut(per_item.gain), per_item.table.clusters[group.mask]
     figures = _resampled([cut(per_item.right), gain, cut(per_item.changed)], clusters, group, per_item, statistics)
     rng = stream(statistics.seed, "study", "conditions", "sign flips", *group.stream)
-    flipped = sign_flip(gain, clusters, rng, draws=statistics.permutations).p_values
+    flipped = sign_flip(gain, clusters, rng, draws=statistics.permutations)
     p = [p if per_item.compared[place] else None for place, p in zip(places, flipped, strict=True)]
     adjusted = adjust(p, statistics.correction) if group.scope == "all" else [None] * k
-    errors = cluster_standard_errors(gain, clusters)
+    detectable = detectable_differences(gain, clusters)
     counts = {name: cut(mask).sum(axis=1).tolist() for name, mask in per_item.counted.items()}
     means = {name: _means(cut(column)) for name, column in per_item.readings.items()}
     invalid, floor = cut(per_item.invalid).mean(axis=1), noise_floor(per_item.null_changed[:, group.mask])
@@ -273,8 +260,8 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
                     "difference": figures[k + i],
                     "p_difference": p[i],
                     "p_difference_adjusted": adjusted[i],
-                    "mcnemar": mcnemar_of_cells(*(counts[cell][i] for cell in _CELLS)),
-                    "detectable_difference": None if errors is None else detectable_difference(float(errors[i])),
+                    "mcnemar": mcnemar(*(counts[cell][i] for cell in _CELLS)),
+                    "detectable_difference": detectable[i],
                     **_drift(figures[2 * k + i], {part: counts[part][i] for part in PARTS}, floor),
                     **_mean_figures({name: column[i] for name, column in means.items()}),
                 }
@@ -283,8 +270,8 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
 
 
 def _drift(share: Figure, parts: Mapping[str, int], floor: float | None) -> dict[str, object]:
-    drift = Drift(share=share, n_changed=sum(parts.values()), **parts)
-    return {"drift": drift, "drift_above_noise_floor": drift_above_noise_floor(share.value, floor)}
+    above = None if share.value is None or floor is None else share.value - floor
+    return {"drift": Drift(share=share, n_changed=sum(parts.values()), **parts), "drift_above_noise_floor": above}
 
 
 def _mean_figures(means: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -301,18 +288,15 @@ def _resampled(
 ) -> Sequence[Figure]:
     """Figures of all rows of `parts`, whose first are the right answers: of these Wilson's where every item is its own
     cluster."""
-    found = bootstrap_many(
+    return bootstrap_many(
         np.concatenate(parts),
         clusters,
         stream(statistics.seed, "study", "conditions", "bootstrap", *group.stream),
+        n_shares=len(parts[0]),
         draws=statistics.draws,
         level=statistics.level,
         cluster_name=per_item.table.cluster_name,
     )
-    if found[0].n_clusters != found[0].n_items:
-        return found
-    wilson = [wilson_interval(int(row.sum()), len(row), level=statistics.level) for row in parts[0]]
-    return [*wilson, *found[len(wilson) :]]
 
 
 def _means(values: Floats) -> list[float | None]:

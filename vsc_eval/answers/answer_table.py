@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,12 @@ Pass = Literal["main", "other_batches", "generated"]
 """main: every condition; other_batches: the baseline once more in other batches, for the noise floor; generated: the
 same items by the other scoring."""
 
+TEXT_COLUMNS = ("text", "thought", "finish_reason")
+"""Texts of an answer, None where it has none."""
+
+COUNT_COLUMNS = ("top_token_id", "n_new_tokens", "n_thought_tokens", "n_edited_tokens", "n_fires")
+"""Whole numbers of an answer, -1 where it has none."""
+
 FLOAT_COLUMNS = (
     "kl_options",
     "kl_vocab",
@@ -41,43 +47,45 @@ FLOAT_COLUMNS = (
 )
 """Figures of an answer, NaN where it has none; defined in records.Reading."""
 
-COUNT_COLUMNS = ("top_token_id", "n_new_tokens", "n_thought_tokens", "n_edited_tokens", "n_fires")
-"""Whole numbers of an answer, -1 where it has none."""
+COLUMNS: Mapping[str, tuple[Any, type]] = {
+    **dict.fromkeys(TEXT_COLUMNS, (None, object)),
+    **dict.fromkeys(COUNT_COLUMNS, (-1, np.int64)),
+    **dict.fromkeys(FLOAT_COLUMNS, (np.nan, np.float64)),
+}
+"""Column -> how a missing value is written in memory, and the type."""
 
-TEXT_COLUMNS = ("text", "thought", "finish_reason")
-"""Texts of an answer, None where it has none."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AskedItem:
-    """An item, how it was asked and what is right: the same under all conditions."""
+    """An item, how it was asked and what is right: the same under all conditions. The fields are the columns of
+    items.parquet, in their order."""
 
     item_id: str
+    doc_id: int | None = None
+    """lm-eval's number of the document within its task."""
     task: str
     """Task of the benchmark (`counting`), or the name of the task file for other data."""
+    level: str | None = None
+    split: str | None = None
     cluster: str
     """Items of one cluster are dependent: the orbit, or the image for other data."""
-    gold: str
-    level: str | None = None
-    gold_index: int | None = None
-    """Place of the right option among the options; None for an item without options."""
     cluster_kind: str = "orbit"
     """What the cluster is: `orbit`, `image`, `group`, a column's name, or `item` where every item is its own."""
-    categories: tuple[tuple[str, str], ...] = ()
-    """(column, value) of those that the task file reports by."""
     group: str | None = None
     """Items that are scored together; unique within the task."""
     group_size: int = 0
     """Items of the group when it is whole."""
-    score: str | None = None
-    """The official metric of the data set."""
-    accepted: tuple[str, ...] = ()
-    """All right answers, where there may be several."""
+    categories: tuple[tuple[str, str], ...] = ()
+    """(column, value) of those that the task file reports by."""
     fields: tuple[tuple[str, str], ...] = ()
     """(column, value) of those that the official metric needs."""
-    doc_id: int | None = None
-    """lm-eval's number of the document within its task."""
-    split: str | None = None
+    gold: str
+    gold_index: int | None = None
+    """Place of the right option among the options; None for an item without options."""
+    accepted: tuple[str, ...] = ()
+    """All right answers, where there may be several."""
+    score: str | None = None
+    """The official metric of the data set."""
     options: tuple[str, ...] = ()
     """The letters that `option_logprobs` are of, in their order."""
     scoring: Scoring = "loglikelihood"
@@ -119,6 +127,19 @@ class AskedCondition:
         return "norm_matched" if self.spec.edit.norm_match else "combined"
 
     @property
+    def described(self) -> dict[str, Any]:
+        """What files and frames say of it beside its sets."""
+        edit = self.spec.edit
+        return {
+            "condition": self.name,
+            "role": self.role,
+            "edit_kind": edit and edit.kind,
+            "alpha": edit and edit.strength,
+            "positions": edit and edit.positions,
+            "norm_match": edit and edit.norm_match and edit.norm_match.reference,
+        }
+
+    @property
     def edit(self) -> str | None:
         """The edit as the condition's expression writes it (`scale=4`), norm matching aside; by its kind, strength and
         positions where the name is no expression with an edit. None for the baseline."""
@@ -146,17 +167,13 @@ class Answers:
     option_logprobs: npt.NDArray[np.float32]
     """[conditions, items, options]: log-probability (nats, full vocabulary) at the first answer token, as the model
     gives it; NaN beyond an item's options."""
-    floats: Mapping[str, Floats]
-    """FLOAT_COLUMNS; one that is missing has no value anywhere."""
-    counts: Mapping[str, npt.NDArray[np.int64]]
-    """COUNT_COLUMNS, likewise."""
-    texts: Mapping[str, npt.NDArray[np.object_]]
-    """TEXT_COLUMNS, likewise."""
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """Of COLUMNS, those that have a value anywhere."""
 
     def __post_init__(self) -> None:
         assert len(set(self.names)) == len(self.names), "two conditions of one name"
         shapes = {self.read.shape, self.answer.shape, self.option_logprobs.shape[:2]}
-        shapes |= {table.shape for part in (self.floats, self.counts, self.texts) for table in part.values()}
+        shapes |= {column.shape for column in self.columns.values()}
         assert len(shapes) == 1, shapes
         assert self.answer.shape[0] == len(self.names), (self.answer.shape, len(self.names))
 
@@ -167,7 +184,7 @@ class Answers:
 
     def float_column(self, name: str) -> Floats:
         """One figure [conditions, items], NaN where there is none."""
-        found = self.floats.get(name)
+        found = self.columns.get(name)
         return np.full(self.answer.shape, np.nan) if found is None else found
 
     def in_order(self) -> Answers:
@@ -178,20 +195,13 @@ class Answers:
 
     def take(self, rows: Sequence[int] | slice, items: Mask | Codes | slice = slice(None)) -> Answers:
         """Some conditions and items, in the order that they are named."""
-
-        def cut(part: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
-            return {name: table[rows][:, items] for name, table in part.items()}
-
-        names = self.names[rows] if isinstance(rows, slice) else tuple(self.names[row] for row in rows)
         return Answers(
-            names=names,
+            names=self.names[rows] if isinstance(rows, slice) else tuple(self.names[row] for row in rows),
             vocabulary=self.vocabulary,
             read=self.read[rows][:, items],
             answer=self.answer[rows][:, items],
             option_logprobs=self.option_logprobs[rows][:, items],
-            floats=cut(self.floats),  # type: ignore[arg-type]
-            counts=cut(self.counts),  # type: ignore[arg-type]
-            texts=cut(self.texts),  # type: ignore[arg-type]
+            columns={name: column[rows][:, items] for name, column in self.columns.items()},
         )
 
 
@@ -274,17 +284,16 @@ class AnswerTable:
         """The gold option's log-probability less the best other's, nats [conditions, items]; NaN without options."""
         logprobs = self.main.option_logprobs[[self.main.rows[name] for name in names]].astype(np.float64)
         margins = np.full(logprobs.shape[:2], np.nan)
-        # An item may have been asked without letters, where the model reads none as one token.
-        known = [i.gold_index is not None and i.gold_index < len(i.options) for i in self.items]
-        places = np.array([i.gold_index if k else -1 for i, k in zip(self.items, known, strict=True)], dtype=np.int64)
-        there = np.flatnonzero(places >= 0)
         if not logprobs.shape[2]:
             return margins
-        of_gold = logprobs[:, there, places[there]]
+        # An item may have been asked without letters, where the model reads none as one token.
+        golds = [-1 if i.gold_index is None or i.gold_index >= len(i.options) else i.gold_index for i in self.items]
+        there = np.flatnonzero(np.array(golds) >= 0)
+        places = np.array(golds)[there]
         others = np.where(np.isnan(logprobs), -np.inf, logprobs)[:, there]
-        others[:, np.arange(len(there)), places[there]] = -np.inf
+        others[:, np.arange(len(there)), places] = -np.inf
         with np.errstate(invalid="ignore"):
-            margins[:, there] = of_gold - others.max(-1)
+            margins[:, there] = logprobs[:, there, places] - others.max(-1)
         margins[(~np.isnan(logprobs)).sum(-1) < 2] = np.nan
         return margins
 

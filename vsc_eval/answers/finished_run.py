@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.bounded_text import read_json
+from vsc_eval.answers.bounded import read_json
 from vsc_eval.answers.parquet import read_table, table_files
 from vsc_eval.answers.table_faults import shape_faults
 from vsc_eval.errors import DataError, SpecError

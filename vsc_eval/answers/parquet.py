@@ -7,26 +7,18 @@ hold nothing of the machine, so that the same answers are the same bytes under o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vsc_eval.answers.answer_table import (
-    COUNT_COLUMNS,
-    FLOAT_COLUMNS,
-    TEXT_COLUMNS,
-    Answers,
-    AnswerTable,
-    AskedCondition,
-    AskedItem,
-    Pass,
-)
-from vsc_eval.answers.bounded_parquet import Limits, damaged, read_bounded
+from vsc_eval.answers.answer_table import COLUMNS, Answers, AnswerTable, AskedCondition, AskedItem, Pass
+from vsc_eval.answers.bounded import Limits, damaged, read_bounded
 from vsc_eval.errors import DataError
 from vsc_eval.files import file_hash, replacing
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -36,69 +28,57 @@ SCHEMA_VERSION = 1
 
 ANSWERS, ITEMS, CONDITIONS = "answers", "items", "conditions"
 _ROWS_A_GROUP = 1 << 17
-_WORD = pa.dictionary(pa.int32(), pa.string())
-_PAIRS = pa.list_(pa.struct([("column", pa.string()), ("value", pa.string())]))
 _META = {b"vsc_eval_schema": str(SCHEMA_VERSION).encode()}
 _MOST_LOGPROBS = 1 << 28
 """Of a table in memory, padded: an item with a million options would be one for every answer."""
 
-_ITEM_TYPES: dict[str, pa.DataType] = {
-    "item_id": pa.string(),
-    "doc_id": pa.int32(),
-    "task": _WORD,
-    "level": _WORD,
-    "split": _WORD,
-    "cluster": pa.string(),
-    "cluster_kind": _WORD,
-    "group": pa.string(),
-    "group_size": pa.int32(),
-    "categories": _PAIRS,
-    "fields": _PAIRS,
-    "gold": pa.string(),
-    "gold_index": pa.int32(),
-    "accepted": pa.list_(pa.string()),
-    "score": _WORD,
-    "options": pa.list_(pa.string()),
-    "scoring": _WORD,
-    "max_new_tokens": pa.int32(),
-    "stops": pa.list_(pa.string()),
-    "prompt_hash": pa.string(),
-    "image_hash": pa.string(),
-    "messages": pa.string(),
+_TEXT, _COUNT, _TEXTS = pa.string(), pa.int32(), pa.list_(pa.string())
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_TYPES: dict[Any, pa.DataType] = {
+    str: _TEXT,
+    str | None: _TEXT,
+    int: _COUNT,
+    int | None: _COUNT,
+    tuple[str, ...]: _TEXTS,
+    tuple[tuple[str, str], ...]: pa.list_(pa.struct([("column", _TEXT), ("value", _TEXT)])),
+    object: _TEXT,
+    np.int64: _COUNT,
+    np.float64: pa.float64(),
 }
+"""How the fields of an item and the columns of answers are written."""
 
-_CONDITION_TYPES: dict[str, pa.DataType] = {
-    "condition": pa.string(),
-    "role": _WORD,
-    "sets": pa.list_(pa.string()),
-    "edit": pa.string(),
-    "edit_kind": _WORD,
-    "alpha": pa.float64(),
-    "positions": _WORD,
-    "norm_match": _WORD,
-    "content_hash": pa.string(),
-    "targets": pa.list_(pa.string()),
-    "control_kind": _WORD,
-    "draw": pa.int32(),
-}
-
-_ANSWER_TYPES: dict[str, pa.DataType] = {
-    "item_id": _WORD,
-    "condition": _WORD,
-    "pass": _WORD,
-    "task": _WORD,
-    "level": _WORD,
-    "cluster": _WORD,
-    "gold": _WORD,
-    "read": _WORD,
-    "answer": _WORD,
-    "right": pa.bool_(),
-    "option_logprobs": pa.list_(pa.float32()),
-    **dict.fromkeys(TEXT_COLUMNS, pa.string()),
-    **dict.fromkeys(COUNT_COLUMNS, pa.int32()),
-    **dict.fromkeys(FLOAT_COLUMNS, pa.float64()),
-}
-"""In the order of the columns. What is the same for all items of a run stands in items.parquet."""
+_WORDS = ("task", "level", "split", "cluster_kind", "score", "scoring")
+_ITEM_SCHEMA = pa.schema(
+    [(name, _WORD if name in _WORDS else _TYPES[kind]) for name, kind in get_type_hints(AskedItem).items()], _META
+)
+_CONDITION_SCHEMA = pa.schema(
+    [
+        ("condition", _TEXT),
+        ("role", _WORD),
+        ("sets", _TEXTS),
+        ("edit", _TEXT),
+        ("edit_kind", _WORD),
+        ("alpha", pa.float64()),
+        ("positions", _WORD),
+        ("norm_match", _WORD),
+        ("content_hash", _TEXT),
+        ("targets", _TEXTS),
+        ("control_kind", _WORD),
+        ("draw", _COUNT),
+    ],
+    _META,
+)
+_OF_ITEMS = ("task", "level", "cluster", "gold")
+_ANSWER_SCHEMA = pa.schema(
+    [
+        *((name, _WORD) for name in ("item_id", "condition", "pass", *_OF_ITEMS, "read", "answer")),
+        ("right", pa.bool_()),
+        ("option_logprobs", pa.list_(pa.float32())),
+        *((name, _TYPES[kind]) for name, (_, kind) in COLUMNS.items()),
+    ],
+    _META,
+)
+"""What is the same for all items of a run stands in items.parquet."""
 
 
 def table_files(stem: str = ANSWERS) -> tuple[str, str, str]:
@@ -110,12 +90,14 @@ def table_files(stem: str = ANSWERS) -> tuple[str, str, str]:
 def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[str, str]:
     """Write the three files, each at once or not at all; file name -> sha256 of its bytes. The answers come last, so a
     folder that has them has all. Raises BackendError if it cannot be written."""
-    items, conditions, answers = table_files(stem)
-    return {
-        items: _write(folder / items, _ITEM_TYPES, [_item_columns(table.items)]),
-        conditions: _write(folder / conditions, _CONDITION_TYPES, [_condition_columns(table.conditions)]),
-        answers: _write(folder / answers, _ANSWER_TYPES, _answer_columns(table)),
-    }
+    item_rows = [vars(item) for item in table.items]
+    condition_rows = [_condition_row(condition) for condition in table.conditions]
+    parts: tuple[tuple[pa.Schema, Iterable[pa.Table]], ...] = (
+        (_ITEM_SCHEMA, [pa.Table.from_pylist(item_rows, _ITEM_SCHEMA)]),
+        (_CONDITION_SCHEMA, [pa.Table.from_pylist(condition_rows, _CONDITION_SCHEMA)]),
+        (_ANSWER_SCHEMA, _answer_parts(table)),
+    )
+    return {name: _write(folder / name, *part) for name, part in zip(table_files(stem), parts, strict=True)}
 
 
 def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = None) -> AnswerTable:
@@ -125,12 +107,17 @@ def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = Non
     and what answers.parquet repeats of items.parquet is the same there. Raises DataError, naming the file, where one is
     missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
     """
-    item_file, condition_file, answer_file = files = [folder / name for name in table_files(stem)]
-    types = (_ITEM_TYPES, _CONDITION_TYPES, _ANSWER_TYPES)
-    item_rows, condition_rows, found = (_read(file, kind, limits) for file, kind in zip(files, types, strict=True))
+    item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
+    item_rows = _read(item_file, _ITEM_SCHEMA, limits)
+    condition_rows = _read(condition_file, _CONDITION_SCHEMA, limits)
+    found = _read(answer_file, _ANSWER_SCHEMA, limits)
     items = tuple(_item(row) for row in item_rows.to_pylist())
     conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())
-    passes = {name: _answers(part, items, answer_file) for name, part in _by_pass(found)}
+    of_rows = found["pass"].cast(pa.string())
+    passes = {
+        name: _answers(found.filter(pc.equal(of_rows, name)), items, answer_file)
+        for name in of_rows.unique().to_pylist()
+    }
     main = passes.pop("main", None)
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
         raise damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
@@ -143,40 +130,22 @@ def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = Non
 def _not_repeated(found: pa.Table, table: AnswerTable) -> str | None:
     """The first column that is not what follows from the others."""
     start = 0
-    for columns in _answer_columns(table):
-        part = found.slice(start, len(columns["right"]))
+    for expected in _answer_parts(table):
+        part = found.slice(start, len(expected))
         start += len(part)
-        for name in ("task", "level", "cluster", "gold", "right"):
+        for name in (*_OF_ITEMS, "right"):
             kind = pa.bool_() if name == "right" else pa.string()
-            if part[name].cast(kind).combine_chunks() != columns[name].cast(kind):
+            if part[name].cast(kind).combine_chunks() != expected[name].cast(kind).combine_chunks():
                 return name
     return None
 
 
-def _write(path: Path, types: dict[str, pa.DataType], parts: Iterable[dict[str, Any]]) -> str:
-    schema = pa.schema(list(types.items()), metadata=_META)
+def _write(path: Path, schema: pa.Schema, parts: Iterable[pa.Table]) -> str:
     with replacing(path) as partial:
         with pq.ParquetWriter(partial, schema, compression="zstd", version="2.6", store_schema=True) as writer:
-            for columns in parts:
-                arrays = [_array(columns[name], kind) for name, kind in types.items()]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=_ROWS_A_GROUP)
+            for part in parts:
+                writer.write_table(part, row_group_size=_ROWS_A_GROUP)
         return file_hash(partial)
-
-
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    if isinstance(values, pa.Array):
-        return values
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
-    return pa.array(values, kind)
-
-
-def _item_columns(items: Sequence[AskedItem]) -> dict[str, Any]:
-    def value(item: AskedItem, name: str) -> Any:
-        found = getattr(item, name)
-        return [{"column": c, "value": v} for c, v in found] if _ITEM_TYPES[name] is _PAIRS else found
-
-    return {name: [value(item, name) for item in items] for name in _ITEM_TYPES}
 
 
 def _item(row: dict[str, Any]) -> AskedItem:
@@ -187,21 +156,16 @@ def _item(row: dict[str, Any]) -> AskedItem:
     return AskedItem(**row)
 
 
-def _condition_columns(conditions: Sequence[AskedCondition]) -> dict[str, Any]:
-    edits = [condition.spec.edit for condition in conditions]
+def _condition_row(condition: AskedCondition) -> dict[str, Any]:
+    spec = condition.spec
     return {
-        "condition": [condition.name for condition in conditions],
-        "role": [condition.role for condition in conditions],
-        "sets": [condition.spec.sets for condition in conditions],
-        "edit": [edit and json.dumps(edit.model_dump(mode="json")) for edit in edits],
-        "edit_kind": [edit and edit.kind for edit in edits],
-        "alpha": [edit and edit.strength for edit in edits],
-        "positions": [edit and edit.positions for edit in edits],
-        "norm_match": [edit and edit.norm_match and edit.norm_match.reference for edit in edits],
-        "content_hash": [condition.content_hash for condition in conditions],
-        "targets": [condition.targets for condition in conditions],
-        "control_kind": [condition.control_kind for condition in conditions],
-        "draw": [condition.draw for condition in conditions],
+        **condition.described,
+        "sets": spec.sets,
+        "edit": spec.edit and json.dumps(spec.edit.model_dump(mode="json")),
+        "content_hash": condition.content_hash,
+        "targets": condition.targets,
+        "control_kind": condition.control_kind,
+        "draw": condition.draw,
     }
 
 
@@ -220,64 +184,38 @@ def _condition(row: dict[str, Any], path: Path) -> AskedCondition:
     )
 
 
-def _answer_columns(table: AnswerTable) -> Iterator[dict[str, Any]]:
-    """Columns of some conditions of a pass at a time: a table of controls has millions of rows."""
+def _answer_parts(table: AnswerTable) -> Iterator[pa.Table]:
+    """The answers under some conditions of a pass at a time: a table of controls has millions of rows."""
     n_items = len(table.items)
-    own = {name: _words(getattr(item, name) for item in table.items) for name in ("task", "level", "cluster", "gold")}
-    own["item_id"] = _words(item.item_id for item in table.items)
+    own = {name: pa.array([getattr(item, name) for item in table.items], _WORD) for name in ("item_id", *_OF_ITEMS)}
     counts = [len(item.options) for item in table.items]
     step = max(1, _ROWS_A_GROUP // max(1, n_items))
     for name, unordered in {"main": table.main, **table.passes}.items():
         answers = unordered.in_order()
-        words = pa.array(answers.vocabulary, pa.string())
-        gold = [item.gold for item in table.items]
-        gold_codes = np.array([answers.vocabulary.index(g) if g in answers.vocabulary else -1 for g in gold])
+        place = {word: code for code, word in enumerate(answers.vocabulary)}
+        gold = np.array([place.get(item.gold, -1) for item in table.items])
         for start in range(0, len(answers.names), step):
             part = answers.take(slice(start, start + step))
             k = len(part.names)
-            columns: dict[str, Any] = {
-                key: pa.DictionaryArray.from_arrays(
-                    pa.array(np.tile(codes, k), pa.int32(), mask=np.tile(codes < 0, k)), w
-                )
-                for key, (codes, w) in own.items()
-            }
-            columns["condition"] = _coded(np.repeat(np.arange(k), n_items), pa.array(part.names, pa.string()))
-            columns["pass"] = _coded(np.zeros(k * n_items), pa.array([name], pa.string()))
-            columns["read"] = _coded(part.read.ravel(), words)
-            columns["answer"] = _coded(part.answer.ravel(), words)
-            columns["right"] = pa.array((part.answer == gold_codes).ravel())
+            columns = {key: pa.concat_arrays([values] * k) for key, values in own.items()}
+            columns["condition"] = _coded(np.repeat(np.arange(k), n_items), part.names)
+            columns["pass"] = _coded(np.zeros(k * n_items), [name])
+            columns["read"] = _coded(part.read, answers.vocabulary)
+            columns["answer"] = _coded(part.answer, answers.vocabulary)
+            columns["right"] = pa.array((part.answer == gold).ravel())
             columns["option_logprobs"] = _lists(part.option_logprobs, counts)
-            for key in TEXT_COLUMNS:
-                columns[key] = pa.array(_flat(part.texts.get(key), k * n_items), pa.string())
-            for key in COUNT_COLUMNS:
-                columns[key] = _numbers(part.counts.get(key), pa.int32(), k * n_items, lambda column: column < 0)
-            for key in FLOAT_COLUMNS:
-                columns[key] = _numbers(part.floats.get(key), pa.float64(), k * n_items, np.isnan)
-            yield columns
+            for key, (_, kind) in COLUMNS.items():
+                if key in part.columns:
+                    values = part.columns[key].ravel()
+                    missing = values < 0 if kind is np.int64 else None
+                    columns[key] = pa.array(values, _TYPES[kind], mask=missing, from_pandas=True)
+                else:
+                    columns[key] = pa.nulls(k * n_items, _TYPES[kind])
+            yield pa.Table.from_pydict(columns, _ANSWER_SCHEMA)
 
 
-def _words(values: Iterable[str | None]) -> tuple[npt.NDArray[np.int32], pa.Array]:
-    """(place of each value among the different ones, -1 for None; the different ones)."""
-    values = list(values)
-    known = {word: place for place, word in enumerate(dict.fromkeys(value for value in values if value is not None))}
-    return np.array([-1 if v is None else known[v] for v in values], dtype=np.int32), pa.array(list(known), pa.string())
-
-
-def _coded(codes: npt.NDArray[Any], words: pa.Array) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), words)
-
-
-def _flat(column: npt.NDArray[np.object_] | None, n: int) -> list[Any]:
-    return [None] * n if column is None else column.ravel().tolist()
-
-
-def _numbers(
-    column: npt.NDArray[Any] | None,
-    kind: pa.DataType,
-    n: int,
-    missing: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
-) -> pa.Array:
-    return pa.nulls(n, kind) if column is None else pa.array(column.ravel(), kind, mask=missing(column.ravel()))
+def _coded(codes: npt.NDArray[Any], words: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.ravel().astype(np.int32)), pa.array(words, pa.string()))
 
 
 def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Array:
@@ -294,13 +232,13 @@ def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Ar
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(logprobs[kept]), mask=mask)
 
 
-def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = None) -> pa.Table:
+def _read(path: Path, schema: pa.Schema, limits: Limits | None) -> pa.Table:
     try:
-        found = (
-            pq.read_table(path)
-            if limits is None
-            else read_bounded(path, types, limits, limits.answers if types is _ANSWER_TYPES else limits.items)
-        )
+        if limits is None:
+            found = pq.read_table(path)
+        else:
+            most = limits.answers if schema is _ANSWER_SCHEMA else limits.items
+            found = read_bounded(path, schema, limits, most)
     except FileNotFoundError as error:
         raise DataError(
             f"There is no {path}.", hint="The run is not finished: give its command again, then read it."
@@ -313,60 +251,39 @@ def _read(path: Path, types: dict[str, pa.DataType], limits: Limits | None = Non
             f"{path} is of schema version {version}; this vsc-eval reads version {SCHEMA_VERSION}.",
             hint="Read it with the release that wrote it, or run it again.",
         )
-    if missing := [name for name in types if name not in found.column_names]:
+    if missing := [name for name in schema.names if name not in found.column_names]:
         raise damaged(path, f"the columns {', '.join(missing)} are missing")
-    return found.select(list(types))
-
-
-_NOT_EACH = "it does not hold one answer for each item and condition, in their order"
-
-
-def _by_pass(found: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    column = found["pass"].combine_chunks()
-    names = np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False))
-    for name in dict.fromkeys(names.tolist()):
-        yield name, found.filter(pa.array(names == name))
+    return found.select(schema.names)
 
 
 def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
-    names = tuple(dict.fromkeys(rows["condition"].cast(pa.string()).to_pylist()))
+    item_ids, of_rows, read, answer = (
+        rows[name].cast(pa.string()).to_pylist() for name in ("item_id", "condition", "read", "answer")
+    )
+    names = tuple(dict.fromkeys(of_rows))
     shape = (len(names), len(items))
-    if len(rows) != len(names) * len(items):
-        raise damaged(path, _NOT_EACH)
-    expected_items = [item.item_id for item in items] * len(names)
-    expected_names = [name for name in names for _ in items]
     if (
-        rows["item_id"].cast(pa.string()).to_pylist() != expected_items
-        or rows["condition"].cast(pa.string()).to_pylist() != expected_names
+        len(rows) != len(names) * len(items)
+        or item_ids != [item.item_id for item in items] * len(names)
+        or of_rows != [name for name in names for _ in items]
     ):
-        raise damaged(path, _NOT_EACH)
-    read, answer = (rows[name].cast(pa.string()).to_pylist() for name in ("read", "answer"))
+        raise damaged(path, "it does not hold one answer for each item and condition, in their order")
     vocabulary = tuple(sorted({*answer, *read}))
     place = {word: code for code, word in enumerate(vocabulary)}
-    floats = {n: c for n in FLOAT_COLUMNS if (c := _matrix(rows[n], shape, np.nan, np.float64)) is not None}
-    counts = {n: c for n in COUNT_COLUMNS if (c := _matrix(rows[n], shape, -1, np.int64)) is not None}
-    texts = {}
-    for name in TEXT_COLUMNS:
-        if rows[name].null_count < len(rows):
-            texts[name] = np.array(rows[name].to_pylist(), dtype=object).reshape(shape)
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, (missing, kind) in COLUMNS.items():
+        column = rows[name]
+        if column.null_count < len(column):
+            values = column.to_pylist() if missing is None else column.fill_null(missing).to_numpy()
+            columns[name] = np.array(values, dtype=kind).reshape(shape)
     return Answers(
         names=names,
         vocabulary=vocabulary,
         read=np.array([place[word] for word in read], dtype=np.int32).reshape(shape),
         answer=np.array([place[word] for word in answer], dtype=np.int32).reshape(shape),
         option_logprobs=_padded(rows["option_logprobs"].combine_chunks(), shape),
-        floats=floats,
-        counts=counts,
-        texts=texts,
+        columns=columns,
     )
-
-
-def _matrix(column: pa.ChunkedArray, shape: tuple[int, int], missing: float, kind: Any) -> npt.NDArray[Any] | None:
-    """The column as [conditions, items]; None where it has no value anywhere."""
-    if column.null_count == len(column):
-        return None
-    found: npt.NDArray[Any] = column.fill_null(missing).to_numpy().astype(kind).reshape(shape)
-    return found
 
 
 def _padded(lists: pa.ListArray, shape: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -12,10 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
-
-from pydantic import ValidationError
 
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.records import SCHEMA_VERSION, Reading
@@ -43,8 +40,7 @@ class AnswerStore:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         with self._errors():
-            # isolation_level None: the driver then opens no transaction behind our back.
-            self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level="IMMEDIATE")
         try:
             self._open()
         except BaseException:
@@ -62,9 +58,9 @@ class AnswerStore:
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL keeps every commit through the death of the process; only a power cut can lose the last ones.
             self._db.execute("PRAGMA synchronous=NORMAL")
-            with self._transaction():
-                self._db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-                self._db.execute(_SCHEMA)
+            # In this order: a file with a table and not our id would be refused the next time.
+            self._db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+            self._db.execute(_SCHEMA)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Reading]:
         """The stored readings of `keys`; keys that are not stored are left out. Raises DataError for a damaged row."""
@@ -81,8 +77,10 @@ class AnswerStore:
 
     def put_many(self, readings: Mapping[str, Reading]) -> None:
         """Write one batch in one transaction. A key that is stored already keeps its first reading."""
-        rows = [(key, payload, _checksum(key, payload)) for key, payload in _encoded(readings)]
-        with self._errors(), self._transaction():
+        # json and not pydantic's own JSON: the latter turns -inf (a legal log-probability) into null.
+        payloads = {key: json.dumps(r.model_dump(mode="python"), separators=(",", ":")) for key, r in readings.items()}
+        rows = [(key, payload, _checksum(key, payload)) for key, payload in payloads.items()]
+        with self._errors(), self._db:
             self._db.executemany("INSERT INTO answers VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING", rows)
 
     def __len__(self) -> int:
@@ -97,32 +95,19 @@ class AnswerStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _decode(self, key: str, payload: object, checksum: object) -> Reading:
         if isinstance(payload, str) and _checksum(key, payload) == checksum:
             try:
                 return Reading.model_validate(json.loads(payload))
-            except (ValueError, ValidationError):
+            except ValueError:
                 pass
         raise DataError(
             f"Answer {key[:12]} in {self.path} is damaged.",
             hint="Delete that file and run again; its answers are then computed afresh.",
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite has rolled back by itself when the disk is full
-                self._db.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -143,12 +128,6 @@ class AnswerStore:
                 f"The answer store {self.path} is damaged: {error}.",
                 hint="Delete that file and run again; its answers are then computed afresh.",
             ) from error
-
-
-def _encoded(readings: Mapping[str, Reading]) -> Iterator[tuple[str, str]]:
-    for key, reading in readings.items():
-        # json and not pydantic's own JSON: the latter turns -inf (a legal log-probability) into null.
-        yield key, json.dumps(reading.model_dump(mode="python"), separators=(",", ":"))
 
 
 def _checksum(key: str, payload: str) -> str:

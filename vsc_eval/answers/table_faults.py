@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vsc_eval.answers.answer_table import FLOAT_COLUMNS, Answers, AnswerTable
 from vsc_eval.extract import INVALID
@@ -16,6 +17,7 @@ Fault = tuple[str, str]
 
 _ROUNDING = 1e-3
 """Float32 probabilities need not add up to 1 exactly, nor KL be above 0."""
+_ODD = -2
 
 
 def shape_faults(table: AnswerTable) -> Iterator[Fault]:
@@ -46,15 +48,18 @@ def answer_faults(name: str, answers: Answers, table: AnswerTable) -> Iterator[F
     """The first fault of each kind among the answers of the pass of that name: log-probabilities that are none, answers
     that are none of the options or not the likeliest, distances below 0."""
     logprobs = answers.option_logprobs.astype(np.float64)
+    chosen = _chosen(answers, table)
     faults: list[tuple[np.ndarray[Any, Any], str]] = []
     if logprobs.shape[2]:
         there = np.nan_to_num(logprobs, nan=-np.inf)
         top, total = there.max(-1), np.exp(np.minimum(there, 1)).sum(-1)
         faults.append((top > _ROUNDING, "a log-probability is above 0"))
         faults.append((total > 1 + _ROUNDING, "the probabilities add up to {total:.4f}"))
-        chosen = _of_answer(answers, table, there)
-        faults.append((chosen < top - _ROUNDING, "'{answer:.40}' was answered, and another option is likelier"))
-    faults.append((_odd_answers(answers, table), "'{answer:.40}' is none of the options"))
+        of_chosen = np.take_along_axis(there, np.clip(chosen, 0, logprobs.shape[2] - 1)[:, :, None], axis=-1)[:, :, 0]
+        comparable = (chosen >= 0) & (chosen < logprobs.shape[2]) & np.isfinite(there).any(axis=-1)
+        unlikely = comparable & (of_chosen < top - _ROUNDING)
+        faults.append((unlikely, "'{answer:.40}' was answered, and another option is likelier"))
+    faults.append((chosen == _ODD, "'{answer:.40}' is none of the options"))
     for mask, words in faults:
         for condition, item in np.argwhere(mask)[:1].tolist():
             answer = answers.vocabulary[answers.answer[condition, item]]
@@ -66,31 +71,18 @@ def answer_faults(name: str, answers: Answers, table: AnswerTable) -> Iterator[F
             yield f"answers.{column}", "one is negative"
 
 
-def _of_answer(answers: Answers, table: AnswerTable, logprobs: Any) -> Any:
-    """Log-probability of the option that was answered [conditions, items]; infinite where none was, or where answers
-    are no options."""
-    found, has_any = np.full(answers.answer.shape, np.inf), np.isfinite(logprobs).any(axis=-1)
+def _chosen(answers: Answers, table: AnswerTable) -> npt.NDArray[np.int64]:
+    """The place of each answer among its item's options [conditions, items]; _ODD for one that is none of them where
+    the right one is, -1 where answers are no options and for `invalid`."""
+    found = np.full(answers.answer.shape, -1)
     for place, item in enumerate(table.items):
         if item.scoring == "loglikelihood":
-            for condition, code in enumerate(answers.answer[:, place]):
-                option = _option(item.options, answers.vocabulary[code])
-                if option is not None and option < logprobs.shape[2] and has_any[condition, place]:
-                    found[condition, place] = logprobs[condition, place, option]
-    return found
-
-
-def _odd_answers(answers: Answers, table: AnswerTable) -> Any:
-    """Which answers are none of the options of an item whose right answer is one."""
-    found = np.zeros(answers.answer.shape, dtype=np.bool_)
-    invalid = [word == INVALID for word in answers.vocabulary]
-    for place, item in enumerate(table.items):
-        if item.scoring == "loglikelihood" and _option(item.options, item.gold) is not None:
             codes = answers.answer[:, place]
-            fits = {
-                code: invalid[code] or _option(item.options, answers.vocabulary[code]) is not None
-                for code in set(codes)
-            }
-            found[:, place] = [not fits[code] for code in codes]
+            none = -1 if _option(item.options, item.gold) is None else _ODD
+            for code in np.unique(codes).tolist():
+                word = answers.vocabulary[code]
+                option = _option(item.options, word)
+                found[codes == code, place] = option if option is not None else -1 if word == INVALID else none
     return found
 
 

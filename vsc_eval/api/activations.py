@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from vsc_eval.api.model import Images, Model, pictures
+from vsc_eval.api.plots import over_picture
 from vsc_eval.backends.hf.hooks import layer_outputs
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
-from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.sae.model import check_width
-
-if TYPE_CHECKING:
-    from vsc_eval.api.intervention import Intervention
+from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.sae.model import SAE, check_width
 
 Floats = npt.NDArray[np.float32]
+Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
+"""A picture or its file, several of them, or None for a question without one."""
+
+
+class LoadedModel(Protocol):
+    """What `load_model` gives."""
+
+    vlm: LoadedVLM
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,8 +90,6 @@ class Activations:
 
     def plot(self, feature: int, ax: Any = None) -> Any:
         """The feature over the picture: matplotlib's Axes. Raises as `patches`."""
-        from vsc_eval.api.plots import over_picture
-
         assert self.image is not None or self.grid is None
         return over_picture(self.patches(feature), self.image, f"feature {feature}, layer {self.layer}", ax)
 
@@ -93,34 +99,31 @@ class Activations:
         return f"Activations({self.d_sae} features x {len(self.tokens)} tokens, {n_fired} fire, {grid})"
 
 
-def activations(intervention: Intervention, model: Model, image: Images, question: str) -> Activations:
-    """See Intervention.activations. Raises SpecError for a layer that the model lacks, DataError for an SAE of another
-    width and BackendError for a model that vLLM runs."""
-    vlm = model.vlm
+def activations(vlm: LoadedVLM, sae: SAE, layer: int, image: Images, question: str) -> Activations:
+    """See Intervention.activations."""
     if next(vlm.model.parameters()).is_meta:
         raise BackendError(
-            f"'{model.name}' runs in vLLM, which gives no activations.", hint="Load it with backend='hf' as well."
+            f"'{vlm.name}' runs in vLLM, which gives no activations.", hint="Load it with backend='hf' as well."
         )
-    sae = intervention.sae
     check_width(sae.cfg, vlm.decoder.d_model)
     given = pictures(image)
     inputs = encode_prompts(vlm, [Prompt(question, given)])
-    hidden = layer_outputs(vlm.model, vlm.decoder, inputs.tensors, (intervention.layer,))[intervention.layer][0]
+    hidden = layer_outputs(vlm.model, vlm.decoder, inputs.tensors, (layer,))[layer][0]
     codes = sae.to(hidden.device).encode_sparse(hidden)
     is_image = inputs.image_mask[0].cpu().numpy()
     return Activations(
-        layer=intervention.layer,
+        layer=layer,
         d_sae=sae.cfg.d_sae,
         tokens=tuple(vlm.tokenizer.convert_ids_to_tokens(inputs.tensors["input_ids"][0].tolist())),
         is_image=is_image,
         indices=codes.indices.cpu().numpy(),
         strengths=codes.values.detach().cpu().numpy(),
         image=given[0] if len(given) == 1 else None,
-        grid=_grid(model, inputs, is_image) if len(given) == 1 else None,
+        grid=_grid(vlm, inputs, is_image) if len(given) == 1 else None,
     )
 
 
-def _grid(model: Model, inputs: BatchInputs, is_image: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
+def _grid(vlm: LoadedVLM, inputs: BatchInputs, is_image: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
     """Rows and columns of the picture's tokens, as far as the processor says: the Qwen-VL family tells the grid before
     patches are merged; where one square picture becomes one square run of tokens, there is no other way to lay it."""
     places = np.flatnonzero(is_image)
@@ -128,7 +131,7 @@ def _grid(model: Model, inputs: BatchInputs, is_image: npt.NDArray[np.bool_]) ->
         return None
     told = inputs.tensors.get("image_grid_thw")
     if told is not None:
-        merge = int(getattr(model.vlm.processor.image_processor, "merge_size", 1))
+        merge = int(getattr(vlm.processor.image_processor, "merge_size", 1))
         frames, height, width = told[0].tolist()
         found = (height // merge, width // merge)
         return found if frames == 1 and found[0] * found[1] == len(places) else None
@@ -137,3 +140,19 @@ def _grid(model: Model, inputs: BatchInputs, is_image: npt.NDArray[np.bool_]) ->
     tiles = pixels.shape[:-3].numel() if pixels is not None and pixels.ndim >= 4 else 0
     is_square = pixels is not None and tiles == 1 and pixels.shape[-1] == pixels.shape[-2]
     return (side, side) if is_square and side * side == len(places) else None
+
+
+def pictures(given: Images) -> tuple[Image.Image, ...]:
+    """The pictures, opened. Raises DataError for a file that cannot be read."""
+    if given is None:
+        return ()
+    if isinstance(given, str | Path):
+        try:
+            with Image.open(given) as opened:
+                opened.load()
+                return (opened,)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError(f"The picture {given} cannot be read: {error}.", hint="Give another file.") from error
+    if isinstance(given, Image.Image):
+        return (given,)
+    return tuple(picture for each in given for picture in pictures(each))

@@ -48,19 +48,9 @@ def record_frame(kind: type[Record], records: Sequence[Record], table: AnswerTab
 
 def condition_frame(conditions: Sequence[AskedCondition]) -> pd.DataFrame:
     """One row a condition."""
-    edits = [condition.spec.edit for condition in conditions]
-    return pd.DataFrame(
-        {
-            "condition": [condition.name for condition in conditions],
-            "role": [condition.role for condition in conditions],
-            "sets": ["+".join(condition.spec.sets) or None for condition in conditions],
-            "edit": [condition.edit for condition in conditions],
-            "edit_kind": [edit and edit.kind for edit in edits],
-            "alpha": np.array([np.nan if edit is None else edit.strength for edit in edits]),
-            "positions": [edit and edit.positions for edit in edits],
-            "norm_match": [edit and edit.norm_match and edit.norm_match.reference for edit in edits],
-        }
-    )
+    order = ("condition", "role", "sets", "edit", "edit_kind", "alpha", "positions", "norm_match")
+    rows = [{**c.described, "sets": "+".join(c.spec.sets) or None, "edit": c.edit} for c in conditions]
+    return pd.DataFrame(rows, columns=list(order)).astype({"alpha": float})
 
 
 def grouping_of(by: str | Iterable[str]) -> Grouping:
@@ -90,22 +80,20 @@ def answer_frame(table: AnswerTable) -> pd.DataFrame:
     answers, n = table.main, len(table.items)
     words = np.array(answers.vocabulary, dtype=object)
     conditions = condition_frame(table.conditions)
-    own = {str(name): np.repeat(values.to_numpy(), n) for name, values in conditions.items()}
+    columns: dict[str, Any] = {str(name): np.repeat(values.to_numpy(), n) for name, values in conditions.items()}
     categories = dict.fromkeys(column for item in table.items for column, _ in item.categories)
-    columns: dict[str, Any] = own
     for name in ("item_id", *COLUMNS, *categories):
         values = np.array([_of_item(item, name) for item in table.items], dtype=object)
         columns[name] = np.tile(values, len(table.names))
     columns["read"], columns["answer"] = words[answers.read].ravel(), words[answers.answer].ravel()
     columns["right"] = table.right(table.names).ravel()
     columns["changed"] = table.changed(table.names).ravel() > 0
-    columns |= {name: answers.texts[name].ravel() for name in TEXT_COLUMNS if name in answers.texts}
-    columns |= {f"logprob_{option.lower()}": values.ravel() for option, values in _option_columns(table).items()}
-    columns |= {name: answers.floats[name].ravel() for name in FLOAT_COLUMNS if name in answers.floats}
-    counts = {
-        name: pd.Series(answers.counts[name].ravel(), dtype="Int64") for name in COUNT_COLUMNS if name in answers.counts
-    }
-    columns |= {name: values.mask(values < 0) for name, values in counts.items()}
+    flat: dict[str, Any] = {name: values.ravel() for name, values in answers.columns.items()}
+    for name in flat.keys() & set(COUNT_COLUMNS):
+        flat[name] = pd.Series(flat[name], dtype="Int64").mask(flat[name] < 0)
+    options = {f"logprob_{option.lower()}": values.ravel() for option, values in _option_columns(table).items()}
+    order = (*TEXT_COLUMNS, *options, *FLOAT_COLUMNS, *COUNT_COLUMNS)
+    columns |= {name: options.get(name, flat.get(name)) for name in order if name in options or name in flat}
     return typed(pd.DataFrame(columns), table).dropna(axis="columns", how="all")
 
 

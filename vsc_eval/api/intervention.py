@@ -1,29 +1,154 @@
-"""An SAE at one layer of a model, with named feature sets."""
+"""An SAE at one layer of a model with named feature sets, and edits of these: the expressions of the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, TypedDict, Unpack
 
 from pydantic import ValidationError
 
 from vsc_eval import specs
-from vsc_eval.api.conditions import FeatureSet
+from vsc_eval.api.activations import Activations, Images, LoadedModel, activations
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
 from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.sae.readers.saelens import save_sae
-from vsc_eval.specs import EditSpec, InterventionSpec, parse_condition
-
-if TYPE_CHECKING:
-    from vsc_eval.api.activations import Activations
-    from vsc_eval.api.model import Images, Model
+from vsc_eval.specs import ConditionSpec, EditSpec, InterventionSpec, parse_condition
 
 _DEFAULT_EDIT = "scale=2"
 """As `vsc-eval sae select` has it."""
+
+
+class EditOptions(TypedDict, total=False):
+    """What else an edit may say. What is left out is the intervention's default edit's."""
+
+    positions: Literal["image", "text", "last", "all"]
+    """Which prompt tokens are edited; `last` is the last one."""
+    norm: Literal["mean", "max"]
+    """Of combined sets: the delta is rescaled, token by token, to the mean or the larger of the single sets' norms."""
+    random: int
+    """Seed of a control: random directions in the place of the features', of the same norm at every token."""
+    prefill: bool
+    """True: only the prompt is edited, not the generated tokens."""
+
+
+class Condition(str):
+    """An edit of feature sets. It is a string, the expression that the command line takes, and equal to it.
+
+    >>> import vsc_eval as vsc
+    >>> counting = vsc.load_intervention("vsc-tiny")["counting"]
+    >>> counting.scale(4, positions="image")
+    Condition('counting:scale=4:image')
+    >>> counting.ablate() == "counting:ablate"
+    True
+    """
+
+    spec: ConditionSpec
+    """The condition in full."""
+    intervention: Intervention
+    """Where its sets are from."""
+
+    def __new__(cls, expression: str, intervention: Intervention) -> Condition:
+        """Raises SpecError for an expression that cannot be read, or a set that the intervention does not have."""
+        spec = parse_condition(expression, intervention.default_edit)
+        for name in spec.sets:
+            intervention.spec.get(name)
+        made = super().__new__(cls, spec.name)
+        made.spec = spec
+        made.intervention = intervention
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Intervention]:  # type: ignore[override]
+        return str(self), self.intervention
+
+    def __repr__(self) -> str:
+        return f"Condition({str(self)!r})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureSet:
+    """One or several named sets of SAE features of an intervention. `+` combines them; a feature that two sets share
+    is edited once.
+
+    With h the residual stream at the intervention's layer, z the features' activations and W their decoder rows, an
+    edit adds to h, at each edited token: `scale(x)` (x - 1) z W, `ablate()` -z W, `clamp(x)` (x - z) W, and `add(x)`
+    x times the sum of the unit rows. What the SAE does not explain stays in the stream. Options: see EditOptions.
+
+    Given as a condition itself, a set means the intervention's default edit of it.
+    """
+
+    intervention: Intervention
+    names: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`counting`, or `counting+logic`."""
+        return "+".join(self.names)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The features' numbers, in the order of the sets, each once."""
+        own = (self.intervention.spec.get(name).indices for name in self.names)
+        return tuple(dict.fromkeys(index for indices in own for index in indices))
+
+    def scale(self, alpha: float, **options: Unpack[EditOptions]) -> Condition:
+        """Activations times `alpha`: 0 removes the features, 1 changes nothing."""
+        return self.edit(f"scale={_number(alpha)}", **options)
+
+    def ablate(self, **options: Unpack[EditOptions]) -> Condition:
+        """Activations set to 0."""
+        return self.edit("ablate", **options)
+
+    def clamp(self, value: float, **options: Unpack[EditOptions]) -> Condition:
+        """Activations set to `value`, whether the features fired or not."""
+        return self.edit(f"clamp={_number(value)}", **options)
+
+    def add(self, value: float, **options: Unpack[EditOptions]) -> Condition:
+        """`value` times the sum of the features' unit decoder rows added, whatever the activations are."""
+        return self.edit(f"add={_number(value)}", **options)
+
+    def edit(self, edit: str = "", **options: Unpack[EditOptions]) -> Condition:
+        """An edit as the command line writes it (`scale=4`), for kinds that other packages bring too; without one, the
+        default edit. Raises SpecError for what does not fit together, as a norm of a single set."""
+        words = [self.name, edit, options.get("positions", "")]
+        words += [f"{key}={value}" for key in ("norm", "random") if (value := options.get(key)) is not None]
+        words += ["prefill"] if options.get("prefill") else []
+        if unknown := set(options) - set(EditOptions.__annotations__):
+            raise SpecError(
+                f"An edit has no option '{sorted(unknown)[0]}'.",
+                hint=f"Options: {', '.join(EditOptions.__annotations__)}.",
+            )
+        return Condition(":".join(filter(None, words)), self.intervention)
+
+    def __add__(self, other: FeatureSet) -> FeatureSet:
+        if not isinstance(other, FeatureSet):
+            return NotImplemented
+        if other.intervention is not self.intervention:
+            raise SpecError(
+                f"'{self.name}' and '{other.name}' are sets of two interventions.",
+                hint="Load one with both: load_intervention(..., sets={...}).",
+            )
+        return FeatureSet(self.intervention, self.names + other.names)
+
+    def __len__(self) -> int:
+        """Number of features."""
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"FeatureSet('{self.name}', {len(self)} features)"
+
+
+def _number(value: float) -> str:
+    """As the expression has it: 4.0 as `4`."""
+    return repr(float(value)).removesuffix(".0")
+
+
+Given = str | FeatureSet
+"""What may stand for a condition; a Condition is a str."""
 
 
 class Intervention:
@@ -75,11 +200,12 @@ class Intervention:
     def __len__(self) -> int:
         return len(self.spec.sets)
 
-    def activations(self, model: Model, image: Images, question: str) -> Activations:
-        """What every feature does at every token of one prompt, without any edit; see Activations."""
-        from vsc_eval.api.activations import activations
+    def activations(self, model: LoadedModel, image: Images, question: str) -> Activations:
+        """What every feature does at every token of one prompt, without any edit; see Activations.
 
-        return activations(self, model, image, question)
+        Raises SpecError for a layer that the model lacks, DataError for an SAE of another width and BackendError for a
+        model that vLLM runs."""
+        return activations(model.vlm, self.sae, self.layer, image, question)
 
     def save(self, folder: str | Path) -> Path:
         """Write intervention.yaml and the SAE to `folder`, so that the command line takes it too; returns the folder.
@@ -122,22 +248,20 @@ def load_intervention(
     >>> vsc.load_intervention("vsc-tiny", sets={"mine": [3, 17]})["mine"].clamp(2.5)
     Condition('mine:clamp=2.5')
     """
-    if (name is None) == (sae is None):
-        raise SpecError(
-            "An intervention is loaded by its name, or made of an SAE.",
-            hint="Give load_intervention(NAME), or load_intervention(sae=PATH, layer=..., sets={...}).",
-        )
-    if sae is None:
-        assert name is not None
+    if name is not None and sae is None:
         if layer is not None or hook is not None or k is not None or layout != "auto":
             raise SpecError(
                 "`layer`, `layout`, `hook` and `k` are of an SAE; an intervention says them itself.",
                 hint="Leave them out, or give `sae` in place of the name.",
             )
-        loaded, title = stored.load_intervention(name), str(name)
-    else:
+        loaded = stored.load_intervention(name)
+    elif sae is not None and name is None:
         loaded = _of_sae(Path(sae), layer, layout=layout, hook=hook, k=k)
-        title = f"sets of {sae}"
+    else:
+        raise SpecError(
+            "An intervention is loaded by its name, or made of an SAE.",
+            hint="Give load_intervention(NAME), or load_intervention(sae=PATH, layer=..., sets={...}).",
+        )
     own = tuple(_feature_set(each, indices, loaded.sae) for each, indices in (sets or {}).items())
     changes: dict[str, object] = {"sets": (*loaded.spec.sets, *own)}
     if edit is not None:
@@ -146,8 +270,8 @@ def load_intervention(
         spec = InterventionSpec.model_validate({**dict(loaded.spec), **changes})
     except ValidationError as error:
         raise explain(error, InterventionSpec, "load_intervention") from error
-    changed = own or edit is not None
-    title = f"sets of {name}" if changed and sae is None else title
+    is_as_named = sae is None and not own and edit is None
+    title = str(name) if is_as_named else f"sets of {name or sae}"
     return Intervention(title, stored.LoadedIntervention(spec, loaded.sae, loaded.folder))
 
 
@@ -179,3 +303,21 @@ def _feature_set(name: str, indices: Iterable[int], sae: SAE) -> specs.FeatureSe
         raise explain(error, specs.FeatureSet, f"The set '{name}'") from error
     stored.check_indices(made, sae.cfg.d_sae)
     return made
+
+
+def one_intervention(given: Iterable[Given], named: Intervention | None = None) -> Intervention | None:
+    """The intervention that the objects among `given` are of, or the one that was `named`. Raises SpecError for two."""
+    found = [entry.intervention for entry in given if isinstance(entry, Condition | FeatureSet)]
+    first = named or next(iter(found), None)
+    for other in found:
+        if first is not None and other is not first:
+            raise SpecError(
+                f"The conditions are of two interventions, '{first.name}' and '{other.name}'.",
+                hint="A run edits one layer with one SAE: load one intervention, and take all sets from it.",
+            )
+    return first
+
+
+def expression(given: Given) -> str:
+    """The expression of a condition; that of a set is its name, for the default edit."""
+    return given.name if isinstance(given, FeatureSet) else str(given)

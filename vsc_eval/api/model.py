@@ -9,24 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
+from vsc_eval.api.activations import Images, pictures
 from vsc_eval.api.arguments import spec_of, takes
-from vsc_eval.api.conditions import Condition, Given, expression, one_intervention
-from vsc_eval.api.intervention import Intervention, load_intervention
+from vsc_eval.api.intervention import (
+    Condition,
+    Given,
+    Intervention,
+    expression,
+    load_intervention,
+    one_intervention,
+)
 from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.backends.session import Session, open_session
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.records import Reading
 from vsc_eval.settings import EngineSpec
 from vsc_eval.specs import BASELINE
-
-Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
-"""A picture or its file, several of them, or None for a question without one."""
 
 
 class Model:
@@ -156,19 +159,3 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     """
     spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
     return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))
-
-
-def pictures(given: Images) -> tuple[Image.Image, ...]:
-    """The pictures, opened. Raises DataError for a file that cannot be read."""
-    if given is None:
-        return ()
-    if isinstance(given, str | Path):
-        try:
-            with Image.open(given) as opened:
-                opened.load()
-                return (opened,)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"The picture {given} cannot be read: {error}.", hint="Give another file.") from error
-    if isinstance(given, Image.Image):
-        return (given,)
-    return tuple(picture for each in given for picture in pictures(each))

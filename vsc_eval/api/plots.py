@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from vsc_eval.figures.labels import label_points
 from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PURPLE, SKY, VERMILION, bare
 from vsc_eval.specs import BASELINE
 
-if TYPE_CHECKING:
-    from vsc_eval.api.run_object import Run
-
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = {"single": "o", "combined": "s", "norm_matched": "^"}
 _LABELLED = 12
@@ -28,8 +25,11 @@ _LABELLED = 12
 class Plots:
     """The figures of a run, as `run.plot`."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, summary: pd.DataFrame, name: str) -> None:
+        """summary: that of the run; name: its model's."""
+        self._rows = summary
+        self._base = summary[summary["condition"] == BASELINE].iloc[0]
+        self._title = f"{name}, n = {self._base['n']} items"
 
     def dose_response(
         self,
@@ -42,8 +42,7 @@ class Plots:
         """The outcome (percent, or points) against the strength of the edit, a line for each set and way of editing,
         with intervals. `ablate` is `scale` by 0, and the baseline is its 1. sets: some of them, as `counting+logic`.
         Raises SpecError for an unknown kind, or one that the run has no edit of."""
-        rows = self._run.summary()
-        base = rows[rows["condition"] == BASELINE].iloc[0]
+        rows, base = self._rows, self._base
         # Where an edit changes nothing, the baseline is a point of its line.
         neutral = EDITS.get(kind).neutral
         kinds = (kind, "ablate") if kind == "scale" else (kind,)
@@ -66,16 +65,15 @@ class Plots:
         if outcome == "accuracy":
             ax.axhline(100 * base["accuracy"], color=GREY, linewidth=0.9, linestyle="--", label=BASELINE)
         unit = "points" if outcome == "difference" else "%"
-        _finish(ax, f"{kind} (strength)", f"{outcome}, {unit}", f"{self._run.name}, n = {base['n']} items")
+        _finish(ax, f"{kind} (strength)", f"{outcome}, {unit}", self._title)
         ax.legend(frameon=False)
         return ax
 
     def accuracy_drift(self, ax: Any = None) -> Any:
         """Accuracy against drift (the share of answers that are not the baseline's), in percent, each condition a point
         with both intervals."""
-        rows = self._run.summary()
+        rows, base = self._rows, self._base
         ax = ax if ax is not None else _axes()
-        base = rows[rows["condition"] == BASELINE].iloc[0]
         ax.axhline(100 * base["accuracy"], color=GREY, linewidth=0.9, zorder=1)
         ax.scatter([0], [100 * base["accuracy"]], marker="*", s=220, color="black", zorder=4)
         edited = rows[rows["condition"] != BASELINE]
@@ -87,12 +85,7 @@ class Plots:
             look = {"color": colour, "alpha": 0.25, "linewidth": 1, "zorder": 2}
             ax.plot([x, x], [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **look)
             ax.plot([100 * row["drift_low"], 100 * row["drift_high"]], [y, y], **look)
-        _finish(
-            ax,
-            "drift: answers that are not the baseline's, %",
-            "accuracy, %",
-            f"{self._run.name}, n = {base['n']} items",
-        )
+        _finish(ax, "drift: answers that are not the baseline's, %", "accuracy, %", self._title)
         points = [(0.0, 100 * base["accuracy"]), *zip(100 * edited["drift"], 100 * edited["accuracy"], strict=True)]
         first: dict[tuple[float, float], str] = {}
         for name, point in zip([BASELINE, *edited["condition"]], points, strict=True):

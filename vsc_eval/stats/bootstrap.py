@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.figure import Figure, detectable_difference, wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Clusters = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.intp]
@@ -57,39 +57,46 @@ def bootstrap_many(
     rng: np.random.Generator,
     *,
     statistic: Callable[[Floats], Floats] | None = None,
+    n_shares: int = 0,
     draws: int = DRAWS,
     level: float = LEVEL,
     cluster_name: str = "orbit",
 ) -> tuple[Figure, ...]:
     """Means of each row of `values` [k, items] with percentile intervals, all rows resampled with the same weights.
 
-    `statistic` takes means [..., k] and returns the [..., m] figures wanted instead. An interval is undefined for fewer
+    `statistic` takes means [..., k] and returns the [..., m] figures wanted instead. The first `n_shares` are means of
+    zeros and ones, which have Wilson's interval where every item is its own cluster. An interval is undefined for fewer
     than two clusters, and where every draw gives one and the same figure (then the resampling says nothing about the
     uncertainty).
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise ValueError(f"expected values [k, items] but got shape {array.shape}")
-    of_means = statistic or _same
     n_items, method = array.shape[1], f"{level:.0%} percentile bootstrap, {draws} draws, clustered by {cluster_name}"
     if n_items == 0:
-        n_figures = int(of_means(np.zeros(len(array))).shape[-1])
+        n_figures = len(statistic(np.zeros(len(array))) if statistic else array)
         return (Figure(None, None, None, 0, 0, method, "no items"),) * n_figures
     sums, sizes = cluster_sums(array, clusters)
-    n_clusters, found = len(sizes), of_means(sums.sum(axis=1) / sizes.sum())
+    n_clusters, means = len(sizes), sums.sum(axis=1) / sizes.sum()
+    wanted = (statistic(means) if statistic else means).tolist()
     if n_clusters < 2:
         reason = f"only one {cluster_name}"
-        return tuple(Figure(float(v), None, None, n_items, n_clusters, method, reason) for v in found)
-    drawn = np.ascontiguousarray(of_means(bootstrap_means(sums, sizes, rng, draws)).T)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    constant = np.ptp(drawn, axis=1) <= 1e-12
-    reason = f"every {cluster_name} gives the same value"
-    return tuple(
-        Figure(float(v), None, None, n_items, n_clusters, method, reason)
-        if same
-        else Figure(float(v), float(lo), float(hi), n_items, n_clusters, method)
-        for v, lo, hi, same in zip(found, low, high, constant, strict=True)
-    )
+        found = [Figure(value, None, None, n_items, n_clusters, method, reason) for value in wanted]
+    else:
+        drawn = bootstrap_means(sums, sizes, rng, draws)
+        drawn = np.ascontiguousarray((statistic(drawn) if statistic else drawn).T)
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+        constant = np.ptp(drawn, axis=1) <= 1e-12
+        reason = f"every {cluster_name} gives the same value"
+        found = [
+            Figure(value, None, None, n_items, n_clusters, method, reason)
+            if same
+            else Figure(value, float(lo), float(hi), n_items, n_clusters, method)
+            for value, lo, hi, same in zip(wanted, low, high, constant, strict=True)
+        ]
+    if n_clusters == n_items:
+        found[:n_shares] = [wilson_interval(int(row.sum()), n_items, level=level) for row in array[:n_shares]]
+    return tuple(found)
 
 
 def cluster_bootstrap(
@@ -97,21 +104,11 @@ def cluster_bootstrap(
     clusters: Clusters,
     rng: np.random.Generator,
     *,
-    statistic: Callable[[Floats], Floats] | None = None,
     draws: int = DRAWS,
-    level: float = LEVEL,
     cluster_name: str = "orbit",
 ) -> Figure:
-    """One figure of `bootstrap_many`: the mean of `values` [items]; or, for `values` [k, items], `statistic` of the k
-    means, which takes means [..., k] and returns [...]."""
-    array = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if statistic is None and len(array) != 1:
-        raise ValueError("several rows of values need a `statistic`")
-
-    def one(means: Floats) -> Floats:
-        return means if statistic is None else np.asarray(statistic(means))[..., None]
-
-    return bootstrap_many(array, clusters, rng, statistic=one, draws=draws, level=level, cluster_name=cluster_name)[0]
+    """The mean of `values` [items] with its interval."""
+    return bootstrap_many(np.asarray(values)[None], clusters, rng, draws=draws, cluster_name=cluster_name)[0]
 
 
 def cluster_standard_errors(values: npt.ArrayLike, clusters: Clusters) -> Floats | None:
@@ -125,11 +122,7 @@ def cluster_standard_errors(values: npt.ArrayLike, clusters: Clusters) -> Floats
     return np.asarray(np.sqrt(n_clusters / (n_clusters - 1) * np.sum(residuals**2, axis=-1)) / sizes.sum())
 
 
-def cluster_standard_error(values: npt.ArrayLike, clusters: Clusters) -> float | None:
-    """The same of one mean: `values` [items]."""
-    errors = cluster_standard_errors(np.asarray(values, dtype=np.float64)[None], clusters)
-    return None if errors is None else float(errors[0])
-
-
-def _same(means: Floats) -> Floats:
-    return means
+def detectable_differences(values: npt.ArrayLike, clusters: Clusters) -> list[float | None]:
+    """`detectable_difference` of the mean of each row of `values` [k, items]; None for fewer than two clusters."""
+    errors = cluster_standard_errors(values, clusters)
+    return [None] * len(np.asarray(values)) if errors is None else list(map(detectable_difference, errors.tolist()))

@@ -160,9 +160,6 @@ class _Draw:
             read=codes,
             answer=codes,
             option_logprobs=np.zeros((*codes.shape, 0), dtype=np.float32),
-            floats={},
-            counts={},
-            texts={},
         )
         return AnswerTable(self.items.asked(), tuple(condition for condition, _ in answers.values()), found)
 

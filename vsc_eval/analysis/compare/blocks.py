@@ -19,7 +19,8 @@ import numpy.typing as npt
 from vsc_eval.analysis.groups import ItemGroup
 from vsc_eval.answers.answer_table import AnswerTable, Codes, Floats, Mask
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.stats import Figure, bootstrap_many, kl_options, stream
+from vsc_eval.stats import Figure, bootstrap_many, stream
+from vsc_eval.stats.drift import kl_options
 
 MOST_LABELS = 64
 """Different answers up to which kappa is computed; free text may have as many as items."""

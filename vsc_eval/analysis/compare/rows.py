@@ -18,13 +18,8 @@ from vsc_eval.answers.answer_table import AnswerTable, Codes
 from vsc_eval.extract import INVALID
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import (
-    Figure,
-    adjust,
-    cluster_standard_error,
-    detectable_difference,
-    wilson_interval,
-)
+from vsc_eval.stats import Figure, adjust, wilson_interval
+from vsc_eval.stats.bootstrap import detectable_differences
 
 Names = tuple[str, str]
 """A condition of A and one of B."""
@@ -76,7 +71,7 @@ def effect_rows(tables: PairedTables, pairs: Sequence[Names], statistics: Statis
 
 
 def _effect(names: Names, block: EffectBlock, values: Sequence[Figure], group: ItemGroup, a: AnswerTable) -> EffectRow:
-    gap = (block.values[1] - block.values[0])[group.mask]
+    gap = (block.values[1:2] - block.values[:1])[:, group.mask]
     return EffectRow(
         condition_a=names[0],
         condition_b=names[1],
@@ -85,7 +80,7 @@ def _effect(names: Names, block: EffectBlock, values: Sequence[Figure], group: I
         level=group.level,
         n=int(group.mask.sum()),
         n_clusters=values[0].n_clusters,
-        detectable_difference=detectable_difference(cluster_standard_error(gap, a.clusters[group.mask])),
+        detectable_difference=detectable_differences(gap, a.clusters[group.mask])[0],
         **dict(zip(EffectBlock.FIGURES, values, strict=True)),
     )
 

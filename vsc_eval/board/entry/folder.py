@@ -16,8 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.bounded_parquet import Limits
-from vsc_eval.answers.bounded_text import MOST_BYTES, RESTORE, fault, read_json, read_yaml
+from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, Limits, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
-from vsc_eval.answers.bounded_text import fault
+from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
 from vsc_eval.board.entry.folder import Parts, entry_id
 from vsc_eval.board.entry.interventions import board_intervention
@@ -148,8 +148,8 @@ def without_texts(table: AnswerTable) -> AnswerTable:
     """The table without what the model wrote and was told, which may quote a data set."""
 
     def cut(answers: Answers) -> Answers:
-        texts = {name: column for name, column in answers.texts.items() if name not in _TEXTS}
-        return dataclasses.replace(answers, texts=texts)
+        columns = {name: column for name, column in answers.columns.items() if name not in _TEXTS}
+        return dataclasses.replace(answers, columns=columns)
 
     return dataclasses.replace(
         table,

@@ -13,7 +13,7 @@ from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.models import BoardedModel, boarded_models, entry_labels
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import accuracy, stream
+from vsc_eval.stats import bootstrap_many, stream
 
 _Key = tuple[str, Scope, str | None, str | None]
 
@@ -74,7 +74,8 @@ def baseline_of(entry: Entry, tasks: Sequence[str], scope: Scope, level: str | N
     if whole is None or not part.items:
         return None
     rng = stream(0, "leaderboard", scope, str(level))
-    found = accuracy(part.right([BASELINE])[0], part.clusters, rng, cluster_name=part.cluster_name)
+    right, name = part.right([BASELINE]), part.cluster_name
+    (found,) = bootstrap_many(right, part.clusters, rng, n_shares=1, cluster_name=name)
     own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
     own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
     return whole.model_copy(update=own)

@@ -14,7 +14,7 @@ from vsc_eval.analysis.rows import Row
 from vsc_eval.board.records import BoardCondition, Entry
 from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
 from vsc_eval.board.tables.groups import BoardView
-from vsc_eval.stats import holm
+from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import CONDITION, SHORT, name
 from vsc_eval.tables.numbers import counted
@@ -59,7 +59,7 @@ def adjusted_p(view: BoardView, entry: Entry) -> dict[str, float | None]:
     """Condition -> p of its difference on all items, by Holm over all conditions of the entry."""
     names = [condition.name for condition in entry.edits]
     rows = [view.row(entry, name, "all") for name in names]
-    return dict(zip(names, holm([row.p_difference if row else None for row in rows]), strict=True))
+    return dict(zip(names, adjust([row.p_difference if row else None for row in rows]), strict=True))
 
 
 def _row(

@@ -1,26 +1,80 @@
-"""Read files that anybody may have sent: whatever can be wrong with one is a DataError that names it."""
+"""Read files that anybody may have sent, bounded before they are unpacked: what is wrong with one is a DataError that
+names it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from pydantic import ValidationError
 
 from vsc_eval.errors import DataError
-from vsc_eval.specs import place_words
+from vsc_eval.mistakes import place_words
 
 MOST_BYTES = 64 * 2**20
 _MOST_YAML = 2**20
 _MOST_NESTED = 60
+_TOO_DEEP = "its lists and objects are nested too deep"
 _MOST_DIGITS = 19
 """Of an integer. One of 400 digits would become an infinite figure."""
+_ROWS_A_BATCH = 1 << 17
+_NEVER_NULL = ("item_id", "condition", "pass", "task", "cluster", "cluster_kind", "gold", "read", "answer", "right",
+               "scoring", "prompt_hash", "image_hash", "role", "content_hash", "group_size")  # fmt: skip
 
 RESTORE = "Restore the file from git, or publish the run again."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may have that comes from somebody else: a small one can unpack to all memory."""
+
+    file_bytes: int = 64 << 20
+    answers: int = 2_000_000
+    items: int = 100_000
+    """And conditions."""
+    unpacked_bytes: int = 512 << 20
+
+
+def read_bounded(path: Path, schema: pa.Schema, limits: Limits, most_rows: int) -> pa.Table:
+    """The file, if it is within the limits and has exactly these columns, without gaps where none may be.
+
+    Raises DataError otherwise, and what pyarrow raises of a file that is damaged.
+    """
+    if (size := path.stat().st_size) > limits.file_bytes:
+        raise damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {limits.file_bytes >> 20}")
+    with pq.ParquetFile(path) as file:
+        there, about = file.schema_arrow, file.metadata
+        if not there.equals(schema):
+            odd = [field.name for field in there if field not in list(schema)]
+            odd += [name for name in schema.names if name not in there.names]
+            raise damaged(path, f"its columns are not those of such a file: {', '.join(odd)[:200] or 'their order'}")
+        groups = [about.row_group(place) for place in range(about.num_row_groups)]
+        unpacked = sum(g.column(place).total_uncompressed_size for g in groups for place in range(g.num_columns))
+        if about.num_rows > most_rows or unpacked > limits.unpacked_bytes:
+            raise damaged(path, f"it would unpack to {about.num_rows:,} rows and {unpacked / 2**20:,.0f} MiB")
+        batches, size, rows = [], 0, 0
+        # What the file says of itself need not be true.
+        for batch in file.iter_batches(_ROWS_A_BATCH):
+            batch.validate(full=True)
+            batches.append(batch)
+            size, rows = size + batch.nbytes, rows + len(batch)
+            if rows > most_rows or size > limits.unpacked_bytes:
+                raise damaged(path, "it unpacks to more than it says")
+    found = pa.Table.from_batches(batches, there)
+    if missing := [name for name in _NEVER_NULL if name in schema.names and found[name].null_count]:
+        raise damaged(path, f"its column '{missing[0]}' has gaps")
+    return found
+
+
+def damaged(path: Path, why: str) -> DataError:
+    """An error that names the file of a run."""
+    return DataError(f"{path} is damaged: {why}.", hint="Give the command of that run again; it is then written anew.")
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -54,19 +108,22 @@ def read_json(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
         )
         # Half a character (a lone surrogate) is read, and can be written nowhere.
         json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: at byte {error.start}: not {encoding.upper()}.", hint=RESTORE) from error
-    except UnicodeEncodeError as error:
-        raise DataError(f"{path}: a text in it holds half a character (a lone surrogate).", hint=RESTORE) from error
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: at line {error.lineno}, column {error.colno}: no JSON: {error.msg}.", hint=RESTORE
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"{path}: its lists and objects are nested too deep.", hint=RESTORE) from error
-    except ValueError as error:
-        raise DataError(f"{path}: {error}.", hint=RESTORE) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {_json_fault(error)}.", hint=RESTORE) from error
     return _mapping(path, document)
+
+
+def _json_fault(error: ValueError | RecursionError) -> str:
+    match error:
+        case UnicodeDecodeError():
+            return f"at byte {error.start}: not {error.encoding.upper()}"
+        case UnicodeEncodeError():
+            return "a text in it holds half a character (a lone surrogate)"
+        case json.JSONDecodeError():
+            return f"at line {error.lineno}, column {error.colno}: no JSON: {error.msg}"
+        case RecursionError():
+            return _TOO_DEEP
+    return str(error)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -92,17 +149,14 @@ def fault(error: ValidationError) -> str:
 def _mapping(path: Path, document: Any) -> dict[str, Any]:
     layer = [document]
     for _ in range(_MOST_NESTED):
-        layer = [inner for value in layer for inner in _members(value)]
+        nested = [value for value in layer if isinstance(value, dict | list)]
+        layer = [inner for value in nested for inner in (value.values() if isinstance(value, dict) else value)]
     if layer:
         # Whoever walks through it would come to the end of the stack.
-        raise DataError(f"{path}: its lists and objects are nested too deep.", hint=RESTORE)
+        raise DataError(f"{path}: {_TOO_DEEP}.", hint=RESTORE)
     if not isinstance(document, dict):
         raise DataError(f"{path}: it holds a {type(document).__name__} and no keys and values.", hint=RESTORE)
     return document
-
-
-def _members(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
