@@ -5,7 +5,7 @@ A named score of the task's items against all others, a minimum activation frequ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # torch: a command's options must not load it
 
 Pooling = Literal["mean", "max", "fired"]
 Scalar = str | int | float | bool | None
+
+_COLUMNS_AT_ONCE = 128
 
 
 class SelectionRule(Spec):
@@ -67,12 +69,6 @@ class ScoreTable:
         return tuple(row[: min(rule.m, mask.sum())] for row, mask in zip(order, eligible, strict=True))
 
 
-def group_masks(labels: Sequence[str], tasks: Sequence[str]) -> Mask:
-    """Which items are of which task, bool [T, n]."""
-    masks: Mask = np.array(labels)[None, :] == np.array(tasks)[:, None]
-    return masks
-
-
 def score_table(
     pooled: PooledActivations, labels: Sequence[str], rule: SelectionRule, *, tasks: Sequence[str] | None = None
 ) -> ScoreTable:
@@ -88,14 +84,43 @@ def score_table(
         raise SpecError(
             f"Selection compares tasks and got {counts}.", hint="Give at least two tasks with at least two items each."
         )
-    values = pooled.values.cpu().numpy().astype(np.float64)
-    fired = pooled.fired.cpu().numpy()
-    in_task = group_masks(labels, tasks)
+    return score_tables(pooled, labels, tasks, rule, np.ones((1, len(labels)), dtype=np.int64))[0]
+
+
+def score_tables(
+    pooled: PooledActivations,
+    labels: Sequence[str],
+    tasks: Sequence[str],
+    rule: SelectionRule,
+    weights: NDArray[np.int64],
+    progress: Callable[[int], None] = lambda n: None,
+) -> list[ScoreTable]:
+    """The score table of each sample in `weights` [R, n], as if each item stood there that many times.
+
+    `progress` is told the number of features just scored.
+    """
     score = SCORES.get(rule.score)
-    scores = score.scores(values, fired, in_task)
-    often = np.stack([fired[mask].mean(0) for mask in in_task]) >= rule.min_frequency
+    in_task: Mask = np.array(labels)[None, :] == np.array(tasks)[:, None]
+    groups = (weights[:, None, :] * in_task).astype(np.float64)  # [R, T, n]
+    sizes = groups.sum(2)
+    n_features = pooled.values.shape[1]
+    scores = np.empty((*sizes.shape, n_features))
+    often = np.empty(scores.shape, dtype=bool)
+    for start in range(0, n_features, _COLUMNS_AT_ONCE):
+        columns = slice(start, start + _COLUMNS_AT_ONCE)
+        values = pooled.values[:, columns].cpu().numpy().astype(np.float64)
+        fired = pooled.fired[:, columns].cpu().numpy()
+        often[:, :, columns] = groups @ fired.astype(np.float64) / sizes[:, :, None] >= rule.min_frequency
+        if score.resampled is not None:
+            scores[:, :, columns] = score.resampled(values, groups)
+        else:
+            for sample, times in enumerate(weights):
+                rows = np.repeat(np.arange(len(times)), times)
+                scores[sample, :, columns] = score.scores(values[rows], fired[rows], in_task[:, rows])
+        progress(values.shape[1])
     eligible = (scores > score.of_nothing) & often
-    return ScoreTable(tuple(tasks), tuple(counts.values()), scores, eligible)
+    counts = map(tuple, sizes.astype(int).tolist())
+    return [ScoreTable(tuple(tasks), *parts) for parts in zip(counts, scores, eligible, strict=True)]
 
 
 def choose_features(
