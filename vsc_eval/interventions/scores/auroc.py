@@ -8,12 +8,19 @@ from vsc_eval.interventions.scores import Floats, Mask, SelectionScore
 
 
 def _scores(values: Floats, _fired: Mask, in_task: Mask) -> Floats:
-    found: Floats = _resampled(values, in_task[None].astype(np.float64))[0]
+    found: Floats = _auroc(values, in_task[None].astype(np.float64), np.ones((1, len(values))))[0]
     return found
 
 
 def _resampled(values: Floats, groups: Floats) -> Floats:
-    """values [n, F], groups [R, T, n]: how often an item stands in a task -> AUROC [R, T, F]. One sort serves all."""
+    return _auroc(values, groups, groups.sum(1))
+
+
+def _auroc(values: Floats, groups: Floats, times: Floats) -> Floats:
+    """values [n, F], groups [R, T, n]: how often an item stands in a task, times [R, n]: and at all -> AUROC [R, T, F].
+
+    One sort serves all.
+    """
     n = len(values)
     order = np.argsort(values, axis=0, kind="stable")
     rising = np.take_along_axis(values, order, axis=0)
@@ -27,12 +34,12 @@ def _resampled(values: Floats, groups: Floats) -> Floats:
     upto, ranks = np.zeros((n + 1, values.shape[1])), np.empty(values.shape)
     result = np.empty((*groups.shape[:2], values.shape[1]))
     for sample, group in enumerate(groups):
-        np.cumsum(group.sum(0)[order], axis=0, out=upto[1:])
+        np.cumsum(times[sample][order], axis=0, out=upto[1:])
         below, within = (np.take_along_axis(upto, at, axis=0) for at in (first, last + 1))
         # From 1, ties in the middle.
         np.put_along_axis(ranks, order, (below + within + 1) / 2, axis=0)
         n_task = group.sum(1, keepdims=True)
-        n_others = n_task.sum() - n_task
+        n_others = times[sample].sum() - n_task
         result[sample] = (group @ ranks - n_task * (n_task + 1) / 2) / (n_task * n_others)
     return result
 
