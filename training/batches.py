@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from training.config import TinyShape
-from vsc_eval.synthetic.layout import CrowdedError, place
+from vsc_eval.synthetic.draws import CrowdedError, Stream, place
 from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene, SceneObject
-from vsc_eval.synthetic.streams import Stream
 
 COLOUR_WORDS = tuple(COLOURS)
 SHAPE_WORDS = tuple(SHAPES)

@@ -16,7 +16,7 @@ from training.config import Bucket, StageSpec, TinyConfig
 from training.questions import Question, draw, marks, of_item
 from training.tokenizer import ASSISTANT_TURN, build_tokenizer, prefix_layout
 from vsc_eval.synthetic import CANVAS, LETTERS, LEVELS, TASKS, Scene, format_prompt, make_orbit, vocabulary
-from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.draws import Stream
 
 MAX_MARKS = 13
 _ORBITS = 4_000_000

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import phrasing, program
+from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.items import Item
 from vsc_eval.synthetic.program import Program, execute
 from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX, Scene, SceneObject
-from vsc_eval.synthetic.streams import Stream
 from vsc_eval.synthetic.tasks import (
     attribute_query,
     comparison,
@@ -25,6 +25,7 @@ from vsc_eval.synthetic.tasks import (
     multi_hop,
     spatial_relation,
 )
+from vsc_eval.synthetic.tasks.base import asked
 
 TRUE_WORD, FALSE_WORD = "true", "not"
 """Words of the vocabulary that stand for the truth of a statement's part."""
@@ -114,6 +115,10 @@ def _one(o: SceneObject) -> Program:
     return program.unique(program.filter_(colour=o.colour, shape=o.shape))
 
 
+def _worded(stream: Stream, templates: Sequence[str], **words: str) -> str:
+    return asked(templates, **words)(stream.below(phrasing.MAIN_TEMPLATES))
+
+
 def _choose(stream: Stream, task: str, text: str, gold: str, foils: Sequence[str], p: Program) -> Question | None:
     foils = list(dict.fromkeys(f for f in foils if f != gold))[:3]
     if len(foils) < 3:
@@ -134,7 +139,7 @@ def _counting(stream: Stream, scene: Scene) -> Question | None:
     p = program.count(program.filter_(colour=o.colour, shape=o.shape))
     n = int(execute(p, scene))
     low = max(1, n - stream.below(4))
-    text = counting.question(o.colour, o.shape, stream.below(phrasing.MAIN_TEMPLATES))
+    text = _worded(stream, counting.TEMPLATES, colour=o.colour, shapes=phrasing.plural(o.shape))
     return _choose(stream, "counting", text, str(n), [str(k) for k in range(low, low + 4)], p)
 
 
@@ -147,10 +152,8 @@ def _spatial(stream: Stream, scene: Scene) -> Question | None:
     if max(dx, dy) < 40 or min(dx, dy) > 0.65 * max(dx, dy):
         return None
     p = program.relate(_one(a), _one(b))
-    text = spatial_relation.question(
-        phrasing.object_phrase(a.colour, a.shape), phrasing.object_phrase(b.colour, b.shape),
-        stream.below(phrasing.MAIN_TEMPLATES),
-    )  # fmt: skip
+    phrases = {name: phrasing.object_phrase(o.colour, o.shape) for name, o in (("a", a), ("b", b))}
+    text = _worded(stream, spatial_relation.TEMPLATES, **phrases)
     return _choose(stream, "spatial_relation", text, str(execute(p, scene)), spatial_relation.RELATIONS, p)
 
 
@@ -172,7 +175,7 @@ def _attribute(stream: Stream, scene: Scene) -> Question | None:
             return None
         reference, p = f"{word} {target.shape}", program.extreme(by, which, program.filter_(shape=target.shape))
     p = program.query_colour(p)
-    text = attribute_query.question(reference, stream.below(phrasing.MAIN_TEMPLATES))
+    text = _worded(stream, attribute_query.TEMPLATES, reference=reference)
     return _choose(stream, "attribute_query", text, str(execute(p, scene)), _colour_foils(stream, scene, same), p)
 
 
@@ -186,7 +189,8 @@ def _comparison(stream: Stream, scene: Scene) -> Question | None:
     if max(ranked[:2]) < 1.12 * min(ranked[:2]) or abs(ranked[0] - ranked[1]) < 6:
         return None
     p = program.query_colour(program.extreme("size", "max" if largest else "min", program.filter_(shape=shape)))
-    text = comparison.question("largest" if largest else "smallest", shape, stream.below(phrasing.MAIN_TEMPLATES))
+    extreme = "largest" if largest else "smallest"
+    text = _worded(stream, comparison.TEMPLATES, extreme=extreme, shape=shape, shapes=phrasing.plural(shape))
     return _choose(stream, "comparison", text, str(execute(p, scene)), _colour_foils(stream, scene, same), p)
 
 
@@ -213,7 +217,7 @@ def _existence(stream: Stream, scene: Scene) -> Question | None:
     chosen = [kinds[i] for i in order]
     checks = [program.exists(program.filter_(colour=c, shape=s)) for c, s in chosen]
     p = program.which([program.not_(c) for c in checks] if negative else checks)
-    text = existence.question(negative, stream.below(phrasing.MAIN_TEMPLATES))
+    text = _worded(stream, existence.ABSENCE if negative else existence.EXISTENCE)
     a, b, c, d = (phrasing.object_phrase(*kind) for kind in chosen)
     return Question("existence", text, (a, b, c, d), p, order.index(0))
 
@@ -224,25 +228,14 @@ def _atom(stream: Stream, scene: Scene, *, quantified: bool) -> tuple[str, Progr
     if quantified and stream.below(2):
         shape = stream.pick(scene.objects).shape
         if stream.below(2):
-            every = program.all_(program.filter_(shape=shape), colour)
-            return logic.all_statement(colour, shape, positive), every if positive else program.not_(every)
-        nowhere = program.none_(program.filter_(shape=shape), colour)
-        return logic.none_statement(colour, shape, positive), nowhere if positive else program.not_(nowhere)
-    here = program.exists(program.filter_(colour=colour, shape=shape))
-    return logic.exists_statement(colour, shape, positive), here if positive else program.not_(here)
+            return logic.all_statement(colour, shape, positive)
+        return logic.none_statement(colour, shape, positive)
+    return logic.exists_statement(colour, shape, positive)
 
 
 def _statement(stream: Stream, scene: Scene, n_atoms: int) -> tuple[str, Program]:
     atoms = [_atom(stream, scene, quantified=n_atoms == 3) for _ in range(n_atoms)]
-    texts, checks = [a[0] for a in atoms], [a[1] for a in atoms]
-    strict = bool(stream.below(2))
-    if n_atoms == 1:
-        return texts[0], checks[0]
-    if n_atoms == 2:
-        return (logic.both(*texts), program.and_(checks)) if strict else (logic.either(*texts), program.or_(checks))
-    if strict:
-        return logic.all_three(*texts), program.and_(checks)
-    return logic.one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
+    return logic.joined(atoms, strict=bool(stream.below(2)))
 
 
 def _logic(stream: Stream, scene: Scene, n_atoms: int | None = None) -> Question | None:
@@ -262,7 +255,7 @@ def _logic(stream: Stream, scene: Scene, n_atoms: int | None = None) -> Question
     chosen = [[true[0], *false[:3]][i] for i in order]
     a, b, c, d = (text for text, _ in chosen)
     p = program.which([check for _, check in chosen])
-    return Question("logic", logic.question(stream.below(phrasing.MAIN_TEMPLATES)), (a, b, c, d), p, order.index(0))
+    return Question("logic", _worded(stream, logic.TEMPLATES), (a, b, c, d), p, order.index(0))
 
 
 def _hop(stream: Stream, scene: Scene) -> Question | None:
@@ -275,9 +268,8 @@ def _hop(stream: Stream, scene: Scene) -> Question | None:
     for direction in moves:
         p = program.move(direction, p)
     p = program.query_colour(p)
-    text = multi_hop.question(
-        phrasing.object_phrase(start.colour, start.shape), moves, stream.below(phrasing.MAIN_TEMPLATES)
-    )
+    name = phrasing.object_phrase(start.colour, start.shape)
+    text = _worded(stream, multi_hop.TEMPLATES, start=name, moves=multi_hop.THEN.join(moves))
     return _choose(stream, "multi_hop", text, str(execute(p, scene)), _colour_foils(stream, scene, []), p)
 
 

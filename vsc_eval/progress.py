@@ -41,17 +41,22 @@ def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance
         yield advance
 
 
+def adding_up(advance: Advance) -> Advance:
+    """`advance` for parts that tell (stage, how many were just done, how many there are)."""
+    sums: dict[str, int] = {}
+
+    def step(stage: str, just_done: int, total: int) -> None:
+        sums[stage] = sums.get(stage, 0) + just_done
+        advance(stage, sums[stage], total)
+
+    return step
+
+
 @contextmanager
 def steps_shown() -> Iterator[Advance]:
     """As `progress_shown` on stderr, for parts that tell (stage, how many were just done, how many there are)."""
-    sums: dict[str, int] = {}
     with progress_shown(Console(stderr=True), {}) as advance:
-
-        def step(stage: str, just_done: int, total: int) -> None:
-            sums[stage] = sums.get(stage, 0) + just_done
-            advance(stage, sums[stage], total)
-
-        yield step
+        yield adding_up(advance)
 
 
 def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:

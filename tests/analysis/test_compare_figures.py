@@ -55,7 +55,7 @@ def run_of(answers_a: list[str], answers_b: list[str], gold: list[str], size: in
         words = tuple(dict.fromkeys(answers))
         codes = np.array([[words.index(answer) for answer in answers]], dtype=np.int32)
         none = np.zeros((1, len(items), 0), dtype=np.float32)
-        main = Answers(("baseline",), words, codes, codes, none, {}, {}, {})
+        main = Answers(("baseline",), words, codes, codes, none)
         table = AnswerTable(items, (AskedCondition(ConditionSpec(name="baseline")),), main)
         runs.append(FinishedRun(Path(name), {}, {}, (), table))
     return tuple(runs)

@@ -21,7 +21,7 @@ from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
 from vsc_eval.figures.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
 from vsc_eval.synthetic import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
-from vsc_eval.synthetic.scene_text import scene_words
+from vsc_eval.synthetic.scene import scene_words
 
 ENTRY = sample_entry()
 

@@ -10,7 +10,7 @@ import torch
 from small_vlm import untrained_vsc_tiny
 
 from vsc_eval.backends.hf.decoder import find_decoder
-from vsc_eval.backends.hf.hooks import layer_outputs
+from vsc_eval.backends.hf.forward import layer_outputs
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import encode_prompts
 from vsc_eval.cli.main import main

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import ask
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import Session, ask, open_session
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.session import Session, open_session
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE

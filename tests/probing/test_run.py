@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vsc_eval.backends.hf import LoadedVLM
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.probing.activations import Activations, draw_samples, pooled_layers, to_prompt

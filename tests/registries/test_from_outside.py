@@ -19,9 +19,9 @@ from outside.plain import PLAIN, write
 from outside.square import SQUARE
 
 from vsc_eval import metrics
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import open_session
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.backends.session import open_session
 from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition, edit_delta

@@ -16,17 +16,15 @@ from vsc_eval.specs import BASELINE, EditSpec, parse_condition
 from vsc_eval.stats import adjust, cluster_bootstrap, stream
 from vsc_eval.stats.bootstrap import detectable_differences
 from vsc_eval.stats.significance import sign_flip
-from vsc_eval.studies import names
 from vsc_eval.studies.analysis import against_controls, analyse, study_rows
-from vsc_eval.studies.conditions import asked_condition
-from vsc_eval.studies.simulate import Planted, Simulated, simulate
+from vsc_eval.studies.conditions import asked_condition, condition_name, control_name, swept_names
+from vsc_eval.studies.simulate import Simulated, simulate
 from vsc_eval.studies.spec import (
     ControlOptions,
     StatisticsOptions,
     StudySpec,
     SweepOptions,
 )
-from vsc_eval.studies.swept import swept_conditions
 
 TASKS = ("counting", "logic", "existence")
 A, B, C = TASKS
@@ -49,7 +47,7 @@ def study(norm_match: str | None = "mean", **changes: object) -> StudySpec:
 
 @pytest.fixture(scope="module")
 def simulated() -> Simulated:
-    return simulate(study(), stream(0, "test"), planted=[Planted((A, C), 0.4)])
+    return simulate(study(), stream(0, "test"), planted={(A, C): 0.4})
 
 
 def pair_rows(table: AnswerTable, spec: StudySpec) -> tuple[InteractionRow, ...]:
@@ -105,7 +103,7 @@ def test_p_are_adjusted_over_pairs_and_outcomes_of_a_form(simulated: Simulated) 
 
 def test_norm_matched_to_the_mean(simulated: Simulated) -> None:
     row = find(pair_rows(simulated.table, study()), (A, B), "norm_matched")
-    changed, gain = columns(simulated.table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "mean"))
+    changed, gain = columns(simulated.table, f"{A}:{EDIT}", f"{B}:{EDIT}", condition_name((A, B), EDIT, "mean"))
     assert row.drift_interaction.value == pytest.approx((changed[2] - changed[:2].mean(axis=0)).mean())
     assert row.accuracy_interaction.value == pytest.approx((gain[2] - gain[:2].mean(axis=0)).mean())
     assert row.drift_bliss is None
@@ -113,9 +111,9 @@ def test_norm_matched_to_the_mean(simulated: Simulated) -> None:
 
 def test_norm_matched_to_the_larger() -> None:
     spec = study("max")
-    table = simulate(spec, stream(1, "test"), planted=[Planted((A, B), 0.5)]).table
+    table = simulate(spec, stream(1, "test"), planted={(A, B): 0.5}).table
     row = find(pair_rows(table, spec), (A, B), "norm_matched")
-    changed, gain = columns(table, f"{A}:{EDIT}", f"{B}:{EDIT}", names.union(A, B, EDIT, "max"))
+    changed, gain = columns(table, f"{A}:{EDIT}", f"{B}:{EDIT}", condition_name((A, B), EDIT, "max"))
     means, gains = changed.mean(axis=1), gain.mean(axis=1)
     assert row.drift_interaction.value == pytest.approx(means[2] - means[:2].max())
     assert row.accuracy_interaction.value == pytest.approx(gains[2] - gains[:2].min())
@@ -149,7 +147,7 @@ def test_other_edits_have_rows_but_no_verdict(simulated: Simulated) -> None:
     assert rows[0].drift_interaction == rows[3].drift_interaction
     # All conditions of the sweep have rows on all scopes, and only the baseline on cells.
     found = study_rows(table, spec)
-    assert list(dict.fromkeys(row.condition for row in found)) == [c.name for c in swept_conditions(spec)]
+    assert list(dict.fromkeys(row.condition for row in found)) == swept_names(spec)
     scopes = [[row.scope for row in found if row.condition == name] for name in (BASELINE, f"{A}+{B}:{EDIT}")]
     assert scopes == [
         ["all", *["task"] * 3, *["level"] * 3, *["cell"] * 9],
@@ -175,8 +173,8 @@ def test_controls_against_plain_figures(simulated: Simulated) -> None:
     draws = [
         interaction(
             table,
-            *(names.control_single(task, kind, d, EDIT) for task in (A, C)),
-            names.control_union(A, C, kind, d, EDIT),
+            *(control_name((task,), kind, d, EDIT) for task in (A, C)),
+            control_name((A, C), kind, d, EDIT),
         )
         for d in range(4)
     ]

@@ -146,9 +146,9 @@ def test_the_noise_floor_counts_answers_and_the_largest_difference() -> None:
     logprobs = main.option_logprobs[[0, 0]]
     logprobs[:, 0, 3] = -np.inf  # no difference, in both
     logprobs[1, 0, 1] -= 1.5
-    main = Answers(("baseline", null.name), main.vocabulary, main.read[:2], main.answer[:2], logprobs, {}, {}, {})
+    main = Answers(("baseline", null.name), main.vocabulary, main.read[:2], main.answer[:2], logprobs)
     conditions = (table.conditions[0], AskedCondition(null))
-    again = Answers(("baseline",), main.vocabulary, main.read[:1], main.answer[:1], logprobs[:1], {}, {}, {})
+    again = Answers(("baseline",), main.vocabulary, main.read[:1], main.answer[:1], logprobs[:1])
     found = AnswerTable(table.items, conditions, main, {"other_batches": again})
     assert largest_differences(found) == pytest.approx({OTHER_BATCHES: 0, null.name: 1.5})
     assert list(changed_without_cause(found)) == [OTHER_BATCHES, null.name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 import vsc_eval as vsc
-from vsc_eval.studies.conclude import read_results
+from vsc_eval.studies.records import read_results
 
 
 def test_a_study_has_verdicts_and_controls_beside_its_rows(finished: Path) -> None:

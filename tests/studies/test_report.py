@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -18,6 +19,7 @@ import yaml
 from made import together
 from PIL import Image
 
+from vsc_eval.analysis.controls import Pair
 from vsc_eval.analysis.noise_floor import floor_rows
 from vsc_eval.analysis.rows import READINGS
 from vsc_eval.answers.answer_table import AnswerTable
@@ -25,15 +27,13 @@ from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult, choose, e
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE, EditSpec, parse_condition
-from vsc_eval.studies import names, report
+from vsc_eval.studies import report
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
-from vsc_eval.studies.conditions import asked_condition
+from vsc_eval.studies.conditions import asked_condition, control_set, null_name
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
-from vsc_eval.studies.report import FIGURES_FOLDER, REPORT_FILE, write_report
-from vsc_eval.studies.report.answer import verdict_counts
 from vsc_eval.studies.report.pairs import interference_figure_name
-from vsc_eval.studies.report.write import report_figures, report_text
-from vsc_eval.studies.simulate import Planted, World, simulate
+from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, report_figures, report_text, write_report
+from vsc_eval.studies.simulate import World, simulate
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import LEVELS
 
@@ -127,7 +127,7 @@ def with_readings(table: AnswerTable, rng: np.random.Generator) -> AnswerTable:
 
 
 def swept(
-    spec: StudySpec, planted: tuple[Planted, ...], rng: np.random.Generator
+    spec: StudySpec, planted: Mapping[Pair, float], rng: np.random.Generator
 ) -> tuple[AnswerTable, AnswerTable | None]:
     """Simulated under every edit; the baseline is the same, as all draw it first and from the same stream. The second
     baseline and the conditions of strength zero answer as it does."""
@@ -137,7 +137,7 @@ def swept(
         world = World(margin=2.6, strength=0.5 + 0.25 * place)
         tables[edit] = simulate(at_edit, np.random.default_rng(7), world=world, planted=planted)
     first = next(iter(tables.values())).table
-    zeros = [parse_condition(names.zero(task), EditSpec(kind="ablate")) for task in spec.tasks]
+    zeros = [parse_condition(null_name(task), EditSpec(kind="ablate")) for task in spec.tasks]
     codes = np.repeat(first.main.answer[:1], len(zeros) + 1, axis=0)
     none = np.zeros((*codes.shape, 0), dtype=np.float32)
     words = (BASELINE, *(zero.name for zero in zeros))
@@ -150,13 +150,16 @@ def swept(
 
 
 def study(
-    settings: dict[str, Any], planted: tuple[Planted, ...] = (), excluded: tuple[Exclusion, ...] = (), skip: int = 0
+    settings: dict[str, Any],
+    planted: Mapping[Pair, float] = MappingProxyType({}),
+    excluded: tuple[Exclusion, ...] = (),
+    skip: int = 0,
 ) -> StudyResults:
     """A study that went through the statistics of a real one; of the first kind of control `skip` draws are missing."""
     spec, rng = StudySpec.model_validate(settings), np.random.default_rng(3)
     table, controls = swept(spec, planted, rng)
     if controls is not None and skip:
-        gone = [names.control_set(task, spec.controls.kinds[0], draw) for task in spec.tasks for draw in range(skip)]
+        gone = [control_set(task, spec.controls.kinds[0], draw) for task in spec.tasks for draw in range(skip)]
         controls = controls.under([name for name in controls.names if not any(part in name for part in gone)])
     pairs, tests = analyse(table, controls, spec)
     probing = localized(spec, rng)
@@ -183,8 +186,7 @@ def study(
 
 @lru_cache(maxsize=1)
 def interfering() -> StudyResults:
-    planted = (Planted(("counting", "logic"), 0.6),)
-    return study(SMALL, planted)
+    return study(SMALL, {("counting", "logic"): 0.6})
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +304,7 @@ def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
 
 def test_the_answer_counts_the_verdicts_and_claims_no_more(written: Path) -> None:
     results = interfering()
-    found, denied, unclear = verdict_counts(results, "raw")
+    found, denied, unclear = results.verdict_counts("raw")
     assert found == 1, "the planted pair"
     assert found + denied + unclear == 3
     text = (written / REPORT_FILE).read_text(encoding="utf-8")
@@ -314,10 +316,10 @@ def test_the_answer_counts_the_verdicts_and_claims_no_more(written: Path) -> Non
 def test_where_nothing_is_found_the_claim_is_not_shown_or_does_not_hold() -> None:
     settings = {**SMALL, "verdict": {"edit": "scale=4", "margin": 0.001}}
     nothing = study(settings)
-    assert verdict_counts(nothing, "raw") == (0, 0, 3)
+    assert nothing.verdict_counts("raw") == (0, 0, 3)
     assert "it is not shown: no pair meets the rule, which does not mean that none interferes" in report_text(nothing)
     denied = study({**settings, "verdict": {"edit": "scale=4", "margin": 1.0}})
-    assert verdict_counts(denied, "raw") == (0, 3, 0)
+    assert denied.verdict_counts("raw") == (0, 3, 0)
     assert "it does not hold: no pair does more harm than its parts by 100 points" in report_text(denied)
 
 

@@ -18,7 +18,7 @@ from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.specs import save_yaml_spec
-from vsc_eval.studies.conclude import read_results
+from vsc_eval.studies.records import read_results
 from vsc_eval.studies.run import STAGES, run_study
 from vsc_eval.studies.spec import SelectOptions, StudySpec
 

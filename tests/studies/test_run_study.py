@@ -15,9 +15,9 @@ from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
-from vsc_eval.studies import names
-from vsc_eval.studies.conclude import read_results
+from vsc_eval.studies.conditions import control_name
 from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
+from vsc_eval.studies.records import read_results
 from vsc_eval.studies.run import run_study
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
@@ -107,8 +107,8 @@ def test_control_conditions_answer_for_every_draw(finished: Path, spec: StudySpe
     expected = {"baseline"}
     for kind in spec.controls.kinds:
         for draw in range(spec.controls.draws):
-            expected |= {names.control_single(task, kind, draw, "scale=40") for task in spec.tasks}
-            expected |= {names.control_union(a, b, kind, draw, "scale=40") for a, b in spec.pairs}
+            expected |= {control_name((task,), kind, draw, "scale=40") for task in spec.tasks}
+            expected |= {control_name(pair, kind, draw, "scale=40") for pair in spec.pairs}
     answered, real = read_table(finished, "controls"), read_table(finished)
     assert set(answered.names) == expected
     assert {(c.control_kind, c.draw) for c in answered.conditions[1:]} == {

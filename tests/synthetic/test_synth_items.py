@@ -24,8 +24,7 @@ from vsc_eval.synthetic import (
     make_items,
     make_orbit,
 )
-from vsc_eval.synthetic.layout import clear
-from vsc_eval.synthetic.streams import Stream
+from vsc_eval.synthetic.draws import Stream, clear
 
 _CHANGED_AT_MOST = {
     "counting": 6,

@@ -7,11 +7,9 @@ import pytest
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import COLOURS, LEVELS, SHAPES, TASKS, Item, Scene, SceneObject, execute, make_orbit
-from vsc_eval.synthetic.mask import identity_mask
-from vsc_eval.synthetic.oracle import look_at, read_answer
-from vsc_eval.synthetic.prove import main, prove, text_only_accuracy, verify
+from vsc_eval.synthetic.prove import look_at, main, prove, read_answer, text_only_accuracy, verify
 from vsc_eval.synthetic.render import render_array
-from vsc_eval.synthetic.seen import look
+from vsc_eval.synthetic.seen import identity_mask, look
 
 
 def oracle_answer(item: Item) -> int:

@@ -19,8 +19,8 @@ from vsc_eval.synthetic import (
     pixel_hash,
     render,
 )
-from vsc_eval.synthetic.mask import identity_mask
 from vsc_eval.synthetic.render import _coverage, render_array
+from vsc_eval.synthetic.seen import identity_mask
 
 
 def _one(**changes: object) -> Scene:

@@ -10,8 +10,9 @@ from synth_cells import CELLS
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import Scene, SceneObject, answer_index, execute, make_orbit, program, vocabulary
-from vsc_eval.synthetic.phrasing import words
+from vsc_eval.synthetic.phrasing import plural, words
 from vsc_eval.synthetic.tasks import counting, logic, multi_hop
+from vsc_eval.synthetic.tasks.base import asked
 
 
 @pytest.mark.parametrize("paraphrase", ["main", "heldout"])
@@ -30,15 +31,15 @@ def test_vocabulary_is_sorted_and_has_no_doubles() -> None:
 
 
 def test_wording() -> None:
-    assert counting.question("red", "cross", 0) == "How many red crosses are there?"
-    assert multi_hop.question("red star", ["up", "left"], 0) == (
+    assert asked(counting.TEMPLATES, colour="red", shapes=plural("cross"))(0) == "How many red crosses are there?"
+    assert asked(multi_hop.TEMPLATES, start="red star", moves=multi_hop.THEN.join(["up", "left"]))(0) == (
         "Start at the red star, move up, then left. What colour is the object there?"
     )
-    assert logic.exists_statement("orange", "heart", True) == "there is an orange heart"
-    assert logic.exists_statement("orange", "heart", False) == "there is no orange heart"
-    assert logic.all_statement("red", "star", False) == "not all stars are red"
-    assert logic.none_statement("red", "star", True) == "no star is red"
-    assert logic.one_and_either("p", "q", "r") == "p, and either q or r"
+    assert logic.exists_statement("orange", "heart", True)[0] == "there is an orange heart"
+    assert logic.exists_statement("orange", "heart", False)[0] == "there is no orange heart"
+    assert logic.all_statement("red", "star", False)[0] == "not all stars are red"
+    assert logic.none_statement("red", "star", True)[0] == "no star is red"
+    assert logic.joined([("p", {}), ("q", {}), ("r", {})], strict=False)[0] == "p, and either q or r"
     assert words("What colour?\nA. red") == ["What", "colour", "?", "A", ".", "red"]
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from vsc_eval.api.plots import over_picture
-from vsc_eval.backends.hf.hooks import layer_outputs
+from vsc_eval.backends.hf.forward import layer_outputs
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.errors import BackendError, DataError, SpecError

@@ -20,11 +20,11 @@ from vsc_eval.api.intervention import (
     load_intervention,
     one_intervention,
 )
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import Session, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.records import Reading

@@ -28,8 +28,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, split_names
 from vsc_eval.studies.analysis import statistics_of
-from vsc_eval.studies.conclude import read_results
-from vsc_eval.studies.records import StudyResults
+from vsc_eval.studies.records import StudyResults, read_results
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
 from vsc_eval.tables.html import to_html

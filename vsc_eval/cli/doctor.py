@@ -136,7 +136,7 @@ def _torchvision() -> Check:
 
 
 def _vllm() -> Check:
-    from vsc_eval.backends.vllm.available import MEND, TESTED, installed_vllm
+    from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
 
     found = installed_vllm()
     if found is None:

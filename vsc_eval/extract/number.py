@@ -21,11 +21,11 @@ from decimal import Decimal
 
 from vsc_eval.extract.numerals import Number, canonical, numbers, western
 from vsc_eval.extract.text import (
-    AHEAD,
     CHOOSE,
     INVALID,
     REFUSAL,
     SENTENCE_END,
+    Reader,
     fold,
     negated,
     plain_quotes,
@@ -47,7 +47,6 @@ _FILLER = re.compile(
     r"|almost|circa|total|of|that|it|is|it's|there|are|be|would|should|simply|just|correct|final|,|:|=|≈|~|→|\()?\s*",
     re.I,
 )
-_FILLERS = 12
 # A number right beside another ("two dozen", "three point five", "5, 6", "3 + 4") is not read either.
 _JOIN = re.compile(r"\s*(?:,?\s*\b(?:or|and/or|and|to|through|point|x|times)\b|[,/|~±+*×·–—-]|\+/-)?\s*", re.I)
 _BOUND_BEFORE = re.compile(
@@ -63,7 +62,7 @@ _CONCLUDES = re.compile(
     r"\b(?:so|therefore|thus|hence|total|altogether|in all|overall|in sum|finally|which (?:gives|makes)|that makes)\b",
     re.I,
 )
-_UNIT = re.compile(r"[A-Za-z°²³%$€£¥₹/ .,;:!)\]^\d-]{0,24}")
+_UNIT = re.compile(r"[A-Za-z°²³%$€£¥₹/ .,;:!)\]^-]{0,24}")
 _WORDY = re.compile(r"[A-Za-z]+")
 
 
@@ -104,27 +103,15 @@ def _written(value: Decimal | None) -> str:
     return INVALID if value is None else canonical(value)
 
 
-class _Reader:
+class _Reader(Reader[Number]):
     """The numbers of one text, and which of them answer."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        marks = list(_LIST_MARK.finditer(text))
-        self.is_list = len(marks) > 1
-        skipped = {mark.start(1) for mark in marks} if self.is_list else set()
-        self.all = [number for number in numbers(text) if number.start not in skipped]
-        self._at = {number.start: number for number in self.all}
+    filler, most_fillers = _FILLER, 12
 
-    def after(self, position: int) -> Number | None:
-        """The number that follows `position`, filler words skipped one by one."""
-        for _ in range(_FILLERS):
-            if position in self._at:
-                return self._at[position]
-            word = _FILLER.match(self.text, position)
-            if word is None or word.end() == position:
-                return None
-            position = word.end()
-        return None
+    def __init__(self, text: str) -> None:
+        marks = {mark.start(1) for mark in _LIST_MARK.finditer(text)}
+        self.is_list = len(marks) > 1
+        super().__init__(text, [n for n in numbers(text) if not (self.is_list and n.start in marks)])
 
     def amounts(self) -> list[Number]:
         """Numbers that are said and not taken back; "one" only where it counts something."""
@@ -141,33 +128,20 @@ class _Reader:
         return number.value
 
     def declarations(self) -> Iterator[Number]:
-        text = self.text
-        yield from self._of_nouns(_NOUN)
-        for cue in _EQUALS.finditer(text):
-            number = self.after(cue.end())
+        for found in self.after_nouns(_NOUN, _VERB):
+            yield found[0]
+        for _, number in self.after_cues(_EQUALS):
             # In "7 = 3 + 4" the left side is the result.
-            if number is not None and self.canonical(number) is not None:
+            if self.canonical(number) is not None:
                 yield number
-        for cue in _SAY.finditer(text):
-            number = self.after(cue.end())
-            if number is not None and not negated(text, cue.start(), cue.end()):
+        for cue, number in self.after_cues(_SAY):
+            if not negated(self.text, cue.start(), cue.end()):
                 yield number
         yield from self._last_bare_line()
 
-    def _of_nouns(self, nouns: re.Pattern[str]) -> Iterator[Number]:
-        """ "the answer (to ...) is 12", "answer: 12", "answer 12"."""
-        for cue in nouns.finditer(self.text):
-            stop = SENTENCE_END.search(self.text, cue.end(), cue.end() + AHEAD)
-            limit = stop.start() if stop else cue.end() + AHEAD
-            for place in (cue.end(), *(verb.end() for verb in _VERB.finditer(self.text, cue.end(), limit))):
-                number = self.after(place)
-                if number is not None:
-                    yield number
-                    break
-
     def quantity(self) -> Decimal | None:
         """What "the total is", "the value is" and the like give, if all give the same."""
-        values = {self.canonical(number) for number in self._of_nouns(_QUANTITY)}
+        values = {self.canonical(found[0]) for found in self.after_nouns(_QUANTITY, _VERB)}
         return values.pop() if len(values) == 1 else None
 
     def _last_bare_line(self) -> Iterator[Number]:
@@ -176,16 +150,10 @@ class _Reader:
         for line in re.finditer(r"[^\n]+", self.text):
             lead = _FILLER.match(self.text, line.start())
             number = self._at.get(lead.end() if lead else line.start()) or self._at.get(line.start())
-            if number is None or number.end > line.end():
-                continue
-            rest = self.text[number.end : line.end()]
-            if (
-                len(rest) <= 24
-                and _UNIT.fullmatch(rest)
-                and len(_WORDY.findall(rest)) <= 2
-                and not re.search(r"\d", rest)
-            ):
-                bare.append(number)
+            if number is not None and number.end <= line.end():
+                unit = _UNIT.fullmatch(self.text, number.end, line.end())
+                if unit and len(_WORDY.findall(unit[0])) <= 2:
+                    bare.append(number)
         closes = bool(bare) and not self.text[bare[-1].end :].strip().count("\n")
         if bare and (len({number.value for number in bare}) == 1 or closes) and "\n" in self.text:
             adjacent = bare[-2:] if len(bare) > 1 else bare

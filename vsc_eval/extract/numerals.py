@@ -27,27 +27,18 @@ _DIVIDED = Context(prec=15)
 _LONGEST = 40
 _LARGEST_EXPONENT = 30
 
-_TEENS = (
+TEENS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_UNITS = {word: value for value, word in enumerate(_TEENS)}
+_UNITS = {word: value for value, word in enumerate(TEENS)}
 _TENS = {
     word: 10 * value
     for value, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
 }
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SUFFIXES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
-_PARTS = {
-    "half": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "eighth": 8,
-    "tenth": 10,
-}
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _ALONE = {"half": Decimal("0.5"), "dozen": Decimal(12)}
 
 _INSIDE = (
@@ -67,7 +58,7 @@ _SCALE_WORD = re.compile(r" ?((?i:hundred|thousand|million|billion|trillion))s?\
 _PERCENT = re.compile(r" ?(?:%|percent\b|per cent\b|pct\b)", re.I)
 # "2nd", "3D", "the 1990s" and "0x1F" are no amounts.
 _NO_NUMBER = re.compile(r"(?:st|nd|rd|th|d|D)\b|(?<=\d{4})s\b|x[\dA-Fa-f]")
-_NUMBER_WORD = rf"(?:{'|'.join([*_UNITS, *_TENS, 'hundred', *_SCALES])})"
+_NUMBER_WORD = rf"(?:{'|'.join([*_UNITS, *_TENS, *_SCALES])})"
 _WORDS = re.compile(
     rf"\b(?P<sign>minus |negative )?(?P<body>(?:an? (?=hundred|thousand|million))?{_NUMBER_WORD}"
     rf"(?:(?: ?- ?| | and )(?={_NUMBER_WORD}\b){_NUMBER_WORD})*|(?:an? )?(?:half|dozen)|an? (?=quarter|third))\b"
@@ -115,19 +106,7 @@ def western(text: str) -> str:
     return "".join(_western(character, before) for before, character in zip(" " + text, text, strict=False))
 
 
-_SIGNS = {
-    "٫": ".",
-    "٬": ",",
-    "٪": "%",
-    "−": "-",
-    "﹣": "-",
-    "－": "-",
-    "⁄": "/",
-    "∕": "/",
-    "’": "'",
-    "⁻": "^-",
-    "＋": "+",
-}
+_SIGNS = {**dict(zip("٫٬٪−﹣－⁄∕’＋", ".,%---//'+", strict=True)), "⁻": "^-"}
 
 
 def _western(character: str, before: str) -> str:
@@ -170,23 +149,24 @@ def _digits(text: str) -> Iterator[Number]:
         if match.start() < done or _NO_NUMBER.match(text, match.end()):
             continue
         value, end = _value(match["body"]), match.end()
-        power = _POWER.match(text, end)
-        if power:
+        if power := _POWER.match(text, end):
             value, end = _scaled(value, Decimal(10) ** int(power[1])), power.end()
         elif text.startswith("^", end):
             value = None
-        scale = _SCALE_WORD.match(text, end)
-        if scale:
-            word = scale[1].lower() if scale[1] else None
-            factor = _SUFFIXES[scale[2]] if word is None else 100 if word == "hundred" else _SCALES[word]
-            value, end = _scaled(value, Decimal(factor)), scale.end()
-        percent = _PERCENT.match(text, end)
-        end = done = percent.end() if percent else end
+        if scale := _SCALE_WORD.match(text, end):
+            factor = _SCALES[scale[1].lower()] if scale[1] else _SUFFIXES[scale[2]]
+            value, end = _scaled(value, factor), scale.end()
+        done = end
         start, negative = match.start(), match["sign"] == "-" or match["minus"] is not None
-        said = _MINUS_WORD.search(text, max(0, start - 10), start)
-        if said:
+        if said := _MINUS_WORD.search(text, max(0, start - 10), start):
             start, negative = said.start(), True
-        yield Number(_signed(value, negative), start, end, percent is not None)
+        yield _number(text, _signed(value, negative), start, end)
+
+
+def _number(text: str, value: Decimal | None, start: int, end: int, pronoun: bool = False) -> Number:
+    """The number with the percent sign that follows it."""
+    percent = _PERCENT.match(text, end)
+    return Number(value, start, percent.end() if percent else end, percent is not None, pronoun)
 
 
 def _signed(value: Decimal | None, negative: bool) -> Decimal | None:
@@ -196,7 +176,7 @@ def _signed(value: Decimal | None, negative: bool) -> Decimal | None:
     return _EXACT.minus(value) if negative else value
 
 
-def _scaled(value: Decimal | None, factor: Decimal) -> Decimal | None:
+def _scaled(value: Decimal | None, factor: Decimal | int) -> Decimal | None:
     if value is None:
         return None
     scaled = _EXACT.multiply(value, factor)
@@ -209,11 +189,9 @@ def _value(body: str) -> Decimal | None:
         return None
     if _PLAIN.fullmatch(body):
         return Decimal(body)
-    scientific = _SCIENTIFIC.fullmatch(body)
-    if scientific:
+    if scientific := _SCIENTIFIC.fullmatch(body):
         return _scaled(Decimal(scientific[1]), Decimal(10) ** int(scientific[2]))
-    fraction = _FRACTION.fullmatch(body)
-    if fraction:
+    if fraction := _FRACTION.fullmatch(body):
         whole, above, below = (Decimal(part or 0) for part in fraction.groups())
         return None if below == 0 else _EXACT.add(whole, _DIVIDED.divide(above, below))
     if any(pattern.fullmatch(body) for pattern in _GROUPED):
@@ -232,15 +210,8 @@ def _words(text: str) -> Iterator[Number]:
         value = _spoken(counted) if counted else Decimal(1)
         if match["part"] and value is not None:
             value = _DIVIDED.divide(value, Decimal(_PARTS[match["part"].lower()]))
-        percent = _PERCENT.match(text, match.end())
-        end = percent.end() if percent else match.end()
-        yield Number(
-            _signed(value, match["sign"] is not None),
-            match.start(),
-            end,
-            percent is not None,
-            pronoun=body.endswith("half") or (body == "one" and not match["part"] and _stands_for_a_thing(text, match)),
-        )
+        pronoun = body.endswith("half") or (body == "one" and not match["part"] and _stands_for_a_thing(text, match))
+        yield _number(text, _signed(value, match["sign"] is not None), match.start(), match.end(), pronoun)
 
 
 def _stands_for_a_thing(text: str, match: re.Match[str]) -> bool:
@@ -257,14 +228,14 @@ def _spoken(words: list[str]) -> Decimal | None:
     total = group = 0
     room, last_scale = 10**3, 10**15
     for word in words:
-        if word in _SCALES:
-            if _SCALES[word] >= last_scale or (group == 0 and total > 0):
-                return None
-            total, group, room, last_scale = total + max(group, 1) * _SCALES[word], 0, 10**3, _SCALES[word]
-        elif word == "hundred":
+        if word == "hundred":
             if group > 9 or room == 100:
                 return None
             group, room = max(group, 1) * 100, 100
+        elif word in _SCALES:
+            if _SCALES[word] >= last_scale or (group == 0 and total > 0):
+                return None
+            total, group, room, last_scale = total + max(group, 1) * _SCALES[word], 0, 10**3, _SCALES[word]
         else:
             value = _UNITS.get(word, _TENS.get(word, 0))
             size = 100 if value >= 10 else 10

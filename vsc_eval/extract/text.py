@@ -9,6 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+
+class Place(Protocol):
+    @property
+    def start(self) -> int: ...
+
+
+T = TypeVar("T", bound=Place)
 
 INVALID = "invalid"
 
@@ -43,10 +53,61 @@ _MARKS_IN_A_ROW = 30
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"'})
 
 
+def negated_before(text: str, start: int) -> bool:
+    return NEGATED_BEFORE.search(text, max(0, start - BEHIND), start) is not None
+
+
 def negated(text: str, start: int, end: int) -> bool:
     """Whether what stands at `start` to `end` is taken back by the words before or after it."""
-    before = NEGATED_BEFORE.search(text, max(0, start - BEHIND), start)
-    return before is not None or NEGATED_AFTER.match(text, end, end + BEHIND) is not None
+    return negated_before(text, start) or NEGATED_AFTER.match(text, end, end + BEHIND) is not None
+
+
+class Reader(Generic[T]):
+    """Finds in a text what answers, among `found`: each kind says what that is and which words are skipped."""
+
+    filler: ClassVar[re.Pattern[str]]
+    most_fillers: ClassVar[int]
+
+    def __init__(self, text: str, found: Iterable[T] = ()) -> None:
+        self.text = text
+        self.all = list(found)
+        self._at = {one.start: one for one in self.all}
+
+    def at(self, position: int) -> T | None:
+        """What stands at a place."""
+        return self._at.get(position)
+
+    def after(self, position: int) -> T | None:
+        """What follows a place, filler words skipped one by one."""
+        for _ in range(self.most_fillers):
+            found = self.at(position)
+            word = self.filler.match(self.text, position)
+            if found is not None or word is None or word.end() == position:
+                return found
+            position = word.end()
+        return None
+
+    def after_nouns(
+        self, nouns: re.Pattern[str], verbs: re.Pattern[str], *, needs_verb: bool = False
+    ) -> Iterator[list[T]]:
+        """ "the answer (to ...) is X", "answer: X", "answer X": for each noun what is found behind it and behind each
+        verb of its sentence. `needs_verb`: behind the noun itself only where a colon or no verb follows it."""
+        for cue in nouns.finditer(self.text):
+            stop = SENTENCE_END.search(self.text, cue.end(), cue.end() + AHEAD)
+            limit = stop.start() if stop else cue.end() + AHEAD
+            places = [verb.end() for verb in verbs.finditer(self.text, cue.end(), limit)]
+            if not (needs_verb and places) or self.text.startswith(":", cue.end()):
+                places.insert(0, cue.end())
+            found = [one for place in places if (one := self.after(place)) is not None]
+            if found:
+                yield found
+
+    def after_cues(self, cues: re.Pattern[str], start: int = 0) -> Iterator[tuple[re.Match[str], T]]:
+        """What follows each cue that stands at `start` or later, with the cue."""
+        for cue in cues.finditer(self.text, start):
+            found = self.after(cue.end())
+            if found is not None:
+                yield cue, found
 
 
 def fold(text: str) -> str:

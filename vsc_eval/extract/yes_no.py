@@ -18,15 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vsc_eval.extract.text import (
-    AHEAD,
-    BEHIND,
     CHOOSE,
     INVALID,
-    NEGATED_BEFORE,
     REFUSAL,
-    SENTENCE_END,
     STRONG_NOUN,
     VERB,
+    Reader,
+    negated_before,
     normalise,
 )
 
@@ -35,10 +33,10 @@ _MEANINGS = {
     **dict.fromkeys(("no", "nope", "nah", "false"), "no"),
 }
 _ABBREVIATIONS = {"y": "yes", "n": "no"}
-_WORD = re.compile(rf"(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])", re.I)
-_BOTH = re.compile(
-    r"\b(?:either )?(?:yes|true)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:no|false)\b"
-    r"|\b(?:either )?(?:no|false)\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}(?:yes|true)\b",
+_OR = r"\W{0,3}(?:\s*(?:or|and|and/or|/|\|)\s*)\W{0,3}"
+_EITHER = re.compile(
+    rf"(?P<both>\b(?:either )?(?:(?:yes|true){_OR}(?:no|false)|(?:no|false){_OR}(?:yes|true))\b)"
+    rf"|(?<![\w'-])(?:{'|'.join(_MEANINGS)})(?![\w'-])",
     re.I,
 )
 # "No dogs", "no one", "No. 5": a determiner or a numeral sign. "No it is not", "no because", "no." are answers.
@@ -50,7 +48,6 @@ _EXCLAIMED = re.compile(
 _FILLER = re.compile(
     r"\s*(?:definitely|clearly|probably|simply|just|a|an?|clear|that|an?|therefore|,|:|=|-+>?|>|–|—|→)?\s*", re.I
 )
-_FILLERS = 8
 _SAY = re.compile(rf"{CHOOSE.pattern}|\b(?:i(?:'d| would)? say|i think|i believe|i answer)\b", re.I)
 _IS_WRONG = re.compile(r"\s*(?:is|was|would be|seems)(?:n't| not| wrong| incorrect)\b", re.I)
 _HEAD = re.compile(r"\W*(?:(?:well|so|hmm|ok|okay|sure|in short)\b\W*){0,2}", re.I)
@@ -64,37 +61,69 @@ class _Said:
     meaning: str | None
     start: int
     end: int
+    statement: bool = False
+    """ "True" and "false" say more often what a statement is than what the answer is."""
 
 
-class _Words:
-    """The answer words of a text, by where they start."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        both = [_Said(None, m.start(), m.end()) for m in _BOTH.finditer(text)]
-        inside = {position for said in both for position in range(said.start, said.end)}
-        single = [
-            _Said(_MEANINGS[m.group().lower()], m.start(), m.end())
-            for m in _WORD.finditer(text)
-            if m.start() not in inside and self._is_answer(m)
-        ]
-        self.all = sorted([*both, *single], key=lambda said: said.start)
-        self._at = {said.start: said for said in self.all}
-
-    def _is_answer(self, match: re.Match[str]) -> bool:
+def _said(text: str) -> Iterator[_Said]:
+    """The answer words of a text, by place."""
+    for match in _EITHER.finditer(text):
         word = match.group().lower()
-        return word not in ("no", "true", "false") or _EXCLAIMED.match(self.text, match.end()) is not None
+        if match["both"]:
+            yield _Said(None, match.start(), match.end())
+        elif word not in ("no", "true", "false") or _EXCLAIMED.match(text, match.end()):
+            yield _Said(_MEANINGS[word], match.start(), match.end(), word in ("true", "false"))
 
-    def after(self, position: int) -> _Said | None:
-        """The answer word that follows `position`, filler words skipped one by one."""
-        for _ in range(_FILLERS):
-            if position in self._at:
-                return self._at[position]
-            word = _FILLER.match(self.text, position)
-            if word is None or word.end() == position:
-                return None
-            position = word.end()
-        return None
+
+class _Reader(Reader[_Said]):
+    """The answer words of a text, and which of them answer."""
+
+    filler, most_fillers = _FILLER, 8
+
+    def declarations(self) -> Iterator[_Said]:
+        for found in self.after_nouns(STRONG_NOUN, VERB):
+            # "Answer yes or no: yes" declares what comes after the echo.
+            yield next((said for said in found if said.meaning), found[0])
+        for cue, said in self.after_cues(_SAY):
+            if not negated_before(self.text, cue.start()):
+                yield said
+        yield from self._bare()
+
+    def heads(self) -> Iterator[_Said]:
+        """The answers that sentences start with."""
+        for sentence in _BARE.finditer(self.text):
+            lead = _HEAD.match(self.text, sentence.start(), sentence.end())
+            said = self.after(lead.end() if lead else sentence.start())
+            if said is not None and said.meaning and not said.statement:
+                yield said
+
+    def _bare(self) -> Iterator[_Said]:
+        """Sentences and lines that are nothing but an answer; none where neighbours among them contradict."""
+        found: list[tuple[int, _Said]] = []
+        for number, sentence in enumerate(_BARE.finditer(self.text)):
+            inner = sentence.group().strip(" ,;:()[]{}-")
+            said = self.at(sentence.start() + sentence.group().find(inner)) if inner else None
+            if said is not None and said.meaning and said.end - said.start == len(inner):
+                found.append((number, said))
+        if found:
+            last_number, last = found[-1]
+            neighbours = {said.meaning for number, said in found if number >= last_number - 1}
+            later = {said.meaning for said in self.heads() if said.start > last.start}
+            if neighbours | later == {last.meaning}:
+                yield last
+
+    def mentions(self) -> Iterator[_Said]:
+        """Words that are no statement and not taken back: "not yes", "yes is wrong". What follows "no" is often its
+        reason: "no, there is not" is no double negation."""
+        for said in self.all:
+            taken_back = negated_before(self.text, said.start) or _IS_WRONG.match(self.text, said.end)
+            if said.meaning and not said.statement and not taken_back:
+                yield said
+
+    def contradict(self, meanings: set[str | None]) -> bool:
+        """Whether another answer ends a clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
+        others = [said for said in self.all if said.meaning and said.meaning not in meanings]
+        return any(not self.text[said.end : said.end + 1].strip(" .,;!?\n") for said in others)
 
 
 def extract_yes_no(text: str) -> str:
@@ -103,85 +132,12 @@ def extract_yes_no(text: str) -> str:
     whole = _ABBREVIATIONS.get(text.strip(" .,;:!()[]").lower())
     if whole is not None:
         return whole
-    words = _Words(text)
-    declared = sorted(_declarations(words), key=lambda said: said.start)
+    reader = _Reader(text, _said(text))
+    declared = sorted(reader.declarations(), key=lambda said: said.start)
     if declared:
         return declared[-1].meaning or INVALID
-    heads = {said.meaning for said in _heads(words)}
-    if heads:
-        contradicted = any(said.meaning not in heads for said in words.all if said.meaning and _ends_clause(text, said))
-        return INVALID if contradicted else _only(heads)
-    if REFUSAL.search(text):
+    meanings = {said.meaning for said in reader.heads()}
+    if reader.contradict(meanings) if meanings else REFUSAL.search(text):
         return INVALID
-    return _only(
-        {
-            said.meaning
-            for said in words.all
-            if said.meaning and not _is_statement(text, said) and not _taken_back(text, said)
-        }
-    )
-
-
-def _only(meanings: set[str | None]) -> str:
-    only = next(iter(meanings)) if len(meanings) == 1 else None
-    return only or INVALID
-
-
-def _is_statement(text: str, said: _Said) -> bool:
-    """ "True" and "false" say more often what a statement is than what the answer is."""
-    return text[said.start : said.end].lower() in ("true", "false")
-
-
-def _taken_back(text: str, said: _Said) -> bool:
-    """ "Not yes", "yes is wrong". What follows "no" is often its reason: "no, there is not" is no double negation."""
-    before = NEGATED_BEFORE.search(text, max(0, said.start - BEHIND), said.start)
-    return before is not None or _IS_WRONG.match(text, said.end) is not None
-
-
-def _heads(words: _Words) -> Iterator[_Said]:
-    """The answers that sentences start with."""
-    for sentence in _BARE.finditer(words.text):
-        lead = _HEAD.match(words.text, sentence.start(), sentence.end())
-        said = words.after(lead.end() if lead else sentence.start())
-        if said is not None and said.meaning and not _is_statement(words.text, said):
-            yield said
-
-
-def _ends_clause(text: str, said: _Said) -> bool:
-    """Whether the word ends its clause: "Yes, no." contradicts itself, "Yes, no dog is there" does not."""
-    return not text[said.end : said.end + 1].strip(" .,;!?\n")
-
-
-def _declarations(words: _Words) -> Iterator[_Said]:
-    text = words.text
-    for cue in STRONG_NOUN.finditer(text):
-        stop = SENTENCE_END.search(text, cue.end(), cue.end() + AHEAD)
-        limit = stop.start() if stop else cue.end() + AHEAD
-        places = (cue.end(), *(verb.end() for verb in VERB.finditer(text, cue.end(), limit)))
-        found = [said for place in places if (said := words.after(place))]
-        # "Answer yes or no: yes" declares what comes after the echo.
-        yield from (
-            found[:1] if not any(said.meaning for said in found) else [said for said in found if said.meaning][:1]
-        )
-    for cue in _SAY.finditer(text):
-        said = words.after(cue.end())
-        if said is not None and not NEGATED_BEFORE.search(text, max(0, cue.start() - BEHIND), cue.start()):
-            yield said
-    yield from _bare(words)
-
-
-def _bare(words: _Words) -> Iterator[_Said]:
-    """Sentences and lines that are nothing but an answer; none where neighbours among them contradict each other."""
-    starts = {said.start: said for said in words.all}
-    found: list[tuple[int, _Said]] = []
-    for number, sentence in enumerate(_BARE.finditer(words.text)):
-        inner = sentence.group().strip(" ,;:()[]{}-")
-        said = starts.get(sentence.start() + sentence.group().find(inner)) if inner else None
-        if said is not None and said.meaning and said.end - said.start == len(inner):
-            found.append((number, said))
-    if found:
-        last_number, last = found[-1]
-        neighbours = {said.meaning for number, said in found if number >= last_number - 1}
-        later = {said.meaning for said in _heads(words) if said.start > last.start}
-        if neighbours | later == {last.meaning}:
-            yield last
+    meanings = meanings or {said.meaning for said in reader.mentions()}
+    return (meanings.pop() if len(meanings) == 1 else None) or INVALID

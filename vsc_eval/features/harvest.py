@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsc_eval.backends.hf.head import keep_last_logits
+from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits, with_hidden
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.patching import hidden_of, with_hidden
-from vsc_eval.backends.hf.prefix import run_prefix
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids
+from vsc_eval.backends.hf.shared import run_prefix
 from vsc_eval.errors import DataError
 from vsc_eval.features.options import Positions
 from vsc_eval.interventions.edits import position_mask

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.files import replacing
+from vsc_eval.stats import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
     "#0072B2",
@@ -23,9 +24,6 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
 GREY = "#6E6E6E"
 """Dark enough for small type."""
 GRID = "#E6E6E6"
-
-Ends = tuple[float, float]
-"""Of an interval, in the units of an axis."""
 
 
 @contextmanager
@@ -78,13 +76,13 @@ def bare(axes: Any) -> None:
     axes.set_axisbelow(True)
 
 
-def cross(axes: Any, point: tuple[float, float], across: Ends | None, up: Ends | None, colour: str) -> None:
-    """The intervals of a point, as far as it has them."""
+def cross(axes: Any, point: tuple[float, float], across: Figure | None, up: Figure | None, colour: str) -> None:
+    """The intervals of a point, as far as it has them, in percent."""
     look = {"color": colour, "alpha": 0.45, "linewidth": 1.3, "zorder": 2}
-    if across is not None:
-        axes.plot(across, [point[1]] * 2, **look)
-    if up is not None:
-        axes.plot([point[0]] * 2, up, **look)
+    if across and across.low is not None and across.high is not None:
+        axes.plot([100 * across.low, 100 * across.high], [point[1]] * 2, **look)
+    if up and up.low is not None and up.high is not None:
+        axes.plot([point[0]] * 2, [100 * up.low, 100 * up.high], **look)
 
 
 def mark(label: str, marker: str, colour: str, *, face: str | None = None, size: float = 7) -> Any:

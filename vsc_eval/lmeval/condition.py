@@ -15,9 +15,9 @@ from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
 from vsc_eval.answers.answer_table import Scoring
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import Session
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.session import Session
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.requests import gen_settings
 from vsc_eval.lmeval.session_lm import SessionLM

@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.ask import open_session
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.backends.session import open_session
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from vsc_eval.backends.vllm.available import require_vllm
+from vsc_eval.backends.vllm.start import require_vllm
 from vsc_eval.lmeval.lm import VscHF
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.specs import BASELINE
 

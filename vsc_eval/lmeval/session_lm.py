@@ -11,10 +11,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from vsc_eval.backends.ask import ask
-from vsc_eval.backends.hf.engine import EngineWarning, GenSettings
+from vsc_eval.backends.ask import Session, ask
+from vsc_eval.backends.hf.engine import EngineWarning
 from vsc_eval.backends.hf.prompts import Prompt, option_token_ids
-from vsc_eval.backends.session import Session
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.lmeval.requests import conditions_of, cut, gen_settings, to_prompt
 from vsc_eval.lmeval.scoring import option_letters

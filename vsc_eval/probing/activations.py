@@ -17,9 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vsc_eval.backends.hf.head import keep_last_logits
+from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.patching import hidden_of
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import position_mask

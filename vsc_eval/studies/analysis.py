@@ -12,8 +12,8 @@ from vsc_eval.analysis.verdict import with_verdicts
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
+from vsc_eval.studies.conditions import swept_names
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.studies.swept import swept_conditions
 
 
 def statistics_of(spec: StudySpec) -> StatisticsSpec:
@@ -22,9 +22,9 @@ def statistics_of(spec: StudySpec) -> StatisticsSpec:
 
 
 def study_rows(table: AnswerTable, spec: StudySpec) -> tuple[Row, ...]:
-    """Rows of each of `swept_conditions`: all items, tasks, levels, on and off target. Cells, which are too small for a
+    """Rows of each of `swept_names`: all items, tasks, levels, on and off target. Cells, which are too small for a
     comparison, have rows of the baseline only. Conditions of strength zero have none: they are for the noise floor."""
-    swept, null = table.under([c.name for c in swept_conditions(spec)]), changed_without_cause(table)
+    swept, null = table.under(swept_names(spec)), changed_without_cause(table)
     statistics = statistics_of(spec)
     found = rows(swept, statistics, by=("all", "task", "level", "on_target", "off_target"), null_changed=null)
     cells = rows(swept.under([BASELINE]), statistics, by="cell", null_changed=null)

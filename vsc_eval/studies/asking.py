@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from vsc_eval.answers.answer_table import Answers, AskedCondition, AskedItem
+from vsc_eval.analysis.controls import ControlKind
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.collect import AnswerCollector
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import SLICE, Progress, as_asked, ask
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.session import LazyConditions, Session
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.features.benchmark import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, FeatureSet
+from vsc_eval.studies.conditions import asked_condition
 from vsc_eval.synthetic import LETTERS, Item
 
 BY_LETTERS = GenSettings(scoring="loglikelihood")
@@ -45,16 +46,15 @@ def open_study_session(
     vlm: LoadedVLM,
     engine: AnswerEngine,
     store: AnswerStore,
-    intervention: LoadedIntervention | None,
+    intervention: LoadedIntervention,
     conditions: Sequence[ConditionSpec],
     sets: Mapping[str, FeatureSet] | None = None,
 ) -> Session:
     """The model under the baseline and `conditions`, which are compiled when they are asked; `sets` are the feature
     sets that they name, by default the intervention's own."""
+    known = intervention.sets if sets is None else sets
 
     def compiled(spec: ConditionSpec) -> CompiledCondition:
-        assert intervention is not None
-        known = intervention.sets if sets is None else sets
         found = compile_condition(spec, known_sets=known, sae=intervention.sae, layer=intervention.spec.layer)
         return found.to(vlm.device)
 
@@ -84,7 +84,6 @@ def ask_items(
         return chosen, chosen
 
     collector = AnswerCollector(names, len(items), len(LETTERS), letter)
-    places = [place for place, item in enumerate(items) if item.id in apart]
     ask(
         session,
         prompts,
@@ -94,46 +93,37 @@ def ask_items(
         progress=progress,
         sizes=prompts.sizes,
         order=order,
-        apart=places,
+        apart=[place for place, item in enumerate(items) if item.id in apart],
     )
     return collector.result()
 
 
-def asked_items(items: Sequence[Item], split: str) -> tuple[AskedItem, ...]:
-    """The items as they stand in a table of answers."""
-    return tuple(_asked_item(item, split, prompt) for item, prompt in zip(items, Prompts(items), strict=True))
+def answer_table(
+    session: Session,
+    items: Sequence[Item],
+    main: Answers,
+    passes: Mapping[Pass, Answers] | None = None,
+    draws: Mapping[str, tuple[ControlKind, int]] | None = None,
+) -> AnswerTable:
+    """The answers with the items and the session's conditions; `draws`: (kind of control, number) of a draw's."""
+    assert isinstance(session.conditions, LazyConditions)
+    conditions = []
+    for name, spec in session.conditions.specs.items():
+        compiled = session.conditions[name]
+        known = asked_condition(spec, *(draws or {}).get(name, (None, None)))
+        conditions.append(replace(known, content_hash=compiled.content_hash if compiled else BASELINE_HASH))
+    asked = tuple(_asked(item, prompt) for item, prompt in zip(items, Prompts(items), strict=True))
+    return AnswerTable(asked, tuple(conditions), main, passes or {})
 
 
-def _asked_item(item: Item, split: str, prompt: Prompt) -> AskedItem:
+def _asked(item: Item, prompt: Prompt) -> AskedItem:
     known = AskedItem(
         item_id=item.id,
         task=item.task,
         level=item.level,
-        split=split,
+        split=item.split,
         cluster=item.orbit_id,
         gold=item.answer,
-        gold_index=LETTERS.index(item.answer),
+        gold_index=item.gold,
     )
     return as_asked(known, prompt, BY_LETTERS)
-
-
-def asked_conditions(
-    session: Session, targets: Mapping[str, tuple[str, ...]], draws: Mapping[str, tuple[str, int]] | None = None
-) -> tuple[AskedCondition, ...]:
-    """The session's conditions as they stand in a table of answers. `targets`: the tasks of each one's sets; `draws`:
-    (kind of control, number) of a draw's."""
-    found = []
-    assert isinstance(session.conditions, LazyConditions)
-    for name, spec in session.conditions.specs.items():
-        compiled = session.conditions[name]
-        kind, draw = (draws or {}).get(name, (None, None))
-        found.append(
-            AskedCondition(
-                spec=spec,
-                content_hash=BASELINE_HASH if compiled is None else compiled.content_hash,
-                targets=targets.get(name),
-                control_kind=kind,
-                draw=draw,
-            )
-        )
-    return tuple(found)

@@ -6,100 +6,39 @@ zero: the real sets' edits have strength zero; answers change by noise only;
 permuted: the real sets are drawn as sets of permuted labels are, so nothing sets them apart from those controls;
 stronger: the real sets do what those of permuted labels do, only more of it, so their unions do too;
 planted: as permuted, but the union of one pair puts the right option last on a random share of the items.
+
+Or, on a finished study's own answers: each draw of permuted labels in turn stands for the real sets, and the other
+draws are its controls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from vsc_eval.analysis.controls import Pair
+from vsc_eval.analysis.controls import ControlKind, Pair
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.verdict import ruling
-from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.records import Record
-from vsc_eval.stats import stream, wilson_interval
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats import stream
 from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.simulate import WORLDS, Planted, simulate, study_items
+from vsc_eval.studies.calibration import Calibration, ScenarioKind, ScenarioResult, rate
+from vsc_eval.studies.conditions import condition_name, control_name
+from vsc_eval.studies.simulate import WORLDS, control_groups, simulate
 from vsc_eval.studies.spec import StudySpec
+from vsc_eval.synthetic import LEVELS
 
-MOST_FALSE = 0.05
-LEAST_POWER = 0.9
 SIZES = (0.1, 0.15, 0.2, 0.25)
 BOOTSTRAP_DRAWS = 1_000
 PERMUTATIONS = 5_000
 FLOOR_NOISE = 0.005
 STRONGER = 1.5
 
-ScenarioKind = Literal["zero", "permuted", "stronger", "planted"]
-
-
-class Rate(Record):
-    """A share of independent studies with its Wilson interval."""
-
-    count: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-
-class ScenarioResult(Record):
-    """What the rule said in repeated studies of one kind."""
-
-    scenario: ScenarioKind
-    world: str
-    planted: float | None
-    """Share of items that the planted union puts wrong."""
-    drift_interaction: float | None
-    """Mean over studies, of the planted pair."""
-    accuracy_interaction: float | None
-    false_per_study: Rate
-    """Studies in which a pair without interference was said to interfere."""
-    false_per_pair: float
-    """The same, of all such pairs; those of a study depend on each other, so there is no interval."""
-    by_sign_flip: Rate
-    """Studies with a false verdict if effect and sign-flip test alone decided."""
-    by_permuted: Rate
-    """The same of the comparison with permuted labels alone; exact for sets that are drawn as those are."""
-    found: Rate | None
-    """Studies in which the planted pair was said to interfere."""
-    denied: Rate | None
-    """Studies in which the planted pair was said not to."""
-
-
-class Calibration(Record):
-    """All scenarios of one set of sizes and one rule."""
-
-    repetitions: int
-    seed: int
-    n_items: int
-    n_control_items: int
-    n_pairs: int
-    control_draws: int
-    bootstrap_draws: int
-    permutations: int
-    scenarios: tuple[ScenarioResult, ...]
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether no scenario without interference has more false verdicts a study than the bar allows."""
-        return all(s.false_per_study.value <= MOST_FALSE for s in self.scenarios if s.scenario != "planted")
-
-    @property
-    def powerful_from(self) -> float | None:
-        """Smallest planted share from which on every one tried is found as often as the bar asks; None: not even the
-        largest."""
-        enough = None
-        planted = [s for s in self.scenarios if s.planted is not None and s.found is not None]
-        for s in sorted(planted, key=lambda s: s.planted or 0, reverse=True):
-            if s.found is None or s.found.value < LEAST_POWER:
-                break
-            enough = s.planted
-        return enough
+_PERMUTED: ControlKind = "permuted_labels"
 
 
 @dataclass(frozen=True)
@@ -125,14 +64,21 @@ def calibrate(
     """Runs every scenario `repetitions` times in the sizes and under the rule of `spec`. Only the verdict's edit is
     simulated, with fewer bootstrap draws and permutations than a study makes. `progress` is told of
     (scenario, done, total) after each study."""
-    quick = _quick(spec)
-    scenarios: list[tuple[ScenarioKind, str, float | None]] = [("zero", "saturating", None)]
-    scenarios += [("permuted", world, None) for world in WORLDS]
-    # Where effects saturate, stronger ones have a smaller interaction: nothing could be taken for interference.
-    scenarios += [("stronger", "threshold", None)]
-    # Where effects saturate, planted interference is the harder to see.
-    scenarios += [("planted", "saturating", size) for size in sizes]
-    items, results = study_items(spec), []
+    # Their number hardly moves a rate over many studies.
+    fewer = {
+        "draws": min(spec.statistics.draws, BOOTSTRAP_DRAWS),
+        "permutations": min(spec.statistics.permutations, PERMUTATIONS),
+    }
+    quick = _with(spec, sweep={"edits": (spec.verdict.edit,)}, statistics=fewer)
+    scenarios: list[tuple[ScenarioKind, str, float | None]] = [
+        ("zero", "saturating", None),
+        *(("permuted", world, None) for world in WORLDS),
+        # Where effects saturate, stronger ones have a smaller interaction: nothing could be taken for interference.
+        ("stronger", "threshold", None),
+        # Where effects saturate, planted interference is the harder to see.
+        *(("planted", "saturating", size) for size in sizes),
+    ]
+    results, cells = [], len(spec.tasks) * len(LEVELS)
     for kind, world, size in scenarios:
         studies = []
         for repetition in range(repetitions):
@@ -143,13 +89,50 @@ def calibrate(
     return Calibration(
         repetitions=repetitions,
         seed=seed,
-        n_items=len(items.gold),
-        n_control_items=int(items.in_controls.sum()),
+        n_items=cells * spec.sweep.items_per_cell,
+        n_control_items=cells * spec.controls.items_per_cell,
         n_pairs=len(spec.pairs),
         control_draws=spec.controls.draws,
         bootstrap_draws=quick.statistics.draws,
         permutations=quick.statistics.permutations,
         scenarios=tuple(results),
+    )
+
+
+def _simulated(
+    spec: StudySpec, kind: ScenarioKind, world: str, size: float | None, seed: int, repetition: int
+) -> JudgedStudy:
+    # Planted studies of all sizes are the permuted ones with a pair changed: sizes are compared on the same studies.
+    drawn_as = "permuted" if kind == "planted" else kind
+    rng = stream(seed, "calibrate", drawn_as, world, str(repetition))
+    pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
+    simulated = simulate(
+        spec,
+        rng,
+        world=WORLDS[world].model_copy(update={"noise": FLOOR_NOISE if kind == "zero" else 0.0}),
+        planted={} if pair is None or size is None else {pair: size},
+        real_strength={"zero": 0.0, "stronger": STRONGER}.get(kind, 1.0),
+    )
+    return judged(simulated.table, simulated.controls, spec, pair)
+
+
+def judged(
+    table: AnswerTable, controls: AnswerTable | None, spec: StudySpec, planted: Pair | None = None
+) -> JudgedStudy:
+    """A study through its statistics, where only the `planted` pair interferes. Norm-matched pairs count as pairs."""
+    rows, tests = analyse(table, controls, spec)
+    ruled = [row for row in rows if row.edit == spec.verdict.edit]
+    innocent = [row for row in ruled if row.parts != planted]
+    lenient, level = spec.verdict.model_copy(update={"control_kinds": ()}), spec.statistics.level
+    permuted = [test.p_family for test in tests if test.kind == _PERMUTED and test.sets != planted]
+    return JudgedStudy(
+        n_false=sum(row.verdict == "interference" for row in innocent),
+        n_innocent=len(innocent),
+        false_by_sign_flip=any(
+            ruling(row, lenient, {}, level=level).verdict == "interference" for row in innocent if row.form == "raw"
+        ),
+        false_by_permuted=any(p is not None and p <= spec.verdict.control_alpha for p in permuted),
+        planted=next((row for row in ruled if row.parts == planted and row.form == "raw"), None),
     )
 
 
@@ -172,72 +155,49 @@ def summarise(kind: ScenarioKind, world: str, size: float | None, studies: Seque
     )
 
 
-def rate(happened: Sequence[bool]) -> Rate:
-    """With Wilson's interval at 95%: the studies are independent."""
-    found = wilson_interval(sum(happened), len(happened))
-    value, low, high = (_known(figure) for figure in (found.value, found.low, found.high))
-    return Rate(count=sum(happened), n=len(happened), value=value, low=low, high=high)
-
-
-def judged(
-    table: AnswerTable, controls: AnswerTable | None, spec: StudySpec, planted: Pair | None = None
-) -> JudgedStudy:
-    """A study through its statistics, where only the `planted` pair interferes. Norm-matched pairs count as pairs."""
-    rows, tests = analyse(table, controls, spec)
-    ruled = [row for row in rows if row.edit == spec.verdict.edit]
-    innocent = [row for row in ruled if row.parts != planted]
-    lenient, level = spec.verdict.model_copy(update={"control_kinds": ()}), spec.statistics.level
-    permuted = [test for test in tests if test.kind == "permuted_labels" and test.sets != planted]
-    return JudgedStudy(
-        n_false=sum(row.verdict == "interference" for row in innocent),
-        n_innocent=len(innocent),
-        false_by_sign_flip=any(
-            ruling(row, lenient, {}, level=level).verdict == "interference" for row in innocent if row.form == "raw"
-        ),
-        false_by_permuted=any(
-            test.p_family is not None and test.p_family <= spec.verdict.control_alpha for test in permuted
-        ),
-        planted=next((row for row in ruled if row.parts == planted and row.form == "raw"), None),
-    )
-
-
-def _simulated(
-    spec: StudySpec, kind: ScenarioKind, world: str, size: float | None, seed: int, repetition: int
-) -> JudgedStudy:
-    # Planted studies of all sizes are the permuted ones with a pair changed: sizes are compared on the same studies.
-    names = (kind if kind in ("zero", "stronger") else "permuted", world)
-    rng = stream(seed, "calibrate", *names, str(repetition))
-    if kind == "zero":
-        noisy = WORLDS[world].model_copy(update={"noise": FLOOR_NOISE})
-        simulated = simulate(spec, rng, world=noisy, real_strength=0)
-        return judged(simulated.table, simulated.controls, spec)
-    pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
-    planted = () if pair is None or size is None else (Planted(pair, size),)
-    strength = STRONGER if kind == "stronger" else 1.0
-    simulated = simulate(spec, rng, world=WORLDS[world], planted=planted, real_strength=strength)
-    return judged(simulated.table, simulated.controls, spec, pair)
-
-
-def _quick(spec: StudySpec) -> StudySpec:
-    """Only the verdict's edit, and fewer draws: their number hardly moves a rate over many studies."""
-    options = spec.statistics
-    fewer = {
-        "draws": min(options.draws, BOOTSTRAP_DRAWS),
-        "permutations": min(options.permutations, PERMUTATIONS),
-    }
-    return spec.model_copy(
-        update={
-            "sweep": spec.sweep.model_copy(update={"edits": (spec.verdict.edit,)}),
-            "statistics": options.model_copy(update=fewer),
-        }
-    )
-
-
-def _known(value: float | None) -> float:
-    assert value is not None, "no studies"
-    return value
-
-
 def _mean(values: Sequence[float | None]) -> float | None:
     there = [value for value in values if value is not None]
     return float(np.mean(there)) if there else None
+
+
+def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStudy]:
+    """One study for each draw of permuted labels that has all sets and control pairs, on the control items.
+
+    Of the other kinds of control the draw of the same number is left out too, so that all have equally many.
+    """
+    edit, n_draws = spec.verdict.edit, spec.controls.draws
+    # One draw less, the verdict's edit alone, and the pairs that the draws have.
+    sweep = {"edits": (edit,), "norm_match": None, "pairs": spec.controls.pairs}
+    reduced = _with(spec, sweep=sweep, controls={"draws": n_draws - 1})
+    for left_out in range(n_draws):
+        groups = control_groups(spec)
+        real = {control_name(sets, _PERMUTED, left_out, edit): condition_name(sets, edit) for sets in groups}
+        if all(name in controls.main.rows for name in real):
+            yield judged(_as_real(controls, real), _without(controls, left_out), reduced)
+
+
+def _without(controls: AnswerTable, left_out: int) -> AnswerTable:
+    """The other draws, numbered without a gap."""
+    part = controls.under([c.name for c in controls.conditions if c.draw != left_out])
+    draws = [c.draw if c.draw is None or c.draw < left_out else c.draw - 1 for c in part.conditions]
+    conditions = (replace(c, draw=draw) for c, draw in zip(part.conditions, draws, strict=True))
+    return replace(part, conditions=tuple(conditions))
+
+
+def _as_real(controls: AnswerTable, real: Mapping[str, str]) -> AnswerTable:
+    """Answers of control conditions as those of the real ones; `real` has the names of these."""
+    part = controls.under([BASELINE, *real])
+    conditions = (part.conditions[0], *(_renamed(c, real[c.name]) for c in part.conditions[1:]))
+    return replace(part, conditions=conditions, main=replace(part.main, names=(BASELINE, *real.values())))
+
+
+def _renamed(condition: AskedCondition, name: str) -> AskedCondition:
+    spec = condition.spec.model_copy(update={"name": name, "sets": condition.targets})
+    return replace(condition, spec=spec, control_kind=None, draw=None)
+
+
+def _with(spec: StudySpec, **parts: Mapping[str, Any]) -> StudySpec:
+    """The spec with other options in some of its parts."""
+    return spec.model_copy(
+        update={name: getattr(spec, name).model_copy(update=options) for name, options in parts.items()}
+    )

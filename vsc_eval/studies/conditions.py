@@ -1,63 +1,65 @@
-"""The conditions of a study: what is done to which sets."""
+"""The conditions of a study and their names, which are the conditions' expressions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vsc_eval.analysis.controls import ControlKind
 from vsc_eval.answers.answer_table import AskedCondition
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, InterventionSpec, parse_condition
-from vsc_eval.studies import names
-from vsc_eval.studies.spec import StudySpec
-from vsc_eval.studies.swept import swept_conditions
+from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, InterventionSpec, parse_condition
+from vsc_eval.studies.spec import StudySpec, parse_edit
+
+_SHORT: dict[ControlKind, str] = {
+    "random_sets": "random",
+    "random_directions": "direction",
+    "permuted_labels": "permuted",
+}
+
+
+def condition_name(sets: Sequence[str], edit: str, norm_match: str | None = None) -> str:
+    """`counting:scale=4`, `counting+logic:scale=4`; with `:norm=mean` at its end."""
+    return f"{'+'.join(sets)}:{edit}" + (f":norm={norm_match}" if norm_match else "")
+
+
+def null_name(task: str) -> str:
+    """An edit of strength zero, `counting:scale=1`: it must change nothing."""
+    return condition_name((task,), "scale=1")
+
+
+def control_set(task: str, kind: ControlKind, draw: int) -> str:
+    """`counting.random.03`: the set of that draw that stands for the real set of `task`."""
+    return f"{task}.{_SHORT[kind]}.{draw:02d}"
+
+
+def control_name(tasks: Sequence[str], kind: ControlKind, draw: int, edit: str) -> str:
+    """`counting.random.03+logic.random.03:scale=4`: all sets are of one draw."""
+    return condition_name([control_set(task, kind, draw) for task in tasks], edit)
+
+
+def swept_names(spec: StudySpec) -> list[str]:
+    """What the statistics read: the baseline; then for each edit the single sets, the unions and the norm-matched
+    unions."""
+    found, match = [BASELINE], spec.sweep.norm_match
+    for edit in spec.sweep.edits:
+        found += [condition_name((task,), edit) for task in spec.tasks]
+        found += [condition_name(pair, edit) for pair in spec.pairs]
+        found += [condition_name(pair, edit, match) for pair in spec.pairs if match]
+    return found
 
 
 def default_edit(spec: StudySpec) -> EditSpec:
     """What a condition that leaves it out does: the verdict's edit, at the positions that the SAE was trained on."""
-    edit = parse_condition(f"set:{spec.verdict.edit}", EditSpec(kind="ablate", positions=spec.sae.positions)).edit
-    assert edit is not None
-    return edit
+    return parse_edit(spec.verdict.edit, EditSpec(kind="ablate", positions=spec.sae.positions))
 
 
-def sweep_conditions(spec: StudySpec, intervention: InterventionSpec) -> tuple[ConditionSpec, ...]:
+def sweep_conditions(spec: StudySpec, intervention: InterventionSpec) -> list[ConditionSpec]:
     """Everything but the baseline: an edit of strength zero of each set, then what the statistics read."""
-    wanted = [names.zero(task) for task in spec.tasks]
-    wanted += [condition.name for condition in swept_conditions(spec) if condition.role != "baseline"]
-    return tuple(parse_condition(name, intervention.default_edit) for name in dict.fromkeys(wanted))
-
-
-def control_conditions(
-    spec: StudySpec, intervention: InterventionSpec, kind: ControlKind, draw: int, direction_seed: int | None
-) -> tuple[ConditionSpec, ...]:
-    """One draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit.
-
-    `direction_seed` is of the draws of random directions, which edit the real sets' activations along them.
-    """
-    edit = spec.verdict.edit
-    plan: list[tuple[str, tuple[str, ...]]] = [
-        (names.control_single(task, kind, draw, edit), (task,)) for task in spec.tasks
-    ]
-    plan += [(names.control_union(a, b, kind, draw, edit), (a, b)) for a, b in spec.control_pairs]
-    found = []
-    for name, tasks in plan:
-        if direction_seed is None:
-            found.append(parse_condition(name, intervention.default_edit))
-        else:
-            done = parse_condition(f"set:{edit}", intervention.default_edit).edit
-            assert done is not None
-            turned = done.model_copy(update={"random_directions": direction_seed})
-            found.append(ConditionSpec(name=name, sets=tasks, edit=turned))
-    return tuple(found)
+    wanted = dict.fromkeys([*map(null_name, spec.tasks), *swept_names(spec)[1:]])
+    return [parse_condition(name, intervention.default_edit) for name in wanted]
 
 
 def asked_condition(spec: ConditionSpec, kind: ControlKind | None = None, draw: int | None = None) -> AskedCondition:
     """A condition of a study's table; `kind` and `draw` are a control's. A study selects one set for each task and
-    names it after the task."""
-    targets = tuple(map(names.task_of, spec.sets)) or None
+    names it after the task, a control's after the task and a dot."""
+    targets = tuple(name.split(".", 1)[0] for name in spec.sets) or None
     return AskedCondition(spec, spec.content_hash(), targets, kind, draw)
-
-
-def by_name(*groups: tuple[FeatureSet, ...]) -> dict[str, FeatureSet]:
-    """Feature sets by their names, which must differ."""
-    sets = [feature_set for group in groups for feature_set in group]
-    found = {feature_set.name: feature_set for feature_set in sets}
-    assert len(found) == len(sets), "two feature sets of one name"
-    return found

@@ -1,9 +1,10 @@
-"""The sets that stand for the real ones in the controls, `controls.yaml`: every draw, or why there is none."""
+"""The sets that stand for the real ones in the controls, `controls.yaml`: every draw, or why there is none; and their
+conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
+from itertools import chain, product
 
 from vsc_eval.analysis.controls import ControlKind
 from vsc_eval.errors import DataError
@@ -11,11 +12,13 @@ from vsc_eval.interventions.controls import matched_random_sets, permuted_label_
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.select import TooFewFeaturesError
 from vsc_eval.seeding import derived_seed
-from vsc_eval.specs import FeatureSet, InterventionSpec, Spec
-from vsc_eval.studies import names
-from vsc_eval.studies.spec import StudySpec
+from vsc_eval.specs import ConditionSpec, FeatureSet, InterventionSpec, Spec, parse_condition
+from vsc_eval.studies.conditions import control_name, control_set
+from vsc_eval.studies.spec import StudySpec, parse_edit
 
 CONTROLS_FILE = "controls.yaml"
+CONTROLS_STEM = "controls"
+"""Of the files of the table of their answers."""
 
 SHUFFLES_A_DRAW = 5
 """Shuffles of the labels that are tried at most, for each draw that is wanted."""
@@ -62,11 +65,11 @@ def draw_controls(
     draw has used takes its place, up to `SHUFFLES_A_DRAW` times as many as there are draws. The real sets too are there
     only because each task had enough: draws that do are what these are one of. What failed is named.
     """
-    total = len(spec.controls.kinds) * spec.controls.draws
+    wanted = list(product(spec.controls.kinds, range(spec.controls.draws)))
     made: list[ControlDraw] = []
     failures: dict[tuple[ControlKind, str], list[int]] = {}
     spare = iter(range(spec.controls.draws, SHUFFLES_A_DRAW * spec.controls.draws))
-    for done, (kind, draw) in enumerate(_wanted(spec), start=1):
+    for done, (kind, draw) in enumerate(wanted, start=1):
         for number in chain([draw], spare):
             try:
                 made.append(_draw(spec, intervention, harvest, kind, draw, number))
@@ -76,13 +79,9 @@ def draw_controls(
                 # Where the features themselves are too few, any other draw would fail in the same way.
                 if not isinstance(error, TooFewFeaturesError):
                     break
-        progress(done, total)
+        progress(done, len(wanted))
     failed = tuple(FailedDraws(kind=kind, draws=tuple(which), why=why) for (kind, why), which in failures.items())
     return ControlSets(draws=tuple(made), failed=failed)
-
-
-def _wanted(spec: StudySpec) -> Iterator[tuple[ControlKind, int]]:
-    return ((kind, draw) for kind in spec.controls.kinds for draw in range(spec.controls.draws))
 
 
 def _draw(
@@ -91,11 +90,23 @@ def _draw(
     if kind == "random_directions":
         return ControlDraw(kind=kind, draw=draw, direction_seed=derived_seed("study directions", spec.seed, draw))
     if kind == "random_sets":
-        found = ControlDraw(
-            kind=kind, draw=draw, sets=matched_random_sets(intervention.sets, harvest, seed=spec.seed, draw=draw)
-        )
+        sets, number = matched_random_sets(intervention.sets, harvest, seed=spec.seed, draw=draw), None
     else:
-        sets = permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle)
-        found = ControlDraw(kind=kind, draw=draw, shuffle=shuffle, sets=sets)
-    assert [s.name for s in found.sets] == [names.control_set(task, kind, draw) for task in spec.tasks]
-    return found
+        sets, number = (
+            permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle),
+            shuffle,
+        )
+    assert [s.name for s in sets] == [control_set(task, kind, draw) for task in spec.tasks]
+    return ControlDraw(kind=kind, draw=draw, shuffle=number, sets=sets)
+
+
+def control_conditions(spec: StudySpec, intervention: InterventionSpec, made: ControlDraw) -> list[ConditionSpec]:
+    """A draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit. Random
+    directions edit the real sets' activations along them."""
+    groups = [*((task,) for task in spec.tasks), *spec.control_pairs]
+    named = {control_name(tasks, made.kind, made.draw, spec.verdict.edit): tasks for tasks in groups}
+    if made.direction_seed is None:
+        return [parse_condition(name, intervention.default_edit) for name in named]
+    edit = parse_edit(spec.verdict.edit, intervention.default_edit)
+    turned = edit.model_copy(update={"random_directions": made.direction_seed})
+    return [ConditionSpec(name=name, sets=tasks, edit=turned) for name, tasks in named.items()]

@@ -3,17 +3,22 @@ same spec writes the same bytes."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.analysis.groups import Scope
-from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.rows import Row, find_row
+from vsc_eval.answers.answer_table import Role
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
+from vsc_eval.specs import BASELINE
 from vsc_eval.studies.spec import StudySpec
+
+RESULTS_FILE = "results.json"
 
 
 class SetRow(Record):
@@ -71,6 +76,47 @@ class StudyResults(Record):
         """The row of that condition and group, None if there is none."""
         return find_row(self.rows, condition, scope, task, level)
 
-    def settings(self) -> dict[str, Any]:
-        """The spec as plain data, for the report."""
-        return self.spec.model_dump(mode="json")
+    @property
+    def baseline(self) -> Row:
+        """On all items."""
+        return next(row for row in self.conditions if row.condition == BASELINE)
+
+    @property
+    def conditions(self) -> list[Row]:
+        """Every condition on all items, the baseline first."""
+        return [row for row in self.rows if row.scope == "all"]
+
+    def edited(self, edit: str, role: Role | None = None, scope: Scope = "all") -> list[Row]:
+        """Conditions under that edit, of one role or of all."""
+        return [row for row in self.rows if (row.scope, row.edit) == (scope, edit) and role in (None, row.role)]
+
+    def pairs_by_form(self, edit: str) -> dict[Form, list[InteractionRow]]:
+        """The pairs under that edit, of each form that there is."""
+        found: dict[Form, list[InteractionRow]] = {}
+        for pair in self.pairs:
+            if pair.edit == edit:
+                found.setdefault(pair.form, []).append(pair)
+        return found
+
+    def ruled(self, form: Form) -> list[InteractionRow]:
+        """The pairs of that form which have a verdict."""
+        return [pair for pair in self.pairs if pair.form == form and pair.verdict is not None]
+
+    def verdict_counts(self, form: Form) -> tuple[int, int, int]:
+        """Pairs that interfere, that do not, and without enough evidence."""
+        verdicts = [pair.verdict for pair in self.ruled(form)]
+        return verdicts.count("interference"), verdicts.count("none"), verdicts.count("not enough evidence")
+
+    @property
+    def noise_floor(self) -> float:
+        """The largest drift where nothing was done."""
+        return max((row.drift.value or 0.0 for row in self.floor), default=0.0)
+
+    def passes(self, p: float | None) -> bool:
+        """Whether an adjusted p is as small as the verdict's rule asks."""
+        return p is not None and p <= self.spec.verdict.alpha
+
+
+def read_results(path: Path) -> StudyResults:
+    """The results of a finished study's folder."""
+    return StudyResults.model_validate_json((path / RESULTS_FILE).read_bytes())

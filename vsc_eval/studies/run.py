@@ -1,31 +1,260 @@
-"""`vsc-eval study`: the stages one after the other, each finished one left alone."""
+"""The seven stages of a study, and running them one after the other, each finished one left alone."""
 
 from __future__ import annotations
 
-import shutil
-import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
+from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
+from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.kept import load_harvest
+from vsc_eval.features.options import SAETrainSpec, SelectSpec
+from vsc_eval.features.sae_select import (
+    OVERLAP_FILE,
+    QUALITY_FILE,
+    STABILITY_FILE,
+    SAEQuality,
+    select_sets,
+)
+from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
+from vsc_eval.files import replacing
+from vsc_eval.interventions.intervention import load_intervention
+from vsc_eval.interventions.overlap import SetOverlap
+from vsc_eval.interventions.stability import Stability
+from vsc_eval.probing.result import RESULT_FILE, ProbingResult
+from vsc_eval.probing.run import run_probing
+from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
 from vsc_eval.progress import Advance, progress_shown
-from vsc_eval.studies.conclude import CONCLUDE, read_results
-from vsc_eval.studies.folder import StudyFolder
-from vsc_eval.studies.records import StudyResults
+from vsc_eval.sae.train import TrainProgress
+from vsc_eval.seeding import derived_seed
+from vsc_eval.specs import InterventionSpec, load_yaml_spec, save_yaml_spec
+from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
+from vsc_eval.studies.asking import answer_table, ask_items
+from vsc_eval.studies.conditions import default_edit, sweep_conditions
+from vsc_eval.studies.control_sets import CONTROLS_FILE, CONTROLS_STEM, ControlSets, control_conditions, draw_controls
+from vsc_eval.studies.records import RESULTS_FILE, Exclusion, Selection, SetRow, StudyResults, read_results
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.studies.stage_controls import CONTROLS
-from vsc_eval.studies.stage_probing import PROBING
-from vsc_eval.studies.stage_report import REPORT
-from vsc_eval.studies.stage_sae import SAE_STAGE
-from vsc_eval.studies.stage_select import SELECT
-from vsc_eval.studies.stage_sweep import SWEEP
-from vsc_eval.studies.stages import Stage, Study
-from vsc_eval.sweeps.folder import attempt, now, open_run_folder
+from vsc_eval.studies.study import INTERVENTION, Stage, Study
+from vsc_eval.sweeps.folder import attempt, open_run_folder
+from vsc_eval.sweeps.machine import package_versions
+from vsc_eval.synthetic import GENERATOR_VERSION, Item
 
-STAGES: tuple[Stage, ...] = (PROBING, SAE_STAGE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
-STUDY_SCHEMA_VERSION = 1
+_PROBING = "probing"
+_SAE = f"{INTERVENTION}/sae"
+_SPLIT = "test"
+_SCHEMA_VERSION = 1
+"""Of study.yaml."""
+
+
+def _probe(study: Study) -> list[Path]:
+    """Probe every decoder layer and pick one by the spec's rule."""
+    options, folder = study.spec.probing, study.path / _PROBING
+    spec = ProbingSpec(
+        **study.spec.model_settings(),
+        **{name: getattr(options, name) for name in ProbeSizes.model_fields},
+        tasks=study.spec.tasks,
+        rule=LayerRule(
+            kind=options.rule,
+            pooling=options.pooling,
+            tolerance=options.tolerance if options.rule == "earliest" else None,
+            layer=options.layer,
+        ),
+        seed=study.spec.seed,
+    )
+    result = run_probing(spec, folder, vlm=study.vlm, progress=study.steps("probing"))
+    study.say(f"Probing: {result.chosen_by}")
+    return [folder / RESULT_FILE]
+
+
+def _probing_result(study: Study) -> ProbingResult:
+    return ProbingResult.model_validate_json((study.path / _PROBING / RESULT_FILE).read_bytes())
+
+
+def _train(study: Study) -> list[Path]:
+    """Train an SAE on the chosen layer."""
+    options, folder, advance = study.spec.sae, study.path / _SAE, study.counts("sae", "tokens")
+    seed = derived_seed("study sae", study.spec.seed, options.train.seed)
+    spec = SAETrainSpec(
+        **study.spec.model_settings(),
+        **{**dict(options), "train": options.train.model_copy(update={"seed": seed})},
+        layer=_probing_result(study).layer,
+        tasks=study.spec.tasks,
+    )
+
+    def show(step: TrainProgress) -> None:
+        advance(step.n_tokens, spec.train.n_tokens)
+
+    result = train_sae_for(spec, folder, vlm=study.vlm, callback=show)
+    if result is not None:
+        study.say(
+            f"SAE: {result.n_tokens:,} tokens, FVU {result.final_fvu:.3f} on the last batch, {result.n_dead} dead"
+        )
+    return [file for file in folder.iterdir() if file.is_file() and file.name != CHECKPOINT_FILE]
+
+
+def _select(study: Study) -> list[Path]:
+    """Select one feature set per task; how alike the sets are, and how firmly the items choose them."""
+    spec, folder = study.spec, study.path / INTERVENTION
+    chosen = {"tasks": spec.tasks, "seed": spec.seed, "default_edit": default_edit(spec)}
+    options = SelectSpec(**spec.model_settings(), **dict(spec.select), **chosen)
+    selected = select_sets(options, study.path / _SAE, folder, vlm=study.vlm, progress=study.steps("select"))
+    fvu = selected.quality.reconstruction.fvu
+    words = "undefined" if fvu is None else f"{fvu:.3f}"
+    study.say(f"Select: {len(selected.intervention.sets)} sets; the SAE's FVU on the `select` split is {words}")
+    return [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+
+
+def _selection(folder: Path, intervention: InterventionSpec) -> Selection:
+    """The sets with all that is known of them."""
+    overlap = SetOverlap.model_validate_json((folder / OVERLAP_FILE).read_bytes())
+    stability = Stability.model_validate_json((folder / STABILITY_FILE).read_bytes())
+    assert overlap.names == tuple(s.name for s in intervention.sets) == tuple(s.name for s in stability.sets)
+    sets = [
+        SetRow(
+            **chosen.model_dump(include={"name", "task", "indices", "scores"}),
+            stability_mean=found.jaccard_mean,
+            stability_low=found.jaccard_low,
+            stability_high=found.jaccard_high,
+        )
+        for chosen, found in zip(intervention.sets, stability.sets, strict=True)
+    ]
+    return Selection(
+        sets=tuple(sets),
+        jaccard=overlap.jaccard,
+        decoder_cosine=overlap.decoder_cosine,
+        stability_draws=stability.draws,
+    )
+
+
+def _control_items(spec: StudySpec) -> list[Item]:
+    """The items of the controls, which are the first of each cell of the sweep's."""
+    return benchmark_items(_SPLIT, spec.tasks, spec.controls.items_per_cell)
+
+
+def _sweep(study: Study) -> list[Path]:
+    """Ask the test items under every single set and union; measure how far answers move where nothing is done."""
+    spec, intervention = study.spec, study.intervention()
+    items = benchmark_items(_SPLIT, spec.tasks, spec.sweep.items_per_cell)
+    conditions = sweep_conditions(spec, intervention.spec)
+    with study.session(intervention, conditions) as session:
+        # The control draws are then compared with the baseline, and with the real sets, in the very same batches.
+        apart = {item.id for item in _control_items(spec)}
+        main = ask_items(session, items, study.counts("sweep", "answers"), apart=apart)
+    # The baseline once more in other batches: of another size, mixed anew, from a store of its own.
+    order = np.random.default_rng(derived_seed("study floor", spec.seed)).permutation(len(items)).tolist()
+    with study.session(intervention, batch_size=spec.batch_size // 2 or 2, store="floor.sqlite") as other:
+        again = ask_items(other, items, study.counts("sweep", "floor"), order=order)
+    table = answer_table(session, items, main, {"other_batches": again})
+    study.folder.document["files"] = write_table(study.path, table)
+    largest = max(largest_differences(table).values())
+    study.say(f"Sweep: {len(conditions)} conditions on {len(items)} items; noise floor {largest:.1e} nats at most")
+    return [study.path / name for name in table_files()]
+
+
+def _control(study: Study) -> list[Path]:
+    """The same edit of sets and directions that mean nothing, on the first items of each cell."""
+    spec, intervention = study.spec, study.intervention()
+    harvest = load_harvest(study.path / INTERVENTION)
+    drawn = draw_controls(spec, intervention.spec, harvest, study.counts("controls", "draws"))
+    for failed in drawn.failed:
+        short = spec.controls.draws - drawn.n_made(failed.kind)
+        outcome = f"{short} draws are missing." if short else "Others took their place."
+        draws = ", ".join(map(str, failed.draws))
+        study.say(f"Controls: no {failed.kind} in draws {draws}: {failed.why} {outcome}")
+    file = study.path / CONTROLS_FILE
+    with replacing(file) as unfinished:
+        save_yaml_spec(unfinished, drawn)
+    planned = [(c, made) for made in drawn.draws for c in control_conditions(spec, intervention.spec, made)]
+    of_draws = [chosen for made in drawn.draws for chosen in made.sets]
+    sets = {chosen.name: chosen for chosen in (*intervention.spec.sets, *of_draws)}
+    items = _control_items(spec)
+    with study.session(intervention, [condition for condition, _ in planned], sets) as session:
+        answers = ask_items(session, items, study.counts("controls", "answers"))
+    table = answer_table(session, items, answers, draws={c.name: (made.kind, made.draw) for c, made in planned})
+    write_table(study.path, table, CONTROLS_STEM)
+    study.say(f"Controls: {len(planned)} conditions on {len(items)} items")
+    return [file, *(study.path / name for name in table_files(CONTROLS_STEM))]
+
+
+def _conclude(study: Study) -> list[Path]:
+    """From answers to `results.json`, which holds every number of the report."""
+    spec, folder = study.spec, study.path / INTERVENTION
+    intervention = load_intervention(folder)
+    table, controls = read_table(study.path), read_table(study.path, CONTROLS_STEM)
+    control_sets = load_yaml_spec(study.path / CONTROLS_FILE, ControlSets)
+    step = study.counts("conclude", "statistics")
+    step(0, 3)
+    pairs, tests = analyse(table, controls, spec)
+    step(1, 3)
+    rows = study_rows(table, spec)
+    step(2, 3)
+    quality = SAEQuality.model_validate_json((folder / QUALITY_FILE).read_bytes())
+    results = StudyResults(
+        spec=spec,
+        model_fingerprint=study.folder.document["hashes"]["model_fingerprint"],
+        sae_fingerprint=intervention.sae.fingerprint(),
+        generator_version=GENERATOR_VERSION,
+        versions={name: version for name, version in package_versions().items() if version is not None},
+        n_items=len(table.items),
+        n_control_items=len(controls.items),
+        probing=_probing_result(study),
+        layer=intervention.spec.layer,
+        reconstruction=quality.reconstruction,
+        splice=quality.splice,
+        selection=_selection(folder, intervention.spec),
+        floor=floor_rows(table, statistics_of(spec)),
+        rows=rows,
+        pairs=pairs,
+        controls=tests,
+        excluded=tuple(exclusions(control_sets, spec.controls.draws)),
+    )
+    study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
+    step(3, 3)
+    return [study.path / RESULTS_FILE]
+
+
+def exclusions(controls: ControlSets, wanted: int) -> Iterator[Exclusion]:
+    """Control draws that failed; `wanted` is the number of draws of each kind."""
+    for failed in controls.failed:
+        draws = ", ".join(map(str, failed.draws))
+        replaced = "; others took their place" if controls.n_made(failed.kind) == wanted else ""
+        yield Exclusion(what=f"{failed.kind}, draws {draws} ({len(failed.draws)} in all){replaced}", why=failed.why)
+
+
+def _report(study: Study) -> list[Path]:
+    """results.json as Markdown with figures."""
+    # matplotlib takes a second to load, which a study that stops before its report need not wait for.
+    from vsc_eval.studies.report.write import REPORT_FILE, write_report
+
+    step = study.counts("report", "files")
+    step(0, 1)
+    files = write_report(read_results(study.path), study.path)
+    step(1, 1)
+    study.say(f"Report: {study.path / REPORT_FILE}, {len(files) - 1} figures")
+    return files
+
+
+PROBING = Stage("probing", _probe, (), ("probing",), bound=_PROBING)
+SAE = Stage("sae", _train, (PROBING,), ("sae",), bound=_SAE)
+SELECT = Stage("select", _select, (SAE,), ("sae", "select", "verdict"))
+SWEEP = Stage("sweep", _sweep, (SELECT,), ("sae", "sweep", "controls", "verdict", "backend", "vllm"))
+# Not before the sweep, whose baseline it takes from the store: in other batches that would differ in its last bits.
+CONTROLS = Stage("controls", _control, (SELECT, SWEEP), ("sae", "select", "controls", "verdict", "backend", "vllm"))
+CONCLUDE = Stage(
+    "conclude",
+    _conclude,
+    (PROBING, SAE, SELECT, SWEEP, CONTROLS),
+    ("probing", "sae", "select", "sweep", "controls", "statistics", "verdict"),
+)
+REPORT = Stage("report", _report, (CONCLUDE,))
+
+STAGES = (PROBING, SAE, SELECT, SWEEP, CONTROLS, CONCLUDE, REPORT)
+"""In the order in which they run."""
 
 
 def run_study(
@@ -47,20 +276,21 @@ def run_study(
     """
     console = console or Console(stderr=True)
     stages = _chosen(until, only)
-    with open_run_folder(out, spec.identity(), kind="study") as base, progress_shown(console, {}) as shown:
+    how = spec.model_dump(include={"batch_size", "device", "dtype", "engine_mode"})
+    with open_run_folder(out, spec.identity(), kind="study") as folder, progress_shown(console, {}) as shown:
 
         def advance(what: str, done: int, total: int) -> None:
             shown(what, done, total)
             if watch is not None:
                 watch(what, done, total)
 
-        study = Study(spec, StudyFolder(base), advance, lambda text: console.print(text, highlight=False, markup=False))
-        base.document.setdefault("schema_version", STUDY_SCHEMA_VERSION)
-        with attempt(base, _how(spec), worth_keeping=lambda entry: bool(entry["stages"])) as entry:
-            finished = [stage.name for stage in stages if not _run_stage(stage, study, entry)]
+        study = Study(spec, folder, advance, lambda text: console.print(text, highlight=False, markup=False))
+        folder.document.setdefault("schema_version", _SCHEMA_VERSION)
+        with attempt(folder, {**how, "stages": []}, worth_keeping=lambda entry: bool(entry["stages"])) as entry:
+            finished = [stage.name for stage in stages if not stage.run(study, entry)]
         if finished:
             study.say(f"Finished before: {', '.join(finished)}")
-        return read_results(out) if _is_finished(CONCLUDE, study) else None
+        return read_results(out) if CONCLUDE.is_finished(study) else None
 
 
 def _chosen(until: str | None, only: str | None) -> tuple[Stage, ...]:
@@ -71,62 +301,3 @@ def _chosen(until: str | None, only: str | None) -> tuple[Stage, ...]:
     if only is not None:
         return (by_name[only],)
     return STAGES if until is None else STAGES[: list(by_name).index(until) + 1]
-
-
-def _is_finished(stage: Stage, study: Study) -> bool:
-    """Whether the stage and all that it builds on are finished. Raises DataError for a damaged file."""
-    by_name = {stage.name: stage for stage in STAGES}
-    return all(_is_finished(by_name[name], study) for name in stage.needs) and study.folder.is_finished(
-        stage.name, stage.inputs(study)
-    )
-
-
-def _run_stage(stage: Stage, study: Study, entry: dict[str, Any]) -> bool:
-    """Whether there was anything to run."""
-    by_name = {stage.name: stage for stage in STAGES}
-    for name in stage.needs:
-        if not _is_finished(by_name[name], study):
-            raise SpecError(
-                f"The stage `{stage.name}` needs `{name}`, which is not finished.",
-                hint=f"Run it first: --until {name}.",
-            )
-    inputs = stage.inputs(study)
-    if study.folder.is_finished(stage.name, inputs):
-        return False
-    if study.folder.discard(stage.name):
-        study.say(f"Stage {stage.name}: its files are gone or of other inputs; it is run again.")
-    _drop_other_batches(stage, study)
-    started = time.monotonic()
-    record: dict[str, Any] = {"stage": stage.name, "started": now(), "seconds": None}
-    entry["stages"].append(record)
-    if "hashes" in study.folder.base.document:
-        # Not before the model has been found, so that a wrong name leaves no folder that refuses the right one.
-        study.folder.base.save()
-    files = list(stage.run(study))
-    if study.loaded is not None:
-        entry.update(device=str(study.loaded.device), dtype=str(study.loaded.dtype))
-    study.folder.finish(stage.name, inputs, files)
-    record["seconds"] = round(time.monotonic() - started, 1)
-    study.folder.base.save()
-    return True
-
-
-def _drop_other_batches(stage: Stage, study: Study) -> None:
-    """Batches of another size have other last digits: what is bound to its batches starts over with the new size."""
-    began: dict[str, int] = study.folder.base.document.setdefault("began_with_batch_size", {})
-    size = study.spec.batch_size
-    if stage.bound is not None and began.get(stage.name, size) != size:
-        shutil.rmtree(study.path / stage.bound, ignore_errors=True)
-        study.say(f"Stage {stage.name} began with a batch size of {began[stage.name]}; it starts over with {size}.")
-    began[stage.name] = size
-
-
-def _how(spec: StudySpec) -> dict[str, Any]:
-    """How stages are computed, for local.yaml."""
-    return {
-        "batch_size": spec.batch_size,
-        "device": spec.device,
-        "dtype": spec.dtype,
-        "engine_mode": spec.engine_mode,
-        "stages": [],
-    }

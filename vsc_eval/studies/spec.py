@@ -152,9 +152,9 @@ class StudySpec(TaskTypesSpec, EngineSpec):
         return self.pairs if self.controls.pairs == "all" else _pairs(self.controls.pairs, self.tasks)
 
 
-def parse_edit(text: str) -> EditSpec:
-    """`scale=4:image` as an EditSpec. Raises SpecError."""
-    edit = parse_condition(f"set:{text}", _ANY_EDIT).edit
+def parse_edit(text: str, default: EditSpec = _ANY_EDIT) -> EditSpec:
+    """`scale=4:image` as an EditSpec, what it leaves out as in `default`. Raises SpecError."""
+    edit = parse_condition(f"set:{text}", default).edit
     assert edit is not None
     return edit
 

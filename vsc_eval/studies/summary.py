@@ -9,9 +9,8 @@ from rich.console import Console
 
 from vsc_eval.analysis.rows import Row
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.answer import verdict_counts
 from vsc_eval.studies.report.pairs import verdict_table
-from vsc_eval.studies.report.words import baseline, conditions, gain_of, noise_floor, ruled
+from vsc_eval.studies.report.words import gain_of
 from vsc_eval.tables.console import console_for, draw, say
 from vsc_eval.tables.numbers import counted, percent, points
 
@@ -20,15 +19,15 @@ def print_summary(results: StudyResults, out: Path, console: Console) -> None:
     """Verdicts, the most and least harmful conditions, and what the study could have seen."""
     if not console.is_terminal:
         console = console_for(file=console.file)
-    draw(verdict_table(results, ruled(results, "raw")), console)
+    draw(verdict_table(results, results.ruled("raw")), console)
     for line in _lines(results):
         say(line, console)
     say(f"Written to {out}: report.md, results.json, study.yaml, answers.parquet, intervention/", console)
 
 
 def _lines(results: StudyResults) -> Iterator[str]:
-    found, denied, unclear = verdict_counts(results, "raw")
-    whole = baseline(results)
+    found, denied, unclear = results.verdict_counts("raw")
+    whole = results.baseline
     yield (
         f"Of {counted(found + denied + unclear, 'pair')}: {found} interfere, {denied} do not, {unclear} without enough "
         "evidence."
@@ -37,11 +36,11 @@ def _lines(results: StudyResults) -> Iterator[str]:
         f"Layer {results.layer} of {results.spec.model}; baseline accuracy {percent(whole.accuracy.value)} % (n = "
         f"{whole.n})."
     )
-    edited = [row for row in conditions(results) if row.difference is not None]
+    edited = [row for row in results.conditions if row.difference is not None]
     if edited:
         best, worst = max(edited, key=gain_of), min(edited, key=gain_of)
         yield f"Best for accuracy: {_condition(best)}; worst: {_condition(worst)}."
-    yield f"Noise floor: {percent(noise_floor(results), 2)} % of answers change where nothing is done."
+    yield f"Noise floor: {percent(results.noise_floor, 2)} % of answers change where nothing is done."
     yield from (f"Excluded: {entry.what}: {entry.why}" for entry in results.excluded)
 
 

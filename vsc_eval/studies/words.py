@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-KIND_WORDS = {
+from vsc_eval.analysis.controls import ControlKind, Outcome
+from vsc_eval.analysis.interactions import Form
+from vsc_eval.answers.answer_table import Role
+
+KIND_WORDS: dict[ControlKind, str] = {
     "random_sets": "matched random sets",
     "random_directions": "random directions",
     "permuted_labels": "permuted labels",
 }
 """Kinds of control."""
-OUTCOME_WORDS = {"drift": "drift", "accuracy": "accuracy difference"}
-FORM_WORDS = {"raw": "raw", "norm_matched": "norm-matched"}
+OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift", "accuracy": "accuracy difference"}
+FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
 """Forms of a union."""
 CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-ROLE_WORDS = {
+ROLE_WORDS: dict[Role, str] = {
     "baseline": "baseline",
     "single": "single set",
     "combined": "union",

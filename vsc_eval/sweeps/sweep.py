@@ -24,11 +24,10 @@ from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
 from vsc_eval.answers.collect import AnswerCollector, Interpret
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import as_asked, ask
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import Session, as_asked, ask, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.backends.session import Session, open_session
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition

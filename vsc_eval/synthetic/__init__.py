@@ -4,14 +4,12 @@
 >>> item.prompt, item.answer, item.image()
 """
 
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, find_item, make_items, make_orbit
-from vsc_eval.synthetic.lexicon import vocabulary
 from vsc_eval.synthetic.phrasing import LETTERS, format_prompt
 from vsc_eval.synthetic.program import answer_index, execute
 from vsc_eval.synthetic.render import blind_image, pixel_hash, render
 from vsc_eval.synthetic.scene import BACKGROUND, CANVAS, COLOURS, SHAPES, Scene, SceneObject
-from vsc_eval.synthetic.tasks import SYNTHETIC_TASKS, TASKS
+from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, SYNTHETIC_TASKS, TASKS, vocabulary
 
 __all__ = [
     "BACKGROUND",

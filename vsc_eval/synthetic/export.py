@@ -9,57 +9,41 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import datasets
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
-from vsc_eval.synthetic.tasks.base import TASKS
+from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, TASKS
 
-FEATURES = datasets.Features(
-    {
-        "id": datasets.Value("string"),
-        "orbit_id": datasets.Value("string"),
-        "task": datasets.Value("string"),
-        "level": datasets.Value("string"),
-        "split": datasets.Value("string"),
-        "image": datasets.Image(),
-        "prompt": datasets.Value("string"),
-        "question": datasets.Value("string"),
-        "options": datasets.List(datasets.Value("string")),
-        "gold": datasets.Value("int8"),
-        "answer": datasets.Value("string"),
-        "foil_kinds": datasets.List(datasets.Value("string")),
-        "template_id": datasets.Value("string"),
-        "paraphrase": datasets.Value("string"),
-        "scene": datasets.Value("string"),
-        "program": datasets.Value("string"),
-        "intermediate": datasets.Value("string"),
-        "difficulty": datasets.Value("string"),
-        "generator_version": datasets.Value("string"),
-        "pixel_hash": datasets.Value("string"),
-    }
+_TEXT = datasets.Value("string")
+_COLUMNS = (
+    *("id", "orbit_id", "task", "level", "split", "image", "prompt", "question", "options", "gold", "answer"),
+    *("foil_kinds", "template_id", "paraphrase", "scene", "program", "intermediate", "difficulty"),
+    *("generator_version", "pixel_hash"),
 )
-"""Columns of the export. scene, program, intermediate and difficulty are JSON text."""
-
-
-def _png(item: Item) -> bytes:
-    buffer = io.BytesIO()
-    item.image().save(buffer, format="PNG")
-    return buffer.getvalue()
+_NO_TEXT = {
+    "image": datasets.Image(),
+    "options": datasets.List(_TEXT),
+    "gold": datasets.Value("int8"),
+    "foil_kinds": datasets.List(_TEXT),
+}
+_JSON = ("scene", "program", "intermediate", "difficulty")
+FEATURES = datasets.Features({name: _NO_TEXT.get(name, _TEXT) for name in _COLUMNS})
 
 
 def to_row(item: Item) -> dict[str, Any]:
-    """One row of the export; the image is PNG bytes."""
+    """One row of the export; the image is PNG bytes; scene, program, intermediate and difficulty are JSON text."""
+    picture = io.BytesIO()
+    item.image().save(picture, format="PNG")
     row: dict[str, Any] = item.model_dump(mode="json")
-    for key in ("scene", "program", "intermediate", "difficulty"):
-        row[key] = json.dumps(row[key], separators=(",", ":"))
     return {
         **row,
-        "image": {"bytes": _png(item), "path": f"{item.id.replace('/', '_')}.png"},
+        **{key: json.dumps(row[key], separators=(",", ":")) for key in _JSON},
+        "image": {"bytes": picture.getvalue(), "path": f"{item.id.replace('/', '_')}.png"},
         "prompt": item.prompt,
         "answer": item.answer,
         "pixel_hash": item.pixel_hash,
@@ -91,12 +75,10 @@ def export_benchmark(
     try:
         for split, n in sizes.items():
             (out_dir / split).mkdir(parents=True, exist_ok=True)
-            for task in TASKS:
-                for level in LEVELS:
-                    rows = [to_row(item) for item in make_items(split, task, level, n, paraphrase=paraphrase)]
-                    path = out_dir / split / f"{task}-{level}.parquet"
-                    datasets.Dataset.from_list(rows, features=FEATURES).to_parquet(path)
-                    paths.append(path)
+            for task, level in product(TASKS, LEVELS):
+                rows = [to_row(item) for item in make_items(split, task, level, n, paraphrase=paraphrase)]
+                paths.append(out_dir / split / f"{task}-{level}.parquet")
+                datasets.Dataset.from_list(rows, features=FEATURES).to_parquet(paths[-1])
         (out_dir / "README.md").write_text(_card(list(sizes)), encoding="utf-8")
     except OSError as error:
         raise BackendError(

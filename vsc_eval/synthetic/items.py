@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.errors import SpecError
-from vsc_eval.synthetic.difficulty import LEVELS, SPLITS
-from vsc_eval.synthetic.layout import CrowdedError
+from vsc_eval.synthetic.draws import CrowdedError, Stream
 from vsc_eval.synthetic.phrasing import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
 from vsc_eval.synthetic.render import pixel_hash, render
 from vsc_eval.synthetic.scene import CANVAS, Scene
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SYNTHETIC_TASKS, SyntheticTask
-from vsc_eval.synthetic.tasks.draft import Context, Draft
+from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, SYNTHETIC_TASKS, Context, Draft, SyntheticTask
 
 GENERATOR_VERSION: Final = "1"
 """Part of every stream's name: changing it draws a new benchmark."""
@@ -25,6 +23,7 @@ DEFAULT_SIZES: Final = {"train": 400, "sae": 200, "select": 100, "test": 100}
 
 Paraphrase = Literal["main", "heldout"]
 _HELDOUT_MARK = "~heldout"
+_ID = re.compile(rf"([^/]+)/([^/]+)/([^/]+)/([0-9]{{5}}|[1-9][0-9]{{5,}})({_HELDOUT_MARK})?/([{''.join(LETTERS)}])")
 _ATTEMPTS = 200
 
 
@@ -92,9 +91,7 @@ def _draft(split: str, task: SyntheticTask, level: str, orbit: int) -> Draft:
     raise AssertionError(f"no layout for {split}/{task.name}/{level}/{orbit} in {_ATTEMPTS} attempts")
 
 
-def make_orbit(
-    split: str, task: str, level: str, orbit: int, *, paraphrase: Paraphrase = "main"
-) -> tuple[Item, Item, Item, Item]:
+def make_orbit(split: str, task: str, level: str, orbit: int, *, paraphrase: Paraphrase = "main") -> tuple[Item, ...]:
     """The four items of one orbit, in the order of their letters.
 
     `heldout` asks about the same scenes in words that the main set never uses. Raises SpecError for an unknown name
@@ -114,7 +111,7 @@ def make_orbit(
     options = tuple(draft.options)
     question = draft.question(template)
     difficulty = made.levels[level].model_dump(mode="json")
-    items = [
+    return tuple(
         Item(
             id=f"{orbit_id}/{LETTERS[gold]}",
             orbit_id=orbit_id,
@@ -134,8 +131,7 @@ def make_orbit(
             generator_version=GENERATOR_VERSION,
         )
         for gold in range(4)
-    ]
-    return items[0], items[1], items[2], items[3]
+    )
 
 
 def make_items(split: str, task: str, level: str, n: int, *, paraphrase: Paraphrase = "main") -> list[Item]:
@@ -149,13 +145,9 @@ def make_items(split: str, task: str, level: str, n: int, *, paraphrase: Paraphr
 
 def find_item(item_id: str) -> Item:
     """The item of that id, drawn again. Raises SpecError for an id that no item has."""
-    hint = "An id looks like 'test/counting/hard/00003/B'."
-    parts = item_id.split("/")
-    if len(parts) != 5 or parts[4] not in LETTERS:
-        raise SpecError(f"'{item_id}' is no item id.", hint=hint)
-    split, task, level, name, letter = parts
-    number = name.removesuffix(_HELDOUT_MARK)
-    if not (number.isascii() and number.isdigit()) or f"{int(number):05d}" != number:
-        raise SpecError(f"'{item_id}' is no item id.", hint=hint)
-    paraphrase: Paraphrase = "heldout" if name != number else "main"
-    return make_orbit(split, task, level, int(number), paraphrase=paraphrase)[LETTERS.index(letter)]
+    found = _ID.fullmatch(item_id)
+    if found is None:
+        raise SpecError(f"'{item_id}' is no item id.", hint="An id looks like 'test/counting/hard/00003/B'.")
+    split, task, level, number, heldout, letter = found.groups()
+    orbit = make_orbit(split, task, level, int(number), paraphrase="heldout" if heldout else "main")
+    return orbit[LETTERS.index(letter)]

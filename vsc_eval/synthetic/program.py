@@ -8,11 +8,12 @@ from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `ex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.scene import CANVAS, LARGE_MIN_PX, SMALL_MAX_PX, Scene, SceneObject
+from vsc_eval.synthetic.scene import CANVAS, Scene, SceneObject
 
 Program = dict[str, Any]
 
@@ -21,8 +22,6 @@ Op = Callable[[Program, Scene], Value]
 """What a program with an op of its own gives on a scene. Raises DataError where there is no single answer."""
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-
-
 _NO_OPS: Mapping[str, Op] = MappingProxyType({})
 
 
@@ -32,22 +31,25 @@ def filter_(colour: str | None = None, shape: str | None = None, size: str | Non
     return {"op": "filter", **{k: v for k, v in wanted.items() if v is not None}}
 
 
-def unique(of: Program) -> Program:
-    """The only object of a set."""
-    return {"op": "unique", "of": of}
+def _op(name: str, of: Program | list[Program], **arguments: str) -> Program:
+    return {"op": name, **arguments, "of": of}
 
 
-def count(of: Program) -> Program:
-    return {"op": "count", "of": of}
-
-
-def query_colour(of: Program) -> Program:
-    return {"op": "query", "what": "colour", "of": of}
+unique = partial(_op, "unique")
+"""The only object of a set."""
+count = partial(_op, "count")
+exists = partial(_op, "exists")
+query_colour = partial(_op, "query", what="colour")
+not_ = partial(_op, "not")
+and_ = partial(_op, "and")
+or_ = partial(_op, "or")
+which = partial(_op, "which")
+"""The 0-based index of the only true one."""
 
 
 def extreme(by: str, which: str, of: Program) -> Program:
     """The object of a set with the `max` or `min` of `size`, `x` or `y`; it must be the only one."""
-    return {"op": "extreme", "by": by, "which": which, "of": of}
+    return _op("extreme", of, by=by, which=which)
 
 
 def relate(a: Program, b: Program) -> Program:
@@ -57,59 +59,23 @@ def relate(a: Program, b: Program) -> Program:
 
 def move(direction: str, of: Program) -> Program:
     """The object in the next cell of the grid."""
-    return {"op": "move", "direction": direction, "of": of}
-
-
-def exists(of: Program) -> Program:
-    return {"op": "exists", "of": of}
+    return _op("move", of, direction=direction)
 
 
 def all_(of: Program, colour: str) -> Program:
-    return {"op": "all", "colour": colour, "of": of}
+    return _op("all", of, colour=colour)
 
 
 def none_(of: Program, colour: str) -> Program:
-    return {"op": "none", "colour": colour, "of": of}
-
-
-def not_(of: Program) -> Program:
-    return {"op": "not", "of": of}
-
-
-def and_(of: Sequence[Program]) -> Program:
-    return {"op": "and", "of": list(of)}
-
-
-def or_(of: Sequence[Program]) -> Program:
-    return {"op": "or", "of": list(of)}
-
-
-def which(of: Sequence[Program]) -> Program:
-    """The 0-based index of the only true one."""
-    return {"op": "which", "of": list(of)}
-
-
-def _size_class(o: SceneObject) -> str:
-    if o.size <= SMALL_MAX_PX:
-        return "small"
-    return "large" if o.size >= LARGE_MIN_PX else "medium"
-
-
-def _filter(program: Program, scene: Scene) -> list[SceneObject]:
-    colour, shape, size = program.get("colour"), program.get("shape"), program.get("size")
-    return [
-        o
-        for o in scene.objects
-        if (colour is None or o.colour == colour)
-        and (shape is None or o.shape == shape)
-        and (size is None or _size_class(o) == size)
-    ]
+    return _op("none", of, colour=colour)
 
 
 def _extreme(program: Program, scene: Scene) -> SceneObject:
-    sign = 1 if program["which"] == "max" else -1
-    ranked = sorted(referents(program["of"], scene), key=lambda o: -sign * int(getattr(o, program["by"])))
-    if not ranked or (len(ranked) > 1 and getattr(ranked[0], program["by"]) == getattr(ranked[1], program["by"])):
+    def value(o: SceneObject) -> int:
+        return int(getattr(o, program["by"]))
+
+    ranked = sorted(referents(program["of"], scene), key=value, reverse=program["which"] == "max")
+    if not ranked or (len(ranked) > 1 and value(ranked[0]) == value(ranked[1])):
         raise _ambiguous(program)
     return ranked[0]
 
@@ -137,13 +103,6 @@ def _relate(program: Program, scene: Scene) -> str:
     return "above" if dy < 0 else "below"
 
 
-def _which(program: Program, scene: Scene, ops: Mapping[str, Op]) -> int:
-    truths = [execute(p, scene, ops) for p in program["of"]]
-    if truths.count(True) != 1:
-        raise _ambiguous(program)
-    return truths.index(True)
-
-
 def _ambiguous(program: Program) -> DataError:
     return DataError(f"`{program['op']}` has no single answer in this scene.", hint="Regenerate the item.")
 
@@ -152,7 +111,8 @@ def referents(program: Program, scene: Scene) -> list[SceneObject]:
     """The objects of a `filter`. Raises DataError for another op."""
     if program["op"] != "filter":
         raise DataError(f"`{program['op']}` does not give a set of objects.", hint="Regenerate the item.")
-    return _filter(program, scene)
+    wanted = {"size_class" if key == "size" else key: value for key, value in program.items() if key != "op"}
+    return [o for o in scene.objects if all(getattr(o, key) == value for key, value in wanted.items())]
 
 
 def referent(program: Program, scene: Scene) -> SceneObject:
@@ -174,31 +134,35 @@ def referent(program: Program, scene: Scene) -> SceneObject:
 def execute(program: Program, scene: Scene, ops: Mapping[str, Op] = _NO_OPS) -> Value:
     """The value of `program` on `scene`; `ops` are a task's own. Raises DataError for an unknown op or a question
     without a single answer."""
-    match program["op"]:
+    op: str = program["op"]
+    of: Any = program.get("of")
+    match op:
         case "count":
-            return len(referents(program["of"], scene))
+            return len(referents(of, scene))
+        case "exists":
+            return bool(referents(of, scene))
+        case "all":
+            return all(o.colour == program["colour"] for o in referents(of, scene))
+        case "none":
+            return all(o.colour != program["colour"] for o in referents(of, scene))
         case "query":
-            return str(getattr(referent(program["of"], scene), program["what"]))
+            return str(getattr(referent(of, scene), program["what"]))
         case "relate":
             return _relate(program, scene)
-        case "exists":
-            return bool(referents(program["of"], scene))
-        case "all":
-            return all(o.colour == program["colour"] for o in referents(program["of"], scene))
-        case "none":
-            return all(o.colour != program["colour"] for o in referents(program["of"], scene))
         case "not":
-            return not execute(program["of"], scene, ops)
+            return not execute(of, scene, ops)
         case "and":
-            return all(execute(p, scene, ops) for p in program["of"])
+            return all(execute(p, scene, ops) for p in of)
         case "or":
-            return any(execute(p, scene, ops) for p in program["of"])
+            return any(execute(p, scene, ops) for p in of)
         case "which":
-            return _which(program, scene, ops)
-        case op if op in ops:
-            return ops[op](program, scene)
-        case op:
-            raise DataError(f"Unknown program op `{op}`.", hint="Regenerate the item.")
+            truths = [execute(p, scene, ops) for p in of]
+            if truths.count(True) != 1:
+                raise _ambiguous(program)
+            return truths.index(True)
+    if op not in ops:
+        raise DataError(f"Unknown program op `{op}`.", hint="Regenerate the item.")
+    return ops[op](program, scene)
 
 
 def answer_index(program: Program, scene: Scene, options: Sequence[str], ops: Mapping[str, Op] = _NO_OPS) -> int:

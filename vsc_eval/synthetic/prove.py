@@ -2,23 +2,47 @@
 
 Every item of every split: the stored gold answer, the program run on the scene, and the pixel oracle agree; no scene is
 in two splits; the best predictor that sees only the text is right in exactly a quarter of the cases.
+
+The pixel oracle answers an item from its picture and the words of its prompt alone. It shares nothing with the
+generator but the names of colours and shapes: it reads the prompt's text, not the program, and measures positions,
+extents, areas and colours in the picture, not in the scene. Whatever it finds unclear (two referents, sizes or places
+too close to call, no or two true statements) is an error, not a guess.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.difficulty import LEVELS
 from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
-from vsc_eval.synthetic.oracle import look_at, read_answer
 from vsc_eval.synthetic.program import answer_index
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.tasks.base import SYNTHETIC_TASKS, TASKS
+from vsc_eval.synthetic.render import render_array
+from vsc_eval.synthetic.scene import Scene
+from vsc_eval.synthetic.seen import Seen, identity_mask, look, unclear
+from vsc_eval.synthetic.tasks.base import LEVELS, SYNTHETIC_TASKS, TASKS
+
+
+def read_answer(task: str, seen: Sequence[Seen], prompt: str) -> int:
+    """The 0-based option that a prompt calls for, given what was seen in the picture.
+
+    Raises DataError if the picture does not canonicalise the question.
+    """
+    question, *rest = prompt.split("\n")
+    options = [line.partition(". ")[2] for line in rest[:4]]
+    answer = SYNTHETIC_TASKS.get(task).read(seen, question, options)
+    if options.count(answer) != 1:
+        raise unclear(f"'{answer}' is not one of the options {options}")
+    return options.index(answer)
+
+
+def look_at(scene: Scene) -> list[Seen]:
+    """What the rendered picture of a scene shows."""
+    return look(render_array(scene), identity_mask(scene))
 
 
 def verify(item: Item) -> list[Seen]:
@@ -42,11 +66,10 @@ def verify(item: Item) -> list[Seen]:
 
 def text_only_accuracy(items: Iterable[Item]) -> float:
     """Accuracy of the best possible function of the prompt, fitted to these very items."""
-    golds: dict[str, Counter[int]] = {}
+    golds: dict[str, Counter[int]] = defaultdict(Counter)
     for item in items:
-        golds.setdefault(item.prompt, Counter())[item.gold] += 1
-    total = sum(c.total() for c in golds.values())
-    return sum(max(c.values()) for c in golds.values()) / total
+        golds[item.prompt][item.gold] += 1
+    return sum(max(c.values()) for c in golds.values()) / sum(c.total() for c in golds.values())
 
 
 @dataclass(frozen=True)
@@ -72,24 +95,22 @@ def prove(sizes: Mapping[str, int] = DEFAULT_SIZES) -> Proof:
     start = time.perf_counter()
     hashes: dict[str, list[str]] = {split: [] for split in sizes}
     text_only, disagreements, least = [], 0, 10**9
-    for task in TASKS:
-        for level in LEVELS:
-            cell: list[Item] = []
-            for split, n in sizes.items():
-                cell += make_items(split, task, level, n)
-            for item in cell:
-                hashes[item.split].append(item.scene.hash())
-                try:
-                    least = min(least, *(o.area for o in verify(item)))
-                except DataError:
-                    disagreements += 1
-            text_only.append(text_only_accuracy(cell))
+    for task, level in product(TASKS, LEVELS):
+        cell = [item for split, n in sizes.items() for item in make_items(split, task, level, n)]
+        for item in cell:
+            hashes[item.split].append(item.scene.hash())
+            try:
+                least = min(least, *(o.area for o in verify(item)))
+            except DataError:
+                disagreements += 1
+        text_only.append(text_only_accuracy(cell))
     distinct = [set(h) for h in hashes.values()]
+    n_items, n_distinct = sum(map(len, hashes.values())), sum(map(len, distinct))
     return Proof(
-        n_items=sum(map(len, hashes.values())),
+        n_items=n_items,
         n_disagreements=disagreements,
-        n_shared_scenes=sum(map(len, distinct)) - len(set().union(*distinct)),
-        n_repeated_scenes=sum(map(len, hashes.values())) - sum(map(len, distinct)),
+        n_shared_scenes=n_distinct - len(set().union(*distinct)),
+        n_repeated_scenes=n_items - n_distinct,
         text_only=tuple(text_only),
         least_visible_px=least,
         seconds=time.perf_counter() - start,

@@ -105,33 +105,13 @@ def render_array(scene: Scene) -> _UInt8:
     boxes: list[tuple[int, int, int]] = []
     for o in scene.objects:
         sprite = _sprite(o.shape, o.colour, o.size, scene.background)
-        width = len(sprite)
-        left, top = o.x - width // 2, o.y - width // 2
-        if min(left, top) < 0 or max(left, top) + width > CANVAS:
-            raise DataError(
-                f"An object at ({o.x}, {o.y}) leaves the canvas.", hint="Move it inward or make it smaller."
-            )
-        for other_left, other_top, other_width in boxes:
-            if (
-                left < other_left + other_width
-                and other_left < left + width
-                and top < other_top + other_width
-                and other_top < top + width
-            ):
+        left, top, width = o.window()
+        for other_left, other_top, other in boxes:
+            if -width < left - other_left < other and -width < top - other_top < other:
                 raise DataError(f"The object at ({o.x}, {o.y}) overlaps another.", hint="Move the two apart.")
         boxes.append((left, top, width))
         canvas[top : top + width, left : left + width] = sprite
     return canvas
-
-
-def _shrink(pixels: _UInt8, size: int) -> _UInt8:
-    if size == CANVAS:
-        return pixels
-    if size < 1 or CANVAS % size:
-        raise SpecError(f"Pictures cannot be drawn at {size} px.", hint=f"Use a size that divides {CANVAS}.")
-    n = CANVAS // size
-    blocks = pixels.reshape(size, n, size, n, 3).sum(axis=(1, 3), dtype=np.int64)
-    return np.asarray((blocks + n * n // 2) // (n * n), dtype=np.uint8)
 
 
 def render(scene: Scene, *, size: int = CANVAS) -> Image.Image:
@@ -139,7 +119,13 @@ def render(scene: Scene, *, size: int = CANVAS) -> Image.Image:
 
     Sprites are cached, pictures are not: pasting is as fast as copying a cached picture would be.
     """
-    return Image.fromarray(_shrink(render_array(scene), size))
+    if size < 1 or CANVAS % size:
+        raise SpecError(f"Pictures cannot be drawn at {size} px.", hint=f"Use a size that divides {CANVAS}.")
+    pixels, n = render_array(scene), CANVAS // size
+    if n > 1:
+        blocks = pixels.reshape(size, n, size, n, 3).sum(axis=(1, 3), dtype=np.int64)
+        pixels = np.asarray((blocks + n * n // 2) // (n * n), dtype=np.uint8)
+    return Image.fromarray(pixels)
 
 
 def pixel_hash(scene: Scene) -> str:

@@ -53,12 +53,10 @@ def card(item: Item) -> Image.Image:
 
 def contact_sheet(items: Sequence[Item], *, columns: int = 2) -> Image.Image:
     """All cards on one sheet, `columns` side by side."""
-    cards = [card(item) for item in items]
-    width, height = cards[0].size
-    rows = math.ceil(len(cards) / columns)
-    sheet = Image.new("RGB", (columns * (width + 8), rows * (height + 8)), (120, 120, 120))
-    for i, picture in enumerate(cards):
-        sheet.paste(picture, ((i % columns) * (width + 8), (i // columns) * (height + 8)))
+    width, height = CANVAS + _TEXT_WIDTH + 8, CANVAS + 8
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(items) / columns) * height), (120, 120, 120))
+    for i, item in enumerate(items):
+        sheet.paste(card(item), ((i % columns) * width, (i // columns) * height))
     return sheet
 
 
@@ -70,14 +68,12 @@ def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str =
     if n < 1:
         raise SpecError(f"Cannot show {n} items.", hint="Ask for at least one.")
     items = make_items(split, task, level, math.ceil(n / 4) * 4)[:n]
-    pictures = [(f"{item.id.replace('/', '_')}.png", card(item)) for item in items]
-    pictures.append((f"{split}_{task}_{level}_sheet.png", contact_sheet(items)))
-    paths = []
+    pictures = {out_dir / f"{item.id.replace('/', '_')}.png": card(item) for item in items}
+    pictures[out_dir / f"{split}_{task}_{level}_sheet.png"] = contact_sheet(items)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures:
-            picture.save(out_dir / name)
-            paths.append(out_dir / name)
+        for path, picture in pictures.items():
+            picture.save(path)
     except OSError as error:
         raise BackendError(f"Cannot write pictures to {out_dir}: {error}.", hint="Choose a writable folder.") from error
-    return paths
+    return list(pictures)

@@ -152,7 +152,7 @@ def table(
     return Table(key, title, tuple(columns), made, tuple(note for note in notes if note), section)
 
 
-def columns(*heads: str | tuple[Any, ...] | Column) -> tuple[Column, ...]:
+def columns(*heads: str | Sequence[Any] | Column) -> tuple[Column, ...]:
     """Columns from (head, unit, group, ...) or heads of texts alone; their keys are made from their heads."""
     found: dict[str, Column] = {}
     for head in heads:
@@ -164,6 +164,12 @@ def columns(*heads: str | tuple[Any, ...] | Column) -> tuple[Column, ...]:
         key = key if key not in found else f"{key}_{len(found)}"
         found[key] = replace(made, key=key)
     return tuple(found.values())
+
+
+def by_columns(key: str, title: str, *parts: tuple[Any, ...], notes: Iterable[str | None] = ()) -> Table:
+    """A table of columns: each part is (head, unit, ..., the column's values)."""
+    heads = columns(*(head for *head, _ in parts))
+    return table(key, title, heads, zip(*(values for *_, values in parts), strict=True), notes)
 
 
 def shown(found: Cell, column: Column) -> str:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import Scene
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import place
 from vsc_eval.synthetic.program import Program
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.tasks import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, scene, sizes
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, scene
 
 
 class MajorityDifficulty(Difficulty):
@@ -37,10 +35,9 @@ _TEMPLATES = (
 
 def build(context: Context, difficulty: MajorityDifficulty) -> Draft:
     stream = context.stream
-    colours = stream.sample(ALL_COLOURS, 4)
-    shapes = [stream.pick(ALL_SHAPES) for _ in range(difficulty.n_objects)]
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
+    colours = stream.sample(COLOUR_NAMES, 4)
+    shapes = [stream.pick(SHAPES) for _ in range(difficulty.n_objects)]
+    extents, points = context.lay_out(difficulty)
     each = (difficulty.n_objects - difficulty.lead) // 4
     drawn = [[*(c for c in colours for _ in range(each)), *[gold] * difficulty.lead] for gold in colours]
     return Draft(

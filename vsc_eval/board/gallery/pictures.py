@@ -12,7 +12,7 @@ from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import picture_problem, png_data_uri
 from vsc_eval.synthetic import GENERATOR_VERSION, blind_image, find_item
-from vsc_eval.synthetic.scene_text import scene_words
+from vsc_eval.synthetic.scene import scene_words
 
 ASKED_BLIND = "The question was asked without a picture."
 NOT_PUBLISHED = "No picture was published for this item."

@@ -10,8 +10,7 @@ from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.board.records import BoardCondition, Entry
 from vsc_eval.figures.labels import drawable, label_points
-from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, VERMILION, Ends, bare, cross
-from vsc_eval.stats import Figure
+from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, VERMILION, bare, cross
 from vsc_eval.tables.clean import name
 from vsc_eval.tables.numbers import points
 
@@ -69,7 +68,7 @@ def draw_effects(axes: Any, entry: Entry) -> None:
             for effect in those:
                 point = effect.drift, effect.change
                 drift = effect.row.drift.share if effect.row.drift else None
-                cross(axes, point, _ends(drift), _ends(effect.row.difference), colour)
+                cross(axes, point, drift, effect.row.difference, colour)
         if those:
             xy = [effect.drift for effect in those], [effect.change for effect in those]
             axes.scatter(
@@ -85,12 +84,6 @@ def draw_effects(axes: Any, entry: Entry) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
     names = [(drawable(effect.name), (effect.drift, effect.change)) for effect in named]
     label_points(axes, names, [(effect.drift, effect.change) for effect in found])
-
-
-def _ends(interval: Figure | None) -> Ends | None:
-    if interval is None or interval.low is None or interval.high is None:
-        return None
-    return 100 * interval.low, 100 * interval.high
 
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:

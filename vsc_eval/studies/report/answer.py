@@ -1,25 +1,26 @@
-"""The answer in three sentences, made from the numbers."""
+"""The answer in three sentences; then what was asked, the rule of the verdicts, and what the study could have seen."""
 
 from __future__ import annotations
 
-from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.analysis.rows import Row
+from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
     Section,
-    conditions,
     correction_words,
-    edited,
+    detectable_words,
     gain_of,
-    noise_floor,
-    ruled,
+    interaction_of,
+    sign_flip_words,
+    size,
 )
-from vsc_eval.studies.words import FORM_WORDS
+from vsc_eval.studies.words import FORM_WORDS, KIND_WORDS
+from vsc_eval.synthetic import LEVELS
 from vsc_eval.tables.clean import code, markdown
-from vsc_eval.tables.markdown import bullets
-from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, with_interval
+from vsc_eval.tables.markdown import bullets, paragraphs
+from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, span, with_interval
 
+COMMAND = "vsc-eval study study.yaml --out STUDY"
 CLAIM = (
     "one set can help a little, the union of two reliably brings drift and loses accuracy, even at the norm of a "
     "single set"
@@ -30,35 +31,26 @@ def answer(results: StudyResults) -> Section:
     return ["## The answer", bullets([_verdicts(results), _claim(results), _best_single(results)]), _scope(results)]
 
 
-def verdict_counts(results: StudyResults, form: str) -> tuple[int, int, int]:
-    """Pairs that interfere, that do not, and without enough evidence."""
-    verdicts = [pair.verdict for pair in ruled(results, form)]
-    return verdicts.count("interference"), verdicts.count("none"), verdicts.count("not enough evidence")
-
-
 def _verdicts(results: StudyResults) -> str:
-    raw = ruled(results, "raw")
-    text = (
-        f"Of {counted(len(raw), 'pair')} under {code(results.spec.verdict.edit)}, {_in_words(results, 'raw')} "
-        f"(n = {raw[0].n} items in {raw[0].n_clusters} orbits)"
-    )
-    if ruled(results, "norm_matched"):
-        text += f"; norm-matched, {_in_words(results, 'norm_matched')}"
-    return text + "."
-
-
-def _in_words(results: StudyResults, form: str) -> str:
-    found, denied, unclear = verdict_counts(results, form)
-    does, do = ("interferes", "interfere")
+    raw = results.ruled("raw")
+    matched = f"; norm-matched, {_counts(results, 'norm_matched')}" if results.ruled("norm_matched") else ""
     return (
-        f"**{found} {does if found == 1 else do}**, {denied} {'does' if denied == 1 else 'do'} not, and for {unclear} "
-        "the evidence is not enough"
+        f"Of {counted(len(raw), 'pair')} under {code(results.spec.verdict.edit)}, {_counts(results, 'raw')} "
+        f"({size(raw[0])}){matched}."
+    )
+
+
+def _counts(results: StudyResults, form: Form) -> str:
+    found, denied, unclear = results.verdict_counts(form)
+    return (
+        f"**{found} {'interferes' if found == 1 else 'interfere'}**, {denied} {'does' if denied == 1 else 'do'} not, "
+        f"and for {unclear} the evidence is not enough"
     )
 
 
 def _claim(results: StudyResults) -> str:
-    n, n_matched = len(ruled(results, "raw")), len(ruled(results, "norm_matched"))
-    (found, denied, _), also_matched = verdict_counts(results, "raw"), verdict_counts(results, "norm_matched")[0]
+    n, n_matched = len(results.ruled("raw")), len(results.ruled("norm_matched"))
+    (found, denied, _), also_matched = results.verdict_counts("raw"), results.verdict_counts("norm_matched")[0]
     against_baseline = [_harmed(results, "combined"), _harmed(results, "norm_matched")]
     all_harmed = all(drift == lose == of for drift, lose, of in against_baseline)
     if found == n and n_matched and also_matched == n_matched and all_harmed:
@@ -70,40 +62,32 @@ def _claim(results: StudyResults) -> str:
         holds = f"it does not hold: no pair does more harm than its parts by {in_points(results.spec.verdict.margin)}"
     else:
         holds = "it is not shown: no pair meets the rule, which does not mean that none interferes"
+    (drift, lose, of), (matched_drift, matched_lose, matched_of) = against_baseline
+    matched = f"; norm-matched, {matched_drift} and {matched_lose} of {matched_of}" if matched_of else ""
     return (
-        '"Sparse Visual Thought Circuits in Vision-Language Models" (arXiv 2603.25075) claims that '
-        f"{CLAIM}; on this model {holds} (against the baseline, "
-        f"{_harm_words(results, *against_baseline)})."
+        f'"Sparse Visual Thought Circuits in Vision-Language Models" (arXiv 2603.25075) claims that {CLAIM}; on this '
+        f"model {holds} (against the baseline, {drift} of {counted(of, 'raw union')} drift beyond the floor by their "
+        f"interval and {lose} lose accuracy at an adjusted p of {results.spec.verdict.alpha:g} or less{matched})."
     )
 
 
 def _harmed(results: StudyResults, role: Role) -> tuple[int, int, int]:
     """Unions that drift beyond the floor by their interval, that lose accuracy, and all of them: against the baseline,
     whatever their parts do."""
-    unions = edited(results, results.spec.verdict.edit, role)
-    floor = noise_floor(results)
-    drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > floor for row in unions)
-    return drift, sum(_shown(row, results) and gain_of(row) < 0 for row in unions), len(unions)
-
-
-def _harm_words(results: StudyResults, raw: tuple[int, int, int], matched: tuple[int, int, int]) -> str:
-    words = (
-        f"{raw[0]} of {counted(raw[2], 'raw union')} drift beyond the floor by their interval and {raw[1]} lose "
-        f"accuracy at an adjusted p of {results.spec.verdict.alpha:g} or less"
-    )
-    return f"{words}; norm-matched, {matched[0]} and {matched[1]} of {matched[2]}" if matched[2] else words
+    unions = results.edited(results.spec.verdict.edit, role)
+    drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > results.noise_floor for row in unions)
+    return drift, sum(results.passes(row.p_difference_adjusted) and gain_of(row) < 0 for row in unions), len(unions)
 
 
 def _best_single(results: StudyResults) -> str:
-    singles = [row for row in conditions(results) if row.role == "single"]
+    singles = [row for row in results.conditions if row.role == "single"]
     best = max(singles, key=gain_of)
-    shown = _shown(best, results) and gain_of(best) > 0
-    if shown:
-        ruling = "a gain that is larger than chance by this test"
-    elif gain_of(best) > 0:
-        ruling = "which cannot be told from no gain"
-    else:
+    if gain_of(best) <= 0:
         ruling = "so no single set gains anything in this sample"
+    elif results.passes(best.p_difference_adjusted):
+        ruling = "a gain that is larger than chance by this test"
+    else:
+        ruling = "which cannot be told from no gain"
     difference = best.difference
     reason = f"No interval, since {markdown(difference.reason)}." if difference and difference.reason else ""
     drift = with_interval(best.drift.share if best.drift else None, percent)
@@ -115,33 +99,97 @@ def _best_single(results: StudyResults) -> str:
 
 
 def _scope(results: StudyResults) -> str:
+    by_sign_flip = [
+        f"{sum(_is_harmful(results, pair) for pair in pairs)} of {len(pairs)} {words} pairs"
+        for form, words in FORM_WORDS.items()
+        if (pairs := results.ruled(form))
+    ]
     return (
         f"By the sign-flip tests alone (p adjusted by {correction_words(results)}, at most "
-        f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome "
-        f"is found for {_by_sign_flip(results)}. p of single conditions are adjusted over all conditions of the "
+        f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome is "
+        f"found for {' and '.join(by_sign_flip)}. p of single conditions are adjusted over all conditions of the "
         "sweep. This is one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about "
         "others."
     )
 
 
-def _by_sign_flip(results: StudyResults) -> str:
-    found = []
-    for form, words in FORM_WORDS.items():
-        pairs = ruled(results, form)
-        if pairs:
-            found.append(f"{sum(_harmful(pair, results) for pair in pairs)} of {len(pairs)} {words} pairs")
-    return " and ".join(found)
+def _is_harmful(results: StudyResults, pair: InteractionRow) -> bool:
+    """By the sign-flip test of some outcome."""
+    for outcome in results.spec.verdict.outcomes:
+        interaction, p = interaction_of(pair, outcome)
+        harm = (interaction.value or 0.0) * (1 if outcome == "drift" else -1)
+        if harm > 0 and results.passes(p):
+            return True
+    return False
 
 
-def _harmful(pair: InteractionRow, results: StudyResults) -> bool:
-    tests = {
-        "drift": (pair.drift_interaction.value or 0.0, pair.p_drift_adjusted),
-        "accuracy": (-(pair.accuracy_interaction.value or 0.0), pair.p_accuracy_adjusted),
-    }
-    asked = (tests[outcome] for outcome in results.spec.verdict.outcomes)
-    return any(harm > 0 and p is not None and p <= results.spec.verdict.alpha for harm, p in asked)
+def asked(results: StudyResults) -> Section:
+    return ["## What was asked", _setting(results), _rule(results), _power(results), _reading(results)]
 
 
-def _shown(row: Row, results: StudyResults) -> bool:
-    p = row.p_difference_adjusted
-    return p is not None and p <= results.spec.verdict.alpha
+def _setting(results: StudyResults) -> str:
+    spec = results.spec
+    revision = f", revision {code(spec.revision)}" if spec.revision else ""
+    match = spec.sweep.norm_match
+    matched = f"each union also rescaled at every token to the {match} of its parts' norms" if match else "not rescaled"
+    return bullets(
+        [
+            f"Model: {code(spec.model)}{revision}, fingerprint {code(results.model_fingerprint)}. Edits act on the "
+            f"output of decoder layer {results.layer} of 0 to {results.probing.n_layers - 1}.",
+            f"Command: {code(COMMAND)} (the spec is at the end of this report).",
+            f"Items: {size(results.baseline)}, split `test`: {spec.sweep.items_per_cell} for each of {len(spec.tasks)} "
+            f"tasks x {len(LEVELS)} levels. Controls: the first {spec.controls.items_per_cell} of each cell, "
+            f"{results.n_control_items} in all.",
+            f"Feature sets: one a task, {len(results.selection.sets)} in all. Edits: "
+            f"{', '.join(map(code, spec.sweep.edits))}; {counted(len(spec.pairs), 'pair')} of sets, {matched}.",
+            "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's.",
+        ]
+    )
+
+
+def _rule(results: StudyResults) -> str:
+    rule, match = results.spec.verdict, results.spec.sweep.norm_match
+    which = f"for {rule.require} of {', '.join(rule.outcomes)}" if len(rule.outcomes) > 1 else f"for {rule.outcomes[0]}"
+    kinds = ", ".join(KIND_WORDS[kind] for kind in rule.control_kinds)
+    controls = (
+        f"; and among {results.spec.controls.draws} control draws of each kind ({kinds}) it is extreme with p at most "
+        f"{rule.control_alpha:g}, family-wise over pairs and outcomes"
+    )
+    lines = [
+        "The *interaction* of a pair is what its union does beyond its parts: D(A+B) - D(A) - D(B) for drift and "
+        "d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's is "
+        "negative.",
+        f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
+        f"sign-flip p, adjusted by {correction_words(results)} over all pairs and outcomes, is at most {rule.alpha:g}"
+        f"{controls if kinds else ''}.",
+        f"A norm-matched union is compared with the {match} of its parts in place of their sum. It has no controls of "
+        "its own, and interferes only where the raw union does too.",
+        f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
+        "the confidence interval of its interaction.",
+        "**not enough evidence**: everything else.",
+    ]
+    if not match:
+        del lines[2]
+    return paragraphs([f"The rule of the verdicts, written before the run, under {code(rule.edit)}:", bullets(lines)])
+
+
+def _power(results: StudyResults) -> str:
+    edit = results.spec.verdict.edit
+    differences = span(row.detectable_difference for row in results.edited(edit, "single"))
+    matched = results.ruled("norm_matched")
+    of_matched = f"; of a norm-matched one {detectable_words(matched)}" if matched else ""
+    return (
+        f"Smallest detectable differences under {code(edit)} (power 0.8 at level 0.05 for one test alone, from the "
+        "cluster-robust standard error; after correction for many tests more is needed): interaction of a raw union "
+        f"{detectable_words(results.ruled('raw'))}{of_matched}; accuracy difference of a single set {differences} "
+        "points."
+    )
+
+
+def _reading(results: StudyResults) -> str:
+    return (
+        "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
+        f"{markdown(results.baseline.accuracy.method)}. p of a difference or an interaction: "
+        f"{sign_flip_words(results)}; adjusted by {correction_words(results)}. – is undefined, and the note below says "
+        "why. Every number is in [results.json](results.json)."
+    )

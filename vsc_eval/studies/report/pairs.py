@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.controls import ControlTest, Effect, Outcome
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
     Section,
     correction_words,
     detectable_words,
-    interactions,
+    interaction_of,
     intervals_note,
-    pairs_of,
-    ruled,
     set_names,
     sign_flip_words,
     size,
@@ -25,9 +24,17 @@ from vsc_eval.studies.words import FORM_WORDS, KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import bullets, folded, image
 from vsc_eval.tables.numbers import UNDEFINED, p_value
-from vsc_eval.tables.table import Table, columns, table
+from vsc_eval.tables.table import Table, by_columns
 
 CONTROLS_FIGURE = "controls.png"
+
+_MATCHED = {
+    None: "",
+    "mean": " Norm-matched: the union at the mean of its parts' norms, less the mean of their effects.",
+    "max": " Norm-matched: the union at the larger of its parts' norms, less the larger drift and the smaller accuracy "
+    "difference of the two.",
+}
+"""By what the norms of unions were matched to."""
 
 
 def interference_figure_name(edit: str) -> str:
@@ -37,31 +44,16 @@ def interference_figure_name(edit: str) -> str:
 
 def interference(results: StudyResults) -> Section:
     """What unions do beyond their parts, under every edit."""
-    verdict = results.spec.verdict.edit
-    others = [edit for edit in results.spec.sweep.edits if edit != verdict]
+    verdict, edits = results.spec.verdict.edit, results.spec.sweep.edits
     return [
         "## 5. Interference: unions against their parts",
-        _meaning(results),
-        *_under(results, verdict),
-        *(folded(f"The same under {edit}", *_under(results, edit)) for edit in others),
-    ]
-
-
-def _meaning(results: StudyResults) -> str:
-    text = (
         "Raw: D(A+B) - D(A) - D(B) of drift, d(A+B) - d(A) - d(B) of the accuracy difference. Drift cannot exceed "
         "100 % and an answer can change only once, so the sum of two drifts is more than a union of independent sets "
         "would do; the interaction over the Bliss expectation D(A) + D(B) - D(A) D(B) allows for that."
-    )
-    match = results.spec.sweep.norm_match
-    if match == "mean":
-        text += " Norm-matched: the union at the mean of its parts' norms, less the mean of their effects."
-    elif match == "max":
-        text += (
-            " Norm-matched: the union at the larger of its parts' norms, less the larger drift and the smaller "
-            "accuracy difference of the two."
-        )
-    return text
+        + _MATCHED[results.spec.sweep.norm_match],
+        *_under(results, verdict),
+        *(folded(f"The same under {edit}", *_under(results, edit)) for edit in edits if edit != verdict),
+    ]
 
 
 def _under(results: StudyResults, edit: str) -> list[str | Table]:
@@ -73,40 +65,33 @@ def _under(results: StudyResults, edit: str) -> list[str | Table]:
         "set's own drift, or accuracy difference, which is no interaction. \\*: adjusted p of the interaction at most "
         f"{results.spec.verdict.alpha:g}. Red is harmful in every panel; empty: that pair was not asked for.",
     )
-    tables = [_beyond(results, pairs) for form in FORM_WORDS if (pairs := pairs_of(results, edit, form))]
-    return [figure, *tables]
+    return [figure, *(_beyond(results, pairs) for pairs in results.pairs_by_form(edit).values())]
 
 
-def _beyond(results: StudyResults, pairs: list[InteractionRow]) -> Table:
+def _beyond(results: StudyResults, pairs: Sequence[InteractionRow]) -> Table:
     raw = pairs[0].form == "raw"
-    return table(
+    return by_columns(
         "interactions",
-        f"Interaction of {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit}, points "
-        f"({size(pairs[0].n, pairs[0].n_clusters)})",
-        columns(
-            ("pair", "name"),
-            ("union's drift %", "percent"),
-            ("drift interaction", "points"),
-            ("p (adj.)", "p"),
-            *((("drift over Bliss", "points"),) if raw else ()),
-            ("accuracy interaction", "points"),
-            ("p (adj.)", "p"),
-        ),
-        [
-            (
-                *(set_names(pair.parts), pair.drift, pair.drift_interaction, pair.p_drift_adjusted),
-                *((pair.drift_bliss,) if raw else ()),
-                *(pair.accuracy_interaction, pair.p_accuracy_adjusted),
-            )
-            for pair in pairs
-        ],
-        [_tests_note(results, pairs, "this table") + " The interaction over Bliss is not tested." * raw],
+        f"Interaction of {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit}, points ({size(pairs[0])})",
+        ("pair", "name", [set_names(pair.parts) for pair in pairs]),
+        ("union's drift %", "percent", [pair.drift for pair in pairs]),
+        *_columns(pairs, "drift"),
+        *[("drift over Bliss", "points", [pair.drift_bliss for pair in pairs])] * raw,
+        *_columns(pairs, "accuracy"),
+        notes=[_tests_note(results, pairs, "this table") + " The interaction over Bliss is not tested." * raw],
     )
 
 
-def _tests_note(results: StudyResults, pairs: list[InteractionRow], of: str) -> str:
+def _columns(pairs: Sequence[InteractionRow], outcome: Outcome) -> Iterator[tuple[Any, ...]]:
+    figures, p = zip(*(interaction_of(pair, outcome) for pair in pairs), strict=True)
+    yield f"{outcome} interaction", "points", figures
+    yield "p (adj.)", "p", p
+
+
+def _tests_note(results: StudyResults, pairs: Sequence[InteractionRow], of: str) -> str:
+    figures = [interaction_of(pair, outcome)[0] for pair in pairs for outcome in OUTCOME_WORDS]
     return (
-        f"{intervals_note(interactions(pairs))} p: {sign_flip_words(results)}, {correction_words(results)} over the "
+        f"{intervals_note(figures)} p: {sign_flip_words(results)}, {correction_words(results)} over the "
         f"{2 * len(pairs)} tests of {of}."
     )
 
@@ -116,13 +101,14 @@ def controls(results: StudyResults) -> Section:
     head = "## 6. Effects against controls"
     if not results.controls:
         return [head, "The study ran no controls, so nothing here says whether any set would do the same."]
+    others: tuple[tuple[Effect, str], ...] = (("single", "Single sets"), ("combined", "Combined edits"))
     return [
         head,
         f"Under {code(results.spec.verdict.edit)}, raw, on n = {results.n_control_items} items: the effect of the "
-        f"real sets, and the same effect of {results.spec.controls.draws} draws of each kind of control: "
-        "*matched random sets* fire as often and as strongly; *random directions* replace the decoder rows at the "
-        "same norm; *permuted labels* repeat the selection with shuffled task labels. The percentile is the share "
-        "of draws that are less harmful, ties half: 50 is like the controls, 100 is worse than all of them.",
+        f"real sets, and the same effect of {results.spec.controls.draws} draws of each kind of control: *matched "
+        "random sets* fire as often and as strongly; *random directions* replace the decoder rows at the same norm; "
+        "*permuted labels* repeat the selection with shuffled task labels. The percentile is the share of draws that "
+        "are less harmful, ties half: 50 is like the controls, 100 is worse than all of them.",
         image(
             f"figures/{CONTROLS_FIGURE}",
             "Effects of the real sets as diamonds over the effects of the control draws as dots",
@@ -130,53 +116,44 @@ def controls(results: StudyResults) -> Section:
             "every kind that the verdict asks for (of an interaction: by its family-wise p; of a single set: by its "
             "own p, not adjusted). Harmful is to the right for drift and to the left for accuracy.",
         ),
-        *(_against_controls(results, "interaction", "Interaction of unions", outcome) for outcome in OUTCOME_WORDS),
+        *_against_controls(results, "interaction", "Interaction of unions"),
         folded(
             "Single sets and unions against controls",
-            *(
-                _against_controls(results, effect, what, outcome)
-                for effect, what in (("single", "Single sets"), ("combined", "Combined edits"))
-                for outcome in OUTCOME_WORDS
-            ),
+            *(made for effect, what in others for made in _against_controls(results, effect, what)),
         ),
     ]
 
 
-def _against_controls(results: StudyResults, effect: str, what: str, outcome: str) -> Table:
-    tests = [test for test in results.controls if (test.effect, test.outcome) == (effect, outcome)]
-    by_sets: dict[tuple[str, ...], dict[str, ControlTest]] = {}
-    for test in tests:
-        by_sets.setdefault(test.sets, {})[test.kind] = test
-    kinds = results.spec.controls.kinds
-    family = any(test.p_family is not None for test in tests)
-    figures = "percentile, p, family-wise p" if family else "percentile, p"
-    return table(
-        f"controls-{effect}-{outcome}",
-        f"{what}, {OUTCOME_WORDS[outcome]} in points: {figures} (n = {results.n_control_items})",
-        columns(
-            ("pair" if effect != "single" else "set", "name"),
-            ("real", "points"),
-            *((KIND_WORDS[kind], "text", "", "", 40, None, True) for kind in kinds),
-        ),
-        [
-            (
-                *(set_names(sets), next(iter(found.values())).value),
-                *(_beside(found.get(kind), family) for kind in kinds),
-            )
-            for sets, found in by_sets.items()
-        ],
-        _control_notes(results, tests, family),
-    )
+def _against_controls(results: StudyResults, effect: Effect, what: str) -> Iterator[Table]:
+    """A table an outcome."""
+    for outcome, words in OUTCOME_WORDS.items():
+        tests = [test for test in results.controls if (test.effect, test.outcome) == (effect, outcome)]
+        by_sets: dict[tuple[str, ...], dict[str, ControlTest]] = {}
+        for test in tests:
+            by_sets.setdefault(test.sets, {})[test.kind] = test
+        rows, family = by_sets.values(), any(test.p_family is not None for test in tests)
+        yield by_columns(
+            f"controls-{effect}-{outcome}",
+            f"{what}, {words} in points: percentile, p{', family-wise p' if family else ''} "
+            f"(n = {results.n_control_items})",
+            ("set" if effect == "single" else "pair", "name", map(set_names, by_sets)),
+            ("real", "points", [next(iter(found.values())).value for found in rows]),
+            *(
+                (KIND_WORDS[kind], "text", "", "", 40, None, True, [_beside(found.get(kind), family) for found in rows])
+                for kind in results.spec.controls.kinds
+            ),
+            notes=_control_notes(results, tests, family),
+        )
 
 
 def _beside(test: ControlTest | None, family: bool) -> str | None:
     if test is None:
         return None
     percentile = UNDEFINED if test.percentile is None else f"{test.percentile:.0f}"
-    return ", ".join([percentile, p_value(test.p), *([p_value(test.p_family)] if family else [])])
+    return ", ".join([percentile, p_value(test.p), *[p_value(test.p_family)] * family])
 
 
-def _control_notes(results: StudyResults, tests: Iterable[ControlTest], family: bool) -> Iterable[str]:
+def _control_notes(results: StudyResults, tests: Sequence[ControlTest], family: bool) -> Iterator[str]:
     draws = results.spec.controls.draws
     yield (
         "p: (1 + draws at least as harmful) / (1 + draws), one-sided, not adjusted; it cannot be smaller than "
@@ -196,40 +173,28 @@ def verdicts(results: StudyResults) -> Section:
     """Every pair's verdict with the numbers that decided it."""
     parts: Section = ["## 8. Verdicts"]
     for form in FORM_WORDS:
-        if pairs := ruled(results, form):
+        if pairs := results.ruled(form):
             parts += [verdict_table(results, pairs), _decided(pairs)]
     return parts
 
 
-def verdict_table(results: StudyResults, pairs: list[InteractionRow]) -> Table:
+def verdict_table(results: StudyResults, pairs: Sequence[InteractionRow]) -> Table:
     """Of pairs of one form."""
-    return table(
+    return by_columns(
         "verdicts",
-        f"Verdicts on {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit} "
-        f"({size(pairs[0].n, pairs[0].n_clusters)})",
-        columns(
-            ("pair", "name"),
-            ("drift interaction", "points"),
-            ("p (adj.)", "p"),
-            ("accuracy interaction", "points"),
-            ("p (adj.)", "p"),
-            "verdict",
-        ),
-        [
-            (
-                *(set_names(pair.parts), pair.drift_interaction, pair.p_drift_adjusted),
-                *(pair.accuracy_interaction, pair.p_accuracy_adjusted, pair.verdict),
-            )
-            for pair in pairs
-        ],
-        [
+        f"Verdicts on {FORM_WORDS[pairs[0].form]} unions under {pairs[0].edit} ({size(pairs[0])})",
+        ("pair", "name", [set_names(pair.parts) for pair in pairs]),
+        *_columns(pairs, "drift"),
+        *_columns(pairs, "accuracy"),
+        ("verdict", "text", [pair.verdict for pair in pairs]),
+        notes=[
             _tests_note(results, pairs, "pairs and outcomes"),
             f"Smallest detectable interaction (power 0.8, one test alone): {detectable_words(pairs)}.",
         ],
     )
 
 
-def _decided(pairs: list[InteractionRow]) -> str:
+def _decided(pairs: Sequence[InteractionRow]) -> str:
     """Pairs that the same numbers decided share a line."""
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:

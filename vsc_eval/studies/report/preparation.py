@@ -9,7 +9,7 @@ from vsc_eval.studies.report.words import Section
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import image
 from vsc_eval.tables.numbers import count, counted, decimal, percent
-from vsc_eval.tables.table import Cell, Table, cell, columns, table
+from vsc_eval.tables.table import Cell, Table, by_columns, cell, columns, table
 
 LAYER_FIGURE = "probes.png"
 SETS_FIGURE = "sets.png"
@@ -18,6 +18,15 @@ SETS_FIGURE = "sets.png"
 def layer(results: StudyResults) -> Section:
     """Where the tasks can be read, and which layer the rule picked."""
     found = results.probing
+    rule, choices = found.spec.rule, found.choices
+    picked = by_columns(
+        "choices",
+        "What the same rule picks at each pooling",
+        ("tokens", "text", [f"{c.pooling}{' (decides)' * (c.pooling == rule.pooling)}" for c in choices]),
+        ("layer", "count", [c.layer for c in choices]),
+        ("test accuracy %", "percent", [c.accuracy for c in choices]),
+        notes=["Accuracy of the task probe on held-out paraphrases, n as above."],
+    )
     return [
         "## 1. The layer",
         f"Chosen: {markdown(found.chosen_by)}",
@@ -28,18 +37,7 @@ def layer(results: StudyResults) -> Section:
             "activations are averaged, one column each.",
         ),
         _probes(results),
-        table(
-            "choices",
-            "What the same rule picks at each pooling",
-            columns("tokens", ("layer", "count"), ("test accuracy %", "percent")),
-            [
-                (f"{c.pooling}{' (decides)' * (c.pooling == found.spec.rule.pooling)}", c.layer, c.accuracy)
-                for c in found.choices
-            ],
-            ["Accuracy of the task probe on held-out paraphrases, n as above."],
-        )
-        if found.choices
-        else None,
+        picked if choices else None,
     ]
 
 
@@ -48,25 +46,19 @@ def _probes(results: StudyResults) -> Table:
     first = found.row("task", found.spec.poolings[0], results.layer)
     chance = ", ".join(f"{target} {percent(found.chance[target])} %" for target in TARGETS)
     failed = sum(not row.converged for row in found.rows)
-    return table(
+    probes = [(target, pooling) for target in TARGETS for pooling in found.spec.poolings]
+    at_layer = [(control, results.layer, CONTROL_WORDS[control]) for control in CONTROLS]
+    return by_columns(
         "probes",
         f"Test accuracy % of the probes at layer {results.layer} (n = {first.n_test} items in {first.n_test_orbits} "
         f"orbits; learnt from {first.n_train})",
-        columns(
-            *("probe for", "tokens"),
-            *((CONTROL_WORDS[control], "percent") for control in CONTROLS),
-            ("embeddings", "percent"),
+        ("probe for", "text", [target for target, _ in probes]),
+        ("tokens", "text", [pooling for _, pooling in probes]),
+        *(
+            (words, "percent", [_accuracy(found.row(*probe, place, control)) for probe in probes])
+            for control, place, words in [*at_layer, ("real", EMBEDDINGS, "embeddings")]
         ),
-        [
-            (
-                *(target, pooling),
-                *(_accuracy(found.row(target, pooling, results.layer, control)) for control in CONTROLS),
-                _accuracy(found.row(target, pooling, EMBEDDINGS)),
-            )
-            for target in TARGETS
-            for pooling in found.spec.poolings
-        ],
-        [
+        notes=[
             f"Intervals: {found.interval}. Guessing: {chance}. embeddings: picture and text before the first layer.",
             f"{failed} of {len(found.rows)} probes did not converge." if failed else None,
         ],
@@ -80,14 +72,12 @@ def _accuracy(row: ProbeRow) -> Cell:
 def sae(results: StudyResults) -> Section:
     """What the sparse autoencoder keeps of the activations and of the model."""
     quality, splice, train = results.reconstruction, results.splice, results.spec.sae.train
+    fvu = None if quality.fvu is None else decimal(quality.fvu)
     rows = (
         ("activation", train.activation),
         ("features", count(quality.d_sae)),
         ("tokens learnt from", count(train.n_tokens)),
-        (
-            "fraction of variance unexplained",
-            cell(None if quality.fvu is None else decimal(quality.fvu), missing="the activations are constant"),
-        ),
+        ("fraction of variance unexplained", cell(fvu, missing="the activations are constant")),
         ("mean features a token (L0)", decimal(quality.mean_l0, 2)),
         ("features that never fired", f"{quality.n_dead} of {quality.d_sae}"),
         ("loss, plain model", decimal(splice.loss_plain)),
@@ -107,6 +97,7 @@ def sae(results: StudyResults) -> Section:
 def sets(results: StudyResults) -> Section:
     """The feature sets, how firmly they were chosen and how alike they are."""
     rule, found = results.spec.select.rule, results.selection
+    three = ("decimal", "", "", 40, 3)
     exclusive = (
         "a feature belongs only to the task where it scores highest, so sets are disjoint by construction"
         if rule.exclusive
@@ -117,18 +108,15 @@ def sets(results: StudyResults) -> Section:
         f"Rule: the {rule.m} features with the best {code(rule.score)} of the task's items against all others, of "
         f"those that fire on at least {100 * rule.min_frequency:g} % of the task's items; {exclusive}. Chosen on "
         "the `select` split, which shares no scene with the test items.",
-        table(
+        by_columns(
             "sets",
             "Feature sets",
-            columns(
-                ("set", "name"),
-                ("features", "count"),
-                ("best score", "decimal", "", "", 40, 3),
-                ("worst score", "decimal", "", "", 40, 3),
-                ("stability", "decimal", "", "", 40, 2),
-            ),
-            [_set(row) for row in found.sets],
-            [
+            ("set", "name", [row.name for row in found.sets]),
+            ("features", "count", [len(row.indices) for row in found.sets]),
+            ("best score", *three, [max(row.scores, default=None) for row in found.sets]),
+            ("worst score", *three, [min(row.scores, default=None) for row in found.sets]),
+            ("stability", "decimal", "", "", 40, 2, map(_stability, found.sets)),
+            notes=[
                 f"stability: mean Jaccard overlap with the sets that {found.stability_draws} bootstrap samples of "
                 "orbits choose, [2.5 %, 97.5 % quantile] over the samples."
             ],
@@ -136,14 +124,13 @@ def sets(results: StudyResults) -> Section:
         image(
             f"figures/{SETS_FIGURE}",
             "Heat maps of the Jaccard overlap and of the decoder cosine between feature sets",
-            "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the "
-            "features of both sets of the cosine with the most similar decoder row of the other set; a mean of "
-            "maxima, so a little above 0 between unlike sets. The diagonal is a set with itself.",
+            "Left: Jaccard overlap, shared features over all features of the two sets. Right: mean over the features "
+            "of both sets of the cosine with the most similar decoder row of the other set; a mean of maxima, so a "
+            "little above 0 between unlike sets. The diagonal is a set with itself.",
         ),
     ]
 
 
-def _set(row: SetRow) -> tuple[str, int, float | None, float | None, Cell]:
+def _stability(row: SetRow) -> Cell:
     missing = "" if row.stability_mean is not None else "no sample chose a set"
-    stability = Cell(row.stability_mean, row.stability_low, row.stability_high, missing)
-    return row.name, len(row.indices), max(row.scores, default=None), min(row.scores, default=None), stability
+    return Cell(row.stability_mean, row.stability_low, row.stability_high, missing)

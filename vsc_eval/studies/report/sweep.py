@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from vsc_eval.analysis.row_tables import parts_table, readings_table
 from vsc_eval.analysis.rows import Row
@@ -12,12 +14,9 @@ from vsc_eval.studies.report.words import (
     EDITED,
     Section,
     accuracy_of,
-    conditions,
     correction_words,
     drift_of,
-    edited,
     intervals_note,
-    is_matched,
     set_names,
     sign_flip_words,
     size,
@@ -25,113 +24,84 @@ from vsc_eval.studies.report.words import (
 from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import code
 from vsc_eval.tables.markdown import folded, image
-from vsc_eval.tables.table import Table, Value, columns, table
+from vsc_eval.tables.table import Table, by_columns
 
 FRONTIER_FIGURE = "frontier.png"
 
 
 def sweep(results: StudyResults) -> Section:
     """Every single set and union under every edit, against the baseline."""
-    verdict = results.spec.verdict.edit
-    others = [edit for edit in results.spec.sweep.edits if edit != verdict]
+    edit = results.spec.verdict.edit
+    parts, readings = _details(results, edit)
     return [
         "## 4. The sweep",
-        f"All conditions against the baseline, on all items. First under the verdict's edit, {code(verdict)}.",
-        *_effects_by_role(results, verdict),
-        folded(f"Parts of the drift under {verdict}", _parts(results, verdict)),
-        folded(f"Distributions and activations under {verdict}", _readings(results, verdict)),
+        f"All conditions against the baseline, on all items. First under the verdict's edit, {code(edit)}.",
+        *_effects_by_role(results, edit),
+        folded(f"Parts of the drift under {edit}", parts),
+        folded(f"Distributions and activations under {edit}", readings),
         *(
-            folded(
-                f"The same under {edit}",
-                *(*_effects_by_role(results, edit), _parts(results, edit), _readings(results, edit)),
-            )
-            for edit in others
+            folded(f"The same under {other}", *_effects_by_role(results, other), *_details(results, other))
+            for other in results.spec.sweep.edits
+            if other != edit
         ),
     ]
 
 
 def _effects_by_role(results: StudyResults, edit: str) -> list[Table]:
-    return [_effects(results, edit, role) for role in EDITED if edited(results, edit, role)]
+    return [_effects(results, edit, role) for role in EDITED if results.edited(edit, role)]
 
 
 def _effects(results: StudyResults, edit: str, role: Role) -> Table:
-    rows = edited(results, edit, role)
-    on = {row.condition: row for row in edited(results, edit, role, scope="on_target")}
-    off = {row.condition: row for row in edited(results, edit, role, scope="off_target")}
-    figures = [figure for row in rows for figure in (row.difference, row.drift.share if row.drift else None)]
-    on_group, off_group = f"on target{_sizes(on.values())}", f"off target{_sizes(off.values())}"
-    return table(
+    rows = results.edited(edit, role)
+    differences, drifts = [row.difference for row in rows], [row.drift.share if row.drift else None for row in rows]
+    off = results.edited(edit, role, "off_target")
+    return by_columns(
         "effects",
-        f"{EDITED[role].capitalize()} under {edit} ({size(rows[0].n, rows[0].n_clusters)})",
-        columns(
-            ("sets", "name"),
-            ("accuracy %", "percent"),
-            ("difference", "points"),
-            ("p (adj.)", "p"),
-            ("drift %", "percent"),
-            *(column for group in (on_group, off_group) for column in _target_columns(group)),
-        ),
-        [
-            (
-                set_names(row.sets),
-                row.accuracy.value,
-                row.difference,
-                row.p_difference_adjusted,
-                row.drift.share if row.drift else None,
-                *_target(on.get(row.condition)),
-                *_target(off.get(row.condition)),
-            )
-            for row in rows
-        ],
-        [
-            f"{intervals_note(figures)} p: {sign_flip_words(results)}, {correction_words(results)} over the "
-            f"{len(conditions(results)) - 1} conditions of the sweep. on target: items of the sets' own tasks; off "
-            "target: all others.",
+        f"{EDITED[role].capitalize()} under {edit} ({size(rows[0])})",
+        ("sets", "name", [set_names(row.sets) for row in rows]),
+        ("accuracy %", "percent", [row.accuracy.value for row in rows]),
+        ("difference", "points", differences),
+        ("p (adj.)", "p", [row.p_difference_adjusted for row in rows]),
+        ("drift %", "percent", drifts),
+        *_target_columns("on target", rows, results.edited(edit, role, "on_target")),
+        *_target_columns("off target", rows, off),
+        notes=[
+            f"{intervals_note(chain(*zip(differences, drifts, strict=True)))} p: {sign_flip_words(results)}, "
+            f"{correction_words(results)} over the {len(results.conditions) - 1} conditions of the sweep. on target: "
+            "items of the sets' own tasks; off target: all others.",
             "–: every task is on target." if len(off) < len(rows) else None,
         ],
     )
 
 
-def _target_columns(group: str) -> tuple[tuple[str, str, str], ...]:
-    return ("diff.", "points", group), ("drift %", "percent", group)
+def _target_columns(which: str, rows: Sequence[Row], on_these: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+    """Of the same conditions on these items, as far as they have any."""
+    found = {row.condition: row for row in on_these}
+    there = [found.get(row.condition) for row in rows]
+    sizes = " or ".join(map(str, sorted({row.n for row in on_these})))
+    group = f"{which} (n = {sizes})" if sizes else which
+    yield "diff.", "points", group, [row.difference.value if row and row.difference else None for row in there]
+    yield "drift %", "percent", group, [row.drift.share.value if row and row.drift else None for row in there]
 
 
-def _target(row: Row | None) -> tuple[Value, Value]:
-    if row is None or row.difference is None or row.drift is None:
-        return None, None
-    return row.difference.value, row.drift.share.value
-
-
-def _sizes(rows: Iterable[Row]) -> str:
-    sizes = sorted({row.n for row in rows})
-    return f" (n = {' or '.join(map(str, sizes))})" if sizes else ""
-
-
-def _named(results: StudyResults, edit: str) -> dict[str, Row]:
-    return {set_names(row.sets) + (" (norm-matched)" if is_matched(row) else ""): row for row in edited(results, edit)}
-
-
-def _parts(results: StudyResults, edit: str) -> Table:
-    rows = _named(results, edit)
-    n = next(iter(rows.values())).n
-    return parts_table(
+def _details(results: StudyResults, edit: str) -> tuple[Table, Table]:
+    """Parts of the drift, and what happened to distributions and activations."""
+    edited = results.edited(edit)
+    rows = {set_names(row.sets) + " (norm-matched)" * (row.role == "norm_matched"): row for row in edited}
+    parts = parts_table(
         rows,
-        f"Drift and its parts under {edit}, in items of {n}",
+        f"Drift and its parts under {edit}, in items of {edited[0].n}",
         "not as orbits, and not adjusted; where it and the sign-flip test differ, the latter counts. above floor: "
         "drift less the noise floor (section 9).",
         above_floor=True,
     )
-
-
-def _readings(results: StudyResults, edit: str) -> Table:
-    rows = _named(results, edit)
-    n = next(iter(rows.values())).n
-    return readings_table(rows, f"Distributions and activations under {edit}, means over {n} items")
+    title = f"Distributions and activations under {edit}, means over {edited[0].n} items"
+    return parts, readings_table(rows, title)
 
 
 def frontier(results: StudyResults) -> Section:
     """Accuracy against drift, every condition a point."""
-    roles = {row.role for row in conditions(results)}
+    roles = {row.role for row in results.conditions}
     shapes = ", ".join(ROLE_WORDS[role] for role in EDITED if role in roles)
     rows = pareto(results)
     return [
@@ -142,12 +112,13 @@ def frontier(results: StudyResults) -> Section:
             f"Every condition of the sweep. Colour: edit; shape: {shapes}. Bars: intervals of the conditions that are "
             "named. Line: conditions that no other one beats in both accuracy and drift.",
         ),
-        table(
+        by_columns(
             "frontier",
-            f"The frontier ({size(rows[0].n, rows[0].n_clusters)})",
-            columns(("condition", "name"), ("accuracy %", "percent"), ("drift %", "percent")),
-            [(row.condition, row.accuracy, row.drift.share if row.drift else 0) for row in rows],
-            [
+            f"The frontier ({size(rows[0])})",
+            ("condition", "name", [row.condition for row in rows]),
+            ("accuracy %", "percent", [row.accuracy for row in rows]),
+            ("drift %", "percent", [row.drift.share if row.drift else 0 for row in rows]),
+            notes=[
                 f"{intervals_note(row.accuracy for row in rows)} The best of many conditions on these items: a gain "
                 "along this line is not evidence of one (section 4 has the tests)."
             ],
@@ -158,7 +129,7 @@ def frontier(results: StudyResults) -> Section:
 def pareto(results: StudyResults) -> list[Row]:
     """Conditions that none beats, by rising drift: each is more accurate than all with less drift."""
     found: list[Row] = []
-    for row in sorted(conditions(results), key=lambda row: (drift_of(row), -accuracy_of(row))):
+    for row in sorted(results.conditions, key=lambda row: (drift_of(row), -accuracy_of(row))):
         if not found or accuracy_of(row) > accuracy_of(found[-1]):
             found.append(row)
     return found
@@ -167,22 +138,20 @@ def pareto(results: StudyResults) -> list[Row]:
 def floor(results: StudyResults) -> Section:
     """How much answers change where nothing was done."""
     rows = results.floor
-    n = size(rows[0].drift.n_items, rows[0].drift.n_clusters) if rows else "nothing was measured"
+    drifts = [row.drift for row in rows]
+    n = f"n = {drifts[0].n_items} items in {drifts[0].n_clusters} orbits" if drifts else "nothing was measured"
     return [
         "## 9. The noise floor",
-        table(
+        by_columns(
             "floor",
             f"Drift where nothing was done ({n})",
-            columns(
-                ("condition", "name"),
-                ("changed answers", "count"),
-                ("drift %", "percent"),
-                ("largest change of an option, nats", "significant"),
-            ),
-            [(row.name, row.n_changed, row.drift, row.max_logprob_difference) for row in rows],
-            [
+            ("condition", "name", [row.name for row in rows]),
+            ("changed answers", "count", [row.n_changed for row in rows]),
+            ("drift %", "percent", drifts),
+            ("largest change of an option, nats", "significant", [row.max_logprob_difference for row in rows]),
+            notes=[
                 "other batches: a second baseline in batches of another size and order. scale=1: an edit of strength "
-                f"zero. The floor is the largest of these drifts. {intervals_note(row.drift for row in rows)}"
+                f"zero. The floor is the largest of these drifts. {intervals_note(drifts)}"
             ],
         ),
     ]

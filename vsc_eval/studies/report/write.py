@@ -11,11 +11,8 @@ from vsc_eval.files import replacing
 from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report import pairs, preparation, sweep
-from vsc_eval.studies.report.answer import answer
-from vsc_eval.studies.report.asked import asked
-from vsc_eval.studies.report.figure_controls import controls_figure
-from vsc_eval.studies.report.figure_frontier import frontier_figure
-from vsc_eval.studies.report.figure_matrices import interference_figure, sets_figure
+from vsc_eval.studies.report.answer import answer, asked
+from vsc_eval.studies.report.figures import controls_figure, frontier_figure, interference_figure, sets_figure
 from vsc_eval.studies.report.limits import limits, reproduce
 from vsc_eval.studies.report.words import Section
 from vsc_eval.tables.clean import code
@@ -50,16 +47,14 @@ def report_text(results: StudyResults) -> str:
 
 def report_figures(results: StudyResults) -> dict[str, Callable[[Path], None]]:
     """File name of each figure that the text shows -> what draws it."""
+    edits = {pairs.interference_figure_name(edit): edit for edit in results.spec.sweep.edits}
     found: dict[str, Callable[[Path], None]] = {
         preparation.LAYER_FIGURE: partial(probe_figure, results.probing),
         preparation.SETS_FIGURE: partial(sets_figure, results.selection),
         sweep.FRONTIER_FIGURE: partial(frontier_figure, results),
+        **{name: partial(interference_figure, results, edit) for name, edit in edits.items()},
     }
-    for edit in results.spec.sweep.edits:
-        found[pairs.interference_figure_name(edit)] = partial(interference_figure, results, edit)
-    if results.controls:
-        found[pairs.CONTROLS_FIGURE] = partial(controls_figure, results)
-    return found
+    return found | {pairs.CONTROLS_FIGURE: partial(controls_figure, results)} if results.controls else found
 
 
 def write_report(results: StudyResults, out: Path) -> list[Path]:

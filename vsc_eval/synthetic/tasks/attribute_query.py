@@ -6,31 +6,15 @@ objects, so neither the number of objects of a colour nor its amount of ink tell
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import CrowdedError, Point, place
-from vsc_eval.synthetic.phrasing import N_TEMPLATES
+from vsc_eval.synthetic.draws import CrowdedError, Point, Stream
 from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.reading import BARE_NOUN, noun_in, the_one, unclear
-from vsc_eval.synthetic.scene import COLOURS, SHAPES, Scene
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import (
-    ALL_COLOURS,
-    ALL_SHAPES,
-    Context,
-    Draft,
-    Kind,
-    other,
-    rotated,
-    scene,
-    sizes,
-)
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
+from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, only, unclear
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
 
 
 class AttributeDifficulty(Difficulty):
@@ -62,31 +46,19 @@ POSITION_WORDS: Final = {
 }
 """Word -> (coordinate, extreme)."""
 
-_TEMPLATES = (
+TEMPLATES = (
     "What colour is the {reference}?",
     "What is the colour of the {reference}?",
     "The {reference} has what colour?",
     "Which colour does the {reference} have?",
     "Name the colour of the {reference}.",
 )
-
-
-def question(reference: str, template: int) -> str:
-    """`reference` is a shape, or one with `large`, `small`, `leftmost` ... before it; options are colours."""
-    return _TEMPLATES[template].format(reference=reference)
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    words = ("large", "small", *POSITION_WORDS, *COLOURS)
-    references = [*SHAPES, *(" ".join(parts) for parts in itertools.product(words, SHAPES))]
-    for template in range(N_TEMPLATES):
-        yield from (question(reference, template) for reference in references)
+"""`reference` is a shape, or one with `large`, `small`, `leftmost` ... before it."""
 
 
 def _draft(reference: str, of: Program, colours: list[str], scenes: list[Scene], kind: str) -> Draft:
     return Draft(
-        question=lambda template: question(reference, template),
+        question=asked(TEMPLATES, reference=reference),
         options=colours,
         program=program.query_colour(of),
         scenes=scenes,
@@ -96,29 +68,24 @@ def _draft(reference: str, of: Program, colours: list[str], scenes: list[Scene],
 
 
 def _by_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
-    stream = context.stream
-    shapes = stream.sample(ALL_SHAPES, 4)
-    colours = stream.sample(ALL_COLOURS, 4)
-    extents = sizes(context, difficulty, 4)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
-    scenes = [scene(list(zip(rotated(colours, i), shapes, strict=True)), extents, points) for i in range(4)]
+    shapes, colours = context.stream.sample(SHAPES, 4), context.stream.sample(COLOUR_NAMES, 4)
+    extents, points = context.lay_out(difficulty)
+    scenes = [scene(kinds, extents, points) for kinds in turned(colours, shapes)]
     of = program.unique(program.filter_(shape=shapes[0]))
     return _draft(shapes[0], of, colours, scenes, "colour_of_other_shape")
 
 
 def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
-    size = stream.pick(("large", "small"))
-    shape = stream.pick(ALL_SHAPES)
-    same_rank = [shape, *(other(stream, ALL_SHAPES, shape) for _ in range(3))]
-    other_rank = [shape, *(stream.pick(ALL_SHAPES) for _ in range(3))]
-    colours = stream.sample(ALL_COLOURS, 4)
-    fixed: list[Kind] = list(zip(stream.shuffled(colours), other_rank, strict=True))
-    large = [stream.even(*difficulty.large_px) for _ in range(4)]
-    small = sizes(context, difficulty, 4)
+    size, shape = stream.pick(("large", "small")), stream.pick(SHAPES)
+    same_rank = [shape, *(stream.other(SHAPES, shape) for _ in range(3))]
+    other_rank = [shape, *(stream.pick(SHAPES) for _ in range(3))]
+    colours = stream.sample(COLOUR_NAMES, 4)
+    fixed = list(zip(stream.shuffled(colours), other_rank, strict=True))
+    large, small = ([stream.even(*span) for _ in range(4)] for span in (difficulty.large_px, difficulty.size_px))
     extents = large + small if size == "large" else small + large
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
-    scenes = [scene([*zip(rotated(colours, i), same_rank, strict=True), *fixed], extents, points) for i in range(4)]
+    points = context.place(difficulty, extents)
+    scenes = [scene(kinds, extents, points) for kinds in turned(colours, same_rank, fixed)]
     of = program.unique(program.filter_(shape=shape, size=size))
     return _draft(f"{size} {shape}", of, colours, scenes, "colour_of_same_size")
 
@@ -138,25 +105,19 @@ def _choose_extreme(stream: Stream, points: list[Point], axis: int, sign: int, m
 
 def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
-    word = stream.pick(tuple(POSITION_WORDS))
+    word, shape = stream.pick(tuple(POSITION_WORDS)), stream.pick(SHAPES)
     coordinate, which = POSITION_WORDS[word]
-    shape = stream.pick(ALL_SHAPES)
-    colours = stream.sample(ALL_COLOURS, 4)
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
+    colours = stream.sample(COLOUR_NAMES, 4)
+    extents, points = context.lay_out(difficulty)
     low, high = difficulty.size_px
     # Edges of two objects differ by half of their sizes' difference less than their centres do.
     margin = difficulty.margin_px + (high - low) // 2
     chosen = _choose_extreme(stream, points, "xy".index(coordinate), 1 if which == "min" else -1, margin)
-    rest = [i for i in range(difficulty.n_objects) if i not in chosen]
-    order = chosen + rest
+    order = chosen + [i for i in range(difficulty.n_objects) if i not in chosen]
+    extents, points = [extents[i] for i in order], [points[i] for i in order]
     rest_colours = stream.shuffled(colours * (difficulty.times_each_colour - 1))
-    fixed: list[Kind] = [(colour, other(stream, ALL_SHAPES, shape)) for colour in rest_colours]
-    moved_extents, moved_points = [extents[i] for i in order], [points[i] for i in order]
-    scenes = [
-        scene([*((colour, shape) for colour in rotated(colours, i)), *fixed], moved_extents, moved_points)
-        for i in range(4)
-    ]
+    fixed: list[Kind] = [(colour, stream.other(SHAPES, shape)) for colour in rest_colours]
+    scenes = [scene(kinds, extents, points) for kinds in turned(colours, [shape] * 4, fixed)]
     of = program.extreme(coordinate, which, program.filter_(shape=shape))
     return _draft(f"{word} {shape}", of, colours, scenes, "colour_of_same_shape")
 
@@ -172,30 +133,31 @@ _CLEAR_PX = 12
 """Least difference of coordinates or edges to call one object further out than another."""
 _LARGE_PX = 56
 """`large` and `small` objects lie well above and below this extent."""
+_OUTWARD = {"leftmost": (1, 0), "rightmost": (-1, 0), "topmost": (0, 1), "bottommost": (0, -1)}
+"""Word -> what is small where an object lies far out, in terms of (x, y)."""
 
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     noun = noun_in(question, BARE_NOUN)
     objects = [o for o in seen if o.shape == noun["shape"]]
     word = question[: noun.start()].split()[-1]
-    outward: dict[str, Callable[[Seen], tuple[float, float]]] = {
-        "leftmost": lambda o: (o.x, o.x - o.width / 2),
-        "rightmost": lambda o: (-o.x, -o.x - o.width / 2),
-        "topmost": lambda o: (o.y, o.y - o.height / 2),
-        "bottommost": lambda o: (-o.y, -o.y - o.height / 2),
-    }
-    if word == "large":
-        objects = [o for o in objects if o.extent >= _LARGE_PX]
-    elif word == "small":
-        objects = [o for o in objects if o.extent < _LARGE_PX]
-    elif word in outward:
-        measure = outward[word]
-        first, second = sorted(objects, key=measure)[:2]
-        edges = sorted(measure(o)[1] for o in objects)
-        if measure(second)[0] - measure(first)[0] < _CLEAR_PX or measure(first)[1] > edges[1] - _CLEAR_PX:
+    if word in ("large", "small"):
+        objects = [o for o in objects if (o.extent >= _LARGE_PX) == (word == "large")]
+    elif word in _OUTWARD:
+        by_x, by_y = _OUTWARD[word]
+
+        def centre_and_edge(o: Seen) -> tuple[float, float]:
+            centre = by_x * o.x + by_y * o.y
+            return centre, centre - (o.width if by_x else o.height) / 2
+
+        objects = sorted(objects, key=centre_and_edge)
+        (first, edge), (second, _) = map(centre_and_edge, objects[:2])
+        next_edge = sorted(centre_and_edge(o)[1] for o in objects)[1]
+        if second - first < _CLEAR_PX or edge > next_edge - _CLEAR_PX:
             raise unclear(f"which {noun['shape']} is {word}")
-        objects = [first]
-    return the_one(objects, f"{word} {noun['shape']}").colour
+        objects = objects[:1]
+    return only(objects, f"objects are {word} {noun['shape']}").colour
 
 
-TASK = SyntheticTask("attribute_query", levels=LEVELS, build=build, read=read, texts=texts)
+TEXTS = (*TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)
+TASK = SyntheticTask("attribute_query", LEVELS, build, read, TEXTS)

@@ -7,30 +7,24 @@ shape then occurs equally often in all four scenes.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import place
-from vsc_eval.synthetic.phrasing import N_TEMPLATES, plural
-from vsc_eval.synthetic.reading import matching, noun_in
-from vsc_eval.synthetic.scene import COLOURS, SHAPES
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import (
-    ALL_COLOURS,
-    ALL_SHAPES,
+from vsc_eval.synthetic.draws import Stream
+from vsc_eval.synthetic.phrasing import plural
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.seen import Seen, matching, noun_in
+from vsc_eval.synthetic.tasks.base import (
     Context,
+    Difficulty,
     Draft,
     Kind,
-    other,
+    SyntheticTask,
+    asked,
     replaced,
     rotated,
     scene,
-    sizes,
 )
 
 
@@ -47,7 +41,7 @@ LEVELS = {
     "hard": CountingDifficulty(size_px=(24, 48), gap_px=8, n_objects=18, counts=(6, 9), distractors="exactly_one"),
 }
 
-_TEMPLATES = (
+TEMPLATES = (
     "How many {colour} {shapes} are there?",
     "How many {colour} {shapes} are in the image?",
     "Count the {colour} {shapes}. How many are there?",
@@ -56,69 +50,53 @@ _TEMPLATES = (
 )
 
 
-def question(colour: str, shape: str, template: int) -> str:
-    """Options are numbers: `str(n)`."""
-    return _TEMPLATES[template].format(colour=colour, shapes=plural(shape))
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    for colour, shape in itertools.product(COLOURS, SHAPES):
-        yield from (question(colour, shape, template) for template in range(N_TEMPLATES))
-    yield from map(str, range(10))
-
-
 def _sharing(stream: Stream, target: Kind, n_shared: int) -> Kind:
     """A kind that has exactly `n_shared` (0 or 1) of colour and shape in common with `target`."""
     colour, shape = target
     if n_shared == 0:
-        return other(stream, ALL_COLOURS, colour), other(stream, ALL_SHAPES, shape)
+        return stream.other(COLOUR_NAMES, colour), stream.other(SHAPES, shape)
     if stream.below(2):
-        return colour, other(stream, ALL_SHAPES, shape)
-    return other(stream, ALL_COLOURS, colour), shape
+        return colour, stream.other(SHAPES, shape)
+    return stream.other(COLOUR_NAMES, colour), shape
 
 
 def _kinds(stream: Stream, target: Kind, difficulty: CountingDifficulty) -> list[list[Kind]]:
-    """The objects' kinds for each count, lowest count first."""
+    """The objects' kinds for each number of targets that are flipped into distractors, 0 to 3."""
     low, high = difficulty.counts
     flips = high - low
     rest = difficulty.n_objects - high
+    targets = [target] * high
     if difficulty.distractors == "none":
-        return [[target] * count for count in range(low, high + 1)]
+        return [targets[n:] for n in range(flips + 1)]
+    changes: list[dict[int, Kind]]
     if difficulty.distractors == "exactly_one":
-        full = [target] * high + [_sharing(stream, target, 1) for _ in range(rest)]
-        turned = [_sharing(stream, target, 1) for _ in range(flips)]
-        return [
-            replaced(full, {high - 1 - i: turned[i] for i in range(high - count)}) for count in range(low, high + 1)
+        full = targets + [_sharing(stream, target, 1) for _ in range(rest)]
+        changes = [{high - 1 - i: _sharing(stream, target, 1)} for i in range(flips)]
+    else:
+        partners = [_sharing(stream, target, 0) for _ in range(flips)]
+        full = targets + partners + [_sharing(stream, target, stream.below(2)) for _ in range(rest - flips)]
+        changes = [
+            {high - 1 - i: (target[0], shape), high + i: (colour, target[1])}
+            for i, (colour, shape) in enumerate(partners)
         ]
-    partners = [_sharing(stream, target, 0) for _ in range(flips)]
-    full = [target] * high + partners + [_sharing(stream, target, stream.below(2)) for _ in range(rest - flips)]
-    by_count = []
-    for count in range(low, high + 1):
-        changes: dict[int, Kind] = {}
-        for i in range(high - count):
-            changes[high - 1 - i] = (target[0], partners[i][1])
-            changes[high + i] = (partners[i][0], target[1])
-        by_count.append(replaced(full, changes))
-    return by_count
+    by_flips = [full]
+    for change in changes:
+        by_flips.append(replaced(by_flips[-1], change))
+    return by_flips
 
 
 def build(context: Context, difficulty: CountingDifficulty) -> Draft:
     stream = context.stream
-    colour, shape = target = stream.pick(ALL_COLOURS), stream.pick(ALL_SHAPES)
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
+    colour, shape = stream.pick(COLOUR_NAMES), stream.pick(SHAPES)
+    extents, points = context.lay_out(difficulty)
     low, high = difficulty.counts
-    by_count = _kinds(stream, target, difficulty)
+    by_flips = _kinds(stream, (colour, shape), difficulty)
     counts = rotated(range(low, high + 1), context.orbit)
-    scenes = []
-    for count in counts:
-        kinds = by_count[count - low]
-        scenes.append(scene(kinds, extents[: len(kinds)], points[: len(kinds)]))
+    scenes = [scene(by_flips[high - count], extents, points) for count in counts]
     return Draft(
-        question=lambda template: question(colour, shape, template),
+        question=asked(TEMPLATES, colour=colour, shapes=plural(shape)),
         options=[str(count) for count in counts],
-        program=program.count(program.filter_(colour=colour, shape=shape)),
+        program=program.count(program.filter_(colour, shape)),
         scenes=scenes,
         intermediates=[
             {"n_objects": len(s.objects), "n_colour": sum(o.colour == colour for o in s.objects)} for s in scenes
@@ -131,4 +109,5 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return str(len(matching(seen, noun_in(question))))
 
 
-TASK = SyntheticTask("counting", levels=LEVELS, build=build, read=read, texts=texts)
+TEXTS = (*TEMPLATES, *COLOUR_NAMES, *map(plural, SHAPES), *map(str, range(10)))
+TASK = SyntheticTask("counting", LEVELS, build, read, TEXTS)

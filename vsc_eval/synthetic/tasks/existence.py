@@ -6,20 +6,17 @@ all four pictures: only the combination tells what is there.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import place
+from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.phrasing import object_phrase
-from vsc_eval.synthetic.reading import matching, noun_in, unclear
-from vsc_eval.synthetic.scene import COLOURS, SHAPES
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, replaced, scene, sizes
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.seen import Seen, matching, noun_in, only
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
 class ExistenceDifficulty(Difficulty):
@@ -33,30 +30,20 @@ LEVELS = {
     "hard": ExistenceDifficulty(size_px=(20, 28), gap_px=8, n_objects=10, foils="recombine"),
 }
 
-_EXISTENCE = (
+EXISTENCE = (
     "Which of these is in the image?",
     "Which of these does the image show?",
     "Which of these can be seen in the image?",
     "Which of these appears in the picture?",
     "Which object is present?",
 )
-_ABSENCE = (
+ABSENCE = (
     "Which of these is not in the image?",
     "Which of these does the image not show?",
     "Which of these cannot be seen in the image?",
     "Which of these does not appear in the picture?",
     "Which object is absent?",
 )
-
-
-def question(negative: bool, template: int) -> str:
-    """Options are object phrases."""
-    return (_ABSENCE if negative else _EXISTENCE)[template]
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    yield from (*_EXISTENCE, *_ABSENCE, *COLOURS, *SHAPES)
 
 
 def _fillers(
@@ -71,41 +58,36 @@ def _fillers(
         return free
     if n == 3:
         return [(colours[0], shapes[1]), (colours[2], shapes[3]), free[0]]
-    return [
-        (colours[0], free[0][1]),
-        (colours[1], free[1][1]),
-        (free[2][0], shapes[2]),
-        (free[3][0], shapes[3]),
-        *free[4:],
-    ]
+    by_colour = [(colours[i], free[i][1]) for i in (0, 1)]
+    by_shape = [(free[i][0], shapes[i]) for i in (2, 3)]
+    return [*by_colour, *by_shape, *free[4:]]
 
 
 def _simple(stream: Stream, difficulty: ExistenceDifficulty, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
     """Options, and for each scene the kinds of all objects."""
-    colours, shapes = stream.shuffled(ALL_COLOURS), stream.shuffled(ALL_SHAPES)
-    options: list[Kind] = list(zip(colours[:4], shapes[:4], strict=True))
-    n_named = 3 if negative else 1
-    fillers = _fillers(stream, colours, shapes, difficulty, difficulty.n_objects - n_named)
-    if not negative:
-        return options, [[option, *fillers] for option in options]
-    present = [replaced(options[:3], {i: options[3]}) for i in range(3)]
-    return options, [[*kinds, *fillers] for kinds in (*present, options[:3])]
+    colours, shapes = stream.shuffled(COLOUR_NAMES), stream.shuffled(SHAPES)
+    options = list(zip(colours[:4], shapes[:4], strict=True))
+    if negative:
+        named = [*(replaced(options[:3], {i: options[3]}) for i in range(3)), options[:3]]
+    else:
+        named = [[option] for option in options]
+    fillers = _fillers(stream, colours, shapes, difficulty, difficulty.n_objects - len(named[0]))
+    return options, [[*kinds, *fillers] for kinds in named]
 
 
 def _recombined(stream: Stream, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
     """Options (c_i, s_i), and scenes made of four pairs of objects and two more; exchanging a pair's shapes shows or
     hides one option."""
-    colours, shapes = stream.sample(ALL_COLOURS, 4), stream.sample(ALL_SHAPES, 4)
-    options: list[Kind] = list(zip(colours, shapes, strict=True))
-    hidden: list[Kind] = []
-    shown: list[Kind] = []
-    for i in range(4):
-        hidden += [(colours[i], shapes[i - 3]), (colours[i - 2], shapes[i])]
-        shown += [(colours[i], shapes[i]), (colours[i - 2], shapes[i - 3])]
+    colours, shapes = stream.sample(COLOUR_NAMES, 4), stream.sample(SHAPES, 4)
+    hidden = [[(colours[i], shapes[i - 3]), (colours[i - 2], shapes[i])] for i in range(4)]
+    shown = [[(colours[i], shapes[i]), (colours[i - 2], shapes[i - 3])] for i in range(4)]
     extra = [(colours[i], shapes[i - 1]) for i in stream.sample(range(4), 2)]
     base, change = (shown, hidden) if negative else (hidden, shown)
-    scenes = [[*replaced(base, {2 * i: change[2 * i], 2 * i + 1: change[2 * i + 1]}), *extra] for i in range(4)]
-    return options, scenes
+    scenes = []
+    for i in range(4):
+        pairs = replaced(base, {i: change[i]})
+        scenes.append([*itertools.chain.from_iterable(pairs), *extra])
+    return list(zip(colours, shapes, strict=True)), scenes
 
 
 def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
@@ -115,11 +97,10 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
         options, kinds = _recombined(stream, negative)
     else:
         options, kinds = _simple(stream, difficulty, negative)
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
-    claims = [program.exists(program.filter_(colour=colour, shape=shape)) for colour, shape in options]
+    extents, points = context.lay_out(difficulty)
+    claims = [program.exists(program.filter_(*option)) for option in options]
     return Draft(
-        question=lambda template: question(negative, template),
+        question=asked(ABSENCE if negative else EXISTENCE),
         options=[object_phrase(*option) for option in options],
         program=program.which([program.not_(claim) for claim in claims] if negative else claims),
         scenes=[scene(k, extents, points) for k in kinds],
@@ -130,10 +111,7 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     wanted = not re.search(r"\b(not|cannot|absent)\b", question)
-    fitting = [option for option in options if bool(matching(seen, noun_in(option))) == wanted]
-    if len(fitting) != 1:
-        raise unclear(f"{len(fitting)} options fit")
-    return fitting[0]
+    return only([o for o in options if bool(matching(seen, noun_in(o))) == wanted], "options fit")
 
 
-TASK = SyntheticTask("existence", levels=LEVELS, build=build, read=read, texts=texts)
+TASK = SyntheticTask("existence", LEVELS, build, read, (*EXISTENCE, *ABSENCE, *COLOUR_NAMES, *SHAPES))

@@ -8,23 +8,19 @@ that change few objects are taken.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Final
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import CrowdedError, place
+from vsc_eval.synthetic.draws import CrowdedError, Stream
 from vsc_eval.synthetic.phrasing import plural
 from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.reading import COLOUR, SHAPE, matching, unclear
-from vsc_eval.synthetic.scene import COLOURS, SHAPES
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import ALL_COLOURS, ALL_SHAPES, Context, Draft, Kind, other, scene, sizes
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only, unclear
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene
 
 
 class LogicDifficulty(Difficulty):
@@ -40,7 +36,7 @@ LEVELS = {
     "hard": LogicDifficulty(size_px=(28, 44), gap_px=8, n_objects=8, n_atoms=3, quantifiers=True),
 }
 
-_TEMPLATES = (
+TEMPLATES = (
     "Which statement is true?",
     "Which of the statements is true?",
     "Which statement fits the image?",
@@ -49,121 +45,71 @@ _TEMPLATES = (
 )
 
 
-def question(template: int) -> str:
-    """Options are statements."""
-    return _TEMPLATES[template]
+Statement = tuple[str, Program]
+"""What is said, and the program that says whether it is so."""
 
 
-def exists_statement(colour: str, shape: str, positive: bool) -> str:
-    article = "an" if colour[0] in "aeiou" else "a"
-    return f"there is {article if positive else 'no'} {colour} {shape}"
+def _checked(check: Program, positive: bool) -> Program:
+    return check if positive else program.not_(check)
 
 
-def all_statement(colour: str, shape: str, positive: bool) -> str:
-    return f"{'' if positive else 'not '}all {plural(shape)} are {colour}"
+def exists_statement(colour: str, shape: str, positive: bool) -> Statement:
+    article = ("an" if colour[0] in "aeiou" else "a") if positive else "no"
+    return f"there is {article} {colour} {shape}", _checked(program.exists(program.filter_(colour, shape)), positive)
 
 
-def none_statement(colour: str, shape: str, positive: bool) -> str:
+def all_statement(colour: str, shape: str, positive: bool) -> Statement:
+    every = program.all_(program.filter_(shape=shape), colour)
+    return f"{'' if positive else 'not '}all {plural(shape)} are {colour}", _checked(every, positive)
+
+
+def none_statement(colour: str, shape: str, positive: bool) -> Statement:
     """Positive: no such object (`no star is blue`); negative: at least one (`some star is blue`)."""
-    return f"{'no' if positive else 'some'} {shape} is {colour}"
+    nowhere = program.none_(program.filter_(shape=shape), colour)
+    return f"{'no' if positive else 'some'} {shape} is {colour}", _checked(nowhere, positive)
 
 
-def both(a: str, b: str) -> str:
-    return f"{a} and {b}"
+def joined(parts: Sequence[Statement], strict: bool) -> Statement:
+    """`strict` joins all parts by `and`; otherwise two are joined by `or`, and of three the last two."""
+    texts, checks = [text for text, _ in parts], [check for _, check in parts]
+    if len(parts) == 1:
+        return parts[0]
+    if strict:
+        return " and ".join(texts), program.and_(checks)
+    if len(parts) == 2:
+        return " or ".join(texts), program.or_(checks)
+    return f"{texts[0]}, and either {texts[1]} or {texts[2]}", program.and_([checks[0], program.or_(checks[1:])])
 
 
-def either(a: str, b: str) -> str:
-    """At least one of the two."""
-    return f"{a} or {b}"
-
-
-def all_three(a: str, b: str, c: str) -> str:
-    return f"{a} and {b} and {c}"
-
-
-def one_and_either(a: str, b: str, c: str) -> str:
-    """a, and at least one of b and c."""
-    return f"{a}, and either {b} or {c}"
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    yield from _TEMPLATES
-    for colour, shape, positive in itertools.product(COLOURS, SHAPES, (True, False)):
-        yield exists_statement(colour, shape, positive)
-        yield all_statement(colour, shape, positive)
-        yield none_statement(colour, shape, positive)
-    yield one_and_either("a", both("a", "a"), either("a", "a"))
-
-
-_N_FACTS = 4
-_N_WORLDS = 1 << _N_FACTS
-_EVERY = (1 << _N_WORLDS) - 1
-_FACT_TABLES = [sum(1 << w for w in range(_N_WORLDS) if w >> f & 1) for f in range(_N_FACTS)]
-"""Truth tables as bit masks over the 16 worlds; bit w of table f says whether fact f holds in world w."""
+_N_FACTS: Final = 4
+_WORLDS = range(1 << _N_FACTS)
+"""Bit f of a world says whether fact f holds in it."""
 _TRIES = 60
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact: what its object is when the fact holds and when not, and how both are said."""
+    """One fact: what its object is when the fact holds and when not, and how its truth (True) or falsity is said."""
 
     when_true: Kind
     when_false: Kind
-    text: Callable[[bool], str]
-    check: Callable[[bool], Program]
+    said: Callable[[bool], Statement]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement before it is put into words: (fact, affirmed?) of each atom, and how they are joined.
-
-    `strict` joins all atoms by `and`; otherwise two atoms are joined by `or`, and of three the last two.
-    """
+    """A statement before it is put into words: (fact, affirmed?) of each atom, and how they are `joined`."""
 
     atoms: tuple[tuple[int, bool], ...]
     strict: bool
 
-    def table(self) -> int:
-        """The worlds in which the statement is true, as a bit mask."""
-        tables = [_FACT_TABLES[fact] ^ (0 if positive else _EVERY) for fact, positive in self.atoms]
-        joined = tables[-1]
-        for i, table in enumerate(reversed(tables[:-1])):
-            joined = joined & table if self.strict or i else joined | table
-        return joined
+    def worlds(self) -> frozenset[int]:
+        """The worlds in which the statement is true."""
+        return frozenset(filter(self._holds, _WORLDS))
 
-
-def _exists_fact(kind: Kind, near_miss: Kind) -> Fact:
-    here = program.exists(program.filter_(colour=kind[0], shape=kind[1]))
-    return Fact(
-        kind,
-        near_miss,
-        lambda positive: exists_statement(*kind, positive),
-        lambda positive: here if positive else program.not_(here),
-    )
-
-
-def _all_fact(kind: Kind, false_colour: str) -> Fact:
-    colour, shape = kind
-    every = program.all_(program.filter_(shape=shape), colour)
-    return Fact(
-        kind,
-        (false_colour, shape),
-        lambda positive: all_statement(colour, shape, positive),
-        lambda positive: every if positive else program.not_(every),
-    )
-
-
-def _none_fact(kind: Kind, true_colour: str) -> Fact:
-    """True when no object of the shape has the colour."""
-    colour, shape = kind
-    nowhere = program.none_(program.filter_(shape=shape), colour)
-    return Fact(
-        (true_colour, shape),
-        kind,
-        lambda positive: none_statement(colour, shape, positive),
-        lambda positive: nowhere if positive else program.not_(nowhere),
-    )
+    def _holds(self, world: int) -> bool:
+        truths = [(world >> fact & 1) == affirmed for fact, affirmed in self.atoms]
+        return all(truths) if self.strict else all(truths[:-2]) and any(truths[-2:])
 
 
 def _near_miss(stream: Stream, kind: Kind, named: list[Kind], shapes: list[str], *, keep_colour: bool) -> Kind:
@@ -171,47 +117,32 @@ def _near_miss(stream: Stream, kind: Kind, named: list[Kind], shapes: list[str],
     colour, shape = kind
     if keep_colour or stream.below(2):
         return colour, stream.pick([s for s in shapes if s != shape and (colour, s) not in named])
-    return stream.pick([c for c in ALL_COLOURS if c != colour and (c, shape) not in named]), shape
+    return stream.pick([c for c in COLOUR_NAMES if c != colour and (c, shape) not in named]), shape
 
 
 def _facts(stream: Stream, difficulty: LogicDifficulty) -> tuple[list[Fact], list[Kind]]:
     """Four facts and the kinds of the objects that no fact changes."""
-    colours = stream.shuffled(ALL_COLOURS)
-    shapes = stream.shuffled(ALL_SHAPES)
+    colours, shapes = stream.shuffled(COLOUR_NAMES), stream.shuffled(SHAPES)
     plain = shapes[2:] if difficulty.quantifiers else shapes
     n_exists = _N_FACTS - 2 if difficulty.quantifiers else _N_FACTS
-    named: list[Kind] = [(colour, stream.pick(plain)) for colour in colours[:n_exists]]
-    facts = [
-        _exists_fact(kind, _near_miss(stream, kind, named, plain, keep_colour=difficulty.n_atoms > 1)) for kind in named
-    ]
+    named = [(colour, stream.pick(plain)) for colour in colours[:n_exists]]
+    facts = []
+    for kind in named:
+        near = _near_miss(stream, kind, named, plain, keep_colour=difficulty.n_atoms > 1)
+        facts.append(Fact(kind, near, partial(exists_statement, *kind)))
     fixed: list[Kind] = []
     if difficulty.quantifiers:
         every, never = (colours[4], shapes[0]), (colours[5], shapes[1])
-        facts.append(_all_fact(every, other(stream, ALL_COLOURS, every[0])))
-        facts.append(_none_fact(never, other(stream, ALL_COLOURS, never[0])))
-        fixed += [every, every, (other(stream, ALL_COLOURS, never[0]), shapes[1])]
+        exception = (stream.other(COLOUR_NAMES, every[0]), every[1])
+        facts.append(Fact(every, exception, partial(all_statement, *every)))
+        instead = (stream.other(COLOUR_NAMES, never[0]), never[1])
+        facts.append(Fact(instead, never, partial(none_statement, *never)))
+        fixed += [every, every, (stream.other(COLOUR_NAMES, never[0]), never[1])]
     while len(facts) + len(fixed) < difficulty.n_objects:
-        kind = (stream.pick(ALL_COLOURS), stream.pick(plain))
+        kind = (stream.pick(COLOUR_NAMES), stream.pick(plain))
         if kind not in named:
             fixed.append(kind)
     return facts, fixed
-
-
-def _say(plan: Plan, facts: list[Fact]) -> tuple[str, Program]:
-    """Text and program of a planned statement."""
-    texts = [facts[fact].text(positive) for fact, positive in plan.atoms]
-    checks = [facts[fact].check(positive) for fact, positive in plan.atoms]
-    match len(texts), plan.strict:
-        case 1, _:
-            return texts[0], checks[0]
-        case 2, True:
-            return both(*texts), program.and_(checks)
-        case 2, False:
-            return either(*texts), program.or_(checks)
-        case _, True:
-            return all_three(*texts), program.and_(checks)
-        case _:
-            return one_and_either(*texts), program.and_([checks[0], program.or_(checks[1:])])
 
 
 def _plan(stream: Stream, n_atoms: int, strict: bool) -> Plan:
@@ -219,54 +150,44 @@ def _plan(stream: Stream, n_atoms: int, strict: bool) -> Plan:
     return Plan(tuple((fact, bool(stream.below(2))) for fact in facts), strict)
 
 
-def _alone(tables: list[int]) -> list[int]:
+def _alone(plans: Sequence[Plan]) -> list[frozenset[int]]:
     """For each statement the worlds in which it is true and no other one is."""
-    once, twice = 0, 0
-    for table in tables:
-        twice |= once & table
-        once |= table
-    return [table & ~twice for table in tables]
+    true = [plan.worlds() for plan in plans]
+    return [worlds.difference(*true[:i], *true[i + 1 :]) for i, worlds in enumerate(true)]
 
 
 def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
     """Four plans and a world for each. Raises CrowdedError if chance gives none."""
     plans: list[Plan] = []
-    tables: list[int] = []
     for _ in range(_TRIES):
         plan = _plan(stream, n_atoms, bool(plans) and bool(stream.below(2)))
-        table = plan.table()
-        if not all(_alone([*tables, table])):
-            continue
-        plans.append(plan)
-        tables.append(table)
+        if all(_alone([*plans, plan])):
+            plans.append(plan)
         if len(plans) == 4:
             break
     else:
         raise CrowdedError
-    order = stream.shuffled(range(4))
+    plans = stream.shuffled(plans)
     worlds: list[int] = []
-    for alone in (_alone(tables)[i] for i in order):
-        candidates = stream.shuffled([w for w in range(_N_WORLDS) if alone >> w & 1])
+    for alone in _alone(plans):
+        candidates = stream.shuffled(sorted(alone))
         worlds.append(min(candidates, key=lambda w: (w ^ worlds[0]).bit_count()) if worlds else candidates[0])
-    return [plans[i] for i in order], worlds
+    return plans, worlds
 
 
 def build(context: Context, difficulty: LogicDifficulty) -> Draft:
-    stream = context.stream
-    facts, fixed = _facts(stream, difficulty)
-    plans, worlds = _draw(stream, difficulty.n_atoms)
-    statements = [_say(plan, facts) for plan in plans]
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    points = place(stream, extents, gap=difficulty.gap_px, phase=context.phase)
-    scenes = []
-    intermediates: list[dict[str, Any]] = []
+    facts, fixed = _facts(context.stream, difficulty)
+    plans, worlds = _draw(context.stream, difficulty.n_atoms)
+    statements = [joined([facts[fact].said(affirmed) for fact, affirmed in p.atoms], p.strict) for p in plans]
+    extents, points = context.lay_out(difficulty)
+    scenes, intermediates = [], []
     for world in worlds:
-        truths = [bool(world >> f & 1) for f in range(_N_FACTS)]
-        kinds = [fact.when_true if truth else fact.when_false for fact, truth in zip(facts, truths, strict=True)]
+        truths = [(fact, bool(world >> f & 1)) for f, fact in enumerate(facts)]
+        kinds = [fact.when_true if truth else fact.when_false for fact, truth in truths]
         scenes.append(scene([*kinds, *fixed], extents, points))
-        intermediates.append({"facts": {fact.text(True): truth for fact, truth in zip(facts, truths, strict=True)}})
+        intermediates.append({"facts": {fact.said(True)[0]: truth for fact, truth in truths}})
     return Draft(
-        question=question,
+        question=asked(TEMPLATES),
         options=[text for text, _ in statements],
         program=program.which([check for _, check in statements]),
         scenes=scenes,
@@ -277,34 +198,30 @@ def build(context: Context, difficulty: LogicDifficulty) -> Draft:
 
 _ALL = re.compile(rf"(?P<negated>not )?all {SHAPE} are {COLOUR}")
 _SOME = re.compile(rf"(?P<quantifier>no|some) {SHAPE} is {COLOUR}")
-_THERE = re.compile(rf"there is (?P<article>no|an?) {COLOUR} {SHAPE}")
+_THERE = re.compile(rf"there is (?P<quantifier>no|an?) {COLOUR} {SHAPE}")
 
 
 def _is_true(seen: Sequence[Seen], text: str) -> bool:
     if found := _ALL.fullmatch(text):
         every = all(o.colour == found["colour"] for o in seen if o.shape == found["shape"])
         return every != bool(found["negated"])
-    if found := _SOME.fullmatch(text):
-        return bool(matching(seen, found)) == (found["quantifier"] == "some")
-    if found := _THERE.fullmatch(text):
-        return bool(matching(seen, found)) == (found["article"] != "no")
+    if found := _SOME.fullmatch(text) or _THERE.fullmatch(text):
+        return bool(matching(seen, found)) == (found["quantifier"] != "no")
     raise unclear(f"what '{text}' says")
 
 
 def _statement_is_true(seen: Sequence[Seen], text: str) -> bool:
     head, comma, tail = text.partition(", and either ")
     if comma:
-        return _is_true(seen, head) and any(_is_true(seen, part) for part in tail.split(" or "))
-    if " or " in text:
-        return any(_is_true(seen, part) for part in text.split(" or "))
-    return all(_is_true(seen, part) for part in text.split(" and "))
+        return _is_true(seen, head) and _statement_is_true(seen, tail)
+    how, parts = (any, text.split(" or ")) if " or " in text else (all, text.split(" and "))
+    return how(_is_true(seen, part) for part in parts)
 
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
-    true = [option for option in options if _statement_is_true(seen, option)]
-    if len(true) != 1:
-        raise unclear(f"{len(true)} statements are true")
-    return true[0]
+    return only([option for option in options if _statement_is_true(seen, option)], "statements are true")
 
 
-TASK = SyntheticTask("logic", levels=LEVELS, build=build, read=read, texts=texts)
+_STATEMENT_WORDS = ("there is a an no", "not all are", "no some is", ", and either or")
+TEXTS = (*TEMPLATES, *_STATEMENT_WORDS, *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES))
+TASK = SyntheticTask("logic", LEVELS, build, read, TEXTS)

@@ -7,29 +7,15 @@ passed on the way. Exchanging keeps the number of objects of every colour the sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import grid_centre, snap
-from vsc_eval.synthetic.phrasing import N_TEMPLATES, object_phrase
-from vsc_eval.synthetic.reading import matching, noun_in, the_one, unclear
-from vsc_eval.synthetic.scene import COLOURS, SHAPES
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import (
-    ALL_COLOURS,
-    ALL_SHAPES,
-    Context,
-    Draft,
-    Kind,
-    other,
-    replaced,
-    scene,
-    sizes,
-)
+from vsc_eval.synthetic.draws import Stream, snap
+from vsc_eval.synthetic.phrasing import object_phrase
+from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.seen import Seen, matching, noun_in, only, unclear
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
 
 
 class HopDifficulty(Difficulty):
@@ -49,24 +35,14 @@ LEVELS = {
 
 DIRECTIONS: Final = ("left", "right", "up", "down")
 
-_TEMPLATES = (
+TEMPLATES = (
     "Start at the {start}, move {moves}. What colour is the object there?",
     "Begin at the {start} and move {moves}. What colour do you reach?",
     "From the {start}, go {moves}. What colour is the object there?",
     "Step {moves} from the {start}. Which colour is in that place?",
     "You stand on the {start} and walk {moves}. What colour is under you?",
 )
-
-
-def question(start: str, moves: Sequence[str], template: int) -> str:
-    """`start` is an object phrase, `moves` some of `DIRECTIONS`; options are colours."""
-    return _TEMPLATES[template].format(start=start, moves=", then ".join(moves))
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    yield from (question("red circle", DIRECTIONS, template) for template in range(N_TEMPLATES))
-    yield from (*COLOURS, *SHAPES)
+THEN = ", then "
 
 
 Cell = tuple[int, int]
@@ -82,7 +58,7 @@ def _path(stream: Stream, difficulty: HopDifficulty) -> tuple[list[Cell], list[s
             direction = stream.pick(DIRECTIONS)
             dx, dy = program.STEPS[direction]
             cell = (cells[-1][0] + dy, cells[-1][1] + dx)
-            if cell in cells or not (0 <= cell[0] < difficulty.grid and 0 <= cell[1] < difficulty.grid):
+            if cell in cells or not all(0 <= at < difficulty.grid for at in cell):
                 break
             cells.append(cell)
             moves.append(direction)
@@ -94,52 +70,51 @@ def _colourings(
     stream: Stream, cells: list[Cell], path: list[Cell], start_shape: str
 ) -> tuple[list[str], list[list[Kind]], list[str]]:
     """Option colours, for each the kinds of all cells, and what each option is."""
-    colours = stream.sample(ALL_COLOURS, 4)
-    kinds_of_option = ["start"] + ["passed"] * (len(path) - 2)
-    kinds_of_option += ["elsewhere"] * (4 - len(kinds_of_option))
+    colours = stream.sample(COLOUR_NAMES, 4)
+    start, target = path[0], path[-1]
+    n_passed = len(path) - 2
+    roles = ["start", *["passed"] * n_passed, *["elsewhere"] * (3 - n_passed)]
     donors = stream.sample([cell for cell in cells if cell not in path], 3)
-    colour_at = {cell: stream.pick(ALL_COLOURS) for cell in cells}
+    colour_at = {cell: stream.pick(COLOUR_NAMES) for cell in cells}
     colour_at.update(zip(path[:-1], colours, strict=False))
-    colour_at[path[-1]] = colours[3]
+    colour_at[target] = colours[3]
     colour_at.update(zip(donors, colours, strict=False))
     base: list[Kind] = []
     for cell in cells:
         # No other cell may ever look like the start: the target takes the start's colour in one scene.
-        alike = cell == path[-1] or colour_at[cell] == colours[0]
-        shape = other(stream, ALL_SHAPES, start_shape) if alike else stream.pick(ALL_SHAPES)
-        base.append((colour_at[cell], start_shape if cell == path[0] else shape))
-    target = cells.index(path[-1])
-    scenes = [base]
-    for colour, donor in zip(colours, donors, strict=False):
-        at = cells.index(donor)
-        scenes.append(replaced(base, {target: (colour, base[target][1]), at: (colours[3], base[at][1])}))
+        alike = cell == target or colour_at[cell] == colours[0]
+        shape = stream.other(SHAPES, start_shape) if alike else stream.pick(SHAPES)
+        base.append((colour_at[cell], start_shape if cell == start else shape))
+    to = cells.index(target)
+    scenes = []
+    for colour, donor in zip(colours, map(cells.index, donors), strict=False):
+        scenes.append(replaced(base, {to: (colour, base[to][1]), donor: (colours[3], base[donor][1])}))
+    scenes.append(base)
     order = stream.shuffled(range(4))
-    by_option = [*scenes[1:], scenes[0]]
-    return [colours[i] for i in order], [by_option[i] for i in order], [kinds_of_option[i] for i in order]
+    return [colours[i] for i in order], [scenes[i] for i in order], [roles[i] for i in order]
 
 
 def build(context: Context, difficulty: HopDifficulty) -> Draft:
-    stream = context.stream
+    stream, n, jitter = context.stream, difficulty.grid, difficulty.jitter_px
     path, moves = _path(stream, difficulty)
-    cells = [(row, column) for row in range(difficulty.grid) for column in range(difficulty.grid)]
-    start_shape = stream.pick(ALL_SHAPES)
-    colours, kinds, roles = _colourings(stream, cells, path, start_shape)
-    extents = sizes(context, difficulty, difficulty.n_objects)
-    jitter = difficulty.jitter_px
+    cells = [(row, column) for row in range(n) for column in range(n)]
+    colours, kinds, roles = _colourings(stream, cells, path, stream.pick(SHAPES))
+    extents = context.extents(difficulty)
+    pitch = CANVAS // n // 2 * 2
+    first = (CANVAS - pitch * n) // 2 + pitch // 2
     points = []
-    for cell in cells:
-        x, y = grid_centre(difficulty.grid, *cell)
-        points.append(snap(x + stream.between(-jitter, jitter), y + 2 + stream.between(-jitter, jitter), context.phase))
+    for row, column in cells:
+        x, y = (first + pitch * at + stream.between(-jitter, jitter) for at in (column, row))
+        points.append(snap(x, y + 2, context.phase))
     start = kinds[0][cells.index(path[0])]
-    of = program.unique(program.filter_(colour=start[0], shape=start[1]))
+    of = program.unique(program.filter_(*start))
     for direction in moves:
         of = program.move(direction, of)
-    name = object_phrase(*start)
     return Draft(
-        question=lambda template: question(name, moves, template),
+        question=asked(TEMPLATES, start=object_phrase(*start), moves=THEN.join(moves)),
         options=colours,
         program=program.query_colour(of),
-        scenes=[scene(k, extents, points, grid=difficulty.grid) for k in kinds],
+        scenes=[scene(k, extents, points, grid=n) for k in kinds],
         intermediates=[
             {"path": [list(cell) for cell in path], "colours_passed": [k[cells.index(cell)][0] for cell in path]}
             for k in kinds
@@ -150,7 +125,7 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
 
 def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     noun = noun_in(question)
-    here = the_one(matching(seen, noun), noun[0])
+    here = only(matching(seen, noun), f"objects are {noun[0]}")
     for move in re.findall(r"\b(left|right|up|down)\b", question):
         sign = -1 if move in ("left", "up") else 1
         ahead = []
@@ -165,4 +140,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return here.colour
 
 
-TASK = SyntheticTask("multi_hop", levels=LEVELS, build=build, read=read, texts=texts)
+TASK = SyntheticTask("multi_hop", LEVELS, build, read, (*TEMPLATES, *DIRECTIONS, THEN, *COLOUR_NAMES, *SHAPES))

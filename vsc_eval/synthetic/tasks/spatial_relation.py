@@ -6,29 +6,15 @@ Turning about the midpoint, and not A about a fixed B, keeps A's own place on th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.difficulty import Difficulty
-from vsc_eval.synthetic.layout import MARGIN_PX, PHASES, Point, place, snap
-from vsc_eval.synthetic.phrasing import N_TEMPLATES, object_phrase
-from vsc_eval.synthetic.reading import NOUN, matching, the_one, unclear
-from vsc_eval.synthetic.scene import CANVAS
-from vsc_eval.synthetic.seen import Seen
-from vsc_eval.synthetic.streams import Stream
-from vsc_eval.synthetic.tasks.base import SyntheticTask
-from vsc_eval.synthetic.tasks.draft import (
-    ALL_COLOURS,
-    ALL_SHAPES,
-    Context,
-    Draft,
-    Kind,
-    other,
-    rotated,
-    scene,
-    sizes,
-)
+from vsc_eval.synthetic.draws import MARGIN_PX, PHASES, Point, Stream
+from vsc_eval.synthetic.phrasing import object_phrase
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.seen import NOUN, Seen, matching, only, unclear
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, rotated, scene
 
 
 class SpatialDifficulty(Difficulty):
@@ -54,24 +40,13 @@ LEVELS = {
 
 RELATIONS: Final = ("left", "right", "above", "below")
 
-_TEMPLATES = (
+TEMPLATES = (
     "Where is the {a} relative to the {b}?",
     "Relative to the {b}, where is the {a}?",
     "Where is the {a}, seen from the {b}?",
     "In which direction from the {b} does the {a} lie?",
     "Compared with the {b}, where is the {a}?",
 )
-
-
-def question(a: str, b: str, template: int) -> str:
-    """`a` and `b` are object phrases; options are `RELATIONS`."""
-    return _TEMPLATES[template].format(a=a, b=b)
-
-
-def texts() -> Iterator[str]:
-    """Every word of the questions and options."""
-    yield from (question("red circle", "blue star", template) for template in range(N_TEMPLATES))
-    yield from RELATIONS
 
 
 def _half_offset(stream: Stream, difficulty: SpatialDifficulty) -> Point:
@@ -90,7 +65,7 @@ def _distractors(stream: Stream, a: Kind, b: Kind, n: int) -> list[Kind]:
     """`n` kinds other than a and b; every second one shares an attribute with one of them."""
     kinds: list[Kind] = []
     while len(kinds) < n:
-        colour, shape = stream.pick(ALL_COLOURS), stream.pick(ALL_SHAPES)
+        colour, shape = stream.pick(COLOUR_NAMES), stream.pick(SHAPES)
         if len(kinds) % 2 == 0:
             near = stream.pick((a, b))
             colour, shape = (near[0], shape) if stream.below(2) else (colour, near[1])
@@ -101,34 +76,22 @@ def _distractors(stream: Stream, a: Kind, b: Kind, n: int) -> list[Kind]:
 
 def build(context: Context, difficulty: SpatialDifficulty) -> Draft:
     stream = context.stream
-    a: Kind = (stream.pick(ALL_COLOURS), stream.pick(ALL_SHAPES))
-    b: Kind = (other(stream, ALL_COLOURS, a[0]), other(stream, ALL_SHAPES, a[1]))
-    extents = sizes(context, difficulty, difficulty.n_objects)
+    a = (stream.pick(COLOUR_NAMES), stream.pick(SHAPES))
+    b = (stream.other(COLOUR_NAMES, a[0]), stream.other(SHAPES, a[1]))
+    extents = context.extents(difficulty)
     along, across = _half_offset(stream, difficulty)
     reach = max(extents[:2])
-    low = MARGIN_PX + reach // 2 + max(along, abs(across))
-    span = CANVAS - 2 * low + 1
-    mx, my = snap(low + stream.below(span), low + 3 + stream.below(span - 3), context.phase)
-    left, right = (mx - along, my - across), (mx + along, my + across)
-    above, below = (mx + across, my - along), (mx - across, my + along)
+    x, y = stream.point(MARGIN_PX + reach // 2 + max(along, abs(across)), context.phase)
+    left, right = (x - along, y - across), (x + along, y + across)
+    above, below = (x + across, y - along), (x - across, y + along)
     pair = {"left": (left, right), "right": (right, left), "above": (above, below), "below": (below, above)}
-    rest = place(
-        stream,
-        extents[2:],
-        gap=difficulty.gap_px,
-        phase=context.phase,
-        taken=[(x, y, reach) for x, y in (left, right, above, below)],
-    )
+    rest = context.place(difficulty, extents[2:], taken=[(*point, reach) for point in (left, right, above, below)])
     kinds = [a, b, *_distractors(stream, a, b, difficulty.n_objects - 2)]
     options = rotated(RELATIONS, context.orbit)
-    name_a, name_b = object_phrase(*a), object_phrase(*b)
     return Draft(
-        question=lambda template: question(name_a, name_b, template),
+        question=asked(TEMPLATES, a=object_phrase(*a), b=object_phrase(*b)),
         options=options,
-        program=program.relate(
-            program.unique(program.filter_(colour=a[0], shape=a[1])),
-            program.unique(program.filter_(colour=b[0], shape=b[1])),
-        ),
+        program=program.relate(*(program.unique(program.filter_(*kind)) for kind in (a, b))),
         scenes=[scene(kinds, extents, [*pair[option], *rest]) for option in options],
         intermediates=[
             {"a": list(pair[option][0]), "b": list(pair[option][1]), "offset_px": 2 * along, "off_axis_px": 2 * across}
@@ -142,7 +105,7 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     places: dict[bool, Seen] = {}
     for noun in NOUN.finditer(question):
         is_reference = bool(re.search(r"(relative to|from|compared with) the $", question[: noun.start()].lower()))
-        places[is_reference] = the_one(matching(seen, noun), noun[0])
+        places[is_reference] = only(matching(seen, noun), f"objects are {noun[0]}")
     a, b = places[False], places[True]
     dx, dy = a.x - b.x, a.y - b.y
     across = abs(dx) > abs(dy)
@@ -154,4 +117,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return "above" if dy < 0 else "below"
 
 
-TASK = SyntheticTask("spatial_relation", levels=LEVELS, build=build, read=read, texts=texts)
+TASK = SyntheticTask("spatial_relation", LEVELS, build, read, (*TEMPLATES, *RELATIONS, *COLOUR_NAMES, *SHAPES))

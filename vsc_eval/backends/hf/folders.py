@@ -1,15 +1,20 @@
-"""Checks of a local model folder before transformers sees it, and its fingerprint."""
+"""Model folders: which one a name means, checks before transformers sees it, and its fingerprint."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from vsc_eval.errors import BackendError, DataError
+from vsc_eval import resources
+from vsc_eval.errors import BackendError, DataError, SpecError
 
+EMBEDDED = ("vsc-tiny",)
+_HUB_ID = re.compile(r"^\w[\w.\-]*/\w[\w.\-]*$")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Everything beside the weights that decides what the model answers.
 _SETTINGS = (
@@ -28,7 +33,25 @@ _SETTINGS = (
     "vocab.txt",
     "added_tokens.json",
 )
-_CHUNK_BYTES = 1 << 22
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder that `name` means; None for a hub id."""
+    if name in EMBEDDED:
+        folder = resources.embedded_dir(name)
+        if not folder.is_dir():
+            raise BackendError(f"The embedded model '{name}' is not installed.", hint="Reinstall vsc-eval.")
+        return folder
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists() or not _HUB_ID.match(name):
+        close = difflib.get_close_matches(name, EMBEDDED, n=1)
+        raise SpecError(
+            f"Unknown model '{name}': it is no embedded model, no folder and no hub id (owner/name).",
+            hint=f"Did you mean '{close[0]}'?" if close else f"Embedded models: {', '.join(EMBEDDED)}.",
+        )
+    return None
 
 
 def check_model_folder(folder: Path) -> list[Path]:
@@ -50,32 +73,25 @@ def check_model_folder(folder: Path) -> list[Path]:
         )
     if not files:
         raise DataError(f"{folder} holds no weights (*.safetensors).", hint="Copy the whole model folder.")
-    for file in _files_of_index(folder, files):
-        _check_safetensors(file)
-    return files
-
-
-def _files_of_index(folder: Path, files: list[Path]) -> list[Path]:
     index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return files
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{index} is damaged: {error}.", hint="Copy the file again.") from error
-    return [folder / name for name in names]
-
-
-def _check_safetensors(file: Path) -> None:
-    try:
-        with safe_open(str(file), framework="pt"):
-            pass
-    except FileNotFoundError as error:
-        raise DataError(f"{file} is missing.", hint="Copy the whole model folder.") from error
-    except (SafetensorError, OSError) as error:
-        raise DataError(
-            f"{file} is truncated or damaged ({error}).", hint="Copy or download the file again."
-        ) from error
+    named = files
+    if index.is_file():
+        try:
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        except (ValueError, KeyError, AttributeError) as error:
+            raise DataError(f"{index} is damaged: {error}.", hint="Copy the file again.") from error
+        named = [folder / name for name in sorted(set(shards))]
+    for file in named:
+        try:
+            with safe_open(str(file), framework="pt"):
+                pass
+        except FileNotFoundError as error:
+            raise DataError(f"{file} is missing.", hint="Copy the whole model folder.") from error
+        except (SafetensorError, OSError) as error:
+            raise DataError(
+                f"{file} is truncated or damaged ({error}).", hint="Copy or download the file again."
+            ) from error
+    return files
 
 
 def folder_fingerprint(folder: Path, files: list[Path]) -> str:
@@ -85,11 +101,7 @@ def folder_fingerprint(folder: Path, files: list[Path]) -> str:
     for path in [*(folder / name for name in _SETTINGS), *sorted(folder.glob("*.py")), *files]:
         if path.is_file():
             digest.update(f"\0{path.name}\0".encode())
-            _update_from_file(digest, path)
+            with path.open("rb") as handle:
+                # It takes the bytes into the digest that it is handed.
+                hashlib.file_digest(handle, lambda: digest)
     return digest.hexdigest()[:32]
-
-
-def _update_from_file(digest: hashlib._Hash, path: Path) -> None:
-    with path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK_BYTES):
-            digest.update(chunk)

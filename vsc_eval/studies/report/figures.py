@@ -1,0 +1,268 @@
+"""Figures of a report: the interaction of every pair, how alike the sets are, accuracy against drift, and controls.
+
+Each is drawn into a PNG and raises BackendError if that cannot be written.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vsc_eval.analysis.controls import ControlKind, ControlTest, Effect, Outcome
+from vsc_eval.analysis.interactions import InteractionRow
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.figures import style
+from vsc_eval.figures.heat import Square, colour_scale, draw_squares
+from vsc_eval.figures.labels import label_points
+from vsc_eval.studies.records import Selection, StudyResults
+from vsc_eval.studies.report.sweep import pareto
+from vsc_eval.studies.report.words import accuracy_of, drift_of, interaction_of, size
+from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS, ROLE_WORDS, spaced
+from vsc_eval.tables.numbers import UNDEFINED, decimal, points
+
+# Red is harmful in both: more drift, less accuracy. ColorBrewer's red-blue is safe for colour-blind readers.
+_COLOURS: dict[Outcome, str] = {"drift": "RdBu_r", "accuracy": "RdBu"}
+_EXTREME = {"drift": "larger", "accuracy": "smaller"}
+_OWN = "#E4E4E4"
+_LEAST_SCALE = 0.01
+
+_EDIT_COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
+_MARKERS: dict[Role, tuple[str, float]] = {"single": ("o", 46), "combined": ("s", 34), "norm_matched": ("^", 38)}
+"""Marker and area."""
+
+_LOOKS: dict[ControlKind, tuple[str, str]] = {
+    "random_sets": (style.BLUE, "o"),
+    "random_directions": (style.ORANGE, "s"),
+    "permuted_labels": (style.GREEN, "^"),
+}
+_EFFECT_WORDS: dict[Effect, str] = {
+    "single": "single sets",
+    "interaction": "interaction of unions over the sum of their parts",
+}
+_ROW_INCHES = 0.5
+
+_Squares = dict[tuple[int, int], Square]
+
+
+def interference_figure(results: StudyResults, edit: str, path_png: Path) -> None:
+    """Rows: outcomes, one colour scale each; columns: forms."""
+    pairs, match = results.pairs_by_form(edit), results.spec.sweep.norm_match
+    tasks = list(map(spaced, results.spec.tasks))
+    side = max(4.0, 1.0 + 0.66 * len(tasks))
+    figure = style.new_figure(2.9 + side * len(pairs), 2.4 + 2 * side)
+    grid = figure.subplots(2, len(pairs), squeeze=False, sharex=True, sharey=True)
+    for row, (outcome, colours) in zip(grid, _COLOURS.items(), strict=True):
+        values = [interaction_of(pair, outcome)[0].value for found in pairs.values() for pair in found]
+        scale = max([_LEAST_SCALE, *(abs(value) for value in values if value is not None)])
+        drawn = colour_scale(colours, -100 * scale, 100 * scale)
+        reference = "mean" if match != "max" else _EXTREME[outcome]
+        titles = {
+            "raw": f"{outcome}: raw union, less the sum of its parts",
+            "norm_matched": f"{outcome}: norm-matched union, less the {reference} of its parts",
+        }
+        for axes, (form, found) in zip(row, pairs.items(), strict=True):
+            squares = _own_effects(results, edit, outcome) | _interactions(results, found, outcome, drawn)
+            _matrix(axes, squares, tasks)
+            # In lines as wide as the panel.
+            axes.set_title("\n".join(textwrap.wrap(titles[form], max(20, 9 * len(tasks)))), fontsize=11.5)
+            axes.tick_params(labelsize=10.5)
+        bar = figure.colorbar(drawn, ax=list(row), shrink=0.86, aspect=28)
+        bar.set_label(f"{outcome} interaction, points")
+    figure.get_layout_engine().set(h_pad=0.12)
+    figure.suptitle(f"Interaction of unions under {edit}, {size(results.pairs[0])}", fontsize=14)
+    figure.supxlabel(
+        f"Percentage points; red is harm.  * adjusted p of the interaction ≤ {results.spec.verdict.alpha:g}.\n"
+        "Grey diagonal: the single set's own effect, not an interaction.",
+        fontsize=11,
+    )
+    style.save_png(figure, path_png)
+
+
+def _own_effects(results: StudyResults, edit: str, outcome: Outcome) -> _Squares:
+    """The single sets' own drift or accuracy difference, on the diagonal."""
+    found = {}
+    for row in results.edited(edit, "single"):
+        if row.drift is not None and row.difference is not None:
+            value = row.drift.share.value if outcome == "drift" else row.difference.value
+            place = results.spec.tasks.index(row.sets[0])
+            found[place, place] = Square(points(value), _OWN, style="italic")
+    return found
+
+
+def _interactions(results: StudyResults, pairs: Sequence[InteractionRow], outcome: Outcome, drawn: Any) -> _Squares:
+    found = {}
+    for pair in pairs:
+        figure, p = interaction_of(pair, outcome)
+        column, row = map(results.spec.tasks.index, pair.parts)
+        if figure.value is None:
+            found[row, column] = Square(UNDEFINED, "white")
+        else:
+            text, weight = points(figure.value), "normal"
+            if results.passes(p):
+                text, weight = f"{text}*", "bold"
+            found[row, column] = Square(text, drawn.to_rgba(100 * figure.value), weight)
+    return found
+
+
+def sets_figure(selection: Selection, path_png: Path) -> None:
+    """Jaccard overlap and decoder cosine, [sets, sets] each."""
+    sets = [spaced(row.name) for row in selection.sets]
+    side = max(4.2, 2.2 + 0.52 * len(sets))
+    figure = style.new_figure(2 * side + 1, side + 0.3)
+    lowest = min(0.0, min(map(min, selection.decoder_cosine)))
+    panels = (
+        (selection.jaccard, "Jaccard overlap of features", "Blues", 0.0),
+        (selection.decoder_cosine, "decoder cosine (mean of nearest)", "Purples", lowest),
+    )
+    for axes, (matrix, title, colours, low) in zip(figure.subplots(1, 2), panels, strict=True):
+        drawn = colour_scale(colours, low, 1)
+        squares = {
+            (row, column): Square(decimal(value, 2), drawn.to_rgba(value))
+            for row, values in enumerate(matrix)
+            for column, value in enumerate(values)
+        }
+        _matrix(axes, squares, sets)
+        axes.set_title(title)
+        figure.colorbar(drawn, ax=axes, shrink=0.82)
+    figure.axes[1].set_yticklabels([])
+    style.save_png(figure, path_png)
+
+
+def _matrix(axes: Any, squares: _Squares, names: Sequence[str]) -> None:
+    draw_squares(axes, squares, names, names)
+    axes.set_aspect("equal")
+    for label in axes.get_xticklabels():
+        label.set(rotation=40, ha="right", rotation_mode="anchor")
+
+
+def frontier_figure(results: StudyResults, path_png: Path) -> None:
+    """Accuracy against drift, every condition a point."""
+    figure = style.new_figure(11, 7.2)
+    axes = figure.subplots()
+    edits, rows, base = results.spec.sweep.edits, results.conditions, results.baseline
+    colours = {edit: _EDIT_COLOURS[i % len(_EDIT_COLOURS)] for i, edit in enumerate(edits)}
+    for row in rows:
+        if row.edit is not None:
+            (marker, area), colour = _MARKERS[row.role], colours[row.edit]
+            look = {"facecolor": _face(row.role, colour), "edgecolor": colour, "linewidths": 1.1, "alpha": 0.8}
+            axes.scatter(*_place(row), s=area, marker=marker, zorder=3, **look)
+    named = _extremes(results)
+    for row in named:
+        # Intervals of all conditions together would hide the points.
+        drift = row.drift.share if row.drift else None
+        style.cross(axes, _place(row), drift, row.accuracy, colours.get(row.edit or "", "black"))
+    line = map(_place, pareto(results))
+    axes.plot(*zip(*line, strict=True), color="black", linewidth=1.1, linestyle="--", zorder=2)
+    axes.axhline(100 * accuracy_of(base), color="#888888", linewidth=0.9, zorder=1)
+    axes.scatter(*_place(base), marker="*", s=300, color="black", zorder=6)
+    axes.set_xlabel("drift: answers that are not the baseline's, %", fontsize=12)
+    axes.set_ylabel("accuracy, %", fontsize=12)
+    axes.set_title(f"Accuracy against drift, {size(base)}")
+    axes.grid(color=style.GRID, linewidth=0.7)
+    axes.margins(0.06)
+    style.bare(axes)
+    _frontier_legend(figure, {row.role for row in rows}, colours)
+    label_points(axes, [(_name(row), _place(row)) for row in named], [_place(row) for row in rows])
+    style.save_png(figure, path_png)
+
+
+def _face(role: Role, colour: str) -> str:
+    return "none" if role == "norm_matched" else colour
+
+
+def _place(row: Row) -> tuple[float, float]:
+    """In percent."""
+    return 100 * drift_of(row), 100 * accuracy_of(row)
+
+
+def _extremes(results: StudyResults) -> list[Row]:
+    """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
+    in one place only the first is named."""
+    edited = [row for row in results.conditions if row.edit is not None]
+    singles = [row for row in edited if row.role == "single"]
+    accurate = [extreme(rows, key=accuracy_of) for extreme in (max, min) for rows in (edited, singles)]
+    placed: dict[tuple[float, float], Row] = {}
+    for row in (results.baseline, *accurate, max(edited, key=drift_of)):
+        placed.setdefault(_place(row), row)
+    return list(placed.values())
+
+
+def _name(row: Row) -> str:
+    matched = " (norm-matched)" if row.role == "norm_matched" else ""
+    return "baseline" if row.edit is None else f"{' + '.join(map(spaced, row.sets))}, {row.edit}{matched}"
+
+
+def _frontier_legend(figure: Any, roles: set[Role], colours: dict[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    shapes = [(role, marker) for role, (marker, _) in _MARKERS.items() if role in roles]
+    handles = [
+        style.mark("baseline", "*", "black", size=14),
+        *(style.mark(ROLE_WORDS[role], marker, "#555555", face=_face(role, "#555555")) for role, marker in shapes),
+        *(style.mark(edit, "o", colour) for edit, colour in colours.items()),
+        Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // 2), frameon=False)
+
+
+def controls_figure(results: StudyResults, path_png: Path) -> None:
+    """Real sets over control draws: single sets above, interactions of pairs below; drift to the left, accuracy to the
+    right."""
+    tests = {effect: [test for test in results.controls if test.effect == effect] for effect in _EFFECT_WORDS}
+    sets = {effect: list(dict.fromkeys(test.sets for test in found)) for effect, found in tests.items()}
+    heights = [max(len(found), 1) for found in sets.values()]
+    figure = style.new_figure(12, 2.6 + _ROW_INCHES * sum(heights))
+    grid = figure.subplots(2, 2, height_ratios=heights, squeeze=False, sharey="row")
+    for row, (effect, words) in zip(grid, _EFFECT_WORDS.items(), strict=True):
+        for axes, (outcome, outcome_words) in zip(row, OUTCOME_WORDS.items(), strict=True):
+            _panel(axes, results, [test for test in tests[effect] if test.outcome == outcome], sets[effect])
+            axes.set_title(words, fontsize=12)
+            axes.set_xlabel(f"{outcome_words}, points")
+    rule, n = results.spec.verdict, results.n_control_items
+    handles = [style.mark("real sets", "D", "black", face="white")]
+    if rule.control_kinds:
+        handles.append(style.mark(f"extreme against each kind (p ≤ {rule.control_alpha:g})", "D", "black"))
+    for kind in results.spec.controls.kinds:
+        colour, marker = _LOOKS[kind]
+        handles.append(style.mark(KIND_WORDS[kind], marker, colour))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=11)
+    figure.suptitle(f"Real sets against control draws under {rule.edit}, n = {n}", fontsize=14)
+    style.save_png(figure, path_png)
+
+
+def _panel(axes: Any, results: StudyResults, found: Sequence[ControlTest], sets: Sequence[tuple[str, ...]]) -> None:
+    axes.axvline(0, color="black", linewidth=0.8, zorder=1)
+    kinds = results.spec.controls.kinds
+    # The real sets first, then each kind of control.
+    strips = [(place + 0.5) / (len(kinds) + 1) * 0.86 - 0.43 for place in range(len(kinds) + 1)]
+    for place, members in enumerate(sets):
+        if place % 2:
+            axes.axhspan(place - 0.5, place + 0.5, color="#F3F3F3", zorder=0)
+        tests = {test.kind: test for test in found if test.sets == members}
+        for kind, test in tests.items():
+            (colour, marker), height = _LOOKS[kind], place + strips[kinds.index(kind) + 1]
+            look = {"color": colour, "marker": marker, "alpha": 0.5, "linewidths": 0}
+            axes.scatter([100 * draw for draw in test.draws], [height] * len(test.draws), s=22, zorder=3, **look)
+        if tests:
+            value = 100 * next(iter(tests.values())).value
+            filled = "black" if _is_extreme(tests, results) else "white"
+            axes.plot([value] * 2, [place - 0.45, place + 0.45], color="black", linewidth=0.9, alpha=0.55, zorder=2)
+            axes.scatter([value], [place + strips[0]], s=36, marker="D", facecolor=filled, edgecolor="black", zorder=4)
+    axes.set_yticks(range(len(sets)), [" + ".join(map(spaced, members)) for members in sets], fontsize=10)
+    axes.set_ylim(max(len(sets), 1) - 0.5, -0.5)
+    axes.grid(axis="x", color="#DDDDDD", linewidth=0.7)
+    axes.tick_params(axis="y", length=0)
+    style.bare(axes)
+
+
+def _is_extreme(tests: dict[ControlKind, ControlTest], results: StudyResults) -> bool:
+    """Against every kind that the verdict asks for; by the family-wise p where there is one to be had."""
+    rule = results.spec.verdict
+    if not rule.control_kinds or not set(rule.control_kinds) <= set(tests):
+        return False
+    asked = [tests[kind] for kind in rule.control_kinds]
+    found = [test.p_family if test.effect == "interaction" else test.p for test in asked]
+    return all(p is not None and p <= rule.control_alpha for p in found)
