@@ -95,7 +95,7 @@ def test_a_spec_survives_json() -> None:
 
 def test_spec_and_records_load_nothing_heavy() -> None:
     code = (
-        "import sys; from vsc_eval.probing import ProbingSpec, ProbingResult, ProbeRow\n"
+        "import sys; from vsc_eval.probing.result import ProbingSpec, ProbingResult, ProbeRow\n"
         "import vsc_eval.cli.probe\n"
         "print(*[n for n in ('torch', 'transformers', 'sklearn', 'matplotlib') if n in sys.modules])"
     )

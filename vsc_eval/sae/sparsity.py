@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,7 @@ from vsc_eval.sae.model import SAE
 from vsc_eval.sae.train_config import TrainConfig
 
 
-@dataclass(frozen=True, eq=False)
-class Fired:
+class Fired(NamedTuple):
     """A batch of n tokens behind the activation function."""
 
     reconstruction: Tensor

@@ -24,6 +24,9 @@ from vsc_eval.sae.tensors import load_tensors, write_tensors
 from vsc_eval.sae.train_config import TrainConfig
 from vsc_eval.seeding import torch_generator
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What Adam remembers of a parameter."""
+
 
 @dataclass(frozen=True)
 class TrainProgress:
@@ -100,6 +103,7 @@ class _State:
         # While it is trained, the thresholds are those of `sparsity`; the SAE gets them in `folded`.
         self.sae = SAE(SAEConfig(d_in=d, d_sae=cfg.d_sae, k=cfg.k))
         self.sparsity = sparsity_of(cfg, d)
+        self.both = nn.ModuleDict({"sae": self.sae, "sparsity": self.sparsity})
         mean = sample.mean(0)
         spread = (sample - mean).square().mean().sqrt()
         if not torch.isfinite(spread) or spread == 0:
@@ -122,10 +126,6 @@ class _State:
         self.tokens_since_fired = torch.zeros(cfg.d_sae, dtype=torch.int64)
         self.step = 0
         self.fvu = math.nan
-
-    def parameters(self) -> list[tuple[str, nn.Parameter]]:
-        """What is trained, by the names that checkpoints use."""
-        return [*self.sae.named_parameters(), *self.sparsity.named_parameters(prefix="sparsity")]
 
     @property
     def n_steps(self) -> int:
@@ -217,11 +217,9 @@ def _save(path: Path, identity: str, state: _State, buffer: MixBuffer) -> None:
         "buffer": buffer.tokens[buffer.cursor :],
         "generator": buffer.generator.get_state(),
     }
-    for prefix, module in (("sae", state.sae), ("sparsity", state.sparsity)):
-        tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-    for name, parameter in state.parameters():
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"adam.{moment}.{name}"] = state.adam.state[parameter][moment]
+    tensors |= state.both.state_dict()
+    for name, parameter in state.both.named_parameters():
+        tensors |= {f"adam.{moment}.{name}": state.adam.state[parameter][moment] for moment in _MOMENTS}
     numbers = {"step": state.step, "n_taken": buffer.n_taken, "fvu": state.fvu}
     write_tensors(path, tensors, {"identity": identity, "numbers": json.dumps(numbers)})
 
@@ -246,9 +244,8 @@ def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _St
     state.scale = tensors["scale"]
     state.tokens_since_fired = tensors["tokens_since_fired"]
     state.step, state.fvu = int(numbers["step"]), float(numbers["fvu"])
-    for prefix, module in (("sae", state.sae), ("sparsity", state.sparsity)):
-        module.load_state_dict({name: tensors[f"{prefix}.{name}"] for name in module.state_dict()})
-    for name, parameter in state.parameters():
-        moments = {moment: tensors[f"adam.{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq")}
+    state.both.load_state_dict({name: tensors[name] for name in state.both.state_dict()})
+    for name, parameter in state.both.named_parameters():
+        moments = {moment: tensors[f"adam.{moment}.{name}"] for moment in _MOMENTS}
         state.adam.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
     return state
