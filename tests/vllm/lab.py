@@ -315,7 +315,7 @@ class Lab:
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        from vsc_eval.lmeval.registry import register_models
+        from vsc_eval.lmeval.models import register_models
 
         register_models()
         manager = TaskManager(include_path=str(resources.tasks_dir()), include_defaults=False, metadata={"vsc_n": 4})

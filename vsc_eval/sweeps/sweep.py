@@ -30,10 +30,10 @@ from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
+from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
-from vsc_eval.lmeval.task_index import ExternalChoice
-from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
+from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
+from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -114,8 +114,7 @@ def plan_run(spec: RunSpec, intervention: LoadedIntervention | None = None) -> P
     if intervention is None and needs_intervention(spec):
         intervention = load_intervention(intervention_name(spec))
     conditions = resolve_conditions(spec, intervention.spec if intervention else None)
-    external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
-    tasks = find_tasks(spec.tasks, spec.scoring, n=spec.n, limit=spec.limit, external=external)
+    tasks = find_tasks(spec)
     return Plan(spec=spec, tasks=tasks, intervention=intervention, conditions=conditions)
 
 
@@ -163,7 +162,6 @@ def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
 def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Console) -> AnswerTable:
     """Ask everything, let lm-eval score every condition from what is stored, and hold its answers equal to ours."""
     spec = plan.spec
-    settings = HarnessSettings(spec.model, spec.scoring, spec.limit, spec.max_new_tokens, spec.seed)
     stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
     asking, scoring = stages
     table: AnswerTable | None = None
@@ -172,7 +170,7 @@ def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Consol
         for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
             target = folder.harness_folder(condition.name) if folder else None
-            scored = score_condition(model, plan.tasks, settings, target)
+            scored = score_condition(model, plan.tasks, target, name=spec.model, seed=spec.seed)
             if table is None:
                 table = _table(plan, session, model.questions)
             _check_answers(table, plan.tasks, condition.name, scored)
