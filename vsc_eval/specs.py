@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.edit_kinds.base import EDITS, RESERVED, usage
+from vsc_eval.edit_kinds import EDITS, RESERVED, usage
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text

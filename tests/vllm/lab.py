@@ -204,7 +204,7 @@ class Lab:
         from tempfile import TemporaryDirectory
 
         from vsc_eval.backends.vllm.worker import pack_conditions
-        from vsc_eval.sae.io import save_sae
+        from vsc_eval.sae.readers.saelens import save_sae
 
         with TemporaryDirectory() as folder:
             save_sae(self.intervention.sae, Path(folder))

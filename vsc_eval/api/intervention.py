@@ -12,9 +12,9 @@ from vsc_eval.api.activations import Activations, Images, LoadedModel, activatio
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
 from vsc_eval.mistakes import validated
-from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import ConditionSpec, EditSpec, InterventionSpec, parse_condition
 
 _DEFAULT_EDIT = "scale=2"
