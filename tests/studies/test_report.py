@@ -115,15 +115,15 @@ def selected(spec: StudySpec, rng: np.random.Generator) -> Selection:
 
 def with_readings(table: AnswerTable, rng: np.random.Generator) -> AnswerTable:
     """Figures in proportion to the share of answers that changed; the baseline has none."""
-    names, floats = table.names, {}
+    names, columns = table.names, {}
     size = table.changed(names).mean(axis=1, keepdims=True)
     for name in READINGS:
-        floats[name] = rng.gamma(2, np.maximum(size, 1e-9), table.main.answer.shape)
-        floats[name][0] = np.nan
+        columns[name] = rng.gamma(2, np.maximum(size, 1e-9), table.main.answer.shape)
+        columns[name][0] = np.nan
     logprobs = rng.normal(-3, 1, (*table.main.answer.shape, 4))
     gold = [item.gold_index for item in table.items]
     logprobs[:, np.arange(len(gold)), gold] += 3 - size
-    return replace(table, main=replace(table.main, floats=floats, option_logprobs=logprobs.astype(np.float32)))
+    return replace(table, main=replace(table.main, columns=columns, option_logprobs=logprobs.astype(np.float32)))
 
 
 def swept(
