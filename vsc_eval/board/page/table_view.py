@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vsc_eval.tables.clean import name, plain
-from vsc_eval.tables.html import column_groups
-from vsc_eval.tables.table import Cell, Table, TableRow
+from vsc_eval.tables.table import Cell, Table, TableRow, column_groups
 
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
@@ -48,7 +47,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             for column in table.columns
         ],
         "keys": [column.key for column in table.columns],
-        "groups": [(plain(group, limit=60), n) for group, n in column_groups(table)],
+        "groups": [(plain(group, limit=60), n) for group, n in column_groups(table.columns)],
         "header": next((i for i, column in enumerate(table.columns) if not column.is_number), 0),
         "home": next((i for i, column in enumerate(table.columns) if column.key == "model"), None),
         "subject": next((i for i, column in enumerate(table.columns) if column.key in ("condition", "union")), None),
