@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
-from vsc_eval.analysis.row_tables import PART_HEADS, PARTS_NOTE, null_note, part_counts
 from vsc_eval.analysis.rows import CELLS
+from vsc_eval.analysis.run_tables import PART_HEADS, PARTS_NOTE, null_note, part_counts
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.markdown import to_markdown

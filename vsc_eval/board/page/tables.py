@@ -15,9 +15,8 @@ from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.clean import name, plain
-from vsc_eval.tables.html import column_groups
 from vsc_eval.tables.numbers import points
-from vsc_eval.tables.table import Cell, Column, Table, TableRow, methods_note, table
+from vsc_eval.tables.table import Cell, Column, Table, TableRow, column_groups, methods_note, table
 
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
@@ -56,7 +55,7 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             for column in columns
         ],
         "keys": [column.key for column in columns],
-        "groups": [(plain(group, limit=60), n) for group, n in column_groups(table)],
+        "groups": [(plain(group, limit=60), n) for group, n in column_groups(table.columns)],
         "header": _first(not column.is_number for column in columns) or 0,
         "home": _first(column.key == "model" for column in columns),
         "subject": _first(column.key in ("condition", "union") for column in columns),
