@@ -161,7 +161,7 @@ def test_pictures_and_texts_of_a_data_set_only_if_asked(external_folder: Path, d
     again = read_entry(tmp_path / "a")
     assert problems(again) == []
     assert again.shown == shown
-    assert "text" in again.table.main.texts
+    assert "text" in again.table.main.columns
     entry = again
     changed = {
         item.item_id

@@ -225,6 +225,10 @@ class Problem:
     file: str = ""
     """Below the board's folder."""
 
+    def __str__(self) -> str:
+        place = f", at '{self.place}'" if self.place else ""
+        return f"{self.file}{place}: {self.what}. {self.hint}"
+
 
 def drift_share(row: Row | None) -> Figure | None:
     """The share of answers that a condition changed, where there is such a row."""
