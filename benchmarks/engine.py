@@ -23,14 +23,14 @@ from benchmarks.shared import (
     table,
     take_turns,
 )
-from vsc_eval.backends.hf.batching import similar_batches
 from vsc_eval.backends.hf.edit_hook import BatchState, row_edit
-from vsc_eval.backends.hf.engine import Engine, GenSettings
-from vsc_eval.backends.hf.hooks import full_forward, run_hooked
+from vsc_eval.backends.hf.engine import Engine
+from vsc_eval.backends.hf.forward import full_forward, run_hooked
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.backends.hf.prefix import run_prefix
-from vsc_eval.backends.hf.prompts import Prompt, encode_prompts, prompt_head
+from vsc_eval.backends.hf.prompts import Prompt, encode_prompts, prompt_head, similar_batches
 from vsc_eval.backends.hf.scoring import stack_readings
+from vsc_eval.backends.hf.shared import run_prefix
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.shared import add_edits, agreement, bench_prompts, build_parser, compiled_edits, run, table, take_turns
-from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.vllm.arguments import parse_options
-from vsc_eval.backends.vllm.available import require_vllm
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.vllm.engine import VllmEngine
+from vsc_eval.backends.vllm.start import parse_options, require_vllm
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE

@@ -55,7 +55,7 @@ def some_table(seed: int, conditions: Sequence[str] = CONDITIONS) -> AnswerTable
 def table_of(items: Sequence[AskedItem], conditions: Sequence[str], logprobs: np.ndarray) -> AnswerTable:
     """`logprobs` [conditions, items, options]; the answer is the largest."""
     codes = logprobs.argmax(axis=-1).astype(np.int32)
-    answers = Answers(tuple(conditions), LETTERS, codes, codes, logprobs.astype(np.float32), {}, {}, {})
+    answers = Answers(tuple(conditions), LETTERS, codes, codes, logprobs.astype(np.float32))
     edit = EditSpec(kind="ablate")
     specs = [
         ConditionSpec(name=name) if name == BASELINE else ConditionSpec(name=name, sets=("s",), edit=edit)

@@ -139,9 +139,9 @@ def test_the_noise_floor_is_that_of_the_same_items(table: AnswerTable, found: tu
 
 
 def test_readings_are_means_of_what_is_there(table: AnswerTable) -> None:
-    floats = {name: column.copy() for name, column in table.main.floats.items()}
+    floats = {name: column.copy() for name, column in table.main.columns.items()}
     floats["kl_options"][3, ::2] = np.nan
-    row = row_of(rows(replace(table, main=replace(table.main, floats=floats)), STATISTICS, by="all"), UNION)
+    row = row_of(rows(replace(table, main=replace(table.main, columns=floats)), STATISTICS, by="all"), UNION)
     assert row.mean_kl_options == pytest.approx(floats["kl_options"][3, 1::2].mean())
     assert row.mean_kl_vocab is None
     logprobs, gold = table.main.option_logprobs.astype(float), [item.gold_index for item in table.items]

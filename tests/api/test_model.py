@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import vsc_eval as vsc
-from vsc_eval.backends.session import open_session
+from vsc_eval.backends.ask import open_session
 from vsc_eval.interventions.edits import compile_condition, edit_delta
 
 ITEM = "test/counting/easy/00000/D"

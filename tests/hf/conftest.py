@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from small_vlm import write_small_vlm
 
-from vsc_eval.backends.hf import LoadedVLM, Prompt, load_vlm
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.synthetic import LETTERS, Item, make_items, render
 
 

@@ -15,9 +15,13 @@ import torch
 from PIL import Image
 from tiny_edits import EDITS, SETS, condition, random_sae, zero_strength
 
-from vsc_eval.backends.hf import Engine, EngineWarning, GenSettings, LoadedVLM, Prompt, encode_prompts, load_vlm, suffix
+from vsc_eval.backends.hf import shared as shared_path
+from vsc_eval.backends.hf.engine import Engine, EngineWarning
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.memory import condition_bytes, fitting_stack, plan_stacks, useful_stack
+from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.backends.hf.scoring import kl_divergence
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.records import Reading
@@ -216,12 +220,12 @@ def test_a_failing_self_check_takes_the_plain_path(
 ) -> None:
     """A replay that loses the padding mask is wrong without any error; the self-check has to see it."""
     expected = engine(vlm, sae, max_stack=1).read(prompts, conditions, CHOICE)
-    expand = suffix.expand_arguments
+    expand = shared_path.expand_arguments
 
     def without_mask(arguments: dict[str, object], n_items: int, n_copies: int) -> dict[str, object]:
         return {**expand(arguments, n_items, n_copies), "attention_mask": None}
 
-    monkeypatch.setattr(suffix, "expand_arguments", without_mask)
+    monkeypatch.setattr(shared_path, "expand_arguments", without_mask)
     with pytest.raises(BackendError, match="logits of the baseline differ"):
         engine(vlm, sae, mode="shared").read(prompts, conditions, CHOICE)
     with pytest.warns(EngineWarning, match="logits of the baseline differ"):
@@ -232,7 +236,7 @@ def test_a_replay_that_is_wrong_on_pictures_only_is_found_behind_prompts_without
     vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Positions counted as if a picture were words."""
-    expand = suffix.expand_arguments
+    expand = shared_path.expand_arguments
 
     def with_text_positions(arguments: dict[str, object], n_items: int, n_copies: int) -> dict[str, object]:
         positions = arguments["position_ids"]
@@ -240,7 +244,7 @@ def test_a_replay_that_is_wrong_on_pictures_only_is_found_behind_prompts_without
             arguments = {**arguments, "position_ids": torch.arange(positions.shape[-1]).expand_as(positions)}
         return expand(arguments, n_items, n_copies)
 
-    monkeypatch.setattr(suffix, "expand_arguments", with_text_positions)
+    monkeypatch.setattr(shared_path, "expand_arguments", with_text_positions)
     text_only = Prompt(prompts[0].text, (), LETTERS)
     careful = engine(vlm, sae, mode="shared")
     edits = [None, condition("add_all", sae, LAYER)]
@@ -341,7 +345,7 @@ def test_a_replay_that_raises_is_a_reason_not_a_crash(
     def broken(*_args: object) -> dict[str, object]:
         raise KeyError("full_attention")
 
-    monkeypatch.setattr(suffix, "expand_arguments", broken)
+    monkeypatch.setattr(shared_path, "expand_arguments", broken)
     with pytest.warns(EngineWarning, match="replaying it raises KeyError"):
         engine(vlm, sae).read(prompts[:2], [None, condition("scale_image", sae, LAYER)], CHOICE)
 

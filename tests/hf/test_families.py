@@ -10,7 +10,10 @@ from PIL import Image
 from tiny_edits import EDITS, condition, random_sae
 from tiny_processors import BUILDERS, loaded
 
-from vsc_eval.backends.hf import Engine, GenSettings, LoadedVLM, Prompt, encode_prompts
+from vsc_eval.backends.hf.engine import Engine
+from vsc_eval.backends.hf.load import LoadedVLM
+from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.synthetic import LETTERS
 
 EVERY_FAMILY = pytest.mark.parametrize("family", BUILDERS)

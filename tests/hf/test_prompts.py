@@ -11,9 +11,8 @@ from PIL import Image
 from tokenizers import processors
 from transformers import AutoTokenizer
 
-from vsc_eval.backends.hf import LoadedVLM, Prompt, encode_prompts, option_token_ids
-from vsc_eval.backends.hf.prompts import render_chat
-from vsc_eval.backends.hf.specials import disarm
+from vsc_eval.backends.hf.load import LoadedVLM
+from vsc_eval.backends.hf.prompts import Prompt, disarm, encode_prompts, option_token_ids, render_chat
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.synthetic import LETTERS
 

@@ -13,14 +13,11 @@ from tiny_edits import EDITS, condition, random_sae, zero_strength
 from tiny_models import END, FAMILIES, PAD, TinyCase
 from torch import Tensor
 
-from vsc_eval.backends.hf import suffix
-from vsc_eval.backends.hf.decode import Prefilled, greedy
-from vsc_eval.backends.hf.decoder import find_decoder, why_not_split
+from vsc_eval.backends.hf import shared as shared_path
+from vsc_eval.backends.hf.decoder import apply_head, find_decoder, why_not_split
 from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit, row_edit
-from vsc_eval.backends.hf.head import apply_head
-from vsc_eval.backends.hf.hooks import full_forward, run_hooked
+from vsc_eval.backends.hf.forward import Prefilled, Runner, StackResult, full_forward, greedy, run_hooked
 from vsc_eval.backends.hf.prompts import BatchInputs
-from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.selfcheck import disagreement
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
 from vsc_eval.errors import BackendError
@@ -269,7 +266,7 @@ def test_item_major_rows_are_noticed(family: str, monkeypatch: pytest.MonkeyPatc
 
         return {name: mixed(value) for name, value in arguments.items()}
 
-    monkeypatch.setattr(suffix, "expand_arguments", interleaved)
+    monkeypatch.setattr(shared_path, "expand_arguments", interleaved)
     case = case_of(family)
     inputs = BatchInputs(tensors=case.inputs, image_mask=case.image_mask)
     try:

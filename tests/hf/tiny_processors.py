@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from training.tokenizer import build_tokenizer
-from vsc_eval.backends.hf import LoadedVLM
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.synthetic import vocabulary
 
 _TOKENS = {

@@ -20,8 +20,9 @@ from rich.console import Console
 from vsc_eval.analysis.results import Results
 from vsc_eval.answers.parquet import read_table, table_files
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import SpecError
 from vsc_eval.files import file_hash
 from vsc_eval.interventions.edits import CompiledCondition

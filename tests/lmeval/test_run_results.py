@@ -61,7 +61,7 @@ def table(base: Sequence[str] = (), specs: Sequence[ConditionSpec] = SPECS) -> A
     logprobs = np.where(edited[..., None], [-2.0, -1.0, -3.0, -4.0], [-1.0, -2.0, -3.0, -4.0]).astype(np.float32)
     figures = {"kl_options": 0.5, "kl_vocab": 0.25, "shift_edited": 0.1, "shift_last": 0.3}
     floats = {name: np.where(edited, value, np.nan) for name, value in figures.items()}
-    main = Answers(tuple(s.name for s in specs), words, codes, codes, logprobs, floats, {}, {})
+    main = Answers(tuple(s.name for s in specs), words, codes, codes, logprobs, floats)
     return AnswerTable(items, tuple(AskedCondition(s, targets=s.sets or None) for s in specs), main)
 
 

@@ -57,14 +57,14 @@ def test_a_difference_is_paired() -> None:
         for i, item in enumerate(ITEMS)
     ]
     base, cond = (metrics.get("pope").aggregate(items)["f1"] for items in (ITEMS, edited))
-    found = metrics.estimate_difference(base, cond, CLUSTERS, stream(4, "x"), cluster_name="image")
+    found = metrics.estimate(metrics.difference(base, cond), CLUSTERS, stream(4, "x"), cluster_name="image")
     assert found.value == pytest.approx(f1(edited) - f1(ITEMS))
     assert found.low is not None
     assert found.high is not None
     alone = [metrics.estimate(q, CLUSTERS, stream(4, "x"), cluster_name="image") for q in (base, cond)]
     width = sum((e.high or 0) - (e.low or 0) for e in alone)
     assert found.high - found.low < width / 2, "resampled together, what both share cancels"
-    nothing = metrics.estimate_difference(base, base, CLUSTERS, stream(4, "x"), cluster_name="image")
+    nothing = metrics.estimate(metrics.difference(base, base), CLUSTERS, stream(4, "x"), cluster_name="image")
     assert (nothing.value, nothing.low, nothing.reason) == (0.0, None, "every image gives the same value")
 
 
@@ -74,7 +74,9 @@ def test_an_undefined_figure_says_why() -> None:
     found = metrics.estimate(precision, list("abcd"), stream(1, "x"), cluster_name="image")
     assert (found.value, found.low, found.reason) == (None, None, "no answer is yes")
     defined = metrics.get("pope").aggregate(ITEMS[:4])["precision"]
-    difference = metrics.estimate_difference(defined, precision, list("abcd"), stream(1, "x"), cluster_name="image")
+    difference = metrics.estimate(
+        metrics.difference(defined, precision), list("abcd"), stream(1, "x"), cluster_name="image"
+    )
     assert (difference.value, difference.reason) == (None, "no answer is yes")
 
 
@@ -103,7 +105,7 @@ def test_few_clusters_and_no_items() -> None:
 def test_figures_of_different_items_are_refused() -> None:
     short, whole = (metrics.get("exact").aggregate(items)["accuracy"] for items in (ITEMS[:3], ITEMS))
     with pytest.raises(ValueError, match="different items"):
-        metrics.estimate_difference(short, whole, CLUSTERS, stream(1, "x"), cluster_name="image")
+        metrics.estimate(metrics.difference(short, whole), CLUSTERS, stream(1, "x"), cluster_name="image")
 
 
 def test_groups_are_resampled_whole() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_vlm import write_small_vlm
 
-from vsc_eval.backends.hf import LoadedVLM, load_vlm
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 
 
 @pytest.fixture(scope="session")

@@ -23,14 +23,13 @@ from vsc_eval.analysis.controls import Pair
 from vsc_eval.analysis.noise_floor import floor_rows
 from vsc_eval.analysis.rows import READINGS
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult
-from vsc_eval.probing.rule import choose, explain_choice
+from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult, choose, explain_choice
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE, EditSpec, parse_condition
 from vsc_eval.studies import report
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
-from vsc_eval.studies.conditions import asked_condition, control_set, null_name
+from vsc_eval.studies.conditions import asked_condition, control_set
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
 from vsc_eval.studies.report.pairs import interference_figure_name
 from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, report_figures, report_text, write_report
@@ -116,15 +115,15 @@ def selected(spec: StudySpec, rng: np.random.Generator) -> Selection:
 
 def with_readings(table: AnswerTable, rng: np.random.Generator) -> AnswerTable:
     """Figures in proportion to the share of answers that changed; the baseline has none."""
-    names, floats = table.names, {}
+    names, columns = table.names, {}
     size = table.changed(names).mean(axis=1, keepdims=True)
     for name in READINGS:
-        floats[name] = rng.gamma(2, np.maximum(size, 1e-9), table.main.answer.shape)
-        floats[name][0] = np.nan
+        columns[name] = rng.gamma(2, np.maximum(size, 1e-9), table.main.answer.shape)
+        columns[name][0] = np.nan
     logprobs = rng.normal(-3, 1, (*table.main.answer.shape, 4))
     gold = [item.gold_index for item in table.items]
     logprobs[:, np.arange(len(gold)), gold] += 3 - size
-    return replace(table, main=replace(table.main, floats=floats, option_logprobs=logprobs.astype(np.float32)))
+    return replace(table, main=replace(table.main, columns=columns, option_logprobs=logprobs.astype(np.float32)))
 
 
 def swept(
@@ -138,7 +137,7 @@ def swept(
         world = World(margin=2.6, strength=0.5 + 0.25 * place)
         tables[edit] = simulate(at_edit, np.random.default_rng(7), world=world, planted=planted)
     first = next(iter(tables.values())).table
-    zeros = [parse_condition(null_name(task), EditSpec(kind="ablate")) for task in spec.tasks]
+    zeros = [parse_condition(f"{task}:scale=1", EditSpec(kind="ablate")) for task in spec.tasks]
     codes = np.repeat(first.main.answer[:1], len(zeros) + 1, axis=0)
     none = np.zeros((*codes.shape, 0), dtype=np.float32)
     words = (BASELINE, *(zero.name for zero in zeros))

@@ -9,9 +9,10 @@ from safetensors import safe_open
 
 from training.config import TinyConfig
 from training.install import MAX_WEIGHT_BYTES
-from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.resources import embedded_dir
 from vsc_eval.specs import load_yaml_spec
 from vsc_eval.synthetic import LEVELS, TASKS, make_items

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vsc_eval.backends.vllm.available import installed_vllm
+from vsc_eval.backends.vllm.start import installed_vllm
 
 
 @pytest.fixture(scope="session")

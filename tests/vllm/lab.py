@@ -26,12 +26,13 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from vsc_eval import resources
-from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.vllm import hook
-from vsc_eval.backends.vllm.asking import Asked, Rendered, sampling
 from vsc_eval.backends.vllm.engine import VllmEngine
+from vsc_eval.backends.vllm.requests import Asked, render, sampling
 from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
@@ -139,7 +140,7 @@ class Lab:
 
         with patch.object(engine, "_accounts", noted):
             vllm = engine.read(self.prompts[:6], self.conditions, GENERATE)
-        rendered = Rendered(engine.llm, engine.vlm, self.prompts)[0]["prompt_token_ids"]
+        rendered = render(engine.llm, engine.vlm, self.prompts[0])["prompt_token_ids"]
         full, few = (encode_prompts(vlm, self.prompts[:1]).n_tokens for vlm in (self.shell, hf.vlm))
         return {
             "hf": dump(hf.read(self.prompts[:6], self.conditions, GENERATE)),
@@ -151,14 +152,13 @@ class Lab:
     def aborted(self) -> Any:
         """A third of the requests is aborted after two steps; the others' tokens, and what was expected."""
         engine = self.vllm.llm.llm_engine
-        rendered = Rendered(self.vllm.llm, self.shell, self.prompts)
         asked = []
         for index in range(4):
             for condition in self.conditions:
                 request_id = 10**6 + len(asked)
                 asked.append(Asked(request_id, index, None if condition is None else condition.content_hash))
                 params = sampling(asked[-1], GENERATE, (), sorted(self.shell.end_token_ids))
-                engine.add_request(str(request_id), rendered[index], params)
+                engine.add_request(str(request_id), render(self.vllm.llm, self.shell, self.prompts[index]), params)
         done = {}
         for step in range(10_000):
             if not engine.has_unfinished_requests():
@@ -203,8 +203,8 @@ class Lab:
     def attach(self, layer: int) -> None:
         from tempfile import TemporaryDirectory
 
-        from vsc_eval.backends.vllm.payload import pack_conditions
-        from vsc_eval.sae.io import save_sae
+        from vsc_eval.backends.vllm.worker import pack_conditions
+        from vsc_eval.sae.readers.saelens import save_sae
 
         with TemporaryDirectory() as folder:
             save_sae(self.intervention.sae, Path(folder))
@@ -315,7 +315,7 @@ class Lab:
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        from vsc_eval.lmeval.registry import register_models
+        from vsc_eval.lmeval.models import register_models
 
         register_models()
         manager = TaskManager(include_path=str(resources.tasks_dir()), include_defaults=False, metadata={"vsc_n": 4})

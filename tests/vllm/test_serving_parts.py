@@ -12,11 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsc_eval.backends.vllm.audit import Account, AuditLog, Entry
-from vsc_eval.backends.vllm.hook import BatchEdit, residual_stream
-from vsc_eval.backends.vllm.payload import pack_conditions, unpack_conditions
-from vsc_eval.backends.vllm.positions import Slice, edited_offsets, edited_prompt
-from vsc_eval.backends.vllm.readings import check_account
+from vsc_eval.backends.vllm.engine import check_account
+from vsc_eval.backends.vllm.hook import BatchEdit, Entry, Slice, edited_offsets, edited_prompt, residual_stream
+from vsc_eval.backends.vllm.worker import pack_conditions, unpack_conditions
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition, edit_delta
 from vsc_eval.sae.model import SAE, SAEConfig
@@ -70,16 +68,17 @@ def test_pieces_of_any_size_edit_what_the_whole_would(
 
 def flat_batch(sae: SAE, conditions: Sequence[CompiledCondition | None]) -> tuple[BatchEdit, list[Slice], torch.Tensor]:
     """One request of 5 prompt tokens for each condition; the first is decoding, the others are in their prompt."""
-    audit_log, pieces, row = AuditLog(), [], 0
+    audit_log: dict[int, Entry] = {}
+    pieces, row = [], 0
     for request_id, one in enumerate(conditions):
         edited = None if one is None else np.array([True, False, True, True, False])
-        audit_log.entries[request_id] = Entry("" if one is None else one.content_hash, edited, 5)
+        audit_log[request_id] = Entry("" if one is None else one.content_hash, edited, 5)
         start, length = (6, 1) if request_id == 0 else (request_id % 3, 3)
         pieces.append(Slice(request_id, row, start, length))
         row += length
     known = {one.content_hash: one for one in conditions if one is not None}
     hidden = torch.randn(2, row + 2, D, generator=torch.Generator().manual_seed(row))
-    return BatchEdit(sae, known, audit_log, lambda: pieces), pieces, hidden
+    return BatchEdit(sae, lambda: pieces, known, audit_log), pieces, hidden
 
 
 def test_every_request_gets_its_own_edit_and_no_other(sae: SAE) -> None:
@@ -117,7 +116,7 @@ def test_zero_strength_changes_no_bit(sae: SAE) -> None:
 def test_a_batch_without_edits_is_handed_on(sae: SAE) -> None:
     edit, _, (hidden, residual) = flat_batch(sae, [None, None])
     assert edit(None, None, (hidden, residual)) is None
-    assert [entry.passes for entry in edit.audit_log.entries.values()] == [1, 1]
+    assert [entry.passes for entry in edit.audit_log.values()] == [1, 1]
 
 
 def test_generated_tokens_are_left_alone_where_the_edit_says_so(sae: SAE) -> None:
@@ -139,15 +138,15 @@ def test_an_output_of_another_form_is_no_residual_stream(output: Any) -> None:
         residual_stream(output)
 
 
-def test_a_token_that_runs_again_is_counted_once() -> None:
-    audit_log = AuditLog()
-    audit_log.entries[7] = Entry("c", np.ones(4, dtype=bool), 4)
+def test_a_token_that_runs_again_is_counted_once(sae: SAE) -> None:
+    edit = BatchEdit(sae, list)
+    edit.audit_log[7] = Entry("c", np.ones(4, dtype=bool), 4)
     for positions in ([0, 1], [2, 3, 4], [0, 1, 2, 3], [4]):
         shifts = np.full(len(positions), 0.5, dtype=np.float32)
-        audit_log.entries[7].note(np.array(positions), shifts)
+        edit.audit_log[7].note(np.array(positions), shifts)
     expected = {"condition": "c", "prompt_tokens": 4, "decode_tokens": 1, "passes": 0, "shift": 0.5}
-    assert audit_log.take() == {7: expected}
-    assert audit_log.take() == {}
+    assert edit.accounts() == {7: expected}
+    assert edit.accounts() == {}
 
 
 def test_conditions_survive_the_wire(sae: SAE) -> None:
@@ -163,7 +162,7 @@ def test_conditions_survive_the_wire(sae: SAE) -> None:
         assert torch.equal(edit_delta(received[one.content_hash], h, codes, sae), edit_delta(one, h, codes, sae))
 
 
-def account(sae: SAE, **changes: Any) -> Account:
+def account(sae: SAE, **changes: Any) -> Any:
     content = condition(sae, ("a",)).content_hash
     return {"condition": content, "prompt_tokens": 5, "decode_tokens": 2, "passes": 3, "shift": 0.1, **changes}
 
@@ -173,7 +172,7 @@ def test_a_complete_account_passes(sae: SAE) -> None:
     check_account(condition(sae, ("a",), decode=False), account(sae, decode_tokens=0) | _hash(sae), 5, 3, "Q")
 
 
-def _hash(sae: SAE) -> Account:
+def _hash(sae: SAE) -> Any:
     return {"condition": condition(sae, ("a",), decode=False).content_hash}
 
 
@@ -187,7 +186,7 @@ def _hash(sae: SAE) -> Account:
         ({"decode_tokens": 4}, "4 of 2 generated tokens"),
     ],
 )
-def test_an_incomplete_account_is_an_error(sae: SAE, changes: Account, words: str) -> None:
+def test_an_incomplete_account_is_an_error(sae: SAE, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(BackendError, match=words):
         check_account(condition(sae, ("a",)), account(sae, **changes), 5, 3, "Q")
 
@@ -200,7 +199,7 @@ def test_no_account_at_all_is_an_error() -> None:
 def test_edits_of_tokens_that_a_prompt_lacks_are_refused(sae: SAE) -> None:
     from types import SimpleNamespace
 
-    from vsc_eval.backends.vllm.readings import expected_tokens
+    from vsc_eval.backends.vllm.engine import expected_tokens
 
     vlm: Any = SimpleNamespace(image_token_ids=[9])
     image = condition(sae, ("a",), positions="image")

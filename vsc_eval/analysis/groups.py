@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Codes, Mask
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
+from vsc_eval.settings import StatisticsSpec
+from vsc_eval.stats import Figure, bootstrap_many, stream
 from vsc_eval.synthetic import LEVELS, TASKS
 
 Scope = Literal["all", "task", "level", "cell", "on_target", "off_target", "category", "group", "columns"]
@@ -161,36 +164,40 @@ def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTa
     def joined(answers: Sequence[str]) -> str:
         return INVALID if INVALID in answers else _JOINT.join(answers)
 
-    words = table.main.vocabulary
-    known: dict[str, int] = {}
+    words, known = table.main.vocabulary, dict[str, int]()
     codes = [
         [known.setdefault(joined([words[code] for code in row[list(places)]]), len(known)) for places in members]
         for row in table.main.answer
     ]
     found: Codes = np.array(codes, dtype=np.int32)
-    answers = Answers(
-        names=table.names,
-        vocabulary=tuple(known),
-        read=found,
-        answer=found,
-        option_logprobs=np.zeros((*found.shape, 0), dtype=np.float32),
+    no_logprobs = np.zeros((*found.shape, 0), dtype=np.float32)
+    groups = [[table.items[place] for place in places] for places in members]
+    items = tuple(
+        replace(
+            group[0],
+            item_id=f"{group[0].task}/group {group[0].group}",
+            gold=joined([item.gold for item in group]),
+            gold_index=None,
+            categories=(),
+            accepted=(),
+            options=(),
+        )
+        for group in groups
     )
-    items = [table.items[places[0]] for places in members]
-    golds = [joined([table.items[place].gold for place in places]) for places in members]
-    return AnswerTable(
-        items=tuple(_group_item(item, gold) for item, gold in zip(items, golds, strict=True)),
-        conditions=table.conditions,
-        main=answers,
-    )
+    main = Answers(table.names, tuple(known), found, found, no_logprobs)
+    return AnswerTable(items, table.conditions, main)
 
 
-def _group_item(first: AskedItem, gold: str) -> AskedItem:
-    return replace(
-        first,
-        item_id=f"{first.task}/group {first.group}",
-        gold=gold,
-        gold_index=None,
-        categories=(),
-        accepted=(),
-        options=(),
-    )
+def resampled(
+    values: npt.NDArray[Any],
+    table: AnswerTable,
+    statistics: StatisticsSpec,
+    streams: Sequence[str],
+    *,
+    mask: Mask | slice = slice(None),
+    **options: Any,
+) -> tuple[Figure, ...]:
+    """`bootstrap_many` of `values` [k, masked items of the table], from the random stream of that name."""
+    rng, name = stream(statistics.seed, *streams), table.cluster_name
+    own: dict[str, Any] = {"draws": statistics.draws, "level": statistics.level, "cluster_name": name}
+    return bootstrap_many(values, table.clusters[mask], rng, **own, **options)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from vsc_eval.analysis.groups import resampled
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Mask
-from vsc_eval.edit_kinds.base import EDITS
+from vsc_eval.edit_kinds import EDITS
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure, bootstrap_many, stream
+from vsc_eval.stats import Figure
 
 OTHER_BATCHES = "other batches"
 """The baseline once more, in batches of another size and order."""
@@ -49,14 +50,7 @@ def floor_rows(table: AnswerTable, statistics: StatisticsSpec) -> tuple[FloorRow
     changed = changed_without_cause(table)
     if not changed:
         return ()
-    shares = bootstrap_many(
-        np.array(list(changed.values()), dtype=np.float64),
-        table.clusters,
-        stream(statistics.seed, "study", "floor", "bootstrap"),
-        draws=statistics.draws,
-        level=statistics.level,
-        cluster_name=table.cluster_name,
-    )
+    shares = resampled(np.array(list(changed.values())), table, statistics, ("study", "floor", "bootstrap"))
     gaps = largest_differences(table)
     return tuple(
         FloorRow(name=name, drift=share, n_changed=int(items.sum()), max_logprob_difference=gaps[name])

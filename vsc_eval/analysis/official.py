@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from vsc_eval import metrics
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.metrics import Metric, Quantity, ScoredItem
@@ -31,64 +29,42 @@ class OfficialRow(Record):
 
 def official_rows(table: AnswerTable, statistics: StatisticsSpec) -> tuple[OfficialRow, ...]:
     """Every figure of every task that has an official metric, under every condition."""
-    scores = dict.fromkeys((item.task, item.score) for item in table.items if item.score)
-    parts = {task: table.only(table.column("task") == task) for task, _ in scores}
-    return tuple(
-        row
-        for condition in table.names
-        for task, score in scores
-        for row in _rows(parts[task], metrics.get(str(score)), condition, statistics)
-    )
+    found = []
+    for task, score in dict.fromkeys((item.task, item.score) for item in table.items if item.score):
+        part, metric = table.only(table.column("task") == task), metrics.get(str(score))
+        before = _figures(part, metric, BASELINE)
+        for condition in table.names:
+            for figure, quantity in _figures(part, metric, condition).items():
+                names, is_compared = ("official", task, figure), condition != BASELINE and figure in before
+                gap = metrics.difference(before[figure], quantity) if is_compared else None
+                found.append(
+                    OfficialRow(
+                        task=task,
+                        condition=condition,
+                        metric=metric.name,
+                        figure=figure,
+                        is_main=figure == metric.main,
+                        unit=quantity.unit,
+                        value=_estimate(quantity, part, statistics, names),
+                        difference=None if gap is None else _estimate(gap, part, statistics, names),
+                    )
+                )
+    # Stable: of a condition the tasks stay in their order.
+    return tuple(sorted(found, key=lambda row: table.main.rows[row.condition]))
 
 
-def _rows(table: AnswerTable, metric: Metric, condition: str, statistics: StatisticsSpec) -> Iterator[OfficialRow]:
-    """`table` is of the items of one task."""
-    task = table.items[0].task
-    before = _figures(table, metric, BASELINE)
-    found = before if condition == BASELINE else _figures(table, metric, condition)
-    for figure, quantity in found.items():
-        difference = None
-        if condition != BASELINE and figure in before:
-            difference = metrics.estimate_difference(
-                before[figure],
-                quantity,
-                table.clusters,
-                stream(statistics.seed, "official", task, figure),
-                cluster_name=table.cluster_name,
-                draws=statistics.draws,
-                level=statistics.level,
-            )
-        yield OfficialRow(
-            task=task,
-            condition=condition,
-            metric=metric.name,
-            figure=figure,
-            is_main=figure == metric.main,
-            unit=quantity.unit,
-            value=metrics.estimate(
-                quantity,
-                table.clusters,
-                stream(statistics.seed, "official", task, figure),
-                cluster_name=table.cluster_name,
-                draws=statistics.draws,
-                level=statistics.level,
-            ),
-            difference=difference,
-        )
+def _estimate(quantity: Quantity, table: AnswerTable, statistics: StatisticsSpec, names: tuple[str, ...]) -> Figure:
+    rng = stream(statistics.seed, *names)
+    draws, level, name = statistics.draws, statistics.level, table.cluster_name
+    return metrics.estimate(quantity, table.clusters, rng, cluster_name=name, draws=draws, level=level)
 
 
 def _figures(table: AnswerTable, metric: Metric, condition: str) -> dict[str, Quantity]:
     """Metrics want answers as they were read, where `answer` has the gold in place of any right one."""
-    read = table.main.read[table.main.rows[condition]]
+    words, read = table.main.vocabulary, table.main.read[table.main.rows[condition]].tolist()
     return metric.aggregate(
         [
-            ScoredItem(
-                id=item.item_id,
-                answer=table.main.vocabulary[code],
-                gold=item.gold,
-                accepted=item.accepted,
-                fields=dict(item.fields),
-            )
+            ScoredItem(item.item_id, words[code], item.gold, item.accepted, dict(item.fields))
             for item, code in zip(table.items, read, strict=True)
         ]
     )

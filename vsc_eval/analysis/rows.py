@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups
+from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups, resampled
 from vsc_eval.analysis.noise_floor import changed_without_cause
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Codes, Floats, Mask, Role
 from vsc_eval.errors import SpecError, known_names
@@ -17,7 +17,7 @@ from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Drift, Figure, McNemar, adjust, bootstrap_many, stream
+from vsc_eval.stats import Drift, Figure, McNemar, adjust, stream
 from vsc_eval.stats.bootstrap import detectable_differences
 from vsc_eval.stats.drift import PARTS, amplification, change_parts, noise_floor
 from vsc_eval.stats.significance import mcnemar, sign_flip
@@ -28,7 +28,8 @@ Grouping = str | tuple[str, ...]
 READINGS = ("kl_options", "kl_vocab", "shift_edited", "shift_last")
 """Columns of a table that a row has the mean of."""
 
-_CELLS = ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
+CELLS = ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
+"""Of McNemar's test."""
 
 
 class Row(Record):
@@ -105,22 +106,20 @@ def rows(
     table's own second baseline and conditions of strength zero have it. The noise floor of a group is the largest drift
     of these there. Raises SpecError for an unknown scope or column.
     """
-    groupings = [by] if isinstance(by, str) else list(by)
     null = changed_without_cause(table) if null_changed is None else null_changed
-    per_item = _PerItem.of(table, null)
-    found: list[Row] = []
-    for grouping in groupings:
+    per_item, found = _PerItem.of(table, table.names, table.main.answer[:1], null), list[Row]()
+    for grouping in [by] if isinstance(by, str) else by:
         if grouping == "group":
             for grouped in group_tables(table):
-                own = _PerItem.of(grouped.table, {name: grouped.any(mask) for name, mask in null.items()})
-                everything = np.ones(len(grouped.table.items), dtype=bool)
+                whole, own_null = grouped.table, {name: grouped.any(mask) for name, mask in null.items()}
+                own = _PerItem.of(whole, whole.names, whole.main.answer[:1], own_null)
+                everything = np.ones(len(whole.items), dtype=bool)
                 found += _rows(ItemGroup("group", everything, task=grouped.task), own, statistics)
         else:
             for group in _groups(table, grouping):
                 found += _rows(group, per_item, statistics)
-    order = {name: place for place, name in enumerate(table.names)}
     # Stable: within a condition the groups stay in their order.
-    return tuple(sorted(found, key=lambda row: order[row.condition]))
+    return tuple(sorted(found, key=lambda row: table.main.rows[row.condition]))
 
 
 def rows_against(
@@ -132,7 +131,7 @@ def rows_against(
     `before` [names, items] are places in the table's vocabulary. What is measured against the table's own baseline
     (distances, shifts, the noise floor) is None.
     """
-    per_item = _PerItem.against(table, names, before)
+    per_item = _PerItem.of(table, names, before, None)
     found = [tuple(_rows(group, per_item, statistics)) for scope in by for group in groups(table, scope)]
     return tuple(zip(*found, strict=True))
 
@@ -141,25 +140,19 @@ def find_row(
     rows: Iterable[Row], condition: str, scope: Scope = "all", task: str | None = None, level: str | None = None
 ) -> Row | None:
     """The row of that condition and group (no category), None if there is none."""
-    for row in rows:
-        if (row.condition, row.scope, row.task, row.level) == (condition, scope, task, level):
-            return row
-    return None
+    wanted = (condition, scope, task, level)
+    return next((row for row in rows if (row.condition, row.scope, row.task, row.level) == wanted), None)
 
 
 def _groups(table: AnswerTable, grouping: Grouping) -> Iterator[ItemGroup]:
     if isinstance(grouping, tuple):
         return column_groups(table, grouping)
-    for scope in SCOPES:
-        if scope == grouping:
-            return groups(table, scope)
+    if grouping in SCOPES:
+        return groups(table, grouping)
     raise SpecError(
         f"There is no grouping '{grouping}'.",
         hint=f"{known_names('groupings', grouping, SCOPES)} Columns of the items go into a tuple: ('{grouping}',).",
     )
-
-
-T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +163,7 @@ class _PerItem:
     conditions: tuple[AskedCondition, ...]
     compared: tuple[bool, ...]
     """Which conditions are compared with others: all but the baseline, which would be with itself."""
-    changed: Floats
+    changed: Mask
     gain: Floats
     right: Mask
     invalid: Mask
@@ -181,16 +174,11 @@ class _PerItem:
     null_changed: Floats
 
     @classmethod
-    def of(cls, table: AnswerTable, null_changed: Mapping[str, Mask]) -> _PerItem:
-        """Of every condition against the baseline."""
-        null = np.array(list(null_changed.values()), dtype=np.float64).reshape(-1, len(table.items))
-        found = cls.against(table, table.names, table.main.answer[:1])
-        compared = tuple(name != BASELINE for name in table.names)
-        return replace(found, compared=compared, readings=_readings(table), null_changed=null)
-
-    @classmethod
-    def against(cls, table: AnswerTable, names: Sequence[str], before: Codes) -> _PerItem:
-        """Of some conditions against `before` [names or 1, items]."""
+    def of(
+        cls, table: AnswerTable, names: Sequence[str], before: Codes, null_changed: Mapping[str, Mask] | None
+    ) -> _PerItem:
+        """Of some conditions against `before` [names or 1, items]: the baseline's answers, or others where
+        `null_changed` is None."""
         codes, gold, words = table.codes(names), table.gold, table.main.vocabulary
         # A gold answer that no condition gave has the code -1, so "unreadable" needs another one.
         invalid = words.index(INVALID) if INVALID in words else -2
@@ -200,14 +188,14 @@ class _PerItem:
         return cls(
             table=table,
             conditions=tuple(map(table.condition, names)),
-            compared=(True,) * len(names),
-            changed=np.asarray(codes != before, dtype=np.float64),
+            compared=tuple(null_changed is None or name != BASELINE for name in names),
+            changed=codes != before,
             gain=right.astype(np.float64) - was_right,
             right=right,
             invalid=codes == invalid,
-            counted={**change_parts(before, codes, gold, invalid), **dict(zip(_CELLS, cells, strict=True))},
-            readings={},
-            null_changed=np.zeros((0, len(table.items))),
+            counted={**change_parts(before, codes, gold, invalid), **dict(zip(CELLS, cells, strict=True))},
+            readings={} if null_changed is None else _readings(table),
+            null_changed=np.array(list((null_changed or {}).values()), dtype=np.float64).reshape(-1, len(table.items)),
         )
 
 
@@ -220,17 +208,17 @@ def _readings(table: AnswerTable) -> dict[str, Floats]:
 
 
 def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> Iterator[Row]:
-    conditions = per_item.conditions
+    conditions, table = per_item.conditions, per_item.table
     places = [i for i, c in enumerate(conditions) if group.targets is None or c.targets == group.targets]
 
-    def cut(values: npt.NDArray[T]) -> npt.NDArray[T]:
-        kept: npt.NDArray[T] = values[places][:, group.mask]
-        return kept
+    def cut(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values[places][:, group.mask]
 
-    k, gain, clusters = len(places), cut(per_item.gain), per_item.table.clusters[group.mask]
-    figures = _resampled([cut(per_item.right), gain, cut(per_item.changed)], clusters, group, per_item, statistics)
-    rng = stream(statistics.seed, "study", "conditions", "sign flips", *group.stream)
-    flipped = sign_flip(gain, clusters, rng, draws=statistics.permutations)
+    k, gain, clusters = len(places), cut(per_item.gain), table.clusters[group.mask]
+    values = np.concatenate([cut(per_item.right), gain, cut(per_item.changed)])
+    streams = [("study", "conditions", what, *group.stream) for what in ("bootstrap", "sign flips")]
+    figures = resampled(values, table, statistics, streams[0], mask=group.mask, n_shares=k)
+    flipped = sign_flip(gain, clusters, stream(statistics.seed, *streams[1]), draws=statistics.permutations)
     p = [p if per_item.compared[place] else None for place, p in zip(places, flipped, strict=True)]
     adjusted = adjust(p, statistics.correction) if group.scope == "all" else [None] * k
     detectable = detectable_differences(gain, clusters)
@@ -238,8 +226,22 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
     means = {name: _means(cut(column)) for name, column in per_item.readings.items()}
     invalid, floor = cut(per_item.invalid).mean(axis=1), noise_floor(per_item.null_changed[:, group.mask])
     for i, place in enumerate(places):
-        condition, accuracy = conditions[place], figures[i]
-        row = Row(
+        condition, accuracy, against = conditions[place], figures[i], dict[str, Any]()
+        if per_item.compared[place]:
+            share, parts = figures[2 * k + i], {part: counts[part][i] for part in PARTS}
+            own = {name: column[i] for name, column in means.items()}
+            against = {
+                "difference": figures[k + i],
+                "p_difference": p[i],
+                "p_difference_adjusted": adjusted[i],
+                "mcnemar": mcnemar(*(counts[cell][i] for cell in CELLS)),
+                "detectable_difference": detectable[i],
+                "drift": Drift(share=share, n_changed=sum(parts.values()), **parts),
+                "drift_above_noise_floor": None if share.value is None or floor is None else share.value - floor,
+                **{f"mean_{name}": value for name, value in own.items()},
+                "amplification": amplification(own.get("shift_last"), own.get("shift_edited")),
+            }
+        yield Row(
             condition=condition.name,
             role=condition.role,
             sets=condition.spec.sets,
@@ -253,55 +255,12 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
             n_clusters=accuracy.n_clusters,
             accuracy=accuracy,
             invalid_rate=float(invalid[i]),
+            **against,
         )
-        if per_item.compared[place]:
-            row = row.model_copy(
-                update={
-                    "difference": figures[k + i],
-                    "p_difference": p[i],
-                    "p_difference_adjusted": adjusted[i],
-                    "mcnemar": mcnemar(*(counts[cell][i] for cell in _CELLS)),
-                    "detectable_difference": detectable[i],
-                    **_drift(figures[2 * k + i], {part: counts[part][i] for part in PARTS}, floor),
-                    **_mean_figures({name: column[i] for name, column in means.items()}),
-                }
-            )
-        yield row
-
-
-def _drift(share: Figure, parts: Mapping[str, int], floor: float | None) -> dict[str, object]:
-    above = None if share.value is None or floor is None else share.value - floor
-    return {"drift": Drift(share=share, n_changed=sum(parts.values()), **parts), "drift_above_noise_floor": above}
-
-
-def _mean_figures(means: Mapping[str, float | None]) -> dict[str, float | None]:
-    ratio = amplification(means.get("shift_last"), means.get("shift_edited"))
-    return {**{f"mean_{name}": value for name, value in means.items()}, "amplification": ratio}
-
-
-def _resampled(
-    parts: Sequence[npt.NDArray[np.generic]],
-    clusters: npt.NDArray[np.str_],
-    group: ItemGroup,
-    per_item: _PerItem,
-    statistics: StatisticsSpec,
-) -> Sequence[Figure]:
-    """Figures of all rows of `parts`, whose first are the right answers: of these Wilson's where every item is its own
-    cluster."""
-    return bootstrap_many(
-        np.concatenate(parts),
-        clusters,
-        stream(statistics.seed, "study", "conditions", "bootstrap", *group.stream),
-        n_shares=len(parts[0]),
-        draws=statistics.draws,
-        level=statistics.level,
-        cluster_name=per_item.table.cluster_name,
-    )
 
 
 def _means(values: Floats) -> list[float | None]:
     """Mean of each row over the items that have the figure; None where none has."""
     there = ~np.isnan(values)
-    counts = there.sum(axis=1)
-    sums = np.where(there, values, 0).sum(axis=1)
+    sums, counts = np.where(there, values, 0).sum(axis=1), there.sum(axis=1)
     return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]

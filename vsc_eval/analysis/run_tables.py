@@ -1,18 +1,22 @@
-"""The tables of a sweep, drawn in the terminal and written to results.md."""
+"""The tables of a sweep, drawn in the terminal and written to results.md; those of rows are a study's too."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 
 from vsc_eval.analysis.results import Results
-from vsc_eval.analysis.row_tables import cells_table, null_note, parts_table, readings_table
 from vsc_eval.analysis.rows import Row
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import Drift
+from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw
 from vsc_eval.tables.markdown import to_markdown
-from vsc_eval.tables.numbers import percent
-from vsc_eval.tables.table import Cell, Table, cell, columns, methods_note, table
+from vsc_eval.tables.numbers import UNDEFINED, Unit, percent
+from vsc_eval.tables.table import Cell, Column, Table, Value, cell, columns, methods_note, table
 
 _CONDITIONS_SHOWN = 6
 """Conditions that get a column of their own."""
@@ -25,8 +29,9 @@ def condition_table(results: Results) -> Table:
     """Per condition: accuracy, share of unreadable answers, difference and drift with intervals, drift on and off
     target."""
     reads_text = results.scoring == "generate"
-    rows = {condition.name: _whole(results, condition.name) for condition in results.conditions}
+    rows = {row.condition: row for row in results.rows if row.scope == "all"}
     whole = rows[BASELINE]
+    methods = methods_note(row.drift.share.method for row in rows.values() if row.drift)
     return table(
         "conditions",
         f"{results.model}: {whole.n} items in {whole.n_clusters} clusters, scoring {results.scoring}",
@@ -52,30 +57,15 @@ def condition_table(results: Results) -> Table:
             for name, row in rows.items()
         ],
         [
-            " ".join(
-                filter(
-                    None,
-                    (
-                        f"n = {whole.n}.",
-                        methods_note(row.drift.share.method for row in rows.values() if row.drift),
-                        "diff: percentage points against the baseline, paired. drift: share of answers that changed; "
-                        "on / off: on the tasks of the edited sets / on all others.",
-                    ),
-                )
-            ),
-            _invalid_note(whole),
+            f"n = {whole.n}. {f'{methods} ' if methods else ''}diff: percentage points against the baseline, paired. "
+            "drift: share of answers that changed; on / off: on the tasks of the edited sets / on all others.",
+            f"{percent(whole.invalid_rate)}% of the baseline's answers name no option: accuracy and drift say little "
+            "here. See lm_eval/baseline for the texts; --scoring loglikelihood needs none."
+            if whole.invalid_rate >= _MANY_INVALID
+            else None,
             null_note(rows),
             *(note for report in results.data for note in report.notes()),
         ],
-    )
-
-
-def _invalid_note(baseline: Row) -> str | None:
-    if baseline.invalid_rate < _MANY_INVALID:
-        return None
-    return (
-        f"{percent(baseline.invalid_rate)}% of the baseline's answers name no option: accuracy and drift say little "
-        "here. See lm_eval/baseline for the texts; --scoring loglikelihood needs none."
     )
 
 
@@ -164,11 +154,7 @@ def _left_note(results: Results, shown: list[str]) -> str | None:
 
 def all_tables(results: Results) -> list[Table]:
     """Every table that has rows, in the order they are shown."""
-    edited = {
-        condition.name: row
-        for condition in results.conditions
-        if not condition.is_baseline and (row := results.find(condition.name, "all"))
-    }
+    edited = {row.condition: row for row in results.rows if row.scope == "all" and row.condition != BASELINE}
     tables = (
         condition_table(results),
         parts_table(edited, "Drift and its parts (items)", "not corrected for the number of conditions."),
@@ -192,11 +178,118 @@ def markdown(results: Results) -> str:
     return "\n".join([f"# {clean.markdown(results.model)}\n", *map(to_markdown, all_tables(results))])
 
 
-def _whole(results: Results, condition: str) -> Row:
-    row = results.find(condition, "all")
-    assert row is not None, condition
-    return row
-
-
 def _drift_share(row: Row | None) -> Cell | None:
     return None if row is None or row.drift is None else cell(row.drift.share.value, suffix=f" ({row.n})")
+
+
+Rows = Mapping[str, Any]
+"""What a row is called -> a row of figures on all items."""
+
+PART_HEADS: tuple[tuple[str, Unit], ...] = tuple((head, "count") for head in ("R→W", "W→R", "W→W'", "→inv", "inv→"))
+PARTS_NOTE = "R right, W wrong, W' another wrong answer, inv invalid."
+_READING_HEADS = {
+    "mean_kl_options": "KL options",
+    "mean_kl_vocab": "KL vocab",
+    "mean_margin_change": "gold margin",
+    "mean_shift_edited": "shift edited",
+    "mean_shift_last": "shift last",
+    "amplification": "amplification",
+}
+
+
+def part_counts(drift: Drift) -> list[int]:
+    """The parts of a drift in items, under `PART_HEADS`."""
+    return [getattr(drift, part) for part in PARTS]
+
+
+def parts_table(rows: Rows, title: str, note: str, *, above_floor: bool = False) -> Table:
+    """The parts of each drift in items, and McNemar's test; rows without a drift are left out."""
+    shown = {name: row for name, row in rows.items() if row.drift is not None and row.mcnemar is not None}
+    return table(
+        "parts",
+        title,
+        columns(
+            ("condition", "name"),
+            ("changed", "count"),
+            *((("above floor %", "percent"),) if above_floor else ()),
+            *PART_HEADS,
+            ("McNemar p", "p"),
+        ),
+        [
+            (
+                name,
+                row.drift.n_changed,
+                *((row.drift_above_noise_floor,) if above_floor else ()),
+                *part_counts(row.drift),
+                cell(row.mcnemar.p_value, missing=row.mcnemar.reason or ""),
+            )
+            for name, row in shown.items()
+        ],
+        [f"{PARTS_NOTE} McNemar: exact, two-sided, items taken as independent, {note}"],
+    )
+
+
+def readings_table(rows: Rows, title: str) -> Table:
+    """What happened to distributions and activations, means over items."""
+    values = [[getattr(row, reading) for reading in _READING_HEADS] for row in rows.values()]
+    return table(
+        "readings",
+        title,
+        columns(("condition", "name"), *((head, "decimal") for head in _READING_HEADS.values())),
+        [(name, *found) for name, found in zip(rows, values, strict=True)],
+        [
+            "KL(baseline || condition) in nats at the first answer token; gold margin: change of the right option's "
+            "log-probability less the largest other, nats; shift: ||h' - h|| / ||h|| at the edited and at the last "
+            "layer; amplification: last over edited. No intervals: these describe, they do not test.",
+            f"{UNDEFINED}: no item has this figure, or the edited shift is zero."
+            if any(None in found for found in values)
+            else None,
+        ],
+    )
+
+
+def cells_table(
+    find: Callable[..., Any | None],
+    tasks: Sequence[str],
+    levels: Sequence[str],
+    title: str,
+    notes: Iterable[str] = (),
+    *,
+    intervals: bool = False,
+) -> Table:
+    """Accuracy of one condition, tasks down and levels across; `find` is a function of (scope, task, level).
+
+    `intervals`: the margins of tasks have them.
+    """
+
+    def accuracy(scope: str, task: str | None, level: str | None, *, whole: bool = False) -> Value:
+        row = find(scope, task, level)
+        return None if row is None else row.accuracy if whole else row.accuracy.value
+
+    def margin(scope: str, task: str | None = None) -> Value:
+        return accuracy(scope, task, None, whole=intervals)
+
+    return table(
+        "cells",
+        title,
+        (
+            Column("task", "task", "name"),
+            *(Column(level, level, "percent") for level in levels),
+            Column("all", "all", "percent"),
+        ),
+        [
+            *((task, *(accuracy("cell", task, level) for level in levels), margin("task", task)) for task in tasks),
+            ("all", *(accuracy("level", None, level) for level in levels), margin("all")),
+        ],
+        notes,
+    )
+
+
+def null_note(rows: Rows) -> str | None:
+    """What intervals around zero can and cannot say."""
+    found = [
+        f"{name} {100 * row.detectable_difference:.1f}"
+        for name, row in rows.items()
+        if row.difference is not None and row.detectable_difference is not None and row.difference.holds_zero
+    ]
+    return f"No difference shown; power 0.8 to find one of at least (points): {', '.join(found)}." if found else None

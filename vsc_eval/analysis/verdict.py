@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -77,8 +77,7 @@ class Evidence:
         return None if limit is None or self.n_clusters < 2 else self.harm + limit
 
 
-@dataclass(frozen=True)
-class Ruling:
+class Ruling(NamedTuple):
     verdict: Verdict
     decided_by: str
     """The numbers that decided it, in words."""
@@ -159,56 +158,33 @@ def with_verdicts(
 ) -> tuple[InteractionRow, ...]:
     """The rows with verdicts on those of the rule's edit, for which `controls` are used; `level` is that of the
     intervals."""
-    against = _family_p(controls)
-    found = {
-        row.condition: ruling(row, rule, against, level=level)
-        for row in rows
-        if row.edit == rule.edit and row.form == "raw"
-    }
-    raw = {row.parts: found[row.condition].verdict for row in rows if row.condition in found}
-    for row in rows:
-        if row.edit == rule.edit and row.form == "norm_matched" and row.parts in raw:
-            found[row.condition] = ruling(row, rule, {}, raw[row.parts], level=level)
-    return tuple(_ruled(row, found.get(row.condition)) for row in rows)
-
-
-def ruling(
-    row: InteractionRow,
-    rule: VerdictRule,
-    against: FamilyP,
-    raw_verdict: Verdict | None = None,
-    *,
-    level: float = 0.95,
-) -> Ruling:
-    """The rule on the numbers of a row; `against` has the p of its controls."""
-    evidence = []
-    for outcome in rule.outcomes:
-        found = row.drift_interaction if outcome == "drift" else row.accuracy_interaction
-        assert found.value is not None
-        evidence.append(
-            Evidence(
-                outcome=outcome,
-                interaction=found.value,
-                low=found.low,
-                high=found.high,
-                n_clusters=row.n_clusters,
-                p_adjusted=row.p_drift_adjusted if outcome == "drift" else row.p_accuracy_adjusted,
-                family_p=against.get((row.parts, outcome), {}),
-            )
-        )
-    return decide(evidence, rule, level=level, raw_verdict=raw_verdict)
-
-
-def _family_p(controls: Sequence[ControlTest]) -> FamilyP:
-    found: dict[tuple[Pair, Outcome], dict[ControlKind, float | None]] = {}
+    against: dict[tuple[Pair, Outcome], dict[ControlKind, float | None]] = {}
     for test in controls:
         if test.effect == "interaction":
             a, b = test.sets
-            found.setdefault(((a, b), test.outcome), {})[test.kind] = test.p_family
-    return found
+            against.setdefault(((a, b), test.outcome), {})[test.kind] = test.p_family
+    judged = [row for row in rows if row.edit == rule.edit]
+    found = {row.condition: ruling(row, rule, against, level=level) for row in judged if row.form == "raw"}
+    raw = {row.parts: found[row.condition].verdict for row in judged if row.form == "raw"}
+    for row in judged:
+        if row.form == "norm_matched" and row.parts in raw:
+            found[row.condition] = ruling(row, rule, {}, raw[row.parts], level=level)
+    return tuple(
+        row.model_copy(update=found[row.condition]._asdict() if row.condition in found else {}) for row in rows
+    )
 
 
-def _ruled(row: InteractionRow, ruling: Ruling | None) -> InteractionRow:
-    if ruling is None:
-        return row
-    return row.model_copy(update={"verdict": ruling.verdict, "decided_by": ruling.decided_by})
+def ruling(
+    row: InteractionRow, rule: VerdictRule, against: FamilyP, raw_verdict: Verdict | None = None, *, level: float = 0.95
+) -> Ruling:
+    """The rule on the numbers of a row; `against` has the p of its controls."""
+    numbers = {
+        "drift": (row.drift_interaction, row.p_drift_adjusted),
+        "accuracy": (row.accuracy_interaction, row.p_accuracy_adjusted),
+    }
+    evidence = []
+    for outcome in rule.outcomes:
+        (found, p), controls = numbers[outcome], against.get((row.parts, outcome), {})
+        assert found.value is not None
+        evidence.append(Evidence(outcome, found.value, found.low, found.high, row.n_clusters, p, controls))
+    return decide(evidence, rule, level=level, raw_verdict=raw_verdict)

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from vsc_eval.sae.model import SAE
 
 
+Mode = Literal["auto", "shared", "hooks"]
+
+
 @dataclass(frozen=True)
 class EngineSettings:
     """How to compute. A backend leaves alone what it does not know."""
 
     batch_size: int | None = None
     """Prompts a batch; None: the backend's own number."""
-    mode: Literal["auto", "shared", "hooks"] = "auto"
+    mode: Mode = "auto"
     """Of transformers."""
     memory_budget_bytes: int | None = None
     """Of transformers: bound on the engine's stacks."""
@@ -45,7 +48,7 @@ class MakeEngine(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """One way to run models. Its engine keeps to vsc_eval.backends.protocol."""
+    """One way to run models. Its engine is a vsc_eval.backends.protocol.AnswerEngine."""
 
     name: str
     make: MakeEngine
@@ -62,7 +65,7 @@ class Backend:
 BACKENDS: Registry[Backend] = Registry(
     "backend",
     "vsc_eval.backends",
-    {"hf": "vsc_eval.backends.hf.backend:HF", "vllm": "vsc_eval.backends.vllm.backend:VLLM"},
+    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm:VLLM"},
     instance_of(Backend),
 )
 

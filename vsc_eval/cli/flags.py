@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_ori
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from vsc_eval.backends.vllm.arguments import parse_options
+from vsc_eval.backends.vllm.start import parse_options
 from vsc_eval.errors import SpecError
 from vsc_eval.mistakes import first_mistake, place_words
 from vsc_eval.settings import marks

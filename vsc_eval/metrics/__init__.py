@@ -1,8 +1,35 @@
 """Official metrics of external data sets: pure functions of parsed answers. See docs/metrics.md for every difference
-from the published scripts."""
+from the published scripts.
 
-from vsc_eval.metrics.base import Metric, Quantity, ScoredItem
-from vsc_eval.metrics.intervals import estimate, estimate_difference
-from vsc_eval.metrics.registry import METRICS, get
+`METRICS` has them by the name that a task file gives in `score`. Another package adds one by an entry point of the
+group `vsc_eval.metrics` (see vsc_eval.registry).
+"""
 
-__all__ = ["METRICS", "Metric", "Quantity", "ScoredItem", "estimate", "estimate_difference", "get"]
+from typing import Any
+
+from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, difference, estimate
+from vsc_eval.registry import Registry
+
+__all__ = ["METRICS", "Metric", "Quantity", "ScoredItem", "difference", "estimate", "get"]
+
+
+def _fault(thing: Any) -> str | None:
+    lacking = [part for part in dir(Metric) if not part.startswith("_") and not hasattr(thing, part)]
+    return f"it has no {', '.join(lacking)}" if lacking else None
+
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    "vsc_eval.metrics",
+    {
+        "exact": "vsc_eval.metrics.base:EXACT",
+        "cv_bench": "vsc_eval.metrics.cv_bench:CV_BENCH",
+        "pope": "vsc_eval.metrics.pope:POPE",
+        "naturalbench": "vsc_eval.metrics.naturalbench:NATURALBENCH",
+        "chartqa": "vsc_eval.metrics.chartqa:CHARTQA",
+        "realworldqa": "vsc_eval.metrics.realworldqa:REALWORLDQA",
+    },
+    _fault,
+)
+
+get = METRICS.get

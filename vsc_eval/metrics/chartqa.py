@@ -14,15 +14,13 @@ import numpy as np
 
 from vsc_eval.errors import DataError
 from vsc_eval.extract.numerals import numbers
-from vsc_eval.metrics.base import Quantity, ScoredItem
-from vsc_eval.metrics.exact import Exact, invalid
-from vsc_eval.metrics.quantities import share
+from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, share
 
 TOLERANCE = 0.05
 _TYPES = {"human_test": "human", "augmented_test": "augmented", "human": "human", "augmented": "augmented"}
 
 
-class ChartQA(Exact):
+class ChartQA(Metric):
     """Relaxed accuracy, also by who wrote the question."""
 
     name = "chartqa"
@@ -36,7 +34,7 @@ class ChartQA(Exact):
     def aggregate(self, items: Sequence[ScoredItem]) -> dict[str, Quantity]:
         """`relaxed_accuracy`, `relaxed_accuracy[human]`, `relaxed_accuracy[augmented]`, `exact_accuracy`,
         `invalid_rate`."""
-        right = self.right(items)
+        right = self._right(items)
         exact = np.array([item.answer in item.golds for item in items], dtype=bool)
         types = np.array([_type(item) for item in items], dtype=np.str_)
         split = {
@@ -47,7 +45,7 @@ class ChartQA(Exact):
             "relaxed_accuracy": share(right),
             **split,
             "exact_accuracy": share(exact),
-            "invalid_rate": share(invalid(items)),
+            "invalid_rate": invalid_rate(items),
         }
 
 

@@ -7,19 +7,18 @@ where each name is the accuracy on the items of that source: the mean of 2D and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from vsc_eval.errors import DataError
-from vsc_eval.metrics.base import Floats, Quantity, ScoredItem
-from vsc_eval.metrics.exact import Exact, invalid
-from vsc_eval.metrics.quantities import of_shares, share
+from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, ratio, share
+from vsc_eval.stats.bootstrap import Floats
 
 SOURCES = ("ADE20K", "COCO", "Omni3D")
 
 
-class CVBench(Exact):
+class CVBench(Metric):
     """Accuracy by source and by task, and the combined score."""
 
     name = "cv_bench"
@@ -31,7 +30,7 @@ class CVBench(Exact):
 
         The three scores are undefined where a source has no items, as in a run of the 2D half alone.
         """
-        right = self.right(items)
+        right = self._right(items)
         sources = np.array([_source(item) for item in items], dtype=np.str_)
         by_source = {name: share(right, sources == name, undefined=f"no items from {name}") for name in SOURCES}
         missing = [name for name in SOURCES if name not in sources]
@@ -39,19 +38,24 @@ class CVBench(Exact):
         tasks = np.array([item.column("task") for item in items], dtype=np.str_)
         parts = tuple(by_source.values())
         return {
-            "combined": of_shares(parts, _combined, undefined=undefined),
-            "2D": of_shares(parts[:2], lambda shares: shares.mean(axis=-1), undefined=undefined),
+            "combined": _of_sources(parts, lambda ade20k, coco, omni3d: ((ade20k + coco) / 2 + omni3d) / 2, undefined),
+            "2D": _of_sources(parts[:2], lambda ade20k, coco: (ade20k + coco) / 2, undefined),
             "3D": by_source["Omni3D"],
             "accuracy": share(right),
             **{f"accuracy[{name}]": part for name, part in by_source.items()},
             **{f"accuracy[{name}]": share(right, tasks == name) for name in sorted(set(tasks.tolist()))},
-            "invalid_rate": share(invalid(items)),
+            "invalid_rate": invalid_rate(items),
         }
 
 
-def _combined(shares: Floats) -> Floats:
-    ade20k, coco, omni3d = (shares[..., j] for j in range(3))
-    return ((ade20k + coco) / 2 + omni3d) / 2
+def _of_sources(parts: Sequence[Quantity], function: Callable[..., Floats], undefined: str) -> Quantity:
+    """A function of the accuracies on several sources."""
+
+    def statistic(means: Floats) -> Floats:
+        return function(*(ratio(means[..., j : j + 2]) for j in range(0, 2 * len(parts), 2)))
+
+    values = np.concatenate([part.values for part in parts])
+    return Quantity(values, statistic, sum(part.n for part in parts), undefined=undefined)
 
 
 def _source(item: ScoredItem) -> str:

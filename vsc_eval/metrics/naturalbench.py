@@ -19,9 +19,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from vsc_eval.errors import DataError
-from vsc_eval.metrics.base import Mask, Quantity, ScoredItem
-from vsc_eval.metrics.exact import Exact, invalid
-from vsc_eval.metrics.quantities import share
+from vsc_eval.metrics.base import Mask, Metric, Quantity, ScoredItem, invalid_rate, share
 
 GROUP_SIZE = 4
 _QUESTIONS = ((0, 1), (2, 3))
@@ -29,7 +27,7 @@ _IMAGES = ((0, 2), (1, 3))
 _WHOLE = ((0, 1, 2, 3),)
 
 
-class NaturalBench(Exact):
+class NaturalBench(Metric):
     """Accuracy of items, questions, images and groups."""
 
     name = "naturalbench"
@@ -39,7 +37,7 @@ class NaturalBench(Exact):
     def aggregate(self, items: Sequence[ScoredItem]) -> dict[str, Quantity]:
         """The four accuracies and `invalid_rate`, all over complete groups."""
         groups = _complete_groups(items)
-        right = self.right(items)
+        right = self._right(items)
         inside = np.zeros(len(items), dtype=bool)
         inside[[place for group in groups for place in group]] = True
         nothing = "no complete group"
@@ -48,7 +46,7 @@ class NaturalBench(Exact):
             "question_accuracy": _all_right(right, groups, _QUESTIONS, "questions"),
             "image_accuracy": _all_right(right, groups, _IMAGES, "images"),
             "group_accuracy": _all_right(right, groups, _WHOLE, "groups"),
-            "invalid_rate": share(invalid(items), inside, undefined=nothing),
+            "invalid_rate": invalid_rate(items, inside, undefined=nothing),
         }
 
 

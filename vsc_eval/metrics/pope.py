@@ -13,12 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsc_eval.errors import DataError
-from vsc_eval.metrics.base import Floats, Mask, Quantity, ScoredItem
-from vsc_eval.metrics.exact import Exact, invalid
-from vsc_eval.metrics.quantities import ratio, share
+from vsc_eval.metrics.base import Mask, Metric, Quantity, ScoredItem, invalid_rate, ratio, share
+from vsc_eval.stats.bootstrap import Floats
 
 
-class Pope(Exact):
+class Pope(Metric):
     """Figures of all items, and of each way the absent objects were drawn (random, popular, adversarial)."""
 
     name = "pope"
@@ -42,12 +41,12 @@ class Pope(Exact):
         is_yes = np.array([_gold(item) == "yes" for item in items], dtype=bool)
         counts = np.stack([among & said_yes & is_yes, among & said_yes, among & is_yes]).astype(np.float64)
         return {
-            "accuracy": share(self.right(items), among),
+            "accuracy": share(self._right(items), among),
             "precision": share(is_yes, among & said_yes, undefined="no answer is yes"),
             "recall": share(said_yes, among & is_yes, undefined="no right answer is yes"),
             "f1": Quantity(counts, _f1, int(among.sum()), undefined="no answer is yes, given or right"),
             "yes_rate": share(said_yes, among),
-            "invalid_rate": share(invalid(items), among),
+            "invalid_rate": invalid_rate(items, among),
         }
 
 

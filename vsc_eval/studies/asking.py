@@ -9,12 +9,11 @@ from vsc_eval.analysis.controls import ControlKind
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.collect import AnswerCollector
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import SLICE, Progress, as_asked, ask
-from vsc_eval.backends.hf.engine import GenSettings
+from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.protocol import AnswerEngine
-from vsc_eval.backends.session import LazyConditions, Session
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
+from vsc_eval.extract import likeliest_option
 from vsc_eval.features.benchmark import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
@@ -80,9 +79,8 @@ def ask_items(
     names, prompts = list(session.conditions), Prompts(items)
 
     def letter(_place: int, reading: Reading) -> tuple[str, str]:
-        logprobs = reading.option_logprobs
-        assert logprobs is not None
-        chosen = LETTERS[logprobs.index(max(logprobs))]
+        assert reading.option_logprobs is not None
+        chosen = likeliest_option(LETTERS, reading.option_logprobs)
         return chosen, chosen
 
     collector = AnswerCollector(names, len(items), len(LETTERS), letter)

@@ -9,7 +9,7 @@ from typing import Literal
 from vsc_eval.records import Record
 from vsc_eval.stats import wilson_interval
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.tables.numbers import percent, with_interval
+from vsc_eval.tables.numbers import interval, percent
 from vsc_eval.tables.table import Table, by_columns
 
 MOST_FALSE = 0.05
@@ -27,12 +27,8 @@ class Rate(Record):
     low: float
     high: float
 
-    @property
-    def reason(self) -> None:
-        """There is always an interval."""
-
     def __str__(self) -> str:
-        return with_interval(self, percent)
+        return interval(self.value, self.low, self.high, percent)
 
 
 def rate(happened: Sequence[bool]) -> Rate:

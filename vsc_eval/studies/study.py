@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.answers.store import AnswerStore
+from vsc_eval.backends.ask import Session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
 from vsc_eval.backends.registry import BACKENDS, EngineSettings
-from vsc_eval.backends.session import Session
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import file_hash
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention

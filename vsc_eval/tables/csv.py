@@ -21,21 +21,14 @@ def to_csv(data: Data | Table) -> str:
 
 def figures(table: Table) -> Data:
     """All rows of a table in full precision: of a column with intervals its value, low and high."""
-    wide = [any(row.cells[i].low is not None for row in table.rows) for i in range(len(table.columns))]
-    columns = [
-        name
-        for column, has_interval in zip(table.columns, wide, strict=True)
-        for name in (column.key, *((f"{column.key}_low", f"{column.key}_high") if has_interval else ()))
-    ]
-    rows = tuple(
-        tuple(
-            value
-            for cell, has_interval in zip(row.cells, wide, strict=True)
-            for value in (cell.value, *((cell.low, cell.high) if has_interval else ()))
-        )
-        for row in table.rows
-    )
-    return Data(tuple(columns), rows)
+    heads, rows = list[str](), [list[Plain]() for _ in table.rows]
+    for i, column in enumerate(table.columns):
+        has_interval = any(row.cells[i].low is not None for row in table.rows)
+        heads += [column.key, *([f"{column.key}_low", f"{column.key}_high"] if has_interval else [])]
+        for values, row in zip(rows, table.rows, strict=True):
+            cell = row.cells[i]
+            values += [cell.value, *([cell.low, cell.high] if has_interval else [])]
+    return Data(tuple(heads), tuple(map(tuple, rows)))
 
 
 def _field(value: Plain) -> str | int | float:

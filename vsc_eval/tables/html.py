@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from vsc_eval.tables.clean import html
-from vsc_eval.tables.table import Cell, Column, Table
+from vsc_eval.tables.table import Cell, Column, Table, column_groups
 
 
 def to_html(table: Table) -> str:
@@ -18,7 +17,7 @@ def _lines(table: Table) -> Iterator[str]:
     yield "<table>"
     yield f"<caption>{html(table.title)}</caption>"
     yield "<thead>"
-    if groups := column_groups(table):
+    if groups := column_groups(table.columns):
         heads = [f'<th colspan="{n}">{html(group) if group else ""}</th>' for group, n in groups]
         yield f"<tr>{''.join(heads)}</tr>"
     heads = [f"<th{_look(column, column.note)}>{html(column.head)}</th>" for column in table.columns]
@@ -31,13 +30,6 @@ def _lines(table: Table) -> Iterator[str]:
     yield "</tbody>"
     yield "</table>"
     yield from (f"<p><small>{html(note)}</small></p>" for note in table.all_notes)
-
-
-def column_groups(table: Table) -> list[tuple[str, int]]:
-    """[(heading over columns, how many)] from left to right; empty where no column has one."""
-    if not any(column.group for column in table.columns):
-        return []
-    return [(group, len(list(members))) for group, members in groupby(column.group for column in table.columns)]
 
 
 def _cell(text: str, cell: Cell, column: Column) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from vsc_eval.tables.clean import CONDITION, latex
 from vsc_eval.tables.numbers import MINUS, UNDEFINED
-from vsc_eval.tables.table import Column, Table, TableRow, shown
+from vsc_eval.tables.table import Column, Table, TableRow, column_groups, shown
 
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
@@ -17,7 +17,7 @@ def to_latex(table: Table) -> str:
     """The headline rows as one longtable, or several where it is too wide. Ends with a newline."""
     rows = table.headlines
     parts = _parts(table, rows)
-    text = [*(line for part in range(len(parts)) for line in _longtable(table, rows, parts, part))]
+    text = [line for part in range(len(parts)) for line in _longtable(table, rows, parts, part)]
     notes = [f"\\par\\noindent{{\\footnotesize {latex(note)}\\par}}" for note in table.all_notes]
     return "\n".join([*text, *notes]) + "\n"
 
@@ -56,13 +56,7 @@ def _packed(blocks: Sequence[list[int]], widths: Sequence[int], room: int) -> li
 
 def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
     """Neighbours under one heading; other columns each by itself."""
-    blocks: list[list[int]] = []
-    for i in places:
-        if blocks and columns[i].group and columns[i].group == columns[blocks[-1][-1]].group:
-            blocks[-1].append(i)
-        else:
-            blocks.append([i])
-    return blocks
+    return [list(block) for _, block in groupby(places, key=lambda i: columns[i].group or i)]
 
 
 def _width(table: Table, rows: Sequence[TableRow], column: int) -> int:
@@ -89,16 +83,14 @@ def _longtable(table: Table, rows: Sequence[TableRow], parts: Sequence[list[int]
 
 
 def _group_headings(columns: Sequence[Column]) -> Iterator[str]:
-    if not any(column.group for column in columns):
-        return
     cells, rules, place = [], [], 1
-    for group, members in groupby(columns, key=lambda column: column.group):
-        n = len(list(members))
+    for group, n in column_groups(columns):
         cells.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
         rules += [rf"\cmidrule(lr){{{place}-{place + n - 1}}}"] if group else []
         place += n
-    yield " & ".join(cells) + r" \\"
-    yield "".join(rules)
+    if cells:
+        yield " & ".join(cells) + r" \\"
+        yield "".join(rules)
 
 
 def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Iterator[str]:

@@ -6,7 +6,9 @@ A minus is U+2212, as print has it; the terminal's renderer writes the hyphen th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from typing import Literal
+
+from vsc_eval.stats.figure import Figure
 
 MINUS = "\N{MINUS SIGN}"
 UNDEFINED = "\N{EN DASH}"
@@ -22,19 +24,6 @@ Words = Callable[[float], str]
 _LEAST_P = 0.0001
 _NOISE = 6
 """Digits kept of a hundredfold: more than is ever shown, few enough to leave the noise of the multiplication out."""
-
-
-class Estimate(Protocol):
-    """A value with its interval, as all rooms have them."""
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def reason(self) -> str | None: ...
 
 
 def hundredfold(share: float) -> float:
@@ -107,7 +96,7 @@ def interval(value: float | None, low: float | None, high: float | None, write: 
     return write(value) if low is None or high is None else f"{write(value)} [{write(low)}, {write(high)}]"
 
 
-def with_interval(figure: Estimate | None, write: Words) -> str:
+def with_interval(figure: Figure | None, write: Words) -> str:
     """The same of an estimate; None is undefined."""
     return UNDEFINED if figure is None else interval(figure.value, figure.low, figure.high, write)
 

@@ -10,10 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
+from vsc_eval.stats.figure import Figure
 from vsc_eval.tables.clean import LONG, plain
-from vsc_eval.tables.numbers import UNDEFINED, Estimate, Unit, interval, writer
+from vsc_eval.tables.numbers import UNDEFINED, Unit, interval, writer
 
 _MOST_REASONS = 4
 _REASON = 100
@@ -21,7 +23,7 @@ _REASON = 100
 _MOST_METHODS = 3
 
 Plain = str | int | float | None
-Value = Plain | Estimate
+Value = Plain | Figure
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,12 @@ def by_columns(key: str, title: str, *parts: tuple[Any, ...], notes: Iterable[st
     """A table of columns: each part is (head, unit, ..., the column's values)."""
     heads = columns(*(head for *head, _ in parts))
     return table(key, title, heads, zip(*(values for *_, values in parts), strict=True), notes)
+
+
+def column_groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """[(heading over columns, how many)] from left to right; empty where no column has one."""
+    groups = [(group, len(list(members))) for group, members in groupby(column.group for column in columns)]
+    return groups if any(group for group, _ in groups) else []
 
 
 def shown(found: Cell, column: Column) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vsc_eval.backends.hf.engine import GenSettings
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.prompts import Prompt, option_token_ids
+from vsc_eval.backends.hf.prompts import Prompt
+from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.registry import Backend, EngineSettings
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import CompiledCondition
@@ -15,24 +15,20 @@ from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
 
 
-class EchoEngine:
-    def __init__(self, vlm: LoadedVLM, batch_size: int, word: str) -> None:
-        self.vlm = vlm
-        self.batch_size = batch_size
+class EchoEngine(AnswerEngine):
+    def __init__(self, vlm: LoadedVLM, sae: SAE | None, layer: int | None, batch_size: int, word: str) -> None:
+        super().__init__(vlm, sae, layer, batch_size)
         self.word = word
+        self.answer_mark = f"echo-{word}"
 
-    @property
-    def answer_mark(self) -> str:
-        return f"echo-{self.word}"
-
-    def read(
+    def answer(
         self,
         prompts: Sequence[Prompt],
-        conditions: Sequence[CompiledCondition | None],
+        conditions: Sequence[CompiledCondition],
         settings: GenSettings,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None],
     ) -> list[list[Reading]]:
-        return [[self._reading(prompt, condition, settings) for prompt in prompts] for condition in conditions]
+        return [[self._reading(prompt, condition, settings) for prompt in prompts] for condition in (None, *conditions)]
 
     def _reading(self, prompt: Prompt, condition: CompiledCondition | None, settings: GenSettings) -> Reading:
         likely = [self.word == option for option in prompt.options]
@@ -49,9 +45,6 @@ class EchoEngine:
             n_fires=0 if condition is None else 1,
         )
 
-    def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
-        return option_token_ids(self.vlm, options)
-
 
 def _check(options: Mapping[str, Any]) -> None:
     if strangers := set(options) - {"word"}:
@@ -60,7 +53,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 def _make(vlm: LoadedVLM, *, sae: SAE | None, layer: int | None, settings: EngineSettings) -> EchoEngine:
     _check(settings.options)
-    return EchoEngine(vlm, settings.batch_size or 8, str(settings.options.get("word", "A")))
+    return EchoEngine(vlm, sae, layer, settings.batch_size or 8, str(settings.options.get("word", "A")))
 
 
 ECHO = Backend("echo", _make, needs_weights=False, check_options=_check)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vsc_eval.metrics import Quantity, ScoredItem
-from vsc_eval.metrics.exact import Exact
-from vsc_eval.metrics.quantities import share
+from vsc_eval.metrics import Metric, Quantity, ScoredItem
+from vsc_eval.metrics.base import share
 
 
-class Lenient(Exact):
+class Lenient(Metric):
     name = "lenient"
     columns = ("topic",)
     main = "first_letter"
@@ -21,7 +20,7 @@ class Lenient(Exact):
 
     def aggregate(self, items: Sequence[ScoredItem]) -> dict[str, Quantity]:
         topics = np.array([item.column("topic") for item in items], dtype=np.str_)
-        right = self.right(items)
+        right = self._right(items)
         by_topic = {f"first_letter[{name}]": share(right, topics == name) for name in sorted(set(topics.tolist()))}
         return {"first_letter": share(right), **by_topic}
 

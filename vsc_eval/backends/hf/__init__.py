@@ -1,47 +1,39 @@
-"""VLMs: load any of transformers', run many conditions over many prompts.
+"""`--backend hf`: any VLM of transformers, by the shared-prefix engine.
 
-Names are looked up on first use, so that the small modules can be imported without transformers.
+Nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vsc_eval.backends.registry import Backend, EngineSettings
+from vsc_eval.errors import SpecError
+
 if TYPE_CHECKING:
-    from vsc_eval.backends.hf.engine import Engine, EngineWarning, GenSettings
-    from vsc_eval.backends.hf.hooks import layer_outputs
-    from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-    from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids
-
-_HOMES = {
-    "BatchInputs": "prompts",
-    "Engine": "engine",
-    "EngineWarning": "engine",
-    "GenSettings": "engine",
-    "LoadedVLM": "load",
-    "Prompt": "prompts",
-    "encode_prompts": "prompts",
-    "layer_outputs": "hooks",
-    "load_vlm": "load",
-    "option_token_ids": "prompts",
-}
-
-__all__ = [
-    "BatchInputs",
-    "Engine",
-    "EngineWarning",
-    "GenSettings",
-    "LoadedVLM",
-    "Prompt",
-    "encode_prompts",
-    "layer_outputs",
-    "load_vlm",
-    "option_token_ids",
-]
+    from vsc_eval.backends.hf.engine import Engine
+    from vsc_eval.backends.hf.load import LoadedVLM
+    from vsc_eval.sae.model import SAE
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _make(vlm: LoadedVLM, *, sae: SAE | None, layer: int | None, settings: EngineSettings) -> Engine:
+    from vsc_eval.backends.hf.engine import DEFAULT_BATCH_SIZE, Engine
+
+    _check_options(settings.options)
+    return Engine(
+        vlm,
+        sae=sae,
+        layer=layer,
+        batch_size=settings.batch_size or DEFAULT_BATCH_SIZE,
+        memory_budget_bytes=settings.memory_budget_bytes,
+        mode=settings.mode,
+    )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    if options:
+        raise SpecError(f"transformers has no option '{next(iter(options))}'.", hint="Options are of other backends.")
+
+
+HF = Backend("hf", _make, needs_weights=True, check_options=_check_options, attempt=lambda options: {})

@@ -1,4 +1,4 @@
-"""Find a VLM's text decoder and say whether it can be split at a layer.
+"""A VLM's text decoder and head: find them, say whether the decoder can be split at a layer, call a part of the model.
 
 "Split" means: layers 0..L run once, layers above L run once per condition. What cannot be split is refused with a
 reason, never run wrongly.
@@ -6,11 +6,14 @@ reason, never run wrongly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from vsc_eval.errors import BackendError, SpecError
 
@@ -89,29 +92,74 @@ def why_not_split(model: nn.Module, decoder: TextDecoder, layer: int) -> str | N
     cache = getattr(getattr(model, "generation_config", None), "cache_implementation", None)
     if cache not in _SPLITTABLE_CACHES:
         return f"its generation config asks for a '{cache}' key/value cache, and only dynamic ones can be copied"
-    for name, module in _compiled_candidates(model, decoder):
+    callable_parts = {"the model": model, "the text decoder": decoder.module}
+    callable_parts |= {f"decoder layer {index}": decoder_layer for index, decoder_layer in enumerate(decoder.layers)}
+    for name, module in callable_parts.items():
         if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
             return f"{name} is compiled (torch.compile)"
     for index, decoder_layer in enumerate(decoder.layers[: layer + 1]):
         if "forward" in vars(decoder_layer):
             return f"the forward of decoder layer {index} has been replaced (by accelerate, or by a patch)"
         for name, module in decoder_layer.named_modules():
-            if _foreign_hooks(module):
+            # transformers leaves its own output-recording hooks in place after the first `output_hidden_states=True`;
+            # they do nothing unless that is asked for again.
+            hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+            if any(getattr(hook, "__name__", "") != "output_capturing_hook" for hook in hooks):
                 return f"a hook is registered at decoder layer {index}{'.' + name if name else ''}"
     if "forward" in vars(decoder.module):
         return "the forward of the text decoder has been replaced"
     return None
 
 
-def _compiled_candidates(model: nn.Module, decoder: TextDecoder) -> Iterator[tuple[str, nn.Module]]:
-    yield "the model", model
-    yield "the text decoder", decoder.module
-    for index, layer in enumerate(decoder.layers):
-        yield f"decoder layer {index}", layer
+@contextlib.contextmanager
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Run the body with `module.forward` replaced; the module is as before afterwards, whatever the body raises.
+
+    Hooks on the module still fire: it is called as ever.
+    """
+    before = vars(module).get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del module.forward
+        else:
+            module.forward = before
 
 
-def _foreign_hooks(module: nn.Module) -> bool:
-    # transformers leaves its own output-recording hooks in place after the first `output_hidden_states=True`; they do
-    # nothing unless that is asked for again.
-    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-    return any(getattr(hook, "__name__", "") != "output_capturing_hook" for hook in hooks)
+def hidden_of(output: Any) -> Tensor:
+    """The hidden state of a decoder layer's output: a tensor in transformers 5, the head of a tuple before."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    if not isinstance(hidden, torch.Tensor):
+        raise TypeError(f"a decoder layer returned {type(output).__name__}, not a hidden state")
+    return hidden
+
+
+def with_hidden(output: Any, hidden: Tensor) -> Any:
+    """`output` of a decoder layer with its hidden state replaced."""
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+
+def keep_last_logits(model: nn.Module) -> dict[str, int]:
+    """The argument that makes the model compute logits of the last position only, if it has one."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+
+
+@torch.no_grad()
+def apply_head(
+    model: nn.Module, decoder: TextDecoder, last_hidden: Tensor, output_type: type[Any], token_id: int
+) -> Tensor:
+    """[rows, 1, d] -> logits [rows, vocabulary], by the model's own head (final scaling and soft-capping included).
+
+    The VLM is called on one dummy text token a row (`token_id`, any id that is no image token) with its decoder
+    replaced by one that returns `last_hidden`.
+    """
+    dummy = torch.full((last_hidden.shape[0], 1), token_id, dtype=torch.long, device=last_hidden.device)
+
+    def recorded(*_args: Any, **_kwargs: Any) -> Any:
+        return output_type(last_hidden_state=last_hidden)
+
+    with replaced_forward(decoder.module, recorded):
+        logits: Tensor = model(input_ids=dummy, use_cache=False, **keep_last_logits(model)).logits
+    return logits[:, -1]

@@ -1,24 +1,24 @@
-"""From a question with pictures to model inputs: always through the chat template, left-padded, never truncated."""
+"""From a question with pictures to model inputs: always through the chat template, left-padded, never truncated.
+
+Also which prompts run together, and special strings in questions, which stay plain words.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.backends.hf.specials import disarm
+from vsc_eval.answers.hashes import picture_hash, prompt_hash
+from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.errors import BackendError, DataError
-
-if TYPE_CHECKING:
-    from vsc_eval.backends.hf.load import LoadedVLM
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,7 @@ class Prompt:
     @cached_property
     def prompt_hash(self) -> str:
         """First 16 hex digits of the sha256 of text and letters."""
-        payload = "\0".join((self.text, *self.options))
-        return hashlib.sha256(payload.encode()).hexdigest()[:16]
+        return prompt_hash("\0".join((self.text, *self.options)))
 
     @cached_property
     def image_hash(self) -> str:
@@ -45,6 +44,30 @@ class Prompt:
 def _as_rgb(image: Image) -> Image:
     """What the model sees. Other modes have parts (a palette, transparency) that their bytes do not tell."""
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def prompt_head(prompt: Prompt) -> str:
+    """The first words of a prompt, to name it in an error."""
+    line = " ".join(prompt.text.split())
+    return line if len(line) <= 60 else line[:57] + "..."
+
+
+def similar_batches(prompts: Sequence[Prompt], batch_size: int) -> Iterator[list[int]]:
+    """Indices of prompts that run together: the same number of pictures, similar lengths."""
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].images), len(prompts[i].text), i))
+    for _, group in groupby(order, key=lambda i: len(prompts[i].images)):
+        alike = list(group)
+        yield from (alike[at : at + batch_size] for at in range(0, len(alike), batch_size))
+
+
+def unlike_prompts(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The shortest, the middle and the longest prompt with as many pictures as the first one.
+
+    Unlike lengths, so that there is padding to go wrong; three, because that is the number of mrope's axes, at which a
+    mixed-up axis is not noticed by its shape.
+    """
+    alike = sorted((p for p in prompts if len(p.images) == len(prompts[0].images)), key=lambda p: len(p.text))
+    return [alike[0], alike[len(alike) // 2], alike[-1]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +93,18 @@ class BatchInputs:
         return int(self.attention_mask.shape[1])
 
 
+def disarm(text: str, specials: Sequence[str]) -> str:
+    """`text` with a space in every special string, so that a literal `<image>` in a question stays a few words.
+
+    Without it a question can open a picture slot that has no picture, or end the user's turn.
+    """
+    for special in specials:
+        if special in text:
+            lead = len(special) - len(special.lstrip()) + 1
+            text = text.replace(special, f"{special[:lead]} {special[lead:]}")
+    return text
+
+
 def render_chat(vlm: LoadedVLM, prompt: Prompt, *, answer: str | None = None) -> str:
     """The prompt in the model's chat template: pictures, then text; with the assistant's turn opened, or answered.
 
@@ -91,6 +126,12 @@ def render_chat(vlm: LoadedVLM, prompt: Prompt, *, answer: str | None = None) ->
     return rendered
 
 
+def adds_start_token(vlm: LoadedVLM, text: str) -> bool:
+    """Whether the tokenizer is to add its start token: a template that writes it would otherwise get it twice."""
+    bos = getattr(vlm.tokenizer, "bos_token", None)
+    return not (bos and text.startswith(bos))
+
+
 def encode_prompts(vlm: LoadedVLM, prompts: Sequence[Prompt], *, pad_to_multiple: int | None = None) -> BatchInputs:
     """Tokenize and preprocess a batch. All prompts must have the same number of pictures.
 
@@ -100,57 +141,43 @@ def encode_prompts(vlm: LoadedVLM, prompts: Sequence[Prompt], *, pad_to_multiple
     n_images = {len(prompt.images) for prompt in prompts}
     assert len(n_images) == 1, "prompts of a batch differ in their number of pictures"
     texts = [render_chat(vlm, prompt) for prompt in prompts]
-    bos = getattr(vlm.tokenizer, "bos_token", None)
     arguments: dict[str, Any] = {
         "text": texts,
         "padding": True,
         "return_tensors": "pt",
-        # A template that writes the start token itself would otherwise get it twice.
-        "add_special_tokens": not (bos and texts[0].startswith(bos)),
+        "add_special_tokens": adds_start_token(vlm, texts[0]),
     }
     if pad_to_multiple is not None:
         arguments["pad_to_multiple_of"] = pad_to_multiple
     if n_images != {0}:
         arguments["images"] = [[_as_rgb(image) for image in prompt.images] for prompt in prompts]
-    encoded = vlm.processor(**arguments)
-    batch = _to_inputs(vlm, encoded)
-    _check_batch(vlm, prompts, batch)
+    accepted = inspect.signature(vlm.model.forward).parameters
+    tensors = {
+        name: value.to(device=vlm.device, dtype=vlm.dtype if value.is_floating_point() else value.dtype)
+        for name, value in vlm.processor(**arguments).items()
+        if name in accepted and isinstance(value, Tensor)
+    }
+    image_mask = torch.isin(tensors["input_ids"], torch.tensor(vlm.image_token_ids, device=vlm.device))
+    batch = BatchInputs(tensors=tensors, image_mask=image_mask)
+    assert bool(batch.attention_mask[:, -1].all()), "the tokenizer padded on the right"
+    lengths, n_image_tokens = batch.attention_mask.sum(-1).tolist(), image_mask.sum(-1).tolist()
+    for prompt, length, n_image in zip(prompts, lengths, n_image_tokens, strict=True):
+        if vlm.context_length is not None and length > vlm.context_length:
+            raise DataError(
+                f"The prompt '{prompt_head(prompt)}' has {length} tokens; '{vlm.name}' takes {vlm.context_length}.",
+                hint="Shorten it, or use smaller pictures (`max_pixels`). Nothing is ever truncated.",
+            )
+        check_image_tokens(vlm, prompt, n_image)
     return batch
 
 
-def _to_inputs(vlm: LoadedVLM, encoded: Any) -> BatchInputs:
-    accepted = inspect.signature(vlm.model.forward).parameters
-    tensors = {}
-    for name, value in encoded.items():
-        if name in accepted and isinstance(value, Tensor):
-            dtype = vlm.dtype if value.is_floating_point() else value.dtype
-            tensors[name] = value.to(device=vlm.device, dtype=dtype)
-    image_mask = torch.isin(tensors["input_ids"], torch.tensor(vlm.image_token_ids, device=vlm.device))
-    return BatchInputs(tensors=tensors, image_mask=image_mask)
-
-
-def _check_batch(vlm: LoadedVLM, prompts: Sequence[Prompt], batch: BatchInputs) -> None:
-    assert bool(batch.attention_mask[:, -1].all()), "the tokenizer padded on the right"
-    context = vlm.context_length
-    for prompt, length, n_image_tokens in zip(
-        prompts, batch.attention_mask.sum(-1).tolist(), batch.image_mask.sum(-1).tolist(), strict=True
-    ):
-        if context is not None and length > context:
-            raise DataError(
-                f"The prompt '{prompt_head(prompt)}' has {length} tokens; '{vlm.name}' takes {context}.",
-                hint="Shorten it, or use smaller pictures (`max_pixels`). Nothing is ever truncated.",
-            )
-        if bool(prompt.images) != bool(n_image_tokens):
-            raise DataError(
-                f"The prompt '{prompt_head(prompt)}' has {len(prompt.images)} pictures, {n_image_tokens} image tokens.",
-                hint=f"The chat template of '{vlm.name}' does not place pictures; check it.",
-            )
-
-
-def prompt_head(prompt: Prompt) -> str:
-    """The first words of a prompt, to name it in an error."""
-    line = " ".join(prompt.text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
+def check_image_tokens(vlm: LoadedVLM, prompt: Prompt, n_image_tokens: int) -> None:
+    """Raises DataError for a prompt whose pictures did not become image tokens."""
+    if bool(prompt.images) != bool(n_image_tokens):
+        raise DataError(
+            f"The prompt '{prompt_head(prompt)}' has {len(prompt.images)} pictures, {n_image_tokens} image tokens.",
+            hint=f"The chat template of '{vlm.name}' does not place pictures; check it.",
+        )
 
 
 def option_token_ids(vlm: LoadedVLM, letters: Sequence[str]) -> tuple[int, ...]:

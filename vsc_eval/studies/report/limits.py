@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from vsc_eval.analysis.row_tables import cells_table
+from vsc_eval.analysis.run_tables import cells_table
 from vsc_eval.probing.result import ProbeRow
 from vsc_eval.probing.spec import EMBEDDINGS
 from vsc_eval.studies.records import StudyResults

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from vsc_eval.analysis.row_tables import parts_table, readings_table
 from vsc_eval.analysis.rows import Row
+from vsc_eval.analysis.run_tables import parts_table, readings_table
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.words import (
