@@ -79,9 +79,9 @@ def asker(vlm: LoadedVLM, intervention: LoadedIntervention, items: list[Item]) -
 def same(a: Answers, b: Answers) -> None:
     assert a.names == b.names == ("baseline", *EXPRESSIONS)
     np.testing.assert_array_equal(a.option_logprobs, b.option_logprobs)
-    assert a.floats.keys() == b.floats.keys()
-    for name in a.floats:
-        np.testing.assert_array_equal(a.floats[name], b.floats[name])
+    assert a.columns.keys() == b.columns.keys()
+    for name in a.columns:
+        np.testing.assert_array_equal(a.columns[name], b.columns[name])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -134,9 +134,9 @@ def test_what_is_stored_is_not_counted_as_work(asker: Asker, tmp_path: Path) -> 
 
 def test_baseline_has_no_shift_and_zero_divergence(asker: Asker) -> None:
     answers = asker(AnswerStore(":memory:"))
-    assert np.isnan(answers.floats["shift_edited"][0]).all()
-    np.testing.assert_array_equal(answers.floats["kl_options"][0], 0.0)
-    assert (answers.floats["shift_edited"][1:] > 0).all()
+    assert np.isnan(answers.columns["shift_edited"][0]).all()
+    np.testing.assert_array_equal(answers.columns["kl_options"][0], 0.0)
+    assert (answers.columns["shift_edited"][1:] > 0).all()
 
 
 def test_the_noise_floor_counts_answers_and_the_largest_difference() -> None:
