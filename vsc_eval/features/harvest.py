@@ -153,10 +153,6 @@ def _logits(
         hidden[mask] = replace(hidden[mask])
         return with_hidden(output, hidden)
 
-    handle = decoder.layers[layer].register_forward_hook(splice)
-    try:
-        output = vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(vlm.model))
-    finally:
-        handle.remove()
-    logits: Tensor = output.logits
+    with decoder.layers[layer].register_forward_hook(splice):
+        logits: Tensor = vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(vlm.model)).logits
     return logits[:, -1]
