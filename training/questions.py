@@ -152,8 +152,7 @@ def _spatial(stream: Stream, scene: Scene) -> Question | None:
     if max(dx, dy) < 40 or min(dx, dy) > 0.65 * max(dx, dy):
         return None
     p = program.relate(_one(a), _one(b))
-    phrases = {name: phrasing.object_phrase(o.colour, o.shape) for name, o in (("a", a), ("b", b))}
-    text = _worded(stream, spatial_relation.TEMPLATES, **phrases)
+    text = _worded(stream, spatial_relation.TEMPLATES, a=f"{a.colour} {a.shape}", b=f"{b.colour} {b.shape}")
     return _choose(stream, "spatial_relation", text, str(execute(p, scene)), spatial_relation.RELATIONS, p)
 
 
@@ -218,7 +217,7 @@ def _existence(stream: Stream, scene: Scene) -> Question | None:
     checks = [program.exists(program.filter_(colour=c, shape=s)) for c, s in chosen]
     p = program.which([program.not_(c) for c in checks] if negative else checks)
     text = _worded(stream, existence.ABSENCE if negative else existence.EXISTENCE)
-    a, b, c, d = (phrasing.object_phrase(*kind) for kind in chosen)
+    a, b, c, d = (" ".join(kind) for kind in chosen)
     return Question("existence", text, (a, b, c, d), p, order.index(0))
 
 
@@ -268,7 +267,7 @@ def _hop(stream: Stream, scene: Scene) -> Question | None:
     for direction in moves:
         p = program.move(direction, p)
     p = program.query_colour(p)
-    name = phrasing.object_phrase(start.colour, start.shape)
+    name = f"{start.colour} {start.shape}"
     text = _worded(stream, multi_hop.TEMPLATES, start=name, moves=multi_hop.THEN.join(moves))
     return _choose(stream, "multi_hop", text, str(execute(p, scene)), _colour_foils(stream, scene, []), p)
 

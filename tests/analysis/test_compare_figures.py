@@ -15,7 +15,7 @@ from made import cells_of, words_of
 from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
-from vsc_eval.analysis.compare.blocks import MOST_LABELS, AnswerBlock, Block, OptionBlock, figures
+from vsc_eval.analysis.compare.blocks import MOST_LABELS, Block, OptionDistances, answer_block, block_figures
 from vsc_eval.analysis.compare.compare import compare_runs
 from vsc_eval.analysis.compare.records import CompareRow, Comparison
 from vsc_eval.analysis.groups import ItemGroup
@@ -136,13 +136,13 @@ def drawn(block: Block, size: int) -> list[list[Figure]]:
     n = block.values.shape[1]
     (run, _) = run_of(["A"] * n, ["A"] * n, ["A"] * n, size)
     everything = np.ones(n, dtype=bool)
-    return figures([block], everything, run.table, ItemGroup("all", everything), StatisticsSpec())
+    return block_figures([(block, everything)], run.table, ItemGroup("all", everything), StatisticsSpec())
 
 
 def kappa(answers_a: list[str], answers_b: list[str]) -> Figure:
     words = sorted({*answers_a, *answers_b})
     a, b = (np.array([words.index(word) for word in answers], dtype=np.int32) for answers in (answers_a, answers_b))
-    ((*_, figure),) = drawn(AnswerBlock.of(a, b, a), 2)
+    ((*_, figure),) = drawn(answer_block(a, b, a)[0], 2)
     return figure
 
 
@@ -204,16 +204,16 @@ def test_distances_of_option_distributions(found: Comparison, table_with: Tables
 def test_probability_zero_has_no_finite_difference() -> None:
     none = -math.inf
     gap = math.nan
-    block = OptionBlock.of(
+    block = OptionDistances.of(
         np.array([[-1, -2, none], [-1, none, gap], [-1, -1, gap], [gap] * 3, [-0.5, -0.5, gap]]),
         np.array([[-1.5, -2, none], [-1, -3, gap], [-1, -1.25, gap], [-1, -1, gap], [gap] * 3]),
     )
     assert block is not None
     assert block.present.tolist() == [True, True, True, False, False]
     assert block.finite.tolist() == [True, False, True, False, False]
-    assert (block.values[0] * block.scale[0])[[0, 2]] == pytest.approx([0.5 / 3, 0.125])
+    assert (block.block.values[0] * block.scale[0])[[0, 2]] == pytest.approx([0.5 / 3, 0.125])
     assert block.largest[[0, 2]] == pytest.approx([0.5, 0.25])
-    assert OptionBlock.of(np.array([[gap, gap]]), np.array([[-1.0, -1.0]])) is None
+    assert OptionDistances.of(np.array([[gap, gap]]), np.array([[-1.0, -1.0]])) is None
 
 
 def test_items_with_an_infinite_difference_are_counted(make_run: MakeRun, table_with: Tables) -> None:
@@ -237,9 +237,9 @@ def test_items_with_an_infinite_difference_are_counted(make_run: MakeRun, table_
 
 def test_tiny_distances_keep_their_interval() -> None:
     rng = np.random.default_rng(0)
-    block = OptionBlock.of(rng.normal(size=(40, 4)) * 1e-7, np.zeros((40, 4)))
+    block = OptionDistances.of(rng.normal(size=(40, 4)) * 1e-7, np.zeros((40, 4)))
     assert block is not None
-    (raw,) = drawn(block, 4)
+    (raw,) = drawn(block.block, 4)
     kl = block.in_nats(raw)[1]
     assert kl.low is not None
     assert kl.value is not None

@@ -14,11 +14,8 @@ from samples import DRAWS, add_entry, load_board, parts_of, sample_items, sample
 from vsc_eval.answers.answer_table import AskedCondition, AskedItem
 from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, spec_of
-from vsc_eval.board.entry.folder import Parts
-from vsc_eval.board.entry.paths import without_paths
-from vsc_eval.board.entry.results import Results
-from vsc_eval.board.entry.view import entry_of
-from vsc_eval.board.records import Entry, Shown
+from vsc_eval.board.entry.folder import without_paths
+from vsc_eval.board.records import Entry, Results, Shown
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
@@ -76,7 +73,7 @@ def _answers(items: Sequence[AskedItem], names: Sequence[str], text: str) -> dic
 
 
 @lru_cache(maxsize=256)
-def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> Parts:
+def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> Entry:
     """The files of a valid entry that hold `text` in every free text; notes are cut to what the schema takes."""
     sample = sample_parts("model", n_per_cell=n_per_cell, tasks=tasks, source="study")
     items = [*sample_items(n_per_cell, tasks), *_external_items(text)]
@@ -116,7 +113,7 @@ def hostile_parts(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TA
 
 def hostile_entry(text: str, *, n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> Entry:
     """The entry of `hostile_parts`, in memory."""
-    return entry_of(hostile_parts(text, n_per_cell=n_per_cell, tasks=tasks))
+    return hostile_parts(text, n_per_cell=n_per_cell, tasks=tasks)
 
 
 def hostile_board(path: Path, strings: Sequence[str], *, n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> Board:

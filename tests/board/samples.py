@@ -22,10 +22,8 @@ from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, entry_folders, read_board_spec, spec_of
-from vsc_eval.board.entry.folder import Parts, entry_id, write_parts
-from vsc_eval.board.entry.results import Results
-from vsc_eval.board.entry.view import entry_of, read_entry
-from vsc_eval.board.records import About, BoardIntervention, Entry
+from vsc_eval.board.entry.folder import entry_id, read_entry, write_entry
+from vsc_eval.board.records import About, BoardIntervention, Entry, Results
 from vsc_eval.extract import INVALID
 from vsc_eval.probing.result import ProbeRow, ProbingResult
 from vsc_eval.probing.spec import ProbingSpec
@@ -149,7 +147,7 @@ def sample_parts(
     source: Literal["run", "study"] = "run",
     note: str = "",
     board: str = BOARD_NAME,
-) -> Parts:
+) -> Entry:
     """The files of a valid entry of one model. `conditions` are expressions, whose sets are named like tasks; with none
     there is no intervention. A `study` has controls, verdicts, a noise floor and probes as well."""
     rng = random.Random(f"{name}/{seed}")
@@ -200,10 +198,10 @@ def sample_parts(
     return parts_of(about, {"schema_version": 1, "settings": settings, "hashes": hashes}, table, rng)
 
 
-def parts_of(about: About, run: dict[str, Any], table: AnswerTable, rng: random.Random) -> Parts:
+def parts_of(about: About, run: dict[str, Any], table: AnswerTable, rng: random.Random) -> Entry:
     """The files of an entry with the figures that follow from its answers."""
     document = results_of(about.source, run, table, rng)
-    parts = Parts(about=about, run=run, table=table, document=document, results=Results.model_validate(document))
+    parts = Entry(about=about, run=run, table=table, document=document, results=Results.model_validate(document))
     return dataclasses.replace(parts, about=about.model_copy(update={"id": entry_id(parts)}))
 
 
@@ -286,7 +284,7 @@ def _probing(rng: random.Random, model: str) -> ProbingResult:
 
 def sample_entry(name: str = "model-a", **options: Any) -> Entry:
     """The entry of `sample_parts`, in memory."""
-    return entry_of(sample_parts(name, **options))
+    return sample_parts(name, **options)
 
 
 def sample_board(path: Path, n_entries: int = 3, *, n_per_cell: int = 4) -> Board:
@@ -302,7 +300,7 @@ def sample_board(path: Path, n_entries: int = 3, *, n_per_cell: int = 4) -> Boar
     return write_board(path, parts)
 
 
-def write_board(path: Path, parts: Sequence[Parts]) -> Board:
+def write_board(path: Path, parts: Sequence[Entry]) -> Board:
     """Write these entries as a board, whose spec is that of the first."""
     first = parts[0]
     spec = spec_of(
@@ -319,11 +317,11 @@ def write_board(path: Path, parts: Sequence[Parts]) -> Board:
     return load_board(path)
 
 
-def add_entry(path: Path, parts: Parts) -> Path:
+def add_entry(path: Path, parts: Entry) -> Path:
     """Write an entry into a board's folder; where it is."""
     folder = path / ENTRIES / parts.about.id
     shutil.rmtree(folder, ignore_errors=True)
-    write_parts(parts, folder)
+    write_entry(parts, folder)
     return folder
 
 
@@ -333,7 +331,7 @@ def load_board(path: Path) -> Board:
     return Board(path=path, spec=read_board_spec(path), entries=tuple(entries))
 
 
-def renamed(parts: Parts, name: str) -> Parts:
+def renamed(parts: Entry, name: str) -> Entry:
     """The same run under another name of its model."""
     named = dataclasses.replace(parts, about=parts.about.model_copy(update={"name": name}))
     return dataclasses.replace(named, about=named.about.model_copy(update={"id": entry_id(named)}))
@@ -342,4 +340,27 @@ def renamed(parts: Parts, name: str) -> Parts:
 def edit_items(entry: Entry, name: str, **fields: Any) -> Entry:
     """The entry with other values in one of its items."""
     items = tuple(dataclasses.replace(item, **fields) if item.item_id == name else item for item in entry.table.items)
-    return entry.model_copy(update={"table": dataclasses.replace(entry.table, items=items)})
+    return dataclasses.replace(entry, table=dataclasses.replace(entry.table, items=items))
+
+
+def with_results(entry: Entry, **sections: Any) -> Entry:
+    """The entry with other sections of results.json."""
+    return dataclasses.replace(entry, results=entry.results.model_copy(update=sections))
+
+
+def with_settings(entry: Entry, **settings: Any) -> Entry:
+    """The entry with other settings in its run.yaml."""
+    assert "spec" not in entry.document
+    return dataclasses.replace(entry, run={**entry.run, "settings": {**entry.settings, **settings}})
+
+
+def with_hashes(entry: Entry, **hashes: Any) -> Entry:
+    """The entry with other hashes in its run.yaml."""
+    return dataclasses.replace(entry, run={**entry.run, "hashes": {**entry.run["hashes"], **hashes}})
+
+
+def with_headlines(entry: Entry, *names: str) -> Entry:
+    """The entry with these conditions, and the baseline, for headlines; what its settings say does not count."""
+    copy = dataclasses.replace(entry)
+    vars(copy)["headlines"] = frozenset({BASELINE, *names})
+    return copy

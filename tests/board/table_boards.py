@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hostile_entries import hostile_entry
-from samples import sample_entry
+from samples import sample_entry, with_headlines, with_results, with_settings
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.board.board import Board, BoardSpec, spec_of
@@ -25,20 +25,11 @@ def judged(entry: Entry) -> Entry:
                 "decided_by": "drift interaction +3.6 points",
             }
         )
-        for place, union in enumerate(entry.interactions)
+        for place, union in enumerate(entry.results.interactions)
     )
-    conditions = tuple(
-        condition.model_copy(update={"is_headline": condition.name != "logic"}) for condition in entry.conditions
-    )
-    settings = entry.settings | {"verdict": {"correction": "holm"}}
-    return entry.model_copy(
-        update={
-            "interactions": unions,
-            "conditions": conditions,
-            "controls": (*(c for c in entry.controls if c.effect != "interaction"), *_interaction_controls()),
-            "settings": settings,
-        }
-    )
+    controls = (*(c for c in entry.results.controls if c.effect != "interaction"), *_interaction_controls())
+    found = with_results(with_settings(entry, verdict={"correction": "holm"}), interactions=unions, controls=controls)
+    return with_headlines(found, *(condition.name for condition in entry.edits if condition.name != "logic"))
 
 
 def _interaction_controls() -> tuple[ControlTest, ...]:

@@ -19,12 +19,20 @@ from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.board.board import spec_of
-from vsc_eval.board.check.board_check import entry_findings
-from vsc_eval.board.entry.folder import ABOUT, FILES, PICTURES, Parts, content_sha256, read_parts, slug, write_parts
-from vsc_eval.board.entry.from_run import parts_of_run
-from vsc_eval.board.entry.paths import model_name, without_paths
+from vsc_eval.board.check.board_check import entry_problems
+from vsc_eval.board.entry.folder import (
+    ABOUT,
+    FILES,
+    PICTURES,
+    content_sha256,
+    model_name,
+    read_entry,
+    slug,
+    without_paths,
+    write_entry,
+)
+from vsc_eval.board.entry.from_run import entry_of_run
 from vsc_eval.board.entry.pictures import shown_items
-from vsc_eval.board.entry.view import entry_of
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.specs import BASELINE
@@ -39,26 +47,26 @@ def folder(request: pytest.FixtureRequest) -> Path:
     return found
 
 
-def parts_of(folder: Path, **options: Any) -> Parts:
-    return parts_of_run(read_run(folder), board="b", **options)
+def parts_of(folder: Path, **options: Any) -> Entry:
+    return entry_of_run(read_run(folder), board="b", **options)
 
 
 def entry_from(folder: Path, **options: Any) -> Entry:
-    return entry_of(parts_of(folder, **options))
+    return parts_of(folder, **options)
 
 
-def problems(parts: Parts) -> list[str]:
+def problems(parts: Entry) -> list[str]:
     items = parts.table.items
     spec = spec_of(items, name="b", title="x", scoring=items[0].scoring, generator_version=GENERATOR_VERSION)
-    return [f"{found.place}: {found.what}" for found in entry_findings(parts, spec, intervals=True)]
+    return [f"{found.place}: {found.what}" for found in entry_problems(parts, spec, intervals=True)]
 
 
 def test_an_entry_of_a_real_folder_is_right_and_always_the_same(folder: Path, tmp_path: Path) -> None:
     parts = parts_of(folder)
-    about = write_parts(parts, tmp_path / "a")
-    assert problems(read_parts(tmp_path / "a")) == []
-    assert write_parts(parts_of(folder), tmp_path / "b") == about
-    assert write_parts(read_parts(tmp_path / "a"), tmp_path / "c") == about
+    about = write_entry(parts, tmp_path / "a")
+    assert problems(read_entry(tmp_path / "a")) == []
+    assert write_entry(parts_of(folder), tmp_path / "b") == about
+    assert write_entry(read_entry(tmp_path / "a"), tmp_path / "c") == about
     assert {file.name for file in (tmp_path / "a").iterdir()} == {ABOUT, *FILES}
     assert about.sha256 == content_sha256(json.loads((tmp_path / "a" / ABOUT).read_text()))
     document = json.loads((folder / "results.json").read_text())
@@ -73,7 +81,7 @@ def test_an_entry_of_a_real_folder_is_right_and_always_the_same(folder: Path, tm
 
 
 def test_no_path_of_the_machine_and_no_text_is_in_an_entry(folder: Path, tmp_path: Path) -> None:
-    about = write_parts(parts_of(folder), tmp_path / "a")
+    about = write_entry(parts_of(folder), tmp_path / "a")
     for file in (tmp_path / "a").iterdir():
         content = file.read_bytes()
         for part in (str(Path.home()), str(folder.parent), "/tmp", "site-packages", str(Path.cwd())):
@@ -93,7 +101,7 @@ def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:
     assert entry.about.note == "mine"
     assert entry.about.date == last["ended"]
     assert entry.about.machine == last["machine"]
-    assert entry.task_hashes == document["hashes"]["tasks"]
+    assert entry.hashes["tasks"] == document["hashes"]["tasks"]
     assert entry.generator_version == GENERATOR_VERSION
     assert entry.about.packages["torch"] == document["versions"]["torch"]
     assert {c.name: c.content_hash for c in entry.conditions} == document["hashes"]["conditions"]
@@ -101,41 +109,41 @@ def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:
     assert entry.about.intervention.sae_fingerprint == document["hashes"]["sae_fingerprint"]
     assert len(entry.about.intervention.sets["counting"]) > 1
     assert [c.role for c in entry.conditions] == ["baseline", "single", "single", "combined", "norm_matched"]
-    changed = [row.drift.n_changed for row in entry.rows if row.scope == "all" and row.drift]
+    changed = [row.drift.n_changed for row in entry.results.rows if row.scope == "all" and row.drift]
     # The edits are strong, so that there is something to see.
     assert len(changed) == 4
     assert max(changed) > 0
-    assert {union.form for union in entry.interactions} == {"raw", "norm_matched"}
+    assert {union.form for union in entry.results.interactions} == {"raw", "norm_matched"}
 
 
 def test_a_study_has_its_unions_controls_floor_and_probes(study_folder: Path) -> None:
     parts = parts_of(study_folder)
-    entry, document = entry_of(parts), parts.document
+    entry, document = parts, parts.document
     names = {condition.name for condition in entry.conditions}
     assert not [name for name in names if name.endswith(":scale=1")]
     assert "counting:scale=1" in parts.table.names
-    assert {row.condition for row in entry.rows} == names
-    headline = {condition.edit for condition in entry.conditions if condition.is_headline}
+    assert {row.condition for row in entry.results.rows} == names
+    headline = {condition.edit for condition in entry.conditions if condition.name in entry.headlines}
     assert headline == {None, "scale=40"}
-    assert {c.edit for c in entry.conditions if not c.is_headline} == {"ablate"}
-    assert len(entry.interactions) == 4
-    assert {union.verdict for union in entry.interactions if union.edit == "ablate"} == {None}
-    assert all(union.verdict for union in entry.interactions if union.edit == "scale=40")
-    assert len(entry.controls) == len(document["controls"]) > 0
-    assert [row.name for row in entry.floor] == [row["name"] for row in document["floor"]]
-    assert entry.probing is not None
-    assert entry.probing.layer == document["layer"]
-    assert {row.layer for row in entry.probing.rows} == {-1, 0, 1, 2}
+    assert {c.edit for c in entry.conditions if c.name not in entry.headlines} == {"ablate"}
+    assert len(entry.results.interactions) == 4
+    assert {union.verdict for union in entry.results.interactions if union.edit == "ablate"} == {None}
+    assert all(union.verdict for union in entry.results.interactions if union.edit == "scale=40")
+    assert len(entry.results.controls) == len(document["controls"]) > 0
+    assert [row.name for row in entry.results.floor] == [row["name"] for row in document["floor"]]
+    assert entry.results.probing is not None
+    assert entry.results.probing.layer == document["layer"]
+    assert {row.layer for row in entry.results.probing.rows} == {-1, 0, 1, 2}
     began = yaml.safe_load((study_folder / "local.yaml").read_text())["attempts"][0]["started"]
     assert entry.about.date == began
 
 
 def test_official_figures_and_groups_of_a_data_set(external_folder: Path) -> None:
     parts = parts_of(external_folder)
-    entry = entry_of(parts)
-    assert len(entry.official) == len(parts.document["official"]) > 0
-    assert sum(row.is_main for row in entry.official if row.condition == BASELINE) == 1
-    assert {row.scope for row in entry.rows} >= {"group", "all", "task"}
+    entry = parts
+    assert len(entry.results.official) == len(parts.document["official"]) > 0
+    assert sum(row.is_main for row in entry.results.official if row.condition == BASELINE) == 1
+    assert {row.scope for row in entry.results.rows} >= {"group", "all", "task"}
     assert entry.generator_version is None
     assert {item.level for item in entry.table.items} == {None}
     row = next(row for row in parts.results.rows if row.scope == "group")
@@ -148,13 +156,13 @@ def test_pictures_and_texts_of_a_data_set_only_if_asked(external_folder: Path, d
     assert parts_of(external_folder).shown == {}
     shown = shown_items(external_folder, data_dir=data_dir)
     parts = parts_of(external_folder, shown=shown)
-    about = write_parts(parts, tmp_path / "a")
+    about = write_entry(parts, tmp_path / "a")
     assert PICTURES in about.files
-    again = read_parts(tmp_path / "a")
+    again = read_entry(tmp_path / "a")
     assert problems(again) == []
     assert again.shown == shown
     assert "text" in again.table.main.texts
-    entry = entry_of(again)
+    entry = again
     changed = {
         item.item_id
         for item, *answers in zip(entry.table.items, *map(entry.table.words, entry.table.names), strict=True)
@@ -231,7 +239,7 @@ def test_hashes_are_those_that_runs_write() -> None:
 def test_the_id_is_of_what_was_asked_and_not_of_the_answers(tmp_path: Path) -> None:
     parts, again = sample_parts("m", seed=1), sample_parts("m", seed=1, note="other words")
     assert parts.about.id == again.about.id
-    assert write_parts(parts, tmp_path / "a").sha256 != write_parts(again, tmp_path / "b").sha256
+    assert write_entry(parts, tmp_path / "a").sha256 != write_entry(again, tmp_path / "b").sha256
     fewer = sample_parts("m", seed=1, conditions=("counting",))
     others = sample_parts("m", seed=1, n_per_cell=8)
     found = (parts, fewer, others, sample_parts("m", seed=2))

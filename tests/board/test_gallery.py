@@ -17,13 +17,11 @@ import pytest
 from hostile_entries import PIXEL, hostile_board
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import edit_items, sample_board, sample_parts, write_board
+from samples import edit_items, sample_board, sample_parts, with_headlines, write_board
 
 from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery import KINDS, Limits, gallery_data
-from vsc_eval.board.gallery.choose import choose, evenly, shares
-from vsc_eval.board.gallery.data import LEFT_OUT
+from vsc_eval.board.gallery.data import KIND_WORDS, LEFT_OUT, choose, evenly, gallery_views, shares
 from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
@@ -32,6 +30,12 @@ from vsc_eval.errors import DataError
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     return sample_board(tmp_path_factory.mktemp("board"), 3)
+
+
+def gallery_data(board: Board, **limits: int) -> dict[str, Any]:
+    """What all entries share, with their views in `entries`."""
+    shared, views = gallery_views(board, **limits)
+    return {**shared, "entries": views}
 
 
 def all_flips(entry: Entry) -> list[tuple[str, Flip]]:
@@ -72,10 +76,9 @@ def rounded(values: tuple[float, ...] | None) -> list[float] | None:
 def test_the_page_reads_every_flip_as_the_entry_has_it(board: Board) -> None:
     data = json.loads(json.dumps(gallery_data(board), allow_nan=False))
     for place, entry in enumerate(board.entries):
-        assert data["entries"][place]["id"] == entry.id
         chosen = choose(entry, 10_000)
         assert told(data, place) == [
-            (name, f.item_id, f.task, f.level, f.before, f.after, f.gold, f.change, list("ABCD"),
+            (name, f.item_id, f.task, f.level, f.before, f.after, f.gold, KIND_WORDS[f.change], list("ABCD"),
              *(rounded(entry.table.option_probabilities(c, chosen.places[f.item_id])) for c in ("baseline", name)))
             for name, f in all_flips(entry)
         ]  # fmt: skip
@@ -88,12 +91,13 @@ def test_items_and_pictures_of_several_entries_are_there_once(board: Board) -> N
     data = gallery_data(board)
     ids = data["items"]["id"]
     assert len(ids) == len(set(ids)) == len({flip.item_id for entry in board.entries for _, flip in all_flips(entry)})
-    sources = [picture["src"] for picture in data["pictures"]]
+    sources = data["sources"]
     assert len(sources) == len(set(sources))
     assert sorted(data["items"]["picture"]) == list(range(len(sources)))
     assert {len(column) for column in data["items"].values()} == {len(ids)}
     assert data["reasons"] == []
-    assert all(picture["alt"].endswith(".") for picture in data["pictures"])
+    assert len(data["alts"]) == len(sources)
+    assert all(alt.endswith(".") for alt in data["alts"])
 
 
 def test_the_same_board_gives_the_same_data(board: Board) -> None:
@@ -105,35 +109,32 @@ def test_an_entry_without_edits_is_there_with_nothing(tmp_path: Path) -> None:
     (entry,) = data["entries"]
     assert entry["conditions"] == []
     assert {len(column) for part in ("items", "flips") for column in entry[part].values()} == {0}
-    assert data["pictures"] == []
+    assert data["sources"] == data["alts"] == []
 
 
 def test_of_too_many_flips_each_headline_condition_has_the_same_share(board: Board) -> None:
     entry = board.entries[0]
-    conditions = [
-        condition.model_copy(update={"is_headline": condition.name != "counting"}) for condition in entry.conditions
-    ]
-    changed = entry.model_copy(update={"conditions": tuple(conditions)})
+    changed = with_headlines(entry, *(condition.name for condition in entry.edits if condition.name != "counting"))
     one = Board(board.path, board.spec, (changed,))
     everything = Counter(name for name, _ in all_flips(entry))
-    data = gallery_data(one, Limits(flips=20))
+    data = gallery_data(one, most_flips=20)
     shown = data["entries"][0]["conditions"]
     assert [condition["name"] for condition in shown][-1] == "counting"
     assert {c["name"]: c["n_flips"] for c in shown} == everything
     assert sum(c["n_shown"] for c in shown) == len(told(data, 0)) <= 20
-    headline = [c for c in shown if c["is_headline"]]
+    headline = [c for c in shown if c["name"] != "counting"]
     cut = [c["n_shown"] for c in headline if c["n_shown"] < c["n_flips"]]
     assert cut
     assert max(cut) - min(cut) <= 1
     assert all(c["n_shown"] <= max(cut) for c in headline)
-    assert [c["n_shown"] for c in shown if not c["is_headline"]] == [0]
+    assert [c["n_shown"] for c in shown if c["name"] == "counting"] == [0]
 
 
 def test_the_flips_that_are_shown_are_spread_over_the_items(board: Board) -> None:
     entry = board.entries[0]
     chosen = choose(entry, 12)
-    for condition, n_flips, shown in zip(chosen.conditions, chosen.n_flips, chosen.flips, strict=True):
-        rows = [chosen.places[flip.item_id] for flip in flips(entry.table, condition.name)]
+    for condition, n_flips, shown in ((edit, n, chosen.shown[edit]) for edit, n in chosen.n_flips.items()):
+        rows = [chosen.places[flip.item_id] for flip in flips(entry.table, condition)]
         places = [chosen.places[flip.item_id] for flip in shown]
         assert places == sorted(places)
         assert set(places) <= set(rows)
@@ -166,9 +167,9 @@ def test_evenly_keeps_the_order(values: list[int], data: st.DataObject) -> None:
 
 def test_pictures_that_do_not_fit_are_left_out_with_words_and_the_most_wanted_stay(board: Board) -> None:
     full = gallery_data(board)
-    chars = sum(len(picture["src"]) for picture in full["pictures"])
-    data = gallery_data(board, Limits(picture_chars=chars // 4))
-    assert 0 < sum(len(picture["src"]) for picture in data["pictures"]) <= chars // 4
+    chars = sum(map(len, full["sources"]))
+    data = gallery_data(board, most_picture_chars=chars // 4)
+    assert 0 < sum(map(len, data["sources"])) <= chars // 4
     assert data["reasons"] == [LEFT_OUT]
     wanted = Counter(flip.item_id for entry in board.entries for _, flip in all_flips(entry))
     shown = {
@@ -181,7 +182,7 @@ def test_pictures_that_do_not_fit_are_left_out_with_words_and_the_most_wanted_st
 
 
 def _external(entry: Entry, shown: dict[str, Shown]) -> Entry:
-    return entry.model_copy(update={"shown": shown})
+    return replace(entry, shown=shown)
 
 
 def test_entries_do_not_lend_each_other_what_they_show(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_entries_do_not_lend_each_other_what_they_show(tmp_path: Path) -> None:
     assert {data["items"]["question"][row] for row in rows} == {"data set", "another question", ""}
     assert len(rows) == 3
     assert [data["items"]["picture"][row] for row in rows].count(None) == 1
-    assert len({picture["src"] for picture in data["pictures"] if picture["src"] == PIXEL}) == 1
+    assert data["sources"].count(PIXEL) == 1
     assert set(data["reasons"]) <= {NOT_PUBLISHED, ASKED_BLIND}
     for place, question in enumerate(("data set", "another question", "")):
         used = {data["items"]["question"][row] for row in data["entries"][place]["items"]["item"] if row in rows}
@@ -228,12 +229,12 @@ def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:
         row = entry.row(condition.name, "all")
         assert row is not None
         assert row.drift is not None
-        assert all(counted[condition.name, kind] == getattr(row.drift, kind) for kind in KINDS)
+        assert all(counted[condition.name, kind] == getattr(row.drift, kind) for kind in KIND_WORDS)
 
 
 def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:
     code = (
-        "import sys, vsc_eval.board.gallery, vsc_eval.board.share;"
+        "import sys, vsc_eval.board.gallery.data, vsc_eval.board.share.figure, vsc_eval.board.share.model_card;"
         "print([m for m in ('torch', 'transformers', 'lm_eval', 'matplotlib', 'vllm') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +15,11 @@ from hostile_entries import NOTE_LENGTH
 from vsc_eval.analysis.flips import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
-from vsc_eval.board.entry.folder import ABOUT, read_parts, write_parts
-from vsc_eval.board.entry.view import entry_of, read_entry
-from vsc_eval.board.gallery import gallery_data
+from vsc_eval.board.entry.folder import ABOUT, read_entry, write_entry
+from vsc_eval.board.gallery.data import gallery_views
 from vsc_eval.board.tables import board_tables
 from vsc_eval.errors import DataError
+from vsc_eval.tables.clean import everywhere, name
 from vsc_eval.tables.csv import to_csv
 from vsc_eval.tables.latex import to_latex
 from vsc_eval.tables.markdown import to_markdown
@@ -37,20 +36,20 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
 def test_a_folder_with_it_reads_as_it_was_written(text: str, tmp_path: Path) -> None:
     parts = hostile_parts(text, tasks=TASKS)
-    about = write_parts(parts, tmp_path / "a")
+    about = write_entry(parts, tmp_path / "a")
     entry = read_entry(tmp_path / "a")
     assert (entry.name, entry.about.note, entry.about.sha256) == (text, text[:NOTE_LENGTH], about.sha256)
     assert entry.table.items == parts.table.items
     assert entry.table.conditions == parts.table.conditions
-    assert (entry.shown, entry.rows) == (parts.shown, entry_of(parts).rows)
+    assert (entry.shown, entry.results.rows) == (parts.shown, parts.results.rows)
     assert entry.settings == parts.settings
-    assert write_parts(read_parts(tmp_path / "a"), tmp_path / "b") == about
+    assert write_entry(read_entry(tmp_path / "a"), tmp_path / "b") == about
 
 
 @pytest.mark.parametrize("name", NO_JSON_TEXT)
 def test_a_file_with_what_is_no_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
     mark = '"\\u2601mark"'
-    write_parts(hostile_parts("\N{CLOUD}mark", tasks=TASKS), tmp_path / "a")
+    write_entry(hostile_parts("\N{CLOUD}mark", tasks=TASKS), tmp_path / "a")
     path = tmp_path / "a" / ABOUT
     damaged = path.read_bytes().replace(mark.encode(), NO_JSON_TEXT[name])
     assert damaged != path.read_bytes()
@@ -63,16 +62,15 @@ def test_the_board_with_all_of_them_is_right(board: Board) -> None:
     assert [e.about.sha256 for e in checked_board(board.path).entries] == [e.about.sha256 for e in board.entries]
 
 
-def test_the_gallery_gives_every_string_as_it_is(board: Board) -> None:
-    data = gallery_data(board)
-    assert json.loads(json.dumps(data)) == data
-    for entry, shown in zip(board.entries, data["entries"], strict=True):
-        assert shown["name"] == entry.name
-        assert {c["name"] for c in shown["conditions"]} == {c.name for c in entry.edits}
+def test_the_gallery_gives_every_string_made_plain(board: Board) -> None:
+    data, views = gallery_views(board)
+    assert everywhere([data, views]) == [data, views]
+    for entry, shown in zip(board.entries, views, strict=True):
+        assert {c["name"] for c in shown["conditions"]} == {name(c.name) for c in entry.edits}
         assert len(shown["flips"]["after"]) == sum(len(flips(entry.table, condition.name)) for condition in entry.edits)
     questions = set(data["items"]["question"])
-    assert set(HOSTILE) <= questions
-    assert {task for task in data["tasks"] if task not in TASKS} == set(HOSTILE)
+    assert set(everywhere(HOSTILE)) <= questions
+    assert {task for task in data["tasks"] if task not in TASKS} == set(map(name, HOSTILE))
 
 
 @pytest.mark.parametrize("write", [to_markdown, to_latex], ids=["markdown", "latex"])

@@ -14,7 +14,7 @@ from samples import sample_parts
 
 from vsc_eval.board.board import read_board_spec
 from vsc_eval.board.check.board_check import check_entries
-from vsc_eval.board.entry.folder import Parts
+from vsc_eval.board.records import Entry
 
 MARK = "\N{CLOUD}mark"
 
@@ -41,7 +41,7 @@ def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from texts(inner, place)
 
 
-def fields(parts: Parts) -> dict[str, list[str]]:
+def fields(parts: Entry) -> dict[str, list[str]]:
     """Field -> its strings, maps by their name alone."""
     document = {
         "about": parts.about.model_dump(mode="json"),

@@ -14,12 +14,12 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from samples import parts_of, sample_board, sample_entry, write_board
+from samples import parts_of, sample_board, sample_entry, with_results, write_board
 
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
-from vsc_eval.board.share import model_card
+from vsc_eval.board.share.model_card import model_card
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS
 from vsc_eval.tables import clean
@@ -99,7 +99,7 @@ def test_an_official_figure_stands_beside_accuracy(board: Board) -> None:
         figure.model_copy(update={"condition": "counting"}),
         figure.model_copy(update={"task": "logic", "value": Figure(None, None, None, 0, 0, "", "no items")}),
     )
-    _, results = results_of(model_card(entry.model_copy(update={"official": (figure, *others)}), board))
+    _, results = results_of(model_card(with_results(entry, official=(figure, *others)), board))
     assert len(results) == len(TASKS) + 2
     (found,) = [result for result in results if result.metric_type != "accuracy"]
     assert (found.metric_type, found.metric_value, found.dataset_config) == ("relaxed_accuracy", 0.625, "counting")
@@ -123,7 +123,7 @@ def test_the_body_says_how_to_reproduce_it(board: Board) -> None:
 
 
 def _with_settings(entry: Entry, settings: dict[str, object]) -> Entry:
-    return entry.model_copy(update={"settings": settings})
+    return replace(entry, run={**entry.run, "settings": settings})
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)

@@ -18,9 +18,8 @@ from samples import sample_board
 from table_boards import golden_board
 
 from vsc_eval.board.board import Board, BoardSpec
-from vsc_eval.board.page import render_page
 from vsc_eval.board.page.entry_view import entry_view
-from vsc_eval.board.page.render import SCRIPTS, page_script, page_style
+from vsc_eval.board.page.render import SCRIPTS, page_script, page_style, render_page
 from vsc_eval.board.tables import board_tables
 
 PAGE = Path(sys.modules["vsc_eval.board.page.render"].__file__ or "").parent
@@ -110,7 +109,8 @@ def test_data_blocks_are_json_that_cannot_end_their_element(hostile: Board) -> N
 def test_the_same_board_gives_the_same_page_in_every_process(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from samples import sample_board; "
-        "from vsc_eval.board.page import render_page; sys.stdout.write(render_page(sample_board(Path(sys.argv[1]), 2)))"
+        "from vsc_eval.board.page.render import render_page; "
+        "sys.stdout.write(render_page(sample_board(Path(sys.argv[1]), 2)))"
     )
     pages = []
     for seed in ("1", "2"):
@@ -143,7 +143,7 @@ def test_totals_of_the_map_hold_synthetic_tasks_alone() -> None:
     own = mixed.row("baseline", "all")
     grid = entry_view(mixed, board, "mixed")["grid"]
     cells = [cell for cell in grid["values"][0] if cell[0] < 7 and cell[1] < 3]
-    (total,) = [cell for cell in grid["values"][0] if cell[:2] == [7, 3]]
+    (total,) = [cell for cell in grid["values"][0] if cell[:2] == (7, 3)]
     assert own is not None
     assert total[2] == sum(cell[2] for cell in cells) < own.n
     assert total[4] == pytest.approx(sum(cell[2] * cell[4] for cell in cells) / total[2], abs=1e-4)

@@ -7,19 +7,19 @@ import io
 import re
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from samples import edit_items, sample_entry
+from samples import edit_items, sample_entry, with_hashes
 
 from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.board.gallery import item_view, picture_problem
-from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
+from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED, item_view
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
-from vsc_eval.figures.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, png_data_uri
+from vsc_eval.figures.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, picture_problem, png_data_uri
 from vsc_eval.synthetic import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
 from vsc_eval.synthetic.scene import scene_words
 
@@ -124,7 +124,7 @@ def test_an_item_that_is_not_the_benchmarks_is_refused_by_name(column: str) -> N
 
 def test_an_item_of_another_generator_says_which_version_is_needed() -> None:
     entry = with_items(ENTRY, 0, image_hash="0" * 16)
-    old = entry.model_copy(update={"generator_version": "0"})
+    old = with_hashes(entry, generator_version="0")
     with pytest.raises(DataError) as caught:
         item_view(old, 0, is_synthetic=True)
     assert "generator version 0" in caught.value.hint
@@ -153,7 +153,7 @@ SMALL = Image.new("RGB", (8, 6), (10, 200, 30))
 def test_given_pictures_of_both_kinds_are_shown() -> None:
     item = ENTRY.table.items[0].item_id
     for uri in (uri_of(SMALL), uri_of(SMALL, "jpeg")):
-        entry = ENTRY.model_copy(update={"shown": {item: Shown(question="What?", picture=uri)}})
+        entry = replace(ENTRY, shown={item: Shown(question="What?", picture=uri)})
         view = item_view(entry, 0, is_synthetic=False)
         assert view.picture is not None
         assert (view.picture.src, view.question, view.options) == (uri, "What?", ())
@@ -164,7 +164,7 @@ def test_what_is_not_given_is_said() -> None:
     blind = with_items(ENTRY, 0, image_hash="none")
     assert item_view(blind, 0, is_synthetic=False).absent == ASKED_BLIND
     item = ENTRY.table.items[0].item_id
-    only_text = ENTRY.model_copy(update={"shown": {item: Shown(question="What?")}})
+    only_text = replace(ENTRY, shown={item: Shown(question="What?")})
     view = item_view(only_text, 0, is_synthetic=False)
     assert (view.question, view.picture, view.absent) == ("What?", None, NOT_PUBLISHED)
 
@@ -216,7 +216,7 @@ BAD = {
 def test_a_picture_that_is_not_fit_is_refused_by_name(name: str) -> None:
     assert (len(BAD[name]) > MAX_URI_CHARS) == (name == "too long")
     item = ENTRY.table.items[0].item_id
-    entry = ENTRY.model_copy(update={"shown": {item: Shown(question="", picture=BAD[name])}})
+    entry = replace(ENTRY, shown={item: Shown(question="", picture=BAD[name])})
     with pytest.raises(DataError, match="picture in `shown`") as caught:
         item_view(entry, 0, is_synthetic=False)
     assert entry.id in caught.value.message

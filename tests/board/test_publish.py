@@ -17,11 +17,12 @@ from harm import edit_json
 from samples import load_board, renamed, sample_parts, write_board
 
 from vsc_eval.board import build
-from vsc_eval.board.board import BOARD_FILE, ENTRIES
+from vsc_eval.board.board import BOARD_FILE, ENTRIES, new_board
 from vsc_eval.board.build import build_board, stale_files
 from vsc_eval.board.check import check_board
-from vsc_eval.board.entry.folder import ABOUT, FILES, Parts
-from vsc_eval.board.publish import new_board, publish_parts
+from vsc_eval.board.entry.folder import ABOUT, FILES
+from vsc_eval.board.publish import publish
+from vsc_eval.board.records import Entry
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import locked_folder
@@ -29,7 +30,7 @@ from vsc_eval.files import locked_folder
 TASKS = ("counting", "logic")
 
 
-def entry_of(name: str, note: str = "", seed: int = 0) -> Parts:
+def entry_of(name: str, note: str = "", seed: int = 0) -> Entry:
     return sample_parts(name, tasks=TASKS, conditions=("counting",), note=note, seed=seed)
 
 
@@ -66,13 +67,13 @@ def stored(*ids: str) -> set[str]:
 
 def test_a_second_time_nothing_is_written(board: Path) -> None:
     entry = entry_of("second", note="mine")
-    first = publish_parts(entry, board)
+    first = publish(entry, board)
     assert first.done == "added"
     assert first.folder == board / ENTRIES / entry.about.id
     before = files(board)
     ids = [known.id for known in load_board(board).entries]
     assert set(before) == generated(*ids) | stored(*ids) | {BOARD_FILE}
-    again = publish_parts(entry, board)
+    again = publish(entry, board)
     assert again.done == "already there"
     assert (again.built.written, again.built.removed) == ((), ())
     assert files(board) == before
@@ -83,10 +84,10 @@ def test_a_model_has_one_name_on_a_board(board: Path) -> None:
     entry = sample_parts("first", tasks=TASKS, conditions=("logic",))
     before = files(board)
     with pytest.raises(SpecError, match="entries of this model under the name 'first'") as error:
-        publish_parts(renamed(entry, "best"), board)
+        publish(renamed(entry, "best"), board)
     assert "--name first" in error.value.hint
     assert files(board) == before
-    assert publish_parts(entry, board).done == "added"
+    assert publish(entry, board).done == "added"
 
 
 def test_a_folder_in_the_place_of_a_file_is_told(board: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(board: Path) -> None:
 
 
 def test_generated_files_are_the_same_whatever_was_there_before(board: Path, tmp_path: Path) -> None:
-    publish_parts(entry_of("second"), board)
+    publish(entry_of("second"), board)
     other = tmp_path / "other"
     write_board(other, [entry_of("first"), entry_of("second")])
     build_board(other)
@@ -109,14 +110,14 @@ def test_generated_files_are_the_same_whatever_was_there_before(board: Path, tmp
 
 
 def test_other_content_needs_replace(board: Path) -> None:
-    publish_parts(entry_of("second", note="old"), board)
+    publish(entry_of("second", note="old"), board)
     newer = entry_of("second", note="new")
     before = files(board)
     with pytest.raises(SpecError, match="the same model, items and conditions with other content") as found:
-        publish_parts(newer, board)
+        publish(newer, board)
     assert "--replace" in found.value.hint
     assert files(board) == before
-    assert publish_parts(newer, board, replace=True).done == "replaced"
+    assert publish(newer, board, replace=True).done == "replaced"
     assert [known.about.note for known in load_board(board).entries] == ["", "new"]
     assert stale_files(load_board(board)) == {}
 
@@ -124,8 +125,8 @@ def test_other_content_needs_replace(board: Path) -> None:
 def test_a_new_name_takes_the_old_one_s_place(board: Path) -> None:
     other = renamed(entry_of("first"), "Renamed")
     with pytest.raises(SpecError, match=f"other content: {entry_of('first').about.id}"):
-        publish_parts(other, board)
-    assert publish_parts(other, board, replace=True).done == "replaced"
+        publish(other, board)
+    assert publish(other, board, replace=True).done == "replaced"
     assert set(files(board)) == generated(other.about.id) | stored(other.about.id) | {BOARD_FILE}
 
 
@@ -133,9 +134,9 @@ def test_a_run_that_does_not_fit_is_refused(board: Path) -> None:
     before = files(board)
     others = sample_parts("third", tasks=TASKS, n_per_cell=8, conditions=("counting",))
     with pytest.raises(SpecError, match="there are 8 items, and the board asks 4"):
-        publish_parts(others, board)
+        publish(others, board)
     with pytest.raises(SpecError, match="is of board 'another'"):
-        publish_parts(sample_parts("third", tasks=TASKS, board="another"), board)
+        publish(sample_parts("third", tasks=TASKS, board="another"), board)
     assert files(board) == before
 
 
@@ -143,7 +144,7 @@ def test_a_bad_entry_is_refused_by_name_and_nothing_is_written(board: Path) -> N
     folder = board / ENTRIES / entry_of("first").about.id
     edit_json(folder, lambda document: document["rows"][0].update(n=0))
     before = files(board)
-    for action in (lambda: build_board(board), lambda: publish_parts(entry_of("second"), board)):
+    for action in (lambda: build_board(board), lambda: publish(entry_of("second"), board)):
         with pytest.raises(DataError, match=folder.name) as found:
             action()
         assert "rows[0].n" in found.value.message
@@ -164,8 +165,8 @@ def test_a_damaged_entry_is_mended_by_its_run(board: Path, name: str | None) -> 
     else:
         (folder / name).write_bytes(b"{}")
     with pytest.raises(DataError, match=folder.name):
-        publish_parts(entry, board)
-    assert publish_parts(entry, board, replace=True).done == "replaced"
+        publish(entry, board)
+    assert publish(entry, board, replace=True).done == "replaced"
     assert {name: content for name, (content, _) in files(board).items()} == {
         name: content for name, (content, _) in before.items()
     }
@@ -180,14 +181,14 @@ def test_a_picture_that_cannot_be_drawn_anew_writes_nothing(board: Path) -> None
     write_board(other, [wrong])
     shutil.rmtree(other / ENTRIES / wrong.about.id)
     with pytest.raises(DataError, match="prompt_hash"):
-        publish_parts(wrong, other)
+        publish(wrong, other)
     assert set(files(other)) == {BOARD_FILE}
     assert not list(other.rglob(".*"))
 
 
 def test_entries_that_go_take_their_files_with_them(board: Path) -> None:
     second = entry_of("second")
-    publish_parts(second, board)
+    publish(second, board)
     (board / "cards" / "mine.md").write_text("kept: a build gives no such name")
     (board / "tables" / "baseline.xlsx").write_text("kept")
     shutil.rmtree(board / ENTRIES / second.about.id)
@@ -240,7 +241,7 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from samples import sample_parts
-from vsc_eval.board.publish import publish_parts
+from vsc_eval.board.publish import publish
 entries = [sample_parts(name, tasks={tasks!r}, conditions=("counting",)) for name in sys.argv[3:]]
 left = int(sys.argv[2])
 replace = os.replace
@@ -253,7 +254,7 @@ def until_killed(*arguments):
 os.replace = until_killed
 Path.replace = lambda self, target: (until_killed(self, target), Path(target))[1]
 for entry in entries:
-    publish_parts(entry, Path(sys.argv[1]))
+    publish(entry, Path(sys.argv[1]))
 """
 
 
@@ -297,7 +298,7 @@ def test_a_killed_publisher_is_mended_by_the_next(board: Path, killed_at: int) -
     assert check_board(board) == ()
     there = entry.about.id in {known.id for known in load_board(board).entries}
     assert there == (killed_at > WRITTEN)
-    found = publish_parts(entry, board)
+    found = publish(entry, board)
     assert found.done == ("already there" if there else "added")
     assert stale_files(load_board(board)) == {}
     assert not list(board.rglob(".*.partial"))

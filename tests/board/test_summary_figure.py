@@ -11,11 +11,10 @@ import pytest
 from hostile import NAMED, hostile_entry
 from matplotlib import colormaps, rcParams
 from PIL import Image
-from samples import sample_entry
+from samples import sample_entry, with_headlines, with_results
 
 from vsc_eval.board.records import Entry
-from vsc_eval.board.share import summary_figure
-from vsc_eval.board.share.effects import effects, extremes
+from vsc_eval.board.share.figure import effects, extremes, summary_figure
 from vsc_eval.errors import BackendError
 from vsc_eval.figures.heat import ink
 from vsc_eval.tables import clean
@@ -31,7 +30,7 @@ def drawn(entry: Entry, folder: Path) -> tuple[str, bytes, bytes]:
 
 
 def without_cells(entry: Entry) -> Entry:
-    return entry.model_copy(update={"rows": tuple(row for row in entry.rows if row.scope != "cell")})
+    return with_results(entry, rows=tuple(row for row in entry.results.rows if row.scope != "cell"))
 
 
 ENTRIES = {
@@ -77,28 +76,27 @@ def test_the_words_have_the_numbers_of_the_rows(tmp_path: Path) -> None:
     assert overall.accuracy.value is not None
     assert f"accuracy {100 * overall.accuracy.value:.1f} [" in words
     assert f"of {overall.n} items" in words
-    cells = [row for row in entry.rows if row.condition == "baseline" and row.scope == "cell"]
+    cells = [row for row in entry.results.rows if row.condition == "baseline" and row.scope == "cell"]
     shares = [row.accuracy.value for row in cells if row.accuracy.value is not None]
     assert f"of 21 cells of tasks and levels runs from {min(shares):.0%} (" in words
     assert f" to {max(shares):.0%} (" in words
-    edited = [row for row in entry.rows if row.scope == "all" and row.condition != "baseline"]
+    edited = [row for row in entry.results.rows if row.scope == "all" and row.condition != "baseline"]
     drifts = [100 * row.drift.share.value for row in edited if row.drift and row.drift.share.value is not None]
     assert f"{len(edited)} edits change {min(drifts):.1f}% to {max(drifts):.1f}% of the answers" in words
 
 
 def test_only_headline_conditions_are_drawn() -> None:
     entry = ENTRIES["edited"]
-    kept = [c.model_copy(update={"is_headline": c.name == "logic"}) for c in entry.conditions]
-    assert [e.name for e in effects(entry.model_copy(update={"conditions": tuple(kept)}))] == ["logic, scale=4"]
+    assert [e.condition.name for e in effects(with_headlines(entry, "logic"))] == ["logic"]
     assert len(effects(entry)) == 4
 
 
 def test_extremes_are_named_once() -> None:
     found = effects(ENTRIES["edited"])
     named = extremes(found * 3)
-    assert len({(effect.drift, effect.change) for effect in named}) == len(named) <= 5
-    assert min(e.change for e in found) in {e.change for e in named}
-    assert max(e.drift for e in found) in {e.drift for e in named}
+    assert len({effect.point for effect in named}) == len(named) <= 5
+    assert min(e.point[1] for e in found) in {e.point[1] for e in named}
+    assert max(e.point[0] for e in found) in {e.point[0] for e in named}
 
 
 def test_figures_in_cells_have_the_contrast_that_readers_need() -> None:

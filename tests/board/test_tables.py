@@ -7,17 +7,18 @@ import io
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from hostile_entries import hostile_entry
-from samples import sample_entry
+from samples import sample_entry, with_hashes, with_results, with_settings
 from table_boards import board_of, golden_board, judged
 
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables import board_tables, table_files
-from vsc_eval.board.tables.interventions import worst_controls
-from vsc_eval.board.tables.models import boarded_models, entry_labels
+from vsc_eval.board.tables.interventions import controlled
+from vsc_eval.board.tables.models import BoardView
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.drift import PARTS
@@ -31,9 +32,13 @@ from vsc_eval.tables.table import Table
 Records = list[dict[str, str]]
 
 
-def renamed(entry: Entry, ident: str, **model: object) -> Entry:
-    about = {"id": f"{ident}-0123456789"} | {key: model.pop(key) for key in ("name",) if key in model}
-    return entry.model_copy(update={"about": entry.about.model_copy(update=about), **model})
+def renamed(
+    entry: Entry, ident: str, name: str = "", fingerprint: str = "", revision: str | None = None, backend: str = "hf"
+) -> Entry:
+    """The entry of another model: what is not given is as it was."""
+    about = entry.about.model_copy(update={"id": f"{ident}-0123456789", "name": name or entry.name})
+    found = with_results(replace(entry, about=about), model_fingerprint=fingerprint or entry.fingerprint)
+    return with_settings(with_hashes(found, model_revision=revision), backend=backend)
 
 
 def ids(entry: Entry) -> list[str]:
@@ -41,7 +46,7 @@ def ids(entry: Entry) -> list[str]:
 
 
 def dated(entry: Entry, date: str) -> Entry:
-    return entry.model_copy(update={"about": entry.about.model_copy(update={"date": date})})
+    return replace(entry, about=entry.about.model_copy(update={"date": date}))
 
 
 def table_of(key: str, *entries: Entry) -> Table:
@@ -98,9 +103,10 @@ def test_entries_of_one_model_complement_each_other() -> None:
     own = dated(sample_entry("model-a"), "2026-12-01T00:00:00+00:00")
     other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint, revision=own.revision)
     board = board_of(own, other)
-    (model,) = boarded_models(board)
-    assert model.synthetic == own
-    assert model.external == {"pope": other}
+    (model,) = BoardView(board).models
+    assert model.latest(board.spec.tasks_of("synthetic")) == own
+    assert model.latest(["pope"]) == other
+    assert model.latest(["textvqa"]) is None
     tables = {table.key: table for table in board_tables(board).baseline}
     assert column(tables["ranking"], "model") == column(tables["external"], "model") == ["model-a"]
     differing = sum(
@@ -117,7 +123,7 @@ def test_entries_of_one_model_complement_each_other() -> None:
 )
 def test_another_fingerprint_revision_or_backend_is_another_model(change: dict[str, str]) -> None:
     entry = sample_entry("model-a")
-    assert len(boarded_models(board_of(entry, renamed(entry, "other", **change)))) == 2
+    assert len(BoardView(board_of(entry, renamed(entry, "other", **change))).models) == 2
 
 
 def test_sums_leave_external_items_out() -> None:
@@ -141,7 +147,7 @@ def test_external_figures_are_the_main_ones() -> None:
         value=Figure(0.5, 0.25, 0.75, 2, 2, "made up"), difference=None,
     )  # fmt: skip
     side = main.model_copy(update={"is_main": False, "value": Figure(0.1, None, None, 2, 2, "made up", "few")})
-    table = table_of("external", entry.model_copy(update={"official": (side, main)}))
+    table = table_of("external", with_results(entry, official=(side, main)))
     assert column(table, "official") == ["50.0 [25.0, 75.0]"]
     assert column(table, "n") == ["2"]
 
@@ -170,11 +176,11 @@ def test_names_that_look_alike_are_told_apart() -> None:
         renamed(entry, "d", name=f"{long}base", fingerprint="3" * 16),
         renamed(entry, "e", name=f"{long}chat", fingerprint="4" * 16),
     ]
-    models = boarded_models(board_of(*entries))
-    shown = {name(model.label, 40) for model in models}
+    view = BoardView(board_of(*entries))
+    shown = {name(model.label, 40) for model in view.models}
     assert len(shown) == 5
     assert any("abcdef0" in label for label in shown)
-    assert len({name(label, 40) for label in entry_labels(models).values()}) == 5
+    assert len({name(label, 40) for label in view.labels.values()}) == 5
 
 
 def test_every_condition_is_in_the_table_and_the_headlines_in_print() -> None:
@@ -207,17 +213,17 @@ def test_parts_add_up() -> None:
 
 def test_the_floor_is_the_largest_one() -> None:
     entry = sample_entry("model-b", source="study")
-    larger = entry.floor[0].model_copy(update={"name": "zero", "drift": Figure(0.01, 0.0, 0.03, 9, 3, "")})
-    table = table_of("effects", entry.model_copy(update={"floor": (*entry.floor, larger)}))
+    larger = entry.results.floor[0].model_copy(update={"name": "zero", "drift": Figure(0.01, 0.0, 0.03, 9, 3, "")})
+    table = table_of("effects", with_results(entry, floor=(*entry.results.floor, larger)))
     assert set(column(table, "floor")) == {"1.0 [0.0, 3.0]"}
 
 
 def test_the_worst_control_is_the_one_that_hides_the_effect_best() -> None:
     """By p first; of random directions and permuted labels, at p 0.43 each, the lower percentile."""
     entry = judged(sample_entry("model-b", source="study"))
-    worst = worst_controls(entry)["interaction", ("counting", "logic")]
-    assert (worst["drift"].figure.kind, worst["drift"].n_kinds) == ("permuted_labels", 3)
-    assert worst["accuracy"].figure.kind == "random_sets"
+    found = next(found for found in controlled(entry) if found.of == "interaction")
+    assert (found.worst["drift"].kind, found.n_kinds["drift"]) == ("permuted_labels", 3)
+    assert found.worst["accuracy"].kind == "random_sets"
     table = table_of("controls", entry)
     row = next(row for row in table.rows if table.texts(row)[table.index("of")] == "interaction")
     assert table.texts(row)[3:] == [

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.page import render_page
+from vsc_eval.board.page.render import render_page
 
 EDITS = (
     "counting",

@@ -12,7 +12,7 @@ from vsc_eval.interventions.controls import permuted_label_sets
 from vsc_eval.interventions.harvest import Firing, Harvest
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.specs import EditSpec, InterventionSpec
-from vsc_eval.studies.control_sets import SHUFFLES_A_DRAW, ControlSets, draw_controls
+from vsc_eval.studies.conditions import SHUFFLES_A_DRAW, ControlSets, draw_controls
 from vsc_eval.studies.run import exclusions
 from vsc_eval.studies.spec import ControlOptions, SelectOptions, StudySpec
 

@@ -30,7 +30,7 @@ from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE, EditSpec, parse_condition
 from vsc_eval.studies import report
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
-from vsc_eval.studies.conditions import asked_condition, control_set, null_name
+from vsc_eval.studies.conditions import asked_condition, control_set
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
 from vsc_eval.studies.report.pairs import interference_figure_name
 from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, report_figures, report_text, write_report
@@ -138,7 +138,7 @@ def swept(
         world = World(margin=2.6, strength=0.5 + 0.25 * place)
         tables[edit] = simulate(at_edit, np.random.default_rng(7), world=world, planted=planted)
     first = next(iter(tables.values())).table
-    zeros = [parse_condition(null_name(task), EditSpec(kind="ablate")) for task in spec.tasks]
+    zeros = [parse_condition(f"{task}:scale=1", EditSpec(kind="ablate")) for task in spec.tasks]
     codes = np.repeat(first.main.answer[:1], len(zeros) + 1, axis=0)
     none = np.zeros((*codes.shape, 0), dtype=np.float32)
     words = (BASELINE, *(zero.name for zero in zeros))

@@ -15,8 +15,7 @@ from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import load_yaml_spec
-from vsc_eval.studies.conditions import control_name
-from vsc_eval.studies.control_sets import CONTROLS_FILE, ControlSets
+from vsc_eval.studies.conditions import CONTROLS_FILE, ControlSets, control_name
 from vsc_eval.studies.records import read_results
 from vsc_eval.studies.run import run_study
 from vsc_eval.studies.spec import StudySpec

@@ -28,7 +28,8 @@ Grouping = str | tuple[str, ...]
 READINGS = ("kl_options", "kl_vocab", "shift_edited", "shift_last")
 """Columns of a table that a row has the mean of."""
 
-_CELLS = ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
+CELLS = ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
+"""Of McNemar's test."""
 
 
 class Row(Record):
@@ -192,7 +193,7 @@ class _PerItem:
             gain=right.astype(np.float64) - was_right,
             right=right,
             invalid=codes == invalid,
-            counted={**change_parts(before, codes, gold, invalid), **dict(zip(_CELLS, cells, strict=True))},
+            counted={**change_parts(before, codes, gold, invalid), **dict(zip(CELLS, cells, strict=True))},
             readings={} if null_changed is None else _readings(table),
             null_changed=np.array(list((null_changed or {}).values()), dtype=np.float64).reshape(-1, len(table.items)),
         )
@@ -233,7 +234,7 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
                 "difference": figures[k + i],
                 "p_difference": p[i],
                 "p_difference_adjusted": adjusted[i],
-                "mcnemar": mcnemar(*(counts[cell][i] for cell in _CELLS)),
+                "mcnemar": mcnemar(*(counts[cell][i] for cell in CELLS)),
                 "detectable_difference": detectable[i],
                 "drift": Drift(share=share, n_changed=sum(parts.values()), **parts),
                 "drift_above_noise_floor": None if share.value is None or floor is None else share.value - floor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,13 +12,15 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from vsc_eval.answers.answer_table import AskedItem, Scoring
+from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.records import Entry
-from vsc_eval.errors import SpecError
-from vsc_eval.specs import Spec, explain, load_yaml_spec
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import replacing
+from vsc_eval.specs import Spec, explain, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
 BOARD_FILE = "board.yaml"
-ENTRIES, CARDS, FIGURES, TABLES = "entries", "cards", "figures", "tables"
+FOLDERS = ENTRIES, CARDS, FIGURES, TABLES = "entries", "cards", "figures", "tables"
 NO_LEVEL = "all"
 """Stands for the level of a task without levels."""
 
@@ -84,14 +86,6 @@ def identity(entry: Entry) -> Identity:
     return entry.fingerprint, entry.revision, entry.backend, entry.scoring
 
 
-def by_level(items: Sequence[AskedItem]) -> dict[str, dict[str, list[AskedItem]]]:
-    """Task -> level (`all` where it has none) -> its items."""
-    found: dict[str, dict[str, list[AskedItem]]] = {}
-    for item in items:
-        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
-    return found
-
-
 def asked_hash(items: Sequence[AskedItem]) -> str:
     """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
 
@@ -99,6 +93,26 @@ def asked_hash(items: Sequence[AskedItem]) -> str:
     """
     lines = sorted([i.item_id, i.cluster, i.cluster_kind, i.gold, i.prompt_hash, i.image_hash] for i in items)
     return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
+    """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
+    names = (known.name for known in others if identity(known) == identity(entry))
+    return next((name for name in names if name != entry.name), None)
+
+
+def tasks_asked(items: Sequence[AskedItem]) -> dict[str, BoardTask]:
+    """The tasks of a board that asks exactly these items."""
+    found: dict[str, dict[str, list[AskedItem]]] = {}
+    for item in items:
+        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
+    return {
+        task: BoardTask(
+            kind="synthetic" if task in TASKS else "external",
+            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
+        )
+        for task, levels in found.items()
+    }
 
 
 def spec_of(
@@ -111,13 +125,7 @@ def spec_of(
     description: str = "",
 ) -> BoardSpec:
     """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
-    tasks = {
-        task: BoardTask(
-            kind="synthetic" if task in TASKS else "external",
-            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
-        )
-        for task, levels in by_level(items).items()
-    }
+    tasks = tasks_asked(items)
     try:
         return BoardSpec(
             name=name,
@@ -136,6 +144,55 @@ def spec_of(
         raise explain(error, BoardSpec, f"The board '{name}'") from error
 
 
+def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, description: str = "") -> BoardSpec:
+    """Write the board.yaml of a board that asks what these runs asked; nothing is published.
+
+    Raises SpecError for a board that is there already, a folder's name that is none for a board, or runs that asked the
+    same task differently.
+    """
+    if (path / BOARD_FILE).exists():
+        raise SpecError(
+            f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
+        )
+    asked: dict[tuple[str, str], AskedItem] = {}
+    tasks: dict[str, BoardTask] = {}
+    scorings: list[Scoring] = []
+    versions: set[str | None] = set()
+    for run in runs:
+        found = read_run(run)
+        if not found.table.items:
+            raise DataError(f"The run in {run} has no items.", hint="Name another run.")
+        scorings.append(scoring_of(found.table.items))
+        if scorings[-1] != scorings[0]:
+            raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
+        own = tasks_asked(found.table.items)
+        for task, levels in own.items():
+            if tasks.setdefault(task, levels) != levels:
+                raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
+        if any(task in TASKS for task in own):
+            versions.add(found.hashes.get("generator_version", found.results.get("generator_version")))
+        asked |= {(item.task, item.item_id): item for item in found.table.items}
+    if len(versions - {None}) > 1:
+        raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
+    name, version = path.resolve().name, next(iter(versions - {None}), None)
+    about = {"name": name, "title": title or name, "description": description}
+    spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
+    with replacing(path / BOARD_FILE) as partial:
+        save_yaml_spec(partial, spec)
+    return spec
+
+
+def scoring_of(items: Sequence[AskedItem]) -> Scoring:
+    """How all items were asked. Raises SpecError if not all in one way."""
+    ways = sorted({item.scoring for item in items})
+    if len(ways) != 1:
+        raise SpecError(
+            f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
+            hint="A board asks all items in one way: publish a run of one scoring.",
+        )
+    return ways[0]
+
+
 def read_board_spec(path: Path) -> BoardSpec:
     """The board.yaml of a board's folder. Raises SpecError if there is none or it is wrong."""
     if not (path / BOARD_FILE).is_file():
@@ -148,10 +205,6 @@ def read_board_spec(path: Path) -> BoardSpec:
 
 def entry_folders(path: Path) -> list[Path]:
     """The folders of the entries of the board in `path`, by name."""
-    folder = path / ENTRIES
     # A link may lead out of the board, to what changes without it.
-    return sorted(
-        found
-        for found in (folder.iterdir() if folder.is_dir() else ())
-        if found.is_dir() and not found.is_symlink() and not found.name.startswith(".")
-    )
+    found = (each for each in (path / ENTRIES).glob("[!.]*") if each.is_dir() and not each.is_symlink())
+    return sorted(found)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsc_eval import __version__
-from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, TABLES, Board, read_board_spec
+from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, FOLDERS, TABLES, Board, read_board_spec
 from vsc_eval.board.check.board_check import check_entries
-from vsc_eval.board.check.problem import Problem
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
 from vsc_eval.files import locked_folder, replacing
 
@@ -25,9 +24,7 @@ _OWN_FILE = {
 """Names that only a build gives to files: what has one and is not of this board any more is deleted."""
 
 _OWN_FOLDER = re.compile(r"\.[a-z0-9][a-z0-9.\-]*-[0-9a-f]{10}\.(\d+|old)\.partial")
-
 _PICTURES = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
-
 
 Progress = Callable[[int, int], None]
 """Called with (figures drawn, figures): drawing takes most of a build's time."""
@@ -41,7 +38,6 @@ def no_progress(done: int, total: int) -> None:
 class Built:
     """What a build did, as paths below the board."""
 
-    n_entries: int
     written: tuple[str, ...]
     removed: tuple[str, ...]
 
@@ -87,9 +83,9 @@ def generated_texts(board: Board) -> dict[str, str]:
     Raises DataError where an item's picture, drawn anew, is not the one that the entry's model saw.
     """
     # Templates, tables and pictures load only here: checking a board needs none of them.
-    from vsc_eval.board.page import render_page
+    from vsc_eval.board.page.render import render_page
     from vsc_eval.board.readme import readme
-    from vsc_eval.board.share import model_card
+    from vsc_eval.board.share.model_card import model_card
     from vsc_eval.board.tables import board_tables, table_files
 
     tables = board_tables(board)
@@ -109,11 +105,10 @@ def write_generated(board: Board, texts: dict[str, str] | None = None, *, progre
         progress(place, len(board.entries))
         written += _write_figures(board.path, entry)
     progress(len(board.entries), len(board.entries))
-    removed = []
-    for file in _leftovers(board, set(texts)):
+    removed = list(_leftovers(board, set(texts)))
+    for file in removed:
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-        removed.append(file.relative_to(board.path).as_posix())
-    return Built(n_entries=len(board.entries), written=tuple(written), removed=tuple(removed))
+    return Built(written=tuple(written), removed=tuple(file.relative_to(board.path).as_posix() for file in removed))
 
 
 def stale_files(board: Board) -> dict[str, str]:
@@ -122,23 +117,18 @@ def stale_files(board: Board) -> dict[str, str]:
     Of figures only that they are there, and of the page not how its pictures are compressed: both may differ between
     versions of libraries, which changes nothing that is shown.
     """
-    found = {}
     texts = generated_texts(board)
+    found = {}
     for name, text in texts.items():
-        try:
-            stored = (board.path / name).read_bytes().decode("utf-8", "replace")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        file = board.path / name
+        if not file.is_file():
             found[name] = "missing"
-            continue
-        if _comparable(stored) != _comparable(text):
+        elif _comparable(file.read_bytes().decode("utf-8", "replace")) != _comparable(text):
             found[name] = "out of date"
-    for entry in board.entries:
-        for file in _figure_files(board.path, entry):
-            if not file.is_file():
-                found[file.relative_to(board.path).as_posix()] = "missing"
-    for file in _leftovers(board, set(texts)):
-        found[file.relative_to(board.path).as_posix()] = "of no entry"
-    return found
+    figures = [file for entry in board.entries for file in _figure_files(board.path, entry)]
+    wrong = {file: "missing" for file in figures if not file.is_file()}
+    wrong |= dict.fromkeys(_leftovers(board, set(texts)), "of no entry")
+    return found | {file.relative_to(board.path).as_posix(): what for file, what in wrong.items()}
 
 
 def _comparable(text: str) -> str:
@@ -165,7 +155,7 @@ def _write_figures(path: Path, entry: Entry) -> list[str]:
     mark = f"<!-- vsc-eval {__version__}, entry {entry.about.sha256} -->\n".encode()
     if svg.is_file() and png.is_file() and svg.read_bytes().endswith(mark):
         return []
-    from vsc_eval.board.share import summary_figure
+    from vsc_eval.board.share.figure import summary_figure
 
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / svg.name, Path(folder) / png.name
@@ -181,11 +171,10 @@ def _leftovers(board: Board, texts: set[str]) -> Iterator[Path]:
     kept = {board.path / name for name in texts}
     kept |= {file for entry in board.entries for file in _figure_files(board.path, entry)}
     for folder, pattern in _OWN_FILE.items():
-        if (board.path / folder).is_dir():
-            for file in sorted((board.path / folder).iterdir()):
-                if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
-                    yield file
-    for folder in (".", ENTRIES, CARDS, FIGURES, TABLES):
+        for file in sorted((board.path / folder).glob("*")):
+            if file not in kept and pattern.fullmatch(file.name) and not file.is_dir():
+                yield file
+    for folder in (".", *FOLDERS):
         yield from sorted(found for found in (board.path / folder).glob(".*.partial") if _is_ours(found))
 
 

@@ -1,4 +1,4 @@
-"""Add a run to a board, and start a board from a run."""
+"""Add a run to a board."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vsc_eval.answers.finished_run import read_run
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, BoardTask, read_board_spec, spec_of
+from vsc_eval.board.board import ENTRIES, Board, BoardSpec, name_of_known, read_board_spec
 from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
-from vsc_eval.board.check.board_check import entry_findings, name_of_known
-from vsc_eval.board.entry.folder import Parts, read_parts, write_parts
-from vsc_eval.board.entry.from_run import generator_version, parts_of_run, scoring_of
-from vsc_eval.board.entry.view import entry_of
-from vsc_eval.board.records import Entry, Shown
+from vsc_eval.board.check.board_check import entry_problems
+from vsc_eval.board.entry.folder import read_entry, write_entry
+from vsc_eval.board.records import Entry
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import locked_folder, replacing
-from vsc_eval.specs import save_yaml_spec
-from vsc_eval.synthetic import TASKS
+from vsc_eval.files import locked_folder
 
 Done = Literal["added", "replaced", "already there"]
 
@@ -31,52 +26,31 @@ Done = Literal["added", "replaced", "already there"]
 class Published:
     """What became of a run."""
 
-    entry: Entry
     folder: Path
     done: Done
     built: Built
 
 
 def publish(
-    run: Path,
+    entry: Entry,
     board: Path,
     *,
-    name: str | None = None,
-    note: str = "",
     replace: bool = False,
-    intervention: Path | None = None,
-    shown: dict[str, Shown] | None = None,
     log: Callable[[str], None] = lambda _: None,
     progress: Progress = no_progress,
 ) -> Published:
-    """Write the run's entry into the board, then everything that is made from the entries.
+    """Write a run's entry into the board, then everything that is made from the entries.
 
-    The same run gives the same bytes: published a second time, nothing is written. Raises SpecError for a run that
-    cannot be published or whose entry is there with other content (unless `replace`), DataError for a damaged run or
-    board, BackendError for a folder that cannot be written; nothing is written then.
+    The same entry gives the same bytes: published a second time, nothing is written. Raises SpecError for one that does
+    not fit the board or is there with other content (unless `replace`), DataError for a damaged board, BackendError for
+    a folder that cannot be written; nothing is written then.
     """
-    spec = read_board_spec(board)
-    log(f"Making the entry of {run} ...")
-    found = read_run(run)
-    parts = parts_of_run(found, board=spec.name, name=name, note=note, intervention=intervention, shown=shown)
-    return publish_parts(parts, board, replace=replace, log=log, progress=progress)
-
-
-def publish_parts(
-    parts: Parts,
-    board: Path,
-    *,
-    replace: bool = False,
-    log: Callable[[str], None] = lambda _: None,
-    progress: Progress = no_progress,
-) -> Published:
-    """The same of the files of an entry."""
-    with locked_folder(board, "a board", log), _staged(parts, board) as (parts, staged):
-        entry, folder = entry_of(parts), board / ENTRIES / parts.about.id
+    with locked_folder(board, "a board", log), _staged(entry, board) as (entry, staged):
+        folder = board / ENTRIES / entry.id
         # To put a run in the place of a damaged entry is how that is fixed.
         is_damaged = replace and folder.is_dir() and _is_damaged(folder)
         before = checked_board(board, but=folder.name if is_damaged else None)
-        _check_fits(parts, before.spec)
+        _check_fits(entry, before.spec)
         twins = [known for known in before.entries if known.asked == entry.asked]
         done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
@@ -88,19 +62,19 @@ def publish_parts(
             shutil.rmtree(staged)
         else:
             _take_place(staged, folder, [board / ENTRIES / known.id for known in twins])
-        return Published(entry=entry, folder=folder, done=done, built=write_generated(after, texts, progress=progress))
+        return Published(folder=folder, done=done, built=write_generated(after, texts, progress=progress))
 
 
 @contextmanager
-def _staged(parts: Parts, board: Path) -> Iterator[tuple[Parts, Path]]:
+def _staged(entry: Entry, board: Path) -> Iterator[tuple[Entry, Path]]:
     """The entry as its files will give it back, and where they are until they take their place; what is left of them
     is deleted."""
     # Not in entries/, which may be a link out of the board until that has been checked.
-    staged = board / f".{parts.about.id}.{os.getpid()}.partial"
+    staged = board / f".{entry.id}.{os.getpid()}.partial"
     try:
         shutil.rmtree(staged, ignore_errors=True)
-        write_parts(parts, staged)
-        yield read_parts(staged), staged
+        write_entry(entry, staged)
+        yield read_entry(staged), staged
     except OSError as error:
         raise BackendError(
             f"{staged} cannot be written: {error.strerror or error}.",
@@ -125,18 +99,18 @@ def _take_place(staged: Path, folder: Path, twins: Sequence[Path]) -> None:
 def _is_damaged(folder: Path) -> bool:
     """Whether an entry is not one of its board, for whatever reason."""
     try:
-        return bool(entry_findings(read_parts(folder), read_board_spec(folder.parent.parent)))
+        return bool(entry_problems(read_entry(folder), read_board_spec(folder.parent.parent)))
     except DataError:
         return True
 
 
-def _check_fits(parts: Parts, spec: BoardSpec) -> None:
-    findings = entry_findings(parts, spec)
-    if findings:
-        first = findings[0]
-        more = f" There are {len(findings) - 1} more such problems." if len(findings) > 1 else ""
+def _check_fits(entry: Entry, spec: BoardSpec) -> None:
+    problems = entry_problems(entry, spec)
+    if problems:
+        first = problems[0]
+        more = f" There are {len(problems) - 1} more such problems." if len(problems) > 1 else ""
         raise SpecError(
-            f"The run of '{parts.about.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
+            f"The run of '{entry.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
             hint=first.hint,
         )
 
@@ -162,41 +136,3 @@ def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
             hint="Give --replace to put this run in its place.",
         )
     return "replaced"
-
-
-def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, description: str = "") -> BoardSpec:
-    """Write the board.yaml of a board that asks what these runs asked; nothing is published.
-
-    Raises SpecError for a board that is there already, a folder's name that is none for a board, or runs that asked the
-    same task differently.
-    """
-    if (path / BOARD_FILE).exists():
-        raise SpecError(
-            f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
-        )
-    name = path.resolve().name
-    found = [_spec_of_run(run, name, title or name, description) for run in runs]
-    tasks: dict[str, BoardTask] = {}
-    for run, spec in zip(runs, found, strict=True):
-        if spec.scoring != found[0].scoring:
-            raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
-        for task, asked in spec.tasks.items():
-            if tasks.setdefault(task, asked) != asked:
-                raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
-    versions = {spec.generator_version for spec in found} - {None}
-    if len(versions) > 1:
-        raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
-    spec = found[0].model_copy(update={"tasks": tasks, "generator_version": next(iter(versions), None)})
-    with replacing(path / BOARD_FILE) as partial:
-        save_yaml_spec(partial, spec)
-    return spec
-
-
-def _spec_of_run(path: Path, name: str, title: str, description: str) -> BoardSpec:
-    run = read_run(path)
-    items = run.table.items
-    if not items:
-        raise DataError(f"The run in {path} has no items.", hint="Name another run.")
-    version = generator_version(run) if any(item.task in TASKS for item in items) else None
-    scoring = scoring_of(items)
-    return spec_of(items, name=name, title=title, scoring=scoring, generator_version=version, description=description)

@@ -70,16 +70,15 @@ def _asked(board: Board) -> str:
 def _figures(board: Board) -> list[str]:
     """The interventions' tables are too long for a first page: one row for each condition of each entry."""
     edited = [entry for entry in board.entries if entry.edits]
-    newest = sorted(edited, key=moment, reverse=True)[:_FIGURES]
-    if not newest:
+    if not edited:
         return []
     left_out = f" The newest {_FIGURES} of {len(edited)} entries." if len(edited) > _FIGURES else ""
     lines = [
         f"## Interventions\n\nEvery condition is in [tables/interventions.md](tables/interventions.md).{left_out}\n"
     ]
-    for entry in newest:
-        name = markdown(entry.name, LONG)
-        intervention = f", edited with {markdown(entry.intervention.name, LONG)}" if entry.intervention else ""
+    for entry in sorted(edited, key=moment, reverse=True)[:_FIGURES]:
+        name, found = markdown(entry.name, LONG), entry.about.intervention
+        intervention = f", edited with {markdown(found.name, LONG)}" if found else ""
         alt = f"Accuracy of {name} in each cell, and change of accuracy against drift for each condition"
         lines.append(
             f"**{name}** ({markdown(backend_words(entry), LONG)}){intervention}:\n\n![{alt}](figures/{entry.id}.png)\n"

@@ -1,25 +1,31 @@
-"""An entry of a board as its tables and page see it: one run of one model, made of the files in its folder.
+"""An entry of a board: one run of one model, as the files in its folder tell it.
 
 Text from models and data sets (answers, options, names) is kept as it was; whoever shows it escapes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.analysis.noise_floor import FloorRow
+from vsc_eval.analysis.noise_floor import FloorRow, changes_nothing
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
-from vsc_eval.answers.answer_table import AnswerTable, Role, Scoring
+from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Scoring
 from vsc_eval.probing.result import ProbingResult
 from vsc_eval.records import Record
+from vsc_eval.stats import Figure
+from vsc_eval.synthetic import TASKS
 
 UNSEALED = "0" * 64
+REPUBLISH = "Entries are not edited by hand: publish the run again with `vsc-eval publish RUN --to BOARD --replace`."
 
 
 class BoardIntervention(Record):
@@ -31,20 +37,6 @@ class BoardIntervention(Record):
     sae_fingerprint: str
     sets: dict[str, tuple[int, ...]]
     """Feature set -> its SAE features."""
-
-
-class BoardCondition(Record):
-    name: str
-    role: Role
-    sets: tuple[str, ...] = ()
-    edit: str | None = None
-    """In words: `scale=4`, `ablate:image`; None for the baseline."""
-    targets: tuple[str, ...] | None = None
-    """Tasks that the sets were selected for; None where a set names none."""
-    content_hash: str
-    """Of edit, features and SAE; `baseline` for the baseline."""
-    is_headline: bool = True
-    """Whether printed tables show it; the others are in the CSV and on the page."""
 
 
 class Shown(Record):
@@ -86,35 +78,50 @@ class About(Record):
         return self.date[:10]
 
 
-class Entry(Record):
-    """The whole of an entry."""
+class Results(BaseModel):
+    """The parts of results.json that a board shows, of a run and of a study alike. Sections that a run lacks are empty;
+    what else is in the file is carried along."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    about: About
-    revision: str | None = None
-    """Commit on the hub, where the model came from there."""
-    fingerprint: str = Field(min_length=1)
+    model_fingerprint: str
     """First 16 hex digits of a hash of the model's configuration, weights and dtype."""
-    backend: str
-    generator_version: str | None
-    """Of the synthetic benchmark; None where it was not asked."""
-    task_hashes: dict[str, str]
-    """Task file -> hash of what it says."""
-    seed: int
-    settings: dict[str, Any]
-    """The spec as the run's folder has it, without paths of the machine it ran on."""
-    scoring: Scoring
-    conditions: tuple[BoardCondition, ...]
     rows: tuple[Row, ...]
+    interactions: tuple[InteractionRow, ...] = Field(default=(), validation_alias=AliasChoices("interactions", "pairs"))
     official: tuple[OfficialRow, ...] = ()
-    interactions: tuple[InteractionRow, ...] = ()
     controls: tuple[ControlTest, ...] = ()
     floor: tuple[FloorRow, ...] = ()
     probing: ProbingResult | None = None
-    table: AnswerTable = Field(exclude=True, repr=False)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an edit did over all items."""
+
+    condition: AskedCondition
+    drift: Figure
+    change: Figure
+    """Of accuracy."""
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """Drift in percent, change in percentage points."""
+        return 100 * (self.drift.value or 0), 100 * (self.change.value or 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What an entry's files hold, and what a board says of it."""
+
+    about: About
+    run: Mapping[str, Any]
+    """run.yaml."""
+    table: AnswerTable
     """All answers, and how likely each option was."""
-    shown: dict[str, Shown] = Field(default_factory=dict)
+    document: dict[str, Any]
+    """results.json as it is."""
+    results: Results
+    shown: dict[str, Shown] = field(default_factory=dict)
     """Item id -> what to show of it."""
 
     @property
@@ -122,34 +129,112 @@ class Entry(Record):
         return self.about.id
 
     @property
+    def asked(self) -> str:
+        """The id's last 10 hex digits, which two entries share that asked the same of the same."""
+        return self.id[-10:]
+
+    @property
     def name(self) -> str:
         """What the model is called."""
         return self.about.name
 
     @property
-    def intervention(self) -> BoardIntervention | None:
-        return self.about.intervention
+    def fingerprint(self) -> str:
+        return self.results.model_fingerprint
 
     @property
+    def is_study(self) -> bool:
+        return self.about.source == "study"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The spec that the run was made with, without paths of its machine; a study's stands in its results."""
+        return mapping(self.document.get("spec") or self.run.get("settings"))
+
+    @property
+    def hashes(self) -> Mapping[str, Any]:
+        """What the answers depend on beside the settings; a study says a part of it in its results."""
+        told = ("sae_fingerprint", "layer", "generator_version") if self.is_study else ()
+        return {**{name: self.document.get(name) for name in told}, **mapping(self.run.get("hashes"))}
+
+    @property
+    def revision(self) -> str | None:
+        """Commit on the hub, where the model came from there."""
+        return _text(self.hashes.get("model_revision"))
+
+    @property
+    def backend(self) -> str:
+        return "vllm" if self.settings.get("backend") == "vllm" else "hf"
+
+    @property
+    def generator_version(self) -> str | None:
+        """Of the synthetic benchmark; None where it was not asked."""
+        return _text(self.hashes.get("generator_version")) if self.tasks & set(TASKS) else None
+
+    @property
+    def scoring(self) -> Scoring:
+        return self.table.items[0].scoring if self.table.items else "loglikelihood"
+
+    @cached_property
     def tasks(self) -> frozenset[str]:
         return frozenset(item.task for item in self.table.items)
 
-    def row(self, condition: str, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
-        """The row of that condition and group (no category), None if there is none."""
-        for row in self.rows:
-            if (row.condition, row.scope, row.task, row.level) == (condition, scope, task, level) and row.by is None:
-                return row
-        return None
+    @cached_property
+    def conditions(self) -> tuple[AskedCondition, ...]:
+        """Edits of strength zero are asked for the noise floor alone, whose figures an entry has."""
+        return tuple(condition for condition in self.table.conditions if not changes_nothing(condition))
 
-    @property
-    def edits(self) -> tuple[BoardCondition, ...]:
+    @cached_property
+    def edits(self) -> tuple[AskedCondition, ...]:
         """The conditions but the baseline."""
         return tuple(condition for condition in self.conditions if condition.role != "baseline")
 
-    @property
-    def asked(self) -> str:
-        """The id's last 10 hex digits, which two entries share that asked the same of the same."""
-        return self.id[-10:]
+    @cached_property
+    def headlines(self) -> frozenset[str]:
+        """The conditions that printed tables show, those of a study's verdicts where it has any; the others are in the
+        CSV and on the page."""
+        edit = mapping(self.settings.get("verdict")).get("edit") if self.is_study else None
+        shown = (None, edit) if isinstance(edit, str) else {condition.edit for condition in self.conditions}
+        return frozenset(condition.name for condition in self.conditions if condition.edit in shown)
 
-    def condition(self, name: str) -> BoardCondition | None:
-        return next((found for found in self.conditions if found.name == name), None)
+    @cached_property
+    def effects(self) -> tuple[Effect, ...]:
+        """Of the edits whose drift and change of accuracy are known."""
+        rows = [(condition, self.row(condition.name, "all")) for condition in self.edits]
+        found = [(condition, drift_share(row), row.difference) for condition, row in rows if row]
+        effects = (Effect(condition, drift, change) for condition, drift, change in found if drift and change)
+        return tuple(effect for effect in effects if None not in (effect.drift.value, effect.change.value))
+
+    def row(self, condition: str, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
+        """The row of that condition and group (no category), None if there is none."""
+        return self._rows.get((condition, scope, task, level))
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, Scope, str | None, str | None], Row]:
+        return {(r.condition, r.scope, r.task, r.level): r for r in self.results.rows if r.by is None}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a board, or inside an entry that is checked by itself."""
+
+    place: str
+    """Inside the file; empty for the file itself."""
+    what: str
+    hint: str = REPUBLISH
+    file: str = ""
+    """Below the board's folder."""
+
+
+def drift_share(row: Row | None) -> Figure | None:
+    """The share of answers that a condition changed, where there is such a row."""
+    return row.drift.share if row and row.drift else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A section as it is; empty where a file has something else in its place."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

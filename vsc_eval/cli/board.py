@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vsc_eval.cli.board_console import log_built, logger, progress_bar
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vsc_eval.board.build import Built
+
+Log = Callable[[str], None]
 
 _BOARD = """\
 A board is a folder: board.yaml says what every model is asked, entries/ holds one folder for each run, and all else
@@ -49,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from vsc_eval.board.publish import new_board
+    from vsc_eval.board.board import new_board
     from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
@@ -107,3 +114,30 @@ def _show(options: argparse.Namespace) -> int:
     for found in (*tables.baseline, *tables.interventions):
         draw(found, console, everything=options.all)
     return 0
+
+
+def log_built(built: Built, log: Log) -> None:
+    """Which files a build wrote and deleted."""
+    written, removed = built.written, built.removed
+    if not written and not removed:
+        log("All files were up to date.")
+        return
+    shown = ", ".join(written[:6]) + (", ..." if len(written) > 6 else "")
+    log(f"{len(written)} files written{': ' if written else ''}{shown}" + (f"; {len(removed)} removed" * bool(removed)))
+
+
+@contextmanager
+def progress_bar(stage: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
+    from vsc_eval.progress import progress_shown
+    from vsc_eval.tables.console import console_for
+
+    with progress_shown(console_for(stderr=True), {}) as progress:
+        yield lambda done, total: progress(stage, done, total)
+
+
+def logger(console: Console) -> Log:
+    """A function that prints a line of words as they are."""
+    from vsc_eval.tables.clean import terminal
+
+    return lambda words: console.print(terminal(words), highlight=False, markup=False, soft_wrap=True)

@@ -90,7 +90,7 @@ def _of_study(folder: Path) -> int:
     from vsc_eval.answers.parquet import read_table
     from vsc_eval.studies.calibrate import left_out_draws
     from vsc_eval.studies.calibration import rate
-    from vsc_eval.studies.control_sets import CONTROLS_STEM
+    from vsc_eval.studies.conditions import CONTROLS_STEM
     from vsc_eval.studies.records import RESULTS_FILE, read_results
 
     if not (folder / RESULTS_FILE).is_file():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.cli.board_console import log_built, logger, progress_bar
+from vsc_eval.cli.board import log_built, logger, progress_bar
 from vsc_eval.cli.flags import Flags
 from vsc_eval.settings import AskSpec
 
@@ -42,6 +42,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _publish(options: argparse.Namespace) -> int:
+    from vsc_eval.answers.finished_run import read_run
+    from vsc_eval.board.board import read_board_spec
+    from vsc_eval.board.entry.from_run import entry_of_run
     from vsc_eval.board.publish import publish
     from vsc_eval.tables.console import console_for
 
@@ -55,18 +58,18 @@ def _publish(options: argparse.Namespace) -> int:
         from vsc_eval.errors import SpecError
 
         raise SpecError("--include-path and --data-dir go with --with-pictures.", hint="Leave them out, or add it.")
+    spec = read_board_spec(options.board)
+    log(f"Making the entry of {options.run} ...")
+    entry = entry_of_run(
+        read_run(options.run),
+        board=spec.name,
+        name=options.name,
+        note=options.note,
+        intervention=options.intervention,
+        shown=shown,
+    )
     with progress_bar("figures") as progress:
-        found = publish(
-            options.run,
-            options.board,
-            name=options.name,
-            note=options.note,
-            replace=options.replace,
-            intervention=options.intervention,
-            shown=shown,
-            log=log,
-            progress=progress,
-        )
+        found = publish(entry, options.board, replace=options.replace, log=log, progress=progress)
     log(f"{found.folder}: {found.done}.")
     log_built(found.built, log)
     return 0

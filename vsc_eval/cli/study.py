@@ -51,8 +51,6 @@ def spec_file(text: str) -> Path:
 
 
 def _handle(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from vsc_eval.specs import load_yaml_spec
     from vsc_eval.studies.run import run_study
     from vsc_eval.studies.spec import StudySpec
@@ -72,5 +70,5 @@ def _handle(options: argparse.Namespace) -> int:
     if results is None:
         print(f"{options.out} is not concluded yet; give the command without --until and --only to go on.")
     else:
-        print_summary(results, options.out, Console())
+        print_summary(results, options.out)
     return 0

@@ -121,11 +121,10 @@ class _Options:
 
     def sharing(self, text: str) -> tuple[str, ...]:
         """The letters of the options with a text that `text_regex` found."""
-        letters = self.texts.get(" ".join(text.lower().split()))
-        if letters is None:
-            # A regex ignores case a little more broadly than `lower` does: dotless i, for one.
-            letters = next(self.texts[known] for known in self.texts if re.fullmatch(self._pattern(known), text, re.I))
-        return letters
+        exact = self.texts.get(" ".join(text.lower().split()))
+        # A regex ignores case a little more broadly than `lower` does: dotless i, for one.
+        same = (self.texts[known] for known in self.texts if re.fullmatch(self._pattern(known), text, re.I))
+        return exact or next(same)
 
 
 _options = lru_cache(maxsize=4096)(_Options)
@@ -140,22 +139,18 @@ class _Reader(Reader[_Reference]):
         super().__init__(text)
         self.options = options
 
-    def _is_word(self, match: re.Match[str], *, named: bool) -> bool:
-        """Whether a matched letter is really the article "a" or the pronoun "I".
+    def _by_letter(self, match: re.Match[str] | None, *, named: bool) -> _Reference | None:
+        """A matched letter, unless it is really the article "a" or the pronoun "I".
 
         `named` says that the words before it announced a letter ("option a", "answer: a").
         """
-        if match["open"] or match["close"]:
-            return False
-        letter = match["letter"]
-        if letter.islower() and not named:
-            return True
-        return letter in "aAI" and _WORD_GOES_ON.match(self.text, match.end()) is not None
-
-    def _by_letter(self, match: re.Match[str] | None, *, named: bool) -> _Reference | None:
-        if match is None or self._is_word(match, named=named):
+        if match is None:
             return None
-        return _Reference(match["letter"].upper(), match.start(), match.end())
+        letter, bare = match["letter"], not (match["open"] or match["close"])
+        word = letter in "aAI" and _WORD_GOES_ON.match(self.text, match.end())
+        if bare and (word or (letter.islower() and not named)):
+            return None
+        return _Reference(letter.upper(), match.start(), match.end())
 
     def _by_text(self, match: re.Match[str], start: int) -> _Reference:
         letters = self.options.sharing(match.group())

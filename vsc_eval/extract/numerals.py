@@ -72,12 +72,7 @@ _PRONOUN_AFTER = re.compile(r"\s(?:of|can|could|must|should|might|may|would|is|w
 
 _PLAIN = re.compile(r"\d+|\d*\.\d+")
 _SCIENTIFIC = re.compile(r"(\d+|\d*\.\d+)[eE]([+-]?\d{1,3})")
-_GROUPED = (
-    re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"),
-    re.compile(r"[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?"),
-    re.compile(r"[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?"),
-    re.compile(r"[1-9]\d{0,2}(?:'\d{3})+(?:\.\d+)?"),
-)
+_GROUPED = re.compile(r"(?:[1-9]\d{0,2}([, '])\d{3}(?:\1\d{3})*|[1-9]\d?(?:,\d{2})+,\d{3})(?:\.\d+)?")
 _DOT_GROUPED = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:[. ]\d{3})+(?=,))(?:,\d+)?")
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
 _FRACTION = re.compile(r"(?:(\d+) )?(\d+)/(\d+)")
@@ -160,20 +155,17 @@ def _digits(text: str) -> Iterator[Number]:
         start, negative = match.start(), match["sign"] == "-" or match["minus"] is not None
         if said := _MINUS_WORD.search(text, max(0, start - 10), start):
             start, negative = said.start(), True
-        yield _number(text, _signed(value, negative), start, end)
+        yield _number(text, value, negative, start, end)
 
 
-def _number(text: str, value: Decimal | None, start: int, end: int, pronoun: bool = False) -> Number:
-    """The number with the percent sign that follows it."""
+def _number(text: str, value: Decimal | None, negative: bool, start: int, end: int, *, pronoun: bool = False) -> Number:
+    """The number with its sign and the percent sign that follows it; no value that is too long to be read again."""
+    if value is not None and len(canonical(value)) > _LONGEST:
+        value = None
+    if value is not None and negative:
+        value = _EXACT.minus(value)
     percent = _PERCENT.match(text, end)
     return Number(value, start, percent.end() if percent else end, percent is not None, pronoun)
-
-
-def _signed(value: Decimal | None, negative: bool) -> Decimal | None:
-    """The value with its sign, None if it would be too long to write and read again."""
-    if value is None or len(canonical(value)) > _LONGEST:
-        return None
-    return _EXACT.minus(value) if negative else value
 
 
 def _scaled(value: Decimal | None, factor: Decimal | int) -> Decimal | None:
@@ -194,12 +186,10 @@ def _value(body: str) -> Decimal | None:
     if fraction := _FRACTION.fullmatch(body):
         whole, above, below = (Decimal(part or 0) for part in fraction.groups())
         return None if below == 0 else _EXACT.add(whole, _DIVIDED.divide(above, below))
-    if any(pattern.fullmatch(body) for pattern in _GROUPED):
+    if _GROUPED.fullmatch(body):
         return Decimal(re.sub(r"[, ']", "", body))
-    if _DOT_GROUPED.fullmatch(body):
+    if _DOT_GROUPED.fullmatch(body) or _DECIMAL_COMMA.fullmatch(body):
         return Decimal(re.sub(r"[. ]", "", body).replace(",", "."))
-    if _DECIMAL_COMMA.fullmatch(body):
-        return Decimal(body.replace(",", "."))
     return None
 
 
@@ -211,7 +201,7 @@ def _words(text: str) -> Iterator[Number]:
         if match["part"] and value is not None:
             value = _DIVIDED.divide(value, Decimal(_PARTS[match["part"].lower()]))
         pronoun = body.endswith("half") or (body == "one" and not match["part"] and _stands_for_a_thing(text, match))
-        yield _number(text, _signed(value, match["sign"] is not None), match.start(), match.end(), pronoun)
+        yield _number(text, value, match["sign"] is not None, match.start(), match.end(), pronoun=pronoun)
 
 
 def _stands_for_a_thing(text: str, match: re.Match[str]) -> bool:

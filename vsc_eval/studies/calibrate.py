@@ -22,12 +22,12 @@ import numpy as np
 from vsc_eval.analysis.controls import ControlKind, Pair
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.verdict import ruling
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import stream
 from vsc_eval.studies.analysis import analyse
 from vsc_eval.studies.calibration import Calibration, ScenarioKind, ScenarioResult, rate
-from vsc_eval.studies.conditions import condition_name, control_name
+from vsc_eval.studies.conditions import asked_condition, condition_name, control_name
 from vsc_eval.studies.simulate import WORLDS, control_groups, simulate
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import LEVELS
@@ -187,13 +187,9 @@ def _without(controls: AnswerTable, left_out: int) -> AnswerTable:
 def _as_real(controls: AnswerTable, real: Mapping[str, str]) -> AnswerTable:
     """Answers of control conditions as those of the real ones; `real` has the names of these."""
     part = controls.under([BASELINE, *real])
-    conditions = (part.conditions[0], *(_renamed(c, real[c.name]) for c in part.conditions[1:]))
+    specs = [c.spec.model_copy(update={"name": real[c.name], "sets": c.targets}) for c in part.conditions[1:]]
+    conditions = (part.conditions[0], *map(asked_condition, specs))
     return replace(part, conditions=conditions, main=replace(part.main, names=(BASELINE, *real.values())))
-
-
-def _renamed(condition: AskedCondition, name: str) -> AskedCondition:
-    spec = condition.spec.model_copy(update={"name": name, "sets": condition.targets})
-    return replace(condition, spec=spec, control_kind=None, draw=None)
 
 
 def _with(spec: StudySpec, **parts: Mapping[str, Any]) -> StudySpec:

@@ -32,13 +32,19 @@ from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
 from vsc_eval.progress import Advance, progress_shown
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed
-from vsc_eval.specs import InterventionSpec, load_yaml_spec, save_yaml_spec
+from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec, save_yaml_spec
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.asking import answer_table, ask_items
-from vsc_eval.studies.conditions import default_edit, sweep_conditions
-from vsc_eval.studies.control_sets import CONTROLS_FILE, CONTROLS_STEM, ControlSets, control_conditions, draw_controls
+from vsc_eval.studies.conditions import (
+    CONTROLS_FILE,
+    CONTROLS_STEM,
+    ControlSets,
+    control_conditions,
+    draw_controls,
+    sweep_conditions,
+)
 from vsc_eval.studies.records import RESULTS_FILE, Exclusion, Selection, SetRow, StudyResults, read_results
-from vsc_eval.studies.spec import StudySpec
+from vsc_eval.studies.spec import StudySpec, parse_edit
 from vsc_eval.studies.study import INTERVENTION, Stage, Study
 from vsc_eval.sweeps.folder import attempt, open_run_folder
 from vsc_eval.sweeps.machine import package_versions
@@ -100,8 +106,10 @@ def _train(study: Study) -> list[Path]:
 def _select(study: Study) -> list[Path]:
     """Select one feature set per task; how alike the sets are, and how firmly the items choose them."""
     spec, folder = study.spec, study.path / INTERVENTION
-    chosen = {"tasks": spec.tasks, "seed": spec.seed, "default_edit": default_edit(spec)}
-    options = SelectSpec(**spec.model_settings(), **dict(spec.select), **chosen)
+    # What a condition that leaves it out does: the verdict's edit, at the positions that the SAE was trained on.
+    edit = parse_edit(spec.verdict.edit, EditSpec(kind="ablate", positions=spec.sae.positions))
+    common = {"tasks": spec.tasks, "seed": spec.seed, "default_edit": edit}
+    options = SelectSpec(**spec.model_settings(), **dict(spec.select), **common)
     selected = select_sets(options, study.path / _SAE, folder, vlm=study.vlm, progress=study.steps("select"))
     fvu = selected.quality.reconstruction.fvu
     words = "undefined" if fvu is None else f"{fvu:.3f}"

@@ -8,7 +8,7 @@ of unions are not the sums of their parts even where nothing interferes, for the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
@@ -74,10 +74,9 @@ class _Model:
     ) -> None:
         self.items, self.world, self.rng = items, world, rng
         self._gold = np.array([item.gold_index for item in items])
-        self._task, self._orbit = (
-            np.unique(names, return_inverse=True)[1]
-            for names in ([item.task for item in items], [item.cluster for item in items])
-        )
+        self._task = np.unique([item.task for item in items], return_inverse=True)[1]
+        self._orbit = np.unique([item.cluster for item in items], return_inverse=True)[1]
+        self._n_orbits = int(self._orbit.max()) + 1
         self.scores = self._base_scores() if scores is None else scores
 
     def _base_scores(self) -> _Scores:
@@ -90,11 +89,8 @@ class _Model:
         """Standard normal [items, columns], in part common to an orbit."""
         share = self.world.orbit_share
         own = self.rng.standard_normal((len(self.items), columns), dtype=np.float32)
-        common = self._per_orbit(lambda n: self.rng.standard_normal((n, columns), dtype=np.float32))
+        common = self.rng.standard_normal((self._n_orbits, columns), dtype=np.float32)[self._orbit]
         return np.asarray(np.sqrt(share) * common + np.sqrt(1 - share) * own, dtype=np.float32)
-
-    def _per_orbit(self, of_orbits: Callable[[int], npt.NDArray[np.floating]]) -> npt.NDArray[np.floating]:
-        return of_orbits(int(self._orbit.max()) + 1)[self._orbit]
 
     def only(self, mask: Mask) -> _Model:
         """The same model on some of its items."""
@@ -113,7 +109,7 @@ class _Model:
     def hits(self, share: float, rng: np.random.Generator) -> Mask:
         """A random `share` of the items [items]; those of an orbit are hit together more often than by chance
         (intraclass correlation 1/3). A generator of its own leaves the rest of the study as it is without them."""
-        of_orbit = self._per_orbit(lambda n: rng.beta(2 * share, 2 * (1 - share), size=n))
+        of_orbit = rng.beta(2 * share, 2 * (1 - share), size=self._n_orbits)[self._orbit]
         return np.asarray(rng.random(len(of_orbit)) < of_orbit)
 
     def answers(self, effect: _Scores, hit: Mask | None = None) -> Codes:

@@ -114,8 +114,6 @@ class StudySpec(TaskTypesSpec, EngineSpec):
     def _consistent(self) -> Self:
         if len(self.tasks) < 2:
             raise ValueError("tasks: a study compares tasks: name at least two")
-        for edit in self.sweep.edits:
-            parse_edit(edit)
         if len({parse_edit(edit).model_dump_json() for edit in self.sweep.edits}) != len(self.sweep.edits):
             raise ValueError("an edit is named twice in sweep.edits")
         if self.verdict.edit not in self.sweep.edits:
@@ -160,10 +158,8 @@ def parse_edit(text: str, default: EditSpec = _ANY_EDIT) -> EditSpec:
 
 
 def _pairs(chosen: Literal["all"] | tuple[Pair, ...], tasks: tuple[str, ...]) -> tuple[Pair, ...]:
-    if chosen == "all":
-        return tuple(combinations(tasks, 2))
-    ordered = {tuple(sorted(pair, key=tasks.index)) for pair in chosen}
-    return tuple(pair for pair in combinations(tasks, 2) if pair in ordered)
+    named = None if chosen == "all" else set(map(frozenset, chosen))
+    return tuple(pair for pair in combinations(tasks, 2) if named is None or frozenset(pair) in named)
 
 
 def _check_pairs(field: str, pairs: tuple[Pair, ...], tasks: tuple[str, ...]) -> None:

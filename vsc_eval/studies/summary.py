@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from vsc_eval.analysis.rows import Row
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.pairs import verdict_table
@@ -15,10 +13,9 @@ from vsc_eval.tables.console import console_for, draw, say
 from vsc_eval.tables.numbers import counted, percent, points
 
 
-def print_summary(results: StudyResults, out: Path, console: Console) -> None:
+def print_summary(results: StudyResults, out: Path) -> None:
     """Verdicts, the most and least harmful conditions, and what the study could have seen."""
-    if not console.is_terminal:
-        console = console_for(file=console.file)
+    console = console_for()
     draw(verdict_table(results, results.ruled("raw")), console)
     for line in _lines(results):
         say(line, console)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
@@ -76,11 +76,6 @@ class Item(BaseModel):
         return render(self.scene, size=size)
 
 
-def _known(value: str, known: tuple[str, ...], what: str) -> None:
-    if value not in known:
-        raise SpecError(f"Unknown {what} '{value}'.", hint=f"Use one of: {', '.join(known)}.")
-
-
 def _draft(split: str, task: SyntheticTask, level: str, orbit: int) -> Draft:
     for attempt in range(_ATTEMPTS):
         stream = Stream(GENERATOR_VERSION, split, task.name, level, orbit, attempt)
@@ -97,10 +92,14 @@ def make_orbit(split: str, task: str, level: str, orbit: int, *, paraphrase: Par
     `heldout` asks about the same scenes in words that the main set never uses. Raises SpecError for an unknown name
     or a negative orbit.
     """
-    _known(split, SPLITS, "split")
+    for what, value, known in (
+        ("split", split, SPLITS),
+        ("level", level, LEVELS),
+        ("paraphrase", paraphrase, get_args(Paraphrase)),
+    ):
+        if value not in known:
+            raise SpecError(f"Unknown {what} '{value}'.", hint=f"Use one of: {', '.join(known)}.")
     made = SYNTHETIC_TASKS.get(task)
-    _known(level, LEVELS, "level")
-    _known(paraphrase, ("main", "heldout"), "paraphrase")
     if orbit < 0:
         raise SpecError(f"There is no orbit {orbit}.", hint="Orbits are numbered from 0.")
     draft = _draft(split, made, level, orbit)

@@ -1,8 +1,7 @@
 """Words that tasks share, and the prompt around a question.
 
 Each task has five templates: the first `MAIN_TEMPLATES` are used everywhere, the others are held out for checks that
-must not be passed by recognising a question's words. Their functions take plain parameters, so that other questions
-about the same scenes can be asked in the same words.
+must not be passed by recognising a question's words.
 """
 
 from __future__ import annotations
@@ -20,11 +19,6 @@ INSTRUCTION: Final = "Answer with the letter of the correct option."
 def plural(shape: str) -> str:
     """`circle` -> `circles`, `cross` -> `crosses`."""
     return shape + ("es" if shape.endswith("s") else "s")
-
-
-def object_phrase(colour: str, shape: str) -> str:
-    """`red circle`: an option of existence, a referent elsewhere."""
-    return f"{colour} {shape}"
 
 
 def format_prompt(question: str, options: Sequence[str]) -> str:

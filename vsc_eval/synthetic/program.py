@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -70,39 +71,6 @@ def none_(of: Program, colour: str) -> Program:
     return _op("none", of, colour=colour)
 
 
-def _extreme(program: Program, scene: Scene) -> SceneObject:
-    def value(o: SceneObject) -> int:
-        return int(getattr(o, program["by"]))
-
-    ranked = sorted(referents(program["of"], scene), key=value, reverse=program["which"] == "max")
-    if not ranked or (len(ranked) > 1 and value(ranked[0]) == value(ranked[1])):
-        raise _ambiguous(program)
-    return ranked[0]
-
-
-def _move(program: Program, scene: Scene) -> SceneObject:
-    if scene.grid is None:
-        raise DataError("A `move` needs a scene on a grid.", hint="Regenerate the item.")
-    n = scene.grid
-    cells = {(o.x * n // CANVAS, o.y * n // CANVAS): o for o in scene.objects}
-    start = referent(program["of"], scene)
-    dx, dy = STEPS[program["direction"]]
-    target = cells.get((start.x * n // CANVAS + dx, start.y * n // CANVAS + dy))
-    if target is None:
-        raise _ambiguous(program)
-    return target
-
-
-def _relate(program: Program, scene: Scene) -> str:
-    a, b = referent(program["a"], scene), referent(program["b"], scene)
-    dx, dy = a.x - b.x, a.y - b.y
-    if abs(dx) == abs(dy):
-        raise _ambiguous(program)
-    if abs(dx) > abs(dy):
-        return "left" if dx < 0 else "right"
-    return "above" if dy < 0 else "below"
-
-
 def _ambiguous(program: Program) -> DataError:
     return DataError(f"`{program['op']}` has no single answer in this scene.", hint="Regenerate the item.")
 
@@ -120,15 +88,35 @@ def referent(program: Program, scene: Scene) -> SceneObject:
     match program["op"]:
         case "unique":
             found = referents(program["of"], scene)
-            if len(found) != 1:
-                raise _ambiguous(program)
-            return found[0]
         case "extreme":
-            return _extreme(program, scene)
+            objects, by = referents(program["of"], scene), attrgetter(program["by"])
+            best = (max if program["which"] == "max" else min)(map(by, objects), default=None)
+            found = [o for o in objects if by(o) == best]
         case "move":
-            return _move(program, scene)
+            if scene.grid is None:
+                raise DataError("A `move` needs a scene on a grid.", hint="Regenerate the item.")
+            start, (dx, dy) = referent(program["of"], scene), STEPS[program["direction"]]
+            column, row = _cell(start, scene.grid)
+            found = [o for o in scene.objects if _cell(o, scene.grid) == (column + dx, row + dy)]
         case op:
             raise DataError(f"`{op}` does not give one object.", hint="Regenerate the item.")
+    if len(found) != 1:
+        raise _ambiguous(program)
+    return found[0]
+
+
+def _cell(o: SceneObject, n: int) -> tuple[int, int]:
+    return o.x * n // CANVAS, o.y * n // CANVAS
+
+
+def _relate(program: Program, scene: Scene) -> str:
+    a, b = referent(program["a"], scene), referent(program["b"], scene)
+    dx, dy = a.x - b.x, a.y - b.y
+    if abs(dx) == abs(dy):
+        raise _ambiguous(program)
+    if abs(dx) > abs(dy):
+        return "left" if dx < 0 else "right"
+    return "above" if dy < 0 else "below"
 
 
 def execute(program: Program, scene: Scene, ops: Mapping[str, Op] = _NO_OPS) -> Value:

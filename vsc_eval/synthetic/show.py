@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -51,15 +50,6 @@ def card(item: Item) -> Image.Image:
     return out
 
 
-def contact_sheet(items: Sequence[Item], *, columns: int = 2) -> Image.Image:
-    """All cards on one sheet, `columns` side by side."""
-    width, height = CANVAS + _TEXT_WIDTH + 8, CANVAS + 8
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(items) / columns) * height), (120, 120, 120))
-    for i, item in enumerate(items):
-        sheet.paste(card(item), ((i % columns) * width, (i // columns) * height))
-    return sheet
-
-
 def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str = "test") -> list[Path]:
     """Write the first `n` items of a cell as PNG cards and one contact sheet; returns the paths, the sheet last.
 
@@ -69,7 +59,11 @@ def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str =
         raise SpecError(f"Cannot show {n} items.", hint="Ask for at least one.")
     items = make_items(split, task, level, math.ceil(n / 4) * 4)[:n]
     pictures = {out_dir / f"{item.id.replace('/', '_')}.png": card(item) for item in items}
-    pictures[out_dir / f"{split}_{task}_{level}_sheet.png"] = contact_sheet(items)
+    width, height = CANVAS + _TEXT_WIDTH + 8, CANVAS + 8
+    sheet = Image.new("RGB", (2 * width, math.ceil(n / 2) * height), (120, 120, 120))
+    for i, picture in enumerate(pictures.values()):
+        sheet.paste(picture, ((i % 2) * width, (i // 2) * height))
+    pictures[out_dir / f"{split}_{task}_{level}_sheet.png"] = sheet
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for path, picture in pictures.items():

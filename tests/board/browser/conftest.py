@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from samples import sample_parts, write_board
+from samples import sample_parts, with_headlines, write_board
 from visits import DESKTOP, EDITS, NOT_PRINTED, Visit, Visited, written
 
 from vsc_eval.board.board import Board
@@ -100,8 +100,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
 
 def with_hidden_condition(entry: Entry) -> Entry:
     """The same entry with one condition that printed tables leave out."""
-    conditions = tuple(c.model_copy(update={"is_headline": c.name != NOT_PRINTED}) for c in entry.conditions)
-    return entry.model_copy(update={"conditions": conditions})
+    return with_headlines(entry, *(condition.name for condition in entry.edits if condition.name != NOT_PRINTED))
 
 
 @pytest.fixture(scope="session")

@@ -133,9 +133,9 @@ def test_charts_have_the_same_figures_as_tables(visit: Visit, page_path: Path, b
     tables = page.locator("#entry-body details[open] table")
     expect(tables).to_have_count(3)
     assert tables.nth(0).locator("tbody tr").count() == 9
-    assert tables.nth(1).locator("tbody tr").count() == len(entry.interactions)
-    assert entry.probing is not None
-    assert tables.nth(2).locator("tbody tr").count() == len(entry.probing.rows)
+    assert tables.nth(1).locator("tbody tr").count() == len(entry.results.interactions)
+    assert entry.results.probing is not None
+    assert tables.nth(2).locator("tbody tr").count() == len(entry.results.probing.rows)
     row = entry.row("counting", "all")
     assert row is not None
     assert row.drift is not None
@@ -150,7 +150,7 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     page.locator("#entry-choice").select_option(label="model-b")
     entry = next(entry for entry in board.entries if entry.name == "model-b")
     assert page.locator("table.matrix").count() == 4
-    raw = next(u for u in entry.interactions if u.form == "raw" and set(u.parts) == {"counting", "logic"})
+    raw = next(u for u in entry.results.interactions if u.form == "raw" and set(u.parts) == {"counting", "logic"})
     assert raw.drift_interaction.value is not None
     drift = page.locator("table.matrix").first
     heads = [text.strip() for text in drift.locator("thead th").all_inner_texts()]
@@ -167,7 +167,7 @@ def test_matrices_probes_controls_and_floor(visit: Visit, page_path: Path, board
     assert page.get_by_role("heading", name="Controls", exact=True).count() == 1
     page.get_by_label("Filter controls").fill("permuted")
     controls = page.locator("#entry-body .table-block", has=page.get_by_role("heading", name="Controls", exact=True))
-    assert controls.locator("tbody tr").count() == sum(c.kind == "permuted_labels" for c in entry.controls)
+    assert controls.locator("tbody tr").count() == sum(c.kind == "permuted_labels" for c in entry.results.controls)
     assert "other batches" in page.locator("#entry-body").inner_text()
     page.get_by_text("How it was computed").click()
     expect(page.locator("#entry-body")).to_contain_text(entry.about.sha256)

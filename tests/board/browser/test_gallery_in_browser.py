@@ -9,9 +9,7 @@ from visits import Visit
 
 from vsc_eval.analysis.flips import flips
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery import KINDS
-from vsc_eval.board.gallery.choose import choose
-from vsc_eval.board.page.gallery_view import KIND_WORDS
+from vsc_eval.board.gallery.data import KIND_WORDS, choose
 from vsc_eval.synthetic import CANVAS, find_item
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -66,7 +64,7 @@ def test_filters_narrow_the_cards_and_say_how_many(visit: Visit, page_path: Path
     assert page.locator(".card .id").all_inner_texts() == [flip.item_id for flip in here]
 
     there = {flip.change for flip in found if (flip.task, flip.level) == (worse[0].task, level)}
-    absent = next(kind for kind in KINDS if kind not in there)
+    absent = next(kind for kind in KIND_WORDS if kind not in there)
     page.locator("#flips-body").get_by_label("Kind of change").select_option(label=KIND_WORDS[absent])
     assert status.inner_text() == "No changed answer matches these filters."
     assert page.locator(".card").count() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from samples import sample_entry, spec_of
 from visits import EDITS, Visit, Visited, written
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery import gallery_data
+from vsc_eval.board.gallery.data import gallery_views
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -22,7 +23,7 @@ def many(folder: Path, n: int) -> Board:
     entry = sample_entry("model-b", n_per_cell=8, conditions=EDITS, source="study")
     spec = spec_of(entry.table.items, name="many", title="Many", scoring="loglikelihood", generator_version="1")
     abouts = (entry.about.model_copy(update={"id": f"m{i:03d}-0123456789", "name": f"m{i:03d}"}) for i in range(n))
-    entries = tuple(entry.model_copy(update={"about": about}) for about in abouts)
+    entries = tuple(replace(entry, about=about) for about in abouts)
     return Board(path=folder, spec=spec, entries=entries)
 
 
@@ -60,7 +61,7 @@ def test_a_hundred_entries_cost_little_more_than_ten(visit: Visit, tmp_path: Pat
         visited.page.locator(".card").first.wait_for()
         loaded = time.perf_counter() - start
         figures[n] = {
-            "flips": sum(len(entry["flips"]["row"]) for entry in gallery_data(board)["entries"]),
+            "flips": sum(len(entry["flips"]["row"]) for entry in gallery_views(board)[1]),
             "nodes": visited.page.evaluate("document.getElementsByTagName('*').length"),
             "cards": visited.page.locator(".card").count(),
             "load_s": loaded,

@@ -16,9 +16,10 @@ from harm import edit_about, edit_answer, edit_item, edit_table, folder_of, rese
 from samples import add_entry, parts_of, renamed, sample_parts, write_board
 
 from vsc_eval.board.board import BOARD_FILE, ENTRIES
-from vsc_eval.board.check import Problem, check_board
+from vsc_eval.board.check import check_board
 from vsc_eval.board.entry.folder import ABOUT, FILES
-from vsc_eval.board.publish import publish_parts
+from vsc_eval.board.publish import publish
+from vsc_eval.board.records import Problem
 from vsc_eval.cli.main import main
 from vsc_eval.errors import DataError, SpecError
 
@@ -152,7 +153,7 @@ def test_a_folder_that_leads_out_of_the_board(board: Path, tmp_path: Path, name:
     assert "it is a link" in only(check_board(board)).what
     assert main(["board", "build", str(board)]) == 2
     with pytest.raises(DataError, match="it is a link"):
-        publish_parts(sample_parts("model-x"), board)
+        publish(sample_parts("model-x"), board)
     assert sorted(outside.rglob("*")) == before
 
 

@@ -1,107 +1,76 @@
 """What is computed of two columns of answers beside a row of one against the other, as rows of per-item values whose
-means give every figure.
-
-All blocks of a group of items are resampled together, with the same weights, in one matrix product.
-"""
+means give every figure."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.analysis.groups import ItemGroup
+from vsc_eval.analysis.groups import ItemGroup, resampled
 from vsc_eval.answers.answer_table import AnswerTable, Codes, Floats, Mask
 from vsc_eval.settings import StatisticsSpec
-from vsc_eval.stats import Figure, bootstrap_many, stream
+from vsc_eval.stats import Figure
 from vsc_eval.stats.drift import kl_options
 
 MOST_LABELS = 64
 """Different answers up to which kappa is computed; free text may have as many as items."""
 
 
-class Block(Protocol):
-    """Rows of values and the figures that are functions of their means."""
-
-    @property
-    def values(self) -> Floats:
-        """[k, items]."""
-        ...
-
-    def of_means(self, means: Floats) -> Floats:
-        """Means [..., k] -> figures [..., m]."""
-        ...
-
-
 @dataclass(frozen=True)
-class AnswerBlock:
-    """Answers of both runs [items]; `n_labels` answers occur in both, and count for kappa."""
+class Block:
+    """Rows of values [k, items], and the figures [..., m] that are functions of their means [..., k]."""
 
     values: Floats
-    n_labels: int
+    of_means: Callable[[Floats], Floats]
 
-    FIGURES = ("accuracy_a", "agreement", "kappa")
 
-    @classmethod
-    def of(cls, answers_a: Codes, answers_b: Codes, gold: Codes) -> AnswerBlock:
-        shared = np.intersect1d(answers_a, answers_b)
-        labels = shared if len(shared) <= MOST_LABELS else shared[:0]
-        rows = [answers_a == gold, answers_a == answers_b]
-        rows += [answers_a == label for label in labels] + [answers_b == label for label in labels]
-        return cls(np.array(rows, dtype=np.float64), len(labels) if len(shared) <= MOST_LABELS else -1)
+def answer_block(before: Codes, after: Codes, gold: Codes) -> tuple[Block, str]:
+    """The first run's accuracy, agreement and Cohen's kappa of two runs' answers [items], and why kappa is undefined
+    where it is.
 
-    def of_means(self, means: Floats) -> Floats:
-        return np.stack([means[..., 0], means[..., 1], self._kappa(means)], axis=-1)
+    kappa = (p_o - p_e) / (1 - p_e), p_e = sum over answers of p_a p_b (Cohen 1960); NaN where p_e is 1 or unknown.
+    """
+    labels = np.intersect1d(before, after)
+    is_known = len(labels) <= MOST_LABELS
+    labels = labels if is_known else labels[:0]
+    sides = [side == label for side in (before, after) for label in labels]
 
-    def _kappa(self, means: Floats) -> Floats:
-        """(p_o - p_e) / (1 - p_e), p_e = sum over answers of p_a p_b (Cohen 1960); NaN where p_e is 1 or unknown."""
-        if self.n_labels < 0:
-            return np.full(means.shape[:-1], np.nan)
-        shares_a = means[..., 2 : 2 + self.n_labels]
-        chance = np.sum(shares_a * means[..., 2 + self.n_labels :], axis=-1)
-        room = 1 - chance
+    def of_means(means: Floats) -> Floats:
+        shares = means[..., 2:]
+        chance = np.sum(shares[..., : len(labels)] * shares[..., len(labels) :], axis=-1)
+        room = 1 - chance if is_known else np.zeros_like(chance)
         kappa = np.full(np.shape(room), np.nan)
         np.divide(means[..., 1] - chance, room, out=kappa, where=room > 1e-12)
-        return kappa
+        return np.stack([means[..., 0], means[..., 1], kappa], axis=-1)
 
-    @property
-    def no_kappa(self) -> str:
-        """Why kappa is undefined where it is."""
-        return (
-            f"more than {MOST_LABELS} different answers" if self.n_labels < 0 else "both give one and the same answer"
-        )
+    why = "both give one and the same answer" if is_known else f"more than {MOST_LABELS} different answers"
+    return Block(np.array([before == gold, before == after, *sides], dtype=np.float64), of_means), why
 
 
-@dataclass(frozen=True)
-class EffectBlock:
-    """A condition against the baseline in either run: gain (right now less right before) and whether it changed."""
+EFFECTS = ("effect_a", "effect_b", "effect_difference", "drift_a", "drift_b", "drift_difference")
 
-    values: Floats
 
-    FIGURES = ("effect_a", "effect_b", "effect_difference", "drift_a", "drift_b", "drift_difference")
+def effect_block(a: AnswerTable, condition_a: str, b: AnswerTable, condition_b: str) -> Block:
+    """EFFECTS of a condition against the baseline in either run: gain (right now less right before) and drift."""
+    both = ((a, [condition_a]), (b, [condition_b]))
+    values = [table.gain(name)[0] for table, name in both] + [table.changed(name)[0] for table, name in both]
 
-    @classmethod
-    def of(cls, a: AnswerTable, condition_a: str, b: AnswerTable, condition_b: str) -> EffectBlock:
-        both = ((a, condition_a), (b, condition_b))
-        gains = [table.gain([name])[0] for table, name in both]
-        return cls(np.array([*gains, *(table.changed([name])[0] for table, name in both)]))
-
-    def of_means(self, means: Floats) -> Floats:
+    def of_means(means: Floats) -> Floats:
         gain_a, gain_b, drift_a, drift_b = (means[..., row] for row in range(4))
         return np.stack([gain_a, gain_b, gain_b - gain_a, drift_a, drift_b, drift_b - drift_a], axis=-1)
 
+    return Block(np.array(values), of_means)
+
 
 @dataclass(frozen=True)
-class OptionBlock:
+class OptionDistances:
     """Distances of two distributions over option letters [items]; NaN where an item has none or no finite one."""
 
-    values: Floats
+    block: Block
     """Rows: mean over options of |log p_b - log p_a|; KL(A || B); each over its `scale`: the bootstrap takes
     what is below 1e-12 for rounding, and distances between backends may be that small."""
     scale: Floats
@@ -111,10 +80,8 @@ class OptionBlock:
     present: Mask
     """Items that have log-probabilities in both runs [items]."""
 
-    FIGURES = ("mean_abs_difference", "kl")
-
     @classmethod
-    def of(cls, logprobs_a: npt.NDArray[np.floating], logprobs_b: npt.NDArray[np.floating]) -> OptionBlock | None:
+    def of(cls, logprobs_a: npt.NDArray[np.floating], logprobs_b: npt.NDArray[np.floating]) -> OptionDistances | None:
         """Of [items, options] each, NaN beyond an item's options; None where no item has any in both."""
         width = min(logprobs_a.shape[1], logprobs_b.shape[1])
         before, after = (np.asarray(values[:, :width], dtype=np.float64) for values in (logprobs_a, logprobs_b))
@@ -133,60 +100,61 @@ class OptionBlock:
             values[0, kept], values[1, kept] = distance[finite].mean(axis=1), kl[finite]
             largest[kept] = distance[finite].max(axis=1)
         scale = np.array([np.nanmax(row, initial=0) or 1.0 for row in values])
-        return cls(values / scale[:, None], scale, largest, present) if present.any() else None
+        block = Block(values / scale[:, None], lambda means: means)
+        return cls(block, scale, largest, present) if present.any() else None
 
     @property
     def finite(self) -> Mask:
         """Items whose figures are all finite [items]."""
-        return np.asarray(np.isfinite(self.values).all(axis=0), dtype=bool)
-
-    def of_means(self, means: Floats) -> Floats:
-        return means
+        return np.asarray(np.isfinite(self.block.values).all(axis=0), dtype=bool)
 
     def in_nats(self, figures: Sequence[Figure]) -> list[Figure]:
-        """The figures of this block's values with the scale put back."""
+        """The figures of the block's values with the scale put back."""
 
         def scaled(value: float | None, factor: float) -> float | None:
             return None if value is None else value * factor
 
         return [
-            dataclasses.replace(f, value=scaled(f.value, by), low=scaled(f.low, by), high=scaled(f.high, by))
+            replace(f, value=scaled(f.value, by), low=scaled(f.low, by), high=scaled(f.high, by))
             for f, by in zip(figures, self.scale.tolist(), strict=True)
         ]
 
 
-def figures(
-    blocks: Sequence[Block], mask: Mask, table: AnswerTable, group: ItemGroup, statistics: StatisticsSpec
+def block_figures(
+    parts: Sequence[tuple[Block, Mask]], table: AnswerTable, group: ItemGroup, statistics: StatisticsSpec
 ) -> list[list[Figure]]:
-    """For each block its figures on the masked items of the group, all resampled with the same weights: those of the
-    group's rows, so that the same accuracy has the same interval there."""
-    edges = np.cumsum([0, *(len(block.values) for block in blocks)]).tolist()
+    """For each block its figures on the masked items.
 
-    def of_means(means: Floats) -> Floats:
-        parts = [
-            block.of_means(means[..., low:high]) for block, low, high in zip(blocks, edges[:-1], edges[1:], strict=True)
-        ]
-        return np.concatenate(parts, axis=-1)
+    Blocks of the same items are resampled together, in one matrix product, and all with the weights of the group's
+    rows, so that the same accuracy has the same interval there.
+    """
+    of_items: dict[bytes, list[int]] = {}
+    for place, (_, mask) in enumerate(parts):
+        of_items.setdefault(mask.tobytes(), []).append(place)
+    found: dict[int, list[Figure]] = {}
+    for places in of_items.values():
+        blocks, mask = [parts[place][0] for place in places], parts[places[0]][1]
+        values, streams = [block.values[:, mask] for block in blocks], ("study", "conditions", "bootstrap")
+        edges = list(pairwise(np.cumsum([0, *map(len, values)]).tolist()))
 
-    drawn = bootstrap_many(
-        np.concatenate([block.values[:, mask] for block in blocks]),
-        table.clusters[mask],
-        stream(statistics.seed, "study", "conditions", "bootstrap", *group.stream),
-        statistic=of_means,
-        draws=statistics.draws,
-        level=statistics.level,
-        cluster_name=table.cluster_name,
-    )
-    found = [_defined(figure) for figure in drawn]
-    per_block = [block.of_means(np.zeros(len(block.values))).shape[-1] for block in blocks]
-    ends = np.cumsum([0, *per_block]).tolist()
-    return [found[low:high] for low, high in pairwise(ends)]
+        def of_means(
+            means: Floats, blocks: Sequence[Block] = blocks, edges: Sequence[tuple[int, int]] = edges
+        ) -> Floats:
+            own = zip(blocks, edges, strict=True)
+            return np.concatenate([block.of_means(means[..., low:high]) for block, (low, high) in own], axis=-1)
+
+        names = (*streams, *group.stream)
+        drawn = resampled(np.concatenate(values), table, statistics, names, mask=mask, statistic=of_means)
+        figures = iter(map(_defined, drawn))
+        for place, block in zip(places, blocks, strict=True):
+            found[place] = [next(figures) for _ in block.of_means(np.zeros(len(block.values)))]
+    return [found[place] for place in range(len(parts))]
 
 
 def _defined(figure: Figure) -> Figure:
     """NaN becomes None with a reason: of the value, or of an interval that some draws leave undefined."""
-    if figure.value is not None and math.isnan(figure.value):
-        return dataclasses.replace(figure, value=None, low=None, high=None, reason="undefined")
-    if figure.low is not None and figure.high is not None and (math.isnan(figure.low) or math.isnan(figure.high)):
-        return dataclasses.replace(figure, low=None, high=None, reason="undefined in some draws")
+    if figure.value is not None and np.isnan(figure.value):
+        return replace(figure, value=None, low=None, high=None, reason="undefined")
+    if figure.low is not None and figure.high is not None and np.isnan([figure.low, figure.high]).any():
+        return replace(figure, low=None, high=None, reason="undefined in some draws")
     return figure

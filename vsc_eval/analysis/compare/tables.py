@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
 from vsc_eval.analysis.row_tables import PART_HEADS, PARTS_NOTE, null_note, part_counts
+from vsc_eval.analysis.rows import CELLS
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.markdown import to_markdown
@@ -17,6 +18,7 @@ from vsc_eval.tables.table import Table, cell, columns, methods_note, table
 _MOST_IN_FULL = 12
 """Pairs of conditions up to which compare.md has a table of cells for every one; compare.json has all."""
 
+_CONDITION = ("condition", "name")
 _KAPPA = ("κ", "decimal", "", "", 40, 2)
 _LARGEST = ("max |Δ|", "significant")
 
@@ -73,13 +75,13 @@ def _settings_notes(found: Comparison) -> Iterable[str]:
 
 def accuracy_table(found: Comparison) -> Table:
     """Per pair of conditions: both accuracies, their difference, agreement."""
-    rows = {_both(pair): found.whole(pair) for pair in found.pairs}
+    rows = _wholes(found)
     sizes = dict.fromkeys(f"{row.n} in {row.n_clusters} clusters" for row in rows.values())
     return table(
         "accuracy",
         "Accuracy and agreement",
         columns(
-            ("condition", "name"),
+            _CONDITION,
             ("A % [95% CI]", "percent"),
             ("B % [95% CI]", "percent"),
             ("B − A [95% CI]", "points"),
@@ -88,10 +90,7 @@ def accuracy_table(found: Comparison) -> Table:
             _KAPPA,
         ),
         [
-            (
-                *(name, row.accuracy_a, row.accuracy, row.difference, row.p_difference),
-                *(row.agreement, row.kappa.value),
-            )
+            (name, row.accuracy_a, row.accuracy, row.difference, row.p_difference, row.agreement, row.kappa.value)
             for name, row in rows.items()
         ],
         [
@@ -107,13 +106,18 @@ def accuracy_table(found: Comparison) -> Table:
 
 def change_table(found: Comparison) -> Table:
     """Per pair: changed answers with their parts, McNemar's cells, invalid answers, and noise floors in words."""
-    rows = {_both(pair): found.whole(pair) for pair in found.pairs}
-    floors = _named(found, lambda pair: pair.floor)
+    rows = _wholes(found)
+    floors = _named((pair.floor, pair) for pair in found.pairs)
+    unchanged = _named(
+        (f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)", pair)
+        for pair, row in zip(found.pairs, rows.values(), strict=True)
+        if row.upper_if_none is not None
+    )
     return table(
         "changes",
         "Drift from A to B",
         columns(
-            ("condition", "name"),
+            _CONDITION,
             ("drift % [95% CI]", "percent"),
             *PART_HEADS,
             ("inv % A / B", "text", "", "", 40, None, True),
@@ -126,10 +130,7 @@ def change_table(found: Comparison) -> Table:
                 row.drift.share,
                 *part_counts(row.drift),
                 f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}",
-                "/".join(
-                    str(getattr(row.mcnemar, kind))
-                    for kind in ("both_right", "only_baseline_right", "only_condition_right", "both_wrong")
-                ),
+                "/".join(str(getattr(row.mcnemar, cell)) for cell in CELLS),
                 cell(row.mcnemar.p_value, missing=row.mcnemar.reason or ""),
             )
             for name, row in rows.items()
@@ -139,20 +140,24 @@ def change_table(found: Comparison) -> Table:
             f"{PARTS_NOTE} McNemar cells: both right / only A / only B / both wrong; exact, two-sided, items taken as "
             "independent.",
             *(f"{', '.join(names)}: {words}" for words, names in floors.items()),
-            *_unchanged_notes(found),
+            *(
+                f"No answer changed: {', '.join(names)}. "
+                f"With 95% confidence a change would be seen in fewer than {words}."
+                for words, names in unchanged.items()
+            ),
         ],
     )
 
 
 def option_table(found: Comparison) -> Table:
     """Per pair: how far the option letters' log-probabilities lie apart, where it has any."""
-    known = {_both(pair): options for pair in found.pairs if (options := found.whole(pair).options)}
+    known = {name: row.options for name, row in _wholes(found).items() if row.options}
     one_sided = [f"{name} {options.n_one_sided}" for name, options in known.items() if options.n_one_sided]
     return table(
         "options",
         "Log-probabilities of the options",
         columns(
-            ("condition", "name"),
+            _CONDITION,
             ("n", "count"),
             ("mean |Δ| [95% CI]", "significant"),
             _LARGEST,
@@ -186,7 +191,7 @@ def effect_table(found: Comparison) -> Table:
         "effects",
         "Effects of the conditions, each against its own run's baseline",
         columns(
-            ("condition", "name"),
+            _CONDITION,
             ("d A", "points"),
             ("d B", "points"),
             ("d B − d A [95% CI]", "points"),
@@ -249,23 +254,15 @@ def _both(of: ConditionPair | EffectRow) -> str:
     return of.condition_a if of.condition_a == of.condition_b else f"{of.condition_a} → {of.condition_b}"
 
 
-def _named(found: Comparison, words: Callable[[ConditionPair], str | None]) -> dict[str, list[str]]:
+def _wholes(found: Comparison) -> dict[str, CompareRow]:
+    """Each pair's row of all items."""
+    return {_both(pair): found.whole(pair) for pair in found.pairs}
+
+
+def _named(said: Iterable[tuple[str | None, ConditionPair]]) -> dict[str, list[str]]:
     """Words -> the pairs that they are said of."""
     notes: dict[str, list[str]] = {}
-    for pair in found.pairs:
-        if said := words(pair):
-            notes.setdefault(said, []).append(_both(pair))
+    for words, pair in said:
+        if words:
+            notes.setdefault(words, []).append(_both(pair))
     return notes
-
-
-def _unchanged_notes(found: Comparison) -> list[str]:
-    def bound(pair: ConditionPair) -> str | None:
-        row: CompareRow = found.whole(pair)
-        if row.upper_if_none is None:
-            return None
-        return f"{percent(row.upper_if_none)}% of clusters ({row.n} items in {row.n_clusters} clusters)"
-
-    return [
-        f"No answer changed: {', '.join(names)}. With 95% confidence a change would be seen in fewer than {words}."
-        for words, names in _named(found, bound).items()
-    ]

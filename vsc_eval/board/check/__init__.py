@@ -6,7 +6,6 @@ between distributions, activation shifts, control draws, the noise floor, offici
 ranges and order are checked; the entry's hash guards them against edits by hand only.
 """
 
-from vsc_eval.board.check.board_check import check_board, entry_findings
-from vsc_eval.board.check.problem import Problem
+from vsc_eval.board.check.board_check import check_board
 
-__all__ = ["Problem", "check_board", "entry_findings"]
+__all__ = ["check_board"]

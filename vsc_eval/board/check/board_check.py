@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 from vsc_eval.board.board import (
     BOARD_FILE,
-    CARDS,
     ENTRIES,
-    FIGURES,
-    TABLES,
+    FOLDERS,
+    NO_LEVEL,
     BoardSpec,
+    Group,
     entry_folders,
-    identity,
+    name_of_known,
     read_board_spec,
+    tasks_asked,
 )
-from vsc_eval.board.check.figure_check import figure_findings
-from vsc_eval.board.check.form_check import form_findings
-from vsc_eval.board.check.problem import Finding, Problem
-from vsc_eval.board.check.spec_check import spec_findings
-from vsc_eval.board.entry.folder import Parts, read_parts
-from vsc_eval.board.entry.view import entry_of
-from vsc_eval.board.records import Entry
+from vsc_eval.board.check.figure_check import figure_problems
+from vsc_eval.board.check.form_check import form_problems
+from vsc_eval.board.entry.folder import read_entry
+from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
+from vsc_eval.synthetic import TASKS
 
 MOST_PER_ENTRY = 20
 """Problems that are told of one entry: one wrong answer shows in many sums."""
@@ -52,47 +52,87 @@ def check_entries(
         progress(place, len(folders))
         name = f"{ENTRIES}/{folder.name}"
         try:
-            parts = read_parts(folder)
+            entry = read_entry(folder)
         except DataError as error:
             what = error.message.removeprefix(f"{folder}").removeprefix("/").rstrip(".")
-            problems.append(Problem(name, "", what, error.hint))
+            problems.append(Problem("", what, error.hint, name))
             continue
-        found = entry_findings(parts, spec, intervals=intervals)
-        problems += [Problem(name, finding.place, finding.what, finding.hint) for finding in found]
-        if folder.name != parts.about.id:
-            problems.append(Problem(name, "id", f"the entry is {parts.about.id}", f"Name the folder {parts.about.id}."))
+        found = entry_problems(entry, spec, intervals=intervals)
+        problems += [replace(problem, file=name) for problem in found]
+        if folder.name != entry.id:
+            problems.append(Problem("id", f"the entry is {entry.id}", f"Name the folder {entry.id}.", name))
         if not found:
-            entries[name] = entry_of(parts)
+            entries[name] = entry
     progress(len(folders), len(folders))
     problems += [*_twice(entries), *_other_names(entries)]
     return tuple(sorted(entries.values(), key=lambda entry: entry.id)), tuple(problems)
 
 
-def entry_findings(parts: Parts, spec: BoardSpec, *, intervals: bool = False) -> tuple[Finding, ...]:
+def entry_problems(entry: Entry, spec: BoardSpec, *, intervals: bool = False) -> tuple[Problem, ...]:
     """What is wrong with one entry, by itself and for the board of that spec; the first of many."""
-    found = chain(spec_findings(parts, spec), form_findings(parts), figure_findings(parts, drawn=intervals))
+    found = chain(_spec_problems(entry, spec), form_problems(entry), figure_problems(entry, drawn=intervals))
     return tuple(islice(found, MOST_PER_ENTRY))
+
+
+def _spec_problems(entry: Entry, spec: BoardSpec) -> Iterator[Problem]:
+    """Everything in which the entry is not one of this board."""
+    if entry.about.board != spec.name:
+        what = f"the entry is of board '{entry.about.board:.60}', and this is '{spec.name}'"
+        yield Problem("board", what, "Publish it to a board of its own: `vsc-eval board new DIR --from RUN`.")
+    items = entry.table.items
+    other = next((item.scoring for item in items if item.scoring != spec.scoring), None)
+    if other is not None:
+        what = f"it was read by `{other:.20}`, and the board asks for `{spec.scoring}`"
+        yield Problem("scoring", what, f"Run with `--scoring {spec.scoring}`.")
+    version = entry.hashes.get("generator_version")
+    if version != spec.generator_version and entry.tasks & set(TASKS):
+        what = f"its items are of generator version {version!s:.20}, the board's of {spec.generator_version}"
+        yield Problem("hashes.generator_version", what, "Run with a vsc-eval of the board's version.")
+    own = tasks_asked(items)
+    for task in own:
+        yield from _task_problems(spec, task, own[task].levels)
+    synthetic = spec.tasks_of("synthetic")
+    missing = [task for task in synthetic if task not in own]
+    if missing and len(missing) < len(synthetic):
+        what = f"it lacks {', '.join(missing)}; an entry has all synthetic tasks of the board, or none"
+        yield Problem("items.task", what, "Run all of them in one run.")
+
+
+def _task_problems(spec: BoardSpec, task: str, levels: dict[str, Group]) -> Iterator[Problem]:
+    if task not in spec.tasks:
+        known = ", ".join(spec.tasks)
+        yield Problem("items.task", f"the board does not ask '{task:.60}'", f"Its tasks are: {known:.500}.")
+        return
+    asked = spec.tasks[task].levels
+    for level in dict.fromkeys([*asked, *levels]):
+        place = f"items of {task:.60}" + (f"/{level:.60}" if level != NO_LEVEL else "")
+        n = levels[level].n if level in levels else 0
+        if level not in asked:
+            yield Problem(place, "the board does not ask this level", "Publish a run of the board's items.")
+        elif n != asked[level].n:
+            what = f"there are {n} items, and the board asks {asked[level].n}"
+            hint = "Run with the board's number of items (`--n` for the synthetic tasks, no `--limit`)."
+            yield Problem(place, what, hint)
+        elif levels[level] != asked[level]:
+            what = "they are not the board's items: an id, a question, a picture or a right answer differs"
+            yield Problem(place, what, "Run with the same version of vsc-eval and of the data set.")
 
 
 def _foreign(path: Path) -> Iterator[Problem]:
     """What somebody put into entries/, or in the place of a folder. A killed writer's partial file is not meant: the
     next build takes it away."""
-    for name in (ENTRIES, CARDS, FIGURES, TABLES):
+    for name in FOLDERS:
         if (path / name).is_symlink():
-            yield Problem(name, "", "it is a link, and a build would write where it leads", "Remove the link.")
+            yield Problem("", "it is a link, and a build would write where it leads", "Remove the link.", name)
     folder = path / ENTRIES
     known = set(entry_folders(path))
     if folder.exists() and not folder.is_dir():
-        yield Problem(ENTRIES, "", "it is no folder", "Restore it from git.")
-    for found in sorted(folder.iterdir()) if folder.is_dir() else ():
+        yield Problem("", "it is no folder", "Restore it from git.", ENTRIES)
+    for found in sorted(folder.glob("*")):
         is_left = found.name.startswith(".") and found.name.endswith(".partial")
         if found not in known and not is_left:
-            yield Problem(
-                f"{ENTRIES}/{found.name}",
-                "",
-                "this is no entry",
-                f"{ENTRIES}/ holds the folders of entries and nothing else: move it out.",
-            )
+            hint = f"{ENTRIES}/ holds the folders of entries and nothing else: move it out."
+            yield Problem("", "this is no entry", hint, f"{ENTRIES}/{found.name}")
 
 
 def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
@@ -101,18 +141,8 @@ def _twice(entries: dict[str, Entry]) -> Iterator[Problem]:
     for name, entry in entries.items():
         twin = first.setdefault(entry.asked, name)
         if twin != name:
-            yield Problem(
-                name,
-                "id",
-                f"it is of the same model, items and conditions as {twin}",
-                f"Keep one of the two. ({BOARD_FILE} asks every model once.)",
-            )
-
-
-def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
-    """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
-    names = (known.name for known in others if identity(known) == identity(entry))
-    return next((name for name in names if name != entry.name), None)
+            what = f"it is of the same model, items and conditions as {twin}"
+            yield Problem("id", what, f"Keep one of the two. ({BOARD_FILE} asks every model once.)", name)
 
 
 def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
@@ -122,9 +152,6 @@ def _other_names(entries: dict[str, Entry]) -> Iterator[Problem]:
         known = name_of_known(entry, [other for other in read if other.asked != entry.asked])
         read.append(entry)
         if known is not None:
-            yield Problem(
-                name,
-                "model.name",
-                f"it is '{entry.name:.80}', and another entry calls the same model '{known:.80}'",
-                f"Publish the run again with `--name {shlex.quote(known[:80])} --replace`.",
-            )
+            what = f"it is '{entry.name:.80}', and another entry calls the same model '{known:.80}'"
+            hint = f"Publish the run again with `--name {shlex.quote(known[:80])} --replace`."
+            yield Problem("model.name", what, hint, name)

@@ -7,8 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -20,87 +19,71 @@ from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, Limits, fault, read_js
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
-from vsc_eval.board.entry.results import Results
-from vsc_eval.board.records import About, Shown
-from vsc_eval.errors import DataError
+from vsc_eval.board.records import About, Entry, Results, Shown
+from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import file_hash, replacing
 
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
 """What every entry has beside entry.json."""
-_LIMITS = Limits(file_bytes=MOST_BYTES)
-_SLUG_LENGTH = 60
+_PATH = re.compile(
+    # Where a word begins, but not within `https://`.
+    r"(?:(?<=file:)/+|(?<![^\s=,:;'\"()\[\]{}])(?!(?<=:)//)(?:(?:~\w*|\.{1,2})?/|[A-Za-z]:[\\/]|\\\\))"
+    r"[^\s=,:;'\"()\[\]{}]+"
+)
+"""A path that begins at the root, a home, here, a drive or a server; `org/name` is a hub id and none."""
+
+_FIGURES = frozenset({
+    "rows", "interactions", "pairs", "official", "controls", "floor", "conditions", "targets", "selection",
+})  # fmt: skip
+"""Sections of results.json."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What an entry's files hold."""
-
-    about: About
-    run: Mapping[str, Any]
-    """run.yaml."""
-    table: AnswerTable
-    document: dict[str, Any]
-    """results.json as it is; `results` are its parts that a board shows."""
-    results: Results
-    shown: dict[str, Shown] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The spec that the run was made with; a study's stands in its results."""
-        return mapping(self.document.get("spec") or self.run.get("settings"))
-
-    @property
-    def hashes(self) -> Mapping[str, Any]:
-        """What the answers depend on beside the settings; a study says a part of it in its results."""
-        told = ("sae_fingerprint", "layer", "generator_version") if self.about.source == "study" else ()
-        return {**{name: self.document.get(name) for name in told}, **mapping(self.run.get("hashes"))}
-
-
-def entry_id(parts: Parts) -> str:
+def entry_id(entry: Entry) -> str:
     """The model's name in plain letters, and 10 hex digits of a hash of what was asked of what: a second run of the
     same has the same id whatever it answered."""
-    hashes, found, table = parts.hashes, parts.about.intervention, parts.table
+    hashes, found, table = entry.hashes, entry.about.intervention, entry.table
     asked = {
         "model": [hashes.get("model_fingerprint"), hashes.get("model_revision")],
-        "backend": parts.settings.get("backend", "hf"),
+        "backend": entry.settings.get("backend", "hf"),
         "intervention": [found.sae_fingerprint, found.layer] if found else None,
         "conditions": sorted([c.name, c.content_hash] for c in table.conditions),
         "items": asked_hash(table.items),
         "scoring": sorted({item.scoring for item in table.items}),
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode("ascii")).hexdigest()[:10]
-    return f"{slug(parts.about.name)}-{digest}"
+    return f"{slug(entry.name)}-{digest}"
 
 
 def slug(name: str) -> str:
     """`Qwen/Qwen2.5-VL-3B` -> `qwen-qwen2.5-vl-3b`; `model` where no plain letter is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9.]+", "-", plain)[:_SLUG_LENGTH].strip("-.") or "model"
+    return re.sub(r"[^a-z0-9.]+", "-", plain)[:60].strip("-.") or "model"
 
 
-def write_parts(parts: Parts, folder: Path) -> About:
-    """Write all files into a folder; entry.json comes last. Equal parts give the same bytes."""
+def write_entry(entry: Entry, folder: Path) -> About:
+    """Write all files into a folder; entry.json comes last. Equal entries give the same bytes."""
     folder.mkdir(parents=True)
-    files = write_table(folder, parts.table)
+    files = write_table(folder, entry.table)
     # Of run.yaml and entry.json a reviewer sees in a diff what is there: ASCII, no invisible or reordered characters.
-    texts = {
-        RUN: yaml.safe_dump(dict(parts.run), sort_keys=False),
-        RESULTS: _a_record_a_line(parts.document),
-    }
-    if parts.shown:
-        shown = {name: each.model_dump(mode="json") for name, each in parts.shown.items()}
+    texts = {RUN: yaml.safe_dump(dict(entry.run), sort_keys=False), RESULTS: _a_record_a_line(entry.document)}
+    if entry.shown:
+        shown = {name: each.model_dump(mode="json") for name, each in entry.shown.items()}
         texts[PICTURES] = json.dumps(shown, indent=1) + "\n"
     for name, text in texts.items():
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        _write(folder / name, text)
         files[name] = file_hash(folder / name)
-    draft = parts.about.model_copy(update={"id": entry_id(parts), "files": dict(sorted(files.items()))})
+    draft = entry.about.model_copy(update={"id": entry_id(entry), "files": dict(sorted(files.items()))})
     about = draft.model_copy(update={"sha256": content_sha256(draft.model_dump(mode="json"))})
-    with replacing(folder / ABOUT) as partial:
-        partial.write_text(json.dumps(about.model_dump(mode="json"), indent=1) + "\n", encoding="ascii")
+    _write(folder / ABOUT, json.dumps(about.model_dump(mode="json"), indent=1) + "\n")
     return about
+
+
+def _write(file: Path, text: str) -> None:
+    with replacing(file) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _a_record_a_line(document: Mapping[str, Any]) -> str:
@@ -124,8 +107,8 @@ def content_sha256(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(payload.encode("ascii")).hexdigest()
 
 
-def read_parts(folder: Path) -> Parts:
-    """What an entry's folder holds.
+def read_entry(folder: Path) -> Entry:
+    """The entry of a folder.
 
     Raises DataError, naming the file, the place and the hint, for a file that is too large or damaged, does not fit its
     schema, or is not what was hashed when it was published.
@@ -133,13 +116,16 @@ def read_parts(folder: Path) -> Parts:
     about = _about(folder / ABOUT)
     _check_files(folder, about)
     document = read_json(folder / RESULTS)
-    return Parts(
+    return Entry(
         about=about,
         run=read_yaml(folder / RUN),
         table=_table(folder),
         document=document,
         results=_model(folder / RESULTS, Results, document),
-        shown=_shown(folder / PICTURES) if PICTURES in about.files else {},
+        shown={
+            name: _model(folder / PICTURES, Shown, value)
+            for name, value in (read_json(folder / PICTURES) if PICTURES in about.files else {}).items()
+        },
     )
 
 
@@ -155,12 +141,15 @@ def _about(path: Path) -> About:
         )
     about = _model(path, About, document)
     if about.sha256 != content_sha256(document):
-        raise DataError(
-            f"{path}: at 'sha256': the entry is not what was published: its content hashes to "
-            f"{content_sha256(document)[:10]}..., not {about.sha256[:10]!r}...",
-            hint=f"Entries are not edited by hand. {RESTORE}",
-        )
+        raise _edited(f"{path}: at 'sha256'", "its content", content_sha256(document), about.sha256)
     return about
+
+
+def _edited(place: str, what: str, found: str, stated: str) -> DataError:
+    return DataError(
+        f"{place}: the entry is not what was published: {what} hashes to {found[:10]}..., not {stated[:10]!r}...",
+        hint=f"Entries are not edited by hand. {RESTORE}",
+    )
 
 
 def _check_files(folder: Path, about: About) -> None:
@@ -173,32 +162,23 @@ def _check_files(folder: Path, about: About) -> None:
             hint=RESTORE,
         )
     for name, stated in about.files.items():
-        if (folder / name).stat().st_size > MOST_BYTES:
+        if (size := (folder / name).stat().st_size) > MOST_BYTES:
             raise DataError(
-                f"{folder / name} has {(folder / name).stat().st_size / 2**20:.0f} MiB; it may have "
-                f"{MOST_BYTES // 2**20}.",
+                f"{folder / name} has {size / 2**20:.0f} MiB; it may have {MOST_BYTES // 2**20}.",
                 hint="Publish the run without --with-pictures.",
             )
         if (found := file_hash(folder / name)) != stated:
-            raise DataError(
-                f"{folder / name}: the entry is not what was published: this file hashes to {found[:10]}..., not "
-                f"{stated[:10]!r}...",
-                hint=f"Entries are not edited by hand. {RESTORE}",
-            )
+            raise _edited(f"{folder / name}", "this file", found, stated)
 
 
 def _table(folder: Path) -> AnswerTable:
     try:
-        return read_table(folder, limits=_LIMITS)
+        return read_table(folder, limits=Limits(file_bytes=MOST_BYTES))
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, MemoryError, pa.ArrowException) as error:
         # Values that no column of ours has, such as a list with a gap in it.
         raise DataError(
             f"{folder / table_files()[2]} and the files beside it cannot be read: {type(error).__name__}.", hint=RESTORE
         ) from error
-
-
-def _shown(path: Path) -> dict[str, Shown]:
-    return {name: _model(path, Shown, value) for name, value in read_json(path).items()}
 
 
 def _model(path: Path, model: type[M], document: Any) -> M:
@@ -209,6 +189,37 @@ def _model(path: Path, model: type[M], document: Any) -> M:
         raise DataError(f"{path}: {fault(error)}.", hint=RESTORE) from error
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """A section as it is; empty where a file has something else in its place."""
-    return value if isinstance(value, Mapping) else {}
+def model_name(model: str, revision: str | None, given: str | None) -> str:
+    """As the entry shows it: the given name, a hub id, or the last part of a folder. Raises SpecError for an empty one.
+
+    A model from the hub has a revision; without one a name with slashes is a folder, of which only the last part is
+    anybody's business.
+    """
+    if given is not None:
+        if not given.strip():
+            raise SpecError("The model's name is empty.", hint="Give --name a name, or leave it out.")
+        return given.strip()
+    is_hub_id = revision is not None and re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model) and not model.startswith(".")
+    return model if is_hub_id else last_part(model)
+
+
+def last_part(path: str) -> str:
+    """`/home/me/models/mine/` -> `mine`."""
+    return PurePath(path.replace("\\", "/")).name or "model"
+
+
+def without_paths(value: Any) -> Any:
+    """Settings with every path of the machine cut to its last part, wherever it stands."""
+    if isinstance(value, str):
+        return _PATH.sub(lambda found: last_part(found.group()), value)
+    if isinstance(value, Mapping):
+        return {key: without_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(inner) for inner in value]
+    return value
+
+
+def results_without_paths(document: Mapping[str, Any]) -> dict[str, Any]:
+    """results.json with the same done to all but the figures, whose names of conditions and categories are as they
+    are."""
+    return {name: value if name in _FIGURES else without_paths(value) for name, value in document.items()}

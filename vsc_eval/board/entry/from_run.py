@@ -1,24 +1,22 @@
-"""From the folder of a finished run or study to the files of an entry."""
+"""From the folder of a finished run or study to an entry."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Scoring
+from vsc_eval.analysis.noise_floor import changes_nothing
+from vsc_eval.answers.answer_table import Answers, AnswerTable
 from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
-from vsc_eval.board.entry.folder import Parts, entry_id
-from vsc_eval.board.entry.interventions import board_intervention
-from vsc_eval.board.entry.paths import last_part, model_name, results_without_paths, without_paths
-from vsc_eval.board.entry.results import Results
-from vsc_eval.board.entry.view import shown_conditions
-from vsc_eval.board.records import About, BoardIntervention, Shown
+from vsc_eval.board.board import scoring_of
+from vsc_eval.board.entry.folder import entry_id, last_part, model_name, results_without_paths, without_paths
+from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
 from vsc_eval.errors import DataError, SpecError
 
 _KEPT = ("schema_version", "settings", "hashes", "versions", "files")
@@ -26,7 +24,7 @@ _KEPT = ("schema_version", "settings", "hashes", "versions", "files")
 _TEXTS = ("text", "thought")
 
 
-def parts_of_run(
+def entry_of_run(
     run: FinishedRun,
     *,
     board: str,
@@ -34,8 +32,8 @@ def parts_of_run(
     note: str = "",
     intervention: Path | None = None,
     shown: dict[str, Shown] | None = None,
-) -> Parts:
-    """The files of an entry, for the board of that name. `intervention` is where the run's intervention is, if it was
+) -> Entry:
+    """The entry of a run, for the board of that name. `intervention` is where the run's intervention is, if it was
     moved; with `shown` texts are published too.
 
     Raises SpecError or DataError for a run that cannot be published.
@@ -43,12 +41,11 @@ def parts_of_run(
     if len(note) > 2000:
         raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", hint="Shorten it.")
     scoring_of(run.table.items)
-    document = run.results
     results = _results(run)
     revision, last = run.hashes.get("model_revision"), run.attempts[-1] if run.attempts else {}
     asked_model = str(run.settings.get("model", "model"))
-    shown_name = model_name(asked_model, revision, name)
-    versions = run.section("versions") or document.get("versions") or last.get("versions") or {}
+    shown_name, public_model = model_name(asked_model, revision, name), model_name(asked_model, revision, None)
+    versions = run.section("versions") or run.results.get("versions") or last.get("versions") or {}
     about = About(
         id="unnamed-0000000000",
         board=board,
@@ -62,33 +59,16 @@ def parts_of_run(
         packages={package: str(version) for package, version in versions.items() if version is not None},
         intervention=_intervention(run, intervention, f"{shown_name} study" if run.is_study else None),
     )
-    public_model = model_name(asked_model, revision, None)
-    parts = Parts(
+    document = {key: run.document[key] for key in _KEPT if key in run.document}
+    entry = Entry(
         about=about,
-        run=_public_run(run, public_model),
+        run={**document, "settings": without_paths(_public(run.settings, public_model))},
         table=run.table if shown is not None else without_texts(run.table),
-        document=_public_results(document, public_model),
+        document=_public_results(run.results, public_model),
         results=results,
         shown=shown or {},
     )
-    return dataclasses.replace(parts, about=about.model_copy(update={"id": entry_id(parts)}))
-
-
-def generator_version(run: FinishedRun) -> str | None:
-    """Of the synthetic benchmark."""
-    found = run.hashes.get("generator_version", run.results.get("generator_version"))
-    return None if found is None else str(found)
-
-
-def scoring_of(items: Sequence[AskedItem]) -> Scoring:
-    """How all items were asked. Raises SpecError if not all in one way."""
-    ways = sorted({item.scoring for item in items})
-    if len(ways) != 1:
-        raise SpecError(
-            f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
-            hint="A board asks all items in one way: publish a run of one scoring.",
-        )
-    return ways[0]
+    return dataclasses.replace(entry, about=about.model_copy(update={"id": entry_id(entry)}))
 
 
 def _results(run: FinishedRun) -> Results:
@@ -108,35 +88,57 @@ def _results(run: FinishedRun) -> Results:
 
 
 def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> BoardIntervention | None:
-    edits = [condition for condition in shown_conditions(run.table) if condition.spec.edit is not None]
-    if not edits:
+    """The intervention that a run edited with, proven to be the same by the hash of every condition.
+
+    Raises SpecError if it is not there, DataError if it is not the one of the run: another layer or SAE, or, as the
+    conditions' hashes tell, other features.
+    """
+    conditions = [c for c in run.table.conditions if c.spec.edit is not None and not changes_nothing(c)]
+    if not conditions:
         return None
+    # Loads torch: only making an entry needs it, and not checking or building a board.
+    from vsc_eval.interventions.edits import compile_condition
+    from vsc_eval.interventions.intervention import load_intervention
+
     # A study says of which layer and SAE it is in its results.
-    hashes, where = run.results if run.is_study else run.hashes, run.results.get("intervention")
-    return board_intervention(
-        moved or (run.path / "intervention" if run.is_study else str(where)),
-        edits,
-        layer=hashes.get("layer"),
-        sae_fingerprint=hashes.get("sae_fingerprint"),
-        name=name or last_part(str(where)),
+    hashes, where = run.results if run.is_study else run.hashes, str(run.results.get("intervention"))
+    folder = moved or (run.path / "intervention" if run.is_study else where)
+    loaded = load_intervention(folder)
+    own, sets, sae, layer = loaded.sae.fingerprint(), loaded.sets, loaded.sae, loaded.spec.layer
+    found = {c.name: compile_condition(c.spec, sets, sae, layer).content_hash for c in conditions}
+    differs = [
+        words
+        for words, differ in (
+            (f"its layer is {layer} and the run's {hashes.get('layer')}", hashes.get("layer") != layer),
+            ("its SAE is another", hashes.get("sae_fingerprint") != own),
+            *((f"its features give another '{c.name}'", c.content_hash != found[c.name]) for c in conditions),
+        )
+        if differ
+    ]
+    if differs:
+        raise DataError(
+            f"The intervention '{last_part(str(folder))}' is not the one that the run was made with: {differs[0]}.",
+            hint="Put the run's intervention back, name its folder with --intervention, or make the run again.",
+        )
+    used = {each for condition in conditions for each in condition.spec.sets}
+    return BoardIntervention(
+        name=name or last_part(where),
+        layer=layer,
+        sae_fingerprint=own,
+        sets={each: tuple(feature_set.indices) for each, feature_set in sets.items() if each in used},
     )
 
 
-def _public_run(run: FinishedRun, model: str) -> dict[str, Any]:
-    """run.yaml without paths."""
-    document = {name: run.document[name] for name in _KEPT if name in run.document}
-    settings = {**run.settings, "model": model}
-    if isinstance(settings.get("intervention"), str):
-        settings["intervention"] = last_part(settings["intervention"])
-    return {**document, "settings": without_paths(settings)}
+def _public(section: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """With the model as the entry shows it, and the intervention by its name."""
+    own = {"model": model} if "model" in section else {}
+    if isinstance(section.get("intervention"), str):
+        own["intervention"] = last_part(section["intervention"])
+    return {**section, **own}
 
 
 def _public_results(document: dict[str, Any], model: str) -> dict[str, Any]:
-    public = dict(document)
-    if "model" in document:
-        public["model"] = model
-    if isinstance(document.get("intervention"), str):
-        public["intervention"] = last_part(document["intervention"])
+    public = _public(document, model)
     if isinstance(document.get("spec"), dict):
         public["spec"] = {**document["spec"], "model": model}
     if isinstance(document.get("probing"), dict):
@@ -169,10 +171,9 @@ def _date(run: FinishedRun) -> str:
     when it is made."""
     key = "started" if run.is_study else "ended"
     dates = [attempt[key] for attempt in run.attempts if attempt.get(key)]
-    chosen = dates[0 if run.is_study else -1] if dates else None
     try:
-        moment = datetime.fromisoformat(str(chosen))
-    except ValueError:
+        moment = datetime.fromisoformat(str(dates[0 if run.is_study else -1]))
+    except (ValueError, IndexError):
         moment = None
     if moment is None or moment.tzinfo is None:
         raise DataError(

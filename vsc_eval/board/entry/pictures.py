@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.answers.finished_run import FinishedRun, read_run
 from vsc_eval.answers.hashes import picture_hash
@@ -77,12 +75,7 @@ def _shown(item: AskedItem, document: Mapping[str, Any], data: ExternalData) -> 
             f"Item '{item.item_id}' has another picture or right answer than when the run was made.",
             hint="Publish without --with-pictures, or make the run again with the data as they are now.",
         )
-    return Shown(question=str(document["prompt"]), picture=_thumbnail(image))
-
-
-def _thumbnail(image: Image.Image) -> str:
-    small = image.copy()
+    small, content = image.copy(), io.BytesIO()
     small.thumbnail((SIDE_PX, SIDE_PX))
-    content = io.BytesIO()
     small.save(content, "JPEG", quality=_JPEG_QUALITY)
-    return data_uri("jpeg", content.getvalue())
+    return Shown(question=str(document["prompt"]), picture=data_uri("jpeg", content.getvalue()))

@@ -11,7 +11,7 @@ from vsc_eval.answers.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import picture_problem, png_data_uri
-from vsc_eval.synthetic import GENERATOR_VERSION, blind_image, find_item
+from vsc_eval.synthetic import GENERATOR_VERSION, Item, blind_image, find_item
 from vsc_eval.synthetic.scene import scene_words
 
 ASKED_BLIND = "The question was asked without a picture."
@@ -50,55 +50,33 @@ def item_view(entry: Entry, row: int, *, is_synthetic: bool) -> ItemView:
 def _drawn(entry: Entry, row: int) -> ItemView:
     item = entry.table.items[row]
     try:
-        drawn = _draw(item.item_id)
+        drawn, drawn_hash, picture = _draw(item.item_id)
     except SpecError as error:
         raise _other(entry, row, error.message) from error
-    if (drawn.task, drawn.level, drawn.gold) != (item.task, item.level, item.gold):
+    if (drawn.task, drawn.level, drawn.answer) != (item.task, item.level, item.gold):
         raise _other(
             entry,
             row,
-            f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.gold}; the entry's is "
+            f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.answer}; the entry's is "
             f"{item.task}, {item.level}, gold {item.gold}.",
         )
-    if drawn.prompt_hash != item.prompt_hash:
+    if prompt_hash(drawn.prompt) != item.prompt_hash:
         raise _other(entry, row, "Its question is another one than the entry's prompt_hash tells of.")
     if item.image_hash == NO_PICTURE:
         return ItemView(drawn.question, drawn.options, None, ASKED_BLIND)
-    if item.image_hash == drawn.picture_hash:
-        return ItemView(drawn.question, drawn.options, drawn.picture)
-    grey_hash, grey = _grey()
-    if item.image_hash == grey_hash:
-        return ItemView(drawn.question, drawn.options, grey)
-    raise _other(entry, row, "Its picture is another one than the entry's image_hash tells of.")
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    task: str
-    level: str
-    gold: str
-    question: str
-    options: tuple[str, ...]
-    prompt_hash: str
-    picture_hash: str
-    picture: Picture
+    found = dict([(drawn_hash, picture), _grey()]).get(item.image_hash)
+    if found is None:
+        raise _other(entry, row, "Its picture is another one than the entry's image_hash tells of.")
+    return ItemView(drawn.question, drawn.options, found)
 
 
 # All entries of a board ask the same items.
 @lru_cache(maxsize=4096)
-def _draw(item_id: str) -> _Drawn:
+def _draw(item_id: str) -> tuple[Item, str, Picture]:
+    """The benchmark's item of that id, the hash of its picture, and the picture."""
     item = find_item(item_id)
     image = item.image()
-    return _Drawn(
-        task=item.task,
-        level=item.level,
-        gold=item.answer,
-        question=item.question,
-        options=item.options,
-        prompt_hash=prompt_hash(item.prompt),
-        picture_hash=picture_hash(image),
-        picture=Picture(png_data_uri(np.asarray(image)), scene_words(item.scene)),
-    )
+    return item, picture_hash(image), Picture(png_data_uri(np.asarray(image)), scene_words(item.scene))
 
 
 @lru_cache(maxsize=1)
@@ -120,15 +98,15 @@ def _other(entry: Entry, row: int, what: str) -> DataError:
 
 
 def _given(entry: Entry, row: int) -> ItemView:
-    item_id = entry.table.items[row].item_id
-    shown = entry.shown.get(item_id)
+    item = entry.table.items[row]
+    shown = entry.shown.get(item.item_id)
     if shown is None or shown.picture is None:
-        blind = entry.table.items[row].image_hash == NO_PICTURE
-        return ItemView(shown.question if shown else "", (), None, ASKED_BLIND if blind else NOT_PUBLISHED)
+        absent = ASKED_BLIND if item.image_hash == NO_PICTURE else NOT_PUBLISHED
+        return ItemView(shown.question if shown else "", (), None, absent)
     problem = picture_problem(shown.picture)
     if problem is not None:
         raise DataError(
-            f"Entry '{entry.id}', item '{item_id}': the picture in `shown` {problem}.",
+            f"Entry '{entry.id}', item '{item.item_id}': the picture in `shown` {problem}.",
             hint="Publish the run again with --with-pictures, or without pictures.",
         )
     return ItemView(shown.question, (), Picture(shown.picture, GIVEN_ALT))

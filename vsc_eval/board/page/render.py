@@ -1,40 +1,47 @@
-"""The page's text: the template filled, with style and script inside and a policy that lets nothing else run."""
+"""The page's text: the template filled, with style and script inside and a policy that lets nothing else run; and what
+a reader sees first: what the board asks, who is ahead, and what its entries are called."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
+from collections import Counter
 from functools import lru_cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.page.entry_view import entry_view
-from vsc_eval.board.page.gallery_view import gallery_views
-from vsc_eval.board.page.summary import entry_names, facts, in_a_sentence, leaders
-from vsc_eval.board.page.table_view import ROWS_AT_LOAD, table_view
+from vsc_eval.board.gallery.data import gallery_views
+from vsc_eval.board.page.entry_view import READOUTS, entry_view
+from vsc_eval.board.page.tables import ROWS_AT_LOAD, split_view
 from vsc_eval.board.tables import BoardTables, board_tables
+from vsc_eval.board.tables.models import BoardView
 from vsc_eval.tables.clean import json_block, name, plain
-from vsc_eval.tables.table import Table
+from vsc_eval.tables.numbers import counted, percent, with_interval
 
 SCRIPTS = ("dom", "tables", "heat", "plot", "frontier", "probes", "matrices", "entry", "gallery", "main")
 """In the order in which the page runs them; each may use what stands before it."""
+_FOLDER = files("vsc_eval.board.page")
+_MOST_LEADERS = 3
 
 
-def page_html(board: Board, tables: BoardTables | None = None) -> str:
-    """The whole page as text without lone surrogates, ready for UTF-8."""
+def render_page(board: Board, tables: BoardTables | None = None) -> str:
+    """The page of a board that was checked, with its `board_tables` if they are there already: text without lone
+    surrogates, ready for UTF-8. The same board gives the same text.
+
+    Raises DataError where a picture drawn anew is not the one that the entry's model saw.
+    """
     style, script = page_style(), page_script()
     tables = board_tables(board) if tables is None else tables
     places = {entry.id: place for place, entry in enumerate(board.entries)}
-    baseline = [_for_template(table, places) for table in tables.baseline]
-    interventions = [_for_template(table, places) for table in tables.interventions]
+    baseline = [split_view(table, places) for table in tables.baseline]
+    interventions = [split_view(table, places) for table in tables.interventions]
     shared, galleries = gallery_views(board)
-    labels = entry_names(board)
+    labels = entry_names(tables.view)
     blocks = [
         ("items", shared),
         *((f"entry-{place}", entry_view(entry, board, labels[place])) for place, entry in enumerate(board.entries)),
@@ -46,9 +53,9 @@ def page_html(board: Board, tables: BoardTables | None = None) -> str:
         .get_template("page.html")
         .render(
             title=name(board.spec.title),
-            description=plain(board.spec.description, lines=True).strip() or in_a_sentence(board),
-            **leaders(baseline, [entry.id for entry in board.entries]),
-            facts=facts(board),
+            description=plain(board.spec.description, lines=True).strip() or _in_a_sentence(board),
+            **_leaders(tables.view),
+            facts=_facts(board),
             asked=[
                 (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
                 for task, one in board.spec.tasks.items()
@@ -68,16 +75,68 @@ def page_html(board: Board, tables: BoardTables | None = None) -> str:
     )
 
 
+def entry_names(view: BoardView) -> list[str]:
+    """What each entry is called, as in the tables; the end of its id where two would read the same."""
+    shown = [(entry, name(view.labels[entry.id])) for entry in view.board.entries]
+    counts = Counter(label for _, label in shown)
+    return [label if counts[label] == 1 else f"{label} · {entry.asked}" for entry, label in shown]
+
+
+def _in_a_sentence(board: Board) -> str:
+    """What the board is, for one whose board.yaml does not say."""
+    spec = board.spec
+    kinds = (len(spec.tasks_of("synthetic")), "synthetic task"), (len(spec.tasks_of("external")), "external data set")
+    parts = [counted(n, words) for n, words in kinds if n]
+    n = counted(spec.n_items, "item")
+    edits = any(entry.edits for entry in board.entries)
+    return (
+        f"Vision-language models answer the same {n} of {' and '.join(parts)}"
+        f"{', as they are and while features inside them are edited' if edits else ''}."
+    )
+
+
+def _leaders(view: BoardView) -> dict[str, Any]:
+    """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first place."""
+    found = [
+        (name(each.model.label), each.model.ids[0], with_interval(each.all.accuracy, percent))
+        for each in view.ranking
+        if each.rank.rank == 1
+    ]
+    left_out = len(found) - _MOST_LEADERS
+    return {
+        "leaders": found[:_MOST_LEADERS],
+        "leaders_words": "Most accurate without edits:"
+        if len(found) == 1
+        else "Most accurate without edits, not told apart by their intervals:",
+        "leaders_more": f"; and {left_out:,} more" if left_out > 0 else "",
+    }
+
+
+def _facts(board: Board) -> list[tuple[str, str]]:
+    """Labels and values of what is asked."""
+    tasks, synthetic = board.spec.tasks, board.spec.tasks_of("synthetic")
+    found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
+    if synthetic:
+        levels = {level for task in synthetic for level in tasks[task].levels}
+        found.append(("Synthetic tasks", f"{len(synthetic)} at {counted(len(levels), 'level')}"))
+    if len(synthetic) < len(tasks):
+        found.append(("External data sets", str(len(tasks) - len(synthetic))))
+    found.append(("Answers read by", READOUTS[board.spec.scoring]))
+    if board.spec.generator_version is not None:
+        found.append(("Generator version", board.spec.generator_version))
+    return [(label, plain(text, limit=200)) for label, text in found]
+
+
 @lru_cache(maxsize=1)
 def page_style() -> str:
     """The page's only style sheet."""
-    return (_folder() / "static" / "page.css").read_text(encoding="utf-8")
+    return (_FOLDER / "static" / "page.css").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)
 def page_script() -> str:
     """The page's only script: the files of `static/` in order, in one function's scope."""
-    parts = [(_folder() / "static" / f"{part}.js").read_text(encoding="utf-8") for part in SCRIPTS]
+    parts = [(_FOLDER / "static" / f"{part}.js").read_text(encoding="utf-8") for part in SCRIPTS]
     script = '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
     assert "</script" not in script.lower()
     assert "<!--" not in script
@@ -89,15 +148,10 @@ def _policy_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _folder() -> Traversable:
-    return files("vsc_eval.board.page")
-
-
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    templates = _folder() / "templates"
     environment = Environment(
-        loader=FunctionLoader(lambda key: (templates / key).read_text(encoding="utf-8")),
+        loader=FunctionLoader(lambda key: (_FOLDER / "templates" / key).read_text(encoding="utf-8")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -111,14 +165,3 @@ def _environment() -> Environment:
 def _broken(text: str) -> Markup:
     """A name that may break after its joints, as `broken` of the script has it."""
     return Markup("<wbr>").join(re.split(r"(?<=[_+:=/])(?=[^\W\d_])", text))
-
-
-def _for_template(table: Table, places: dict[str, int]) -> dict[str, Any]:
-    """A table's view with its first headline rows apart from those that are shown on demand."""
-    view = table_view(table, places)
-    first = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
-    orders = {row[3] for row in first}
-    view["first"] = first
-    view["rest"] = [row for row in view["rows"] if row[3] not in orders]
-    view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
-    return view

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.board.records import Entry
-from vsc_eval.board.share.accuracies import accuracy_words, cells, draw_cells, draw_tasks
-from vsc_eval.board.share.effects import draw_effects, effect_words, effects
-from vsc_eval.figures.labels import drawable, fit
-from vsc_eval.figures.style import GREY, new_figure, plain_style, save_png, save_svg
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.rows import Row
+from vsc_eval.answers.answer_table import AskedCondition, Role
+from vsc_eval.board.records import Effect, Entry
+from vsc_eval.figures import style
+from vsc_eval.figures.heat import Square, colour_scale, draw_squares
+from vsc_eval.figures.labels import drawable, fit, label_points
 from vsc_eval.specs import BASELINE
+from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name
-from vsc_eval.tables.numbers import percent, with_interval
+from vsc_eval.tables.numbers import percent, points, span, with_interval
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
-_NAME, _SHORT = 60, 20
+_NAME, _SHORT, _TASK, _EDIT = 60, 20, 28, 34
+_MAX_TASKS = 24
+_MAX_NAMED = 6
+_MAX_BARS = 12
+_LOOKS: dict[Role, tuple[str, str, float, str]] = {
+    "norm_matched": ("^", style.GREEN, 130, "norm-matched combined edit"),
+    "combined": ("s", style.VERMILION, 70, "combined edit"),
+    "single": ("o", style.BLUE, 34, "one set"),
+}
+"""Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
+
+Cells = dict[tuple[str, str], tuple[Row, float]]
+"""(task, level) of the benchmark -> the baseline's row and accuracy."""
 
 
 def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
@@ -26,37 +43,37 @@ def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
     drift. An entry without edits, or without the benchmark's cells, has its tasks' accuracies there instead. Both files
     are the same bytes every time. Raises BackendError if they cannot be written.
     """
-    has_cells, has_effects = bool(cells(entry)), bool(effects(entry))
-    with plain_style():
+    cells, shown = _cells(entry), effects(entry)
+    overall = entry.row(BASELINE, "all")
+    accuracy = "accuracy not known"
+    if overall is not None and overall.accuracy.value is not None:
+        accuracy = f"accuracy {with_interval(overall.accuracy, percent)} % of {overall.n:,} items"
+    with style.plain_style():
         model = drawable(name(entry.name, _NAME))
-        figure = new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
-        if has_cells or has_effects:
-            left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if has_cells else (1, 1))
+        figure = style.new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
+        if cells or shown:
+            left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if cells else (1, 1))
         else:
             left, right = None, figure.subplots()
-        if left is not None:
-            (draw_cells if has_cells else draw_tasks)(left, entry)
-        (draw_effects if has_effects else draw_tasks)(right, entry)
-        fit(figure, figure.suptitle(f"{model} · {_overall(entry)}", fontsize=15))
-        fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=GREY))
+        if cells:
+            _draw_cells(left, cells)
+        if shown:
+            _draw_effects(right, entry, shown)
+        if not (cells and shown):
+            _draw_tasks(right if cells or not shown else left, entry)
+        fit(figure, figure.suptitle(f"{model} · {accuracy}", fontsize=15))
+        fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=style.GREY))
         title = f"{model}: summary of its results"
-        save_svg(figure, svg, title=title)
-        save_png(figure, png, dpi=DPI, title=title)
-    words = [f"Results of {name(entry.name, _NAME)}: {_overall(entry)}."]
-    words += [accuracy_words(entry)] if has_cells else []
-    words += [effect_words(entry)] if has_effects else []
+        style.save_svg(figure, svg, title=title)
+        style.save_png(figure, png, dpi=DPI, title=title)
+    words = [f"Results of {name(entry.name, _NAME)}: {accuracy}."]
+    words += [_cell_words(cells)] if cells else []
+    words += [_effect_words(shown)] if shown else []
     return " ".join(words)
 
 
-def _overall(entry: Entry) -> str:
-    row = entry.row(BASELINE, "all")
-    if row is None or row.accuracy.value is None:
-        return "accuracy not known"
-    return f"accuracy {with_interval(row.accuracy, percent)} % of {row.n:,} items"
-
-
 def _provenance(entry: Entry) -> str:
-    given: list[Any] = [
+    given = [
         f"vsc-eval {_short(entry.about.packages.get('vsc-eval', '?'))}",
         f"{entry.backend}, {_short(entry.about.dtype)}",
         f"generator {_short(entry.generator_version)}" if entry.generator_version else None,
@@ -69,3 +86,119 @@ def _provenance(entry: Entry) -> str:
 
 def _short(text: str) -> str:
     return drawable(name(text, _SHORT))
+
+
+def known_accuracies(entry: Entry, scope: Scope) -> list[tuple[Row, float]]:
+    """The baseline's rows of a scope, and their accuracies."""
+    rows = [row for row in entry.results.rows if row.condition == BASELINE and row.scope == scope and row.by is None]
+    return [(row, row.accuracy.value) for row in rows if row.accuracy.value is not None]
+
+
+def _cells(entry: Entry) -> Cells:
+    found = {(str(row.task), str(row.level)): (row, share) for row, share in known_accuracies(entry, "cell")}
+    return {(task, level): cell for (task, level), cell in found.items() if task in TASKS and level in LEVELS}
+
+
+def _draw_cells(axes: Any, cells: Cells) -> None:
+    """7 x 3, accuracy in percent in every cell."""
+    tasks = [task for task in TASKS if any((task, level) in cells for level in LEVELS)]
+    levels = [level for level in LEVELS if any((task, level) in cells for task in tasks)]
+    scale, squares = colour_scale("Blues", 0, 1), {}
+    for (y, task), (x, level) in product(enumerate(tasks), enumerate(levels)):
+        _, share = cells.get((task, level), (None, None))
+        squares[y, x] = Square(percent(share, 0), "white" if share is None else scale.to_rgba(share))
+    draw_squares(axes, squares, [task.replace("_", " ") for task in tasks], levels, font_size=13)
+    axes.set_title(f"Accuracy without edits, % ({span((row.n for row, _ in cells.values()), str)} items a cell)")
+
+
+def _cell_words(cells: Cells) -> str:
+    """The heat map in a sentence."""
+    ordered = sorted((share, place) for place, (_, share) in cells.items())
+    worst, best = (
+        f"{share:.0%} ({task.replace('_', ' ')}, {level})" for share, (task, level) in (ordered[0], ordered[-1])
+    )
+    return f"A heat map of {len(cells)} cells of tasks and levels runs from {worst} to {best}."
+
+
+def _draw_tasks(axes: Any, entry: Entry) -> None:
+    """One line a task with its interval; of many tasks the first."""
+    found = known_accuracies(entry, "task")
+    left_out, found = len(found) - _MAX_TASKS, found[:_MAX_TASKS]
+    names = []
+    for y, (row, share) in enumerate(found):
+        low, high = row.accuracy.low, row.accuracy.high
+        if low is not None and high is not None:
+            axes.plot([100 * low, 100 * high], [y, y], color=style.BLUE, linewidth=2)
+        axes.plot([100 * share], [y], marker="o", color=style.BLUE, markersize=7)
+        names.append(f"{drawable(name(str(row.task).replace('_', ' '), _TASK))} (n = {row.n:,})")
+    for _, share in known_accuracies(entry, "all"):
+        axes.axvline(100 * share, color=style.GREY, linewidth=1, linestyle="--")
+    axes.set_yticks(range(len(found)), names)
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("accuracy, %; dashed: all items" + (f"; {left_out} more tasks not shown" if left_out > 0 else ""))
+    axes.set_title("Accuracy by task, with intervals")
+    axes.grid(axis="x", color=style.GRID, linewidth=0.7)
+    style.bare(axes)
+
+
+def effects(entry: Entry) -> list[Effect]:
+    """Of the headline conditions, those that have both figures."""
+    return [effect for effect in entry.effects if effect.condition.name in entry.headlines]
+
+
+def _words(condition: AskedCondition) -> str:
+    """The sets and the edit; that a combined edit is norm-matched is told by its mark."""
+    sets = " + ".join(each.replace("_", " ") for each in condition.spec.sets)
+    return name(f"{sets}, {condition.edit}" if sets and condition.edit else condition.name, _EDIT)
+
+
+def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
+    """One mark a condition; intervals where there are few, names of the extremes where there are many."""
+    axes.axhline(0, color=style.GREY, linewidth=1, linestyle="--", zorder=1)
+    for role, (marker, colour, area, words) in _LOOKS.items():
+        those = [effect for effect in found if effect.condition.role == role]
+        for effect in those if len(found) <= _MAX_BARS else ():
+            style.cross(axes, effect.point, effect.drift, effect.change, colour)
+        if those:
+            xy = [effect.point[0] for effect in those], [effect.point[1] for effect in those]
+            axes.scatter(
+                *xy, marker=marker, s=area, color=colour, edgecolor="white", linewidths=0.6, zorder=3, label=words
+            )
+    axes.set_xlabel("drift: answers that are not the baseline's, %")
+    axes.set_ylabel("change of accuracy, percentage points")
+    shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
+    axes.set_title(f"What the edits change ({shown})")
+    axes.margins(0.12)
+    axes.grid(color=style.GRID, linewidth=0.7)
+    style.bare(axes)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
+    named = found if len(found) <= _MAX_NAMED else extremes(found)
+    names = [(drawable(_words(effect.condition)), effect.point) for effect in named]
+    label_points(axes, names, [effect.point for effect in found])
+
+
+def extremes(found: Sequence[Effect]) -> list[Effect]:
+    """Those that a reader asks for: most and least accurate, of all and of single sets, and the most drift."""
+    singles = [effect for effect in found if effect.condition.role == "single"] or list(found)
+    picked = [
+        max(found, key=lambda e: e.point[1]),
+        min(found, key=lambda e: e.point[1]),
+        max(found, key=lambda e: e.point[0]),
+        max(singles, key=lambda e: e.point[1]),
+        min(singles, key=lambda e: e.point[1]),
+    ]
+    # Of those in one place only the first is named.
+    return list({effect.point: effect for effect in reversed(picked)}.values())
+
+
+def _effect_words(found: Sequence[Effect]) -> str:
+    """The points in a sentence."""
+    drifts = [effect.point[0] for effect in found]
+    ordered = sorted(found, key=lambda effect: effect.point[1])
+    least, most = (points(effect.change.value) for effect in (ordered[0], ordered[-1]))
+    noun = "edit changes" if len(found) == 1 else "edits change"
+    return (
+        f"{len(found)} {noun} {min(drifts):.1f}% to {max(drifts):.1f}% of the answers, and accuracy by {least} to "
+        f"{most} percentage points; the least accurate is {_words(ordered[0].condition)}."
+    )

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
+from vsc_eval.board.share.figure import known_accuracies
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.tables import clean
 from vsc_eval.tables.clean import LONG, SHORT, code, markdown
 from vsc_eval.tables.markdown import to_markdown
-from vsc_eval.tables.table import Column, table
+from vsc_eval.tables.table import columns, table
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -49,35 +49,24 @@ def model_card(entry: Entry, board: Board) -> str:
 
 def _scored(entry: Entry) -> list[Row]:
     """The baseline's rows by task, then of all items."""
-    rows = [row for row in entry.rows if row.condition == BASELINE and row.by is None]
-    return [row for scope in ("task", "all") for row in rows if row.scope == scope and row.accuracy.value is not None]
+    return [row for row, _ in (*known_accuracies(entry, "task"), *known_accuracies(entry, "all"))]
 
 
 def _results(entry: Entry, board: Board) -> Iterator[EvalResult]:
+    main = [figure for figure in entry.results.official if figure.condition == BASELINE and figure.is_main]
     for row in _scored(entry):
         about = {"n": row.n, "invalid": row.n_invalid, "interval": clean.name(row.method, LONG)}
-        yield _result(entry, board, row, ("accuracy", "Accuracy"), row.accuracy, about)
-        for figure in entry.official:
-            if row.task is not None and _is_main(figure, row.task):
+        yield _result(entry, board, row, "accuracy", "Accuracy", row.accuracy, about)
+        for figure in main:
+            if figure.task == row.task and figure.figure != "accuracy" and figure.value.value is not None:
                 name = clean.name(figure.figure, LONG)
-                yield _result(entry, board, row, (name, name), figure.value, {})
-
-
-def _is_main(figure: OfficialRow, task: str) -> bool:
-    """Whether it is a task's own figure, and another one than accuracy."""
-    of_task = figure.condition == BASELINE and figure.task == task and figure.is_main
-    return of_task and figure.figure != "accuracy" and figure.value.value is not None
+                yield _result(entry, board, row, name, name, figure.value, {})
 
 
 def _result(
-    entry: Entry,
-    board: Board,
-    row: Row,
-    metric: tuple[str, str],
-    value: Figure,
-    about: dict[str, Any],
+    entry: Entry, board: Board, row: Row, metric: str, metric_name: str, value: Figure, about: dict[str, Any]
 ) -> EvalResult:
-    """One metric, by type and name, of the items of a row."""
+    """One metric of the items of a row."""
     from huggingface_hub import EvalResult
 
     task = None if row.task is None else board.spec.tasks.get(row.task)
@@ -88,7 +77,7 @@ def _result(
         asked["generator_version"] = entry.generator_version
     if task is not None:
         asked["items_sha256"] = {clean.name(level, LONG): group.sha256 for level, group in task.levels.items()}
-    ends = {name: round(end, _DIGITS) for name, end in (("low", value.low), ("high", value.high)) if end is not None}
+    ends = {key: round(end, _DIGITS) for key, end in (("low", value.low), ("high", value.high)) if end is not None}
     assert value.value is not None
     return EvalResult(
         task_type=TASK_TYPE,
@@ -98,8 +87,8 @@ def _result(
         dataset_config="all" if row.task is None else name,
         dataset_split="test" if is_synthetic else None,
         dataset_args=asked,
-        metric_type=metric[0],
-        metric_name=metric[1],
+        metric_type=metric,
+        metric_name=metric_name,
         metric_value=round(value.value, _DIGITS),
         metric_args={**about, **ends},
         source_name=clean.name(board.spec.title, LONG) if board.spec.url else None,
@@ -116,13 +105,16 @@ def _body(entry: Entry, board: Board) -> str:
         for name in ("vsc-eval", "torch", "transformers", "vllm")
         if name in about.packages
     )
+    scored = _scored(entry)
+    heads = columns("task", ("items", "count"), ("accuracy, %", "percent"), ("unreadable answers", "count"))
+    rows = [(row.task or "all items", row.n, row.accuracy, row.n_invalid) for row in scored]
     parts = [
         f"## Evaluation on {where}",
         f"Model {markdown(entry.name, LONG)} without edits, {entry.backend} in "
         f"{markdown(entry.about.dtype, SHORT)}, answers read "
         f"{'from the option letters' if entry.scoring == 'loglikelihood' else 'from generated text'}.",
-        _table(entry),
-        f"Intervals: {markdown(_methods(entry))}.",
+        to_markdown(table("accuracy", "Accuracy", heads, rows), heading="###").rstrip("\n"),
+        f"Intervals: {markdown('; '.join(dict.fromkeys(clean.name(row.method, LONG) for row in scored)))}.",
         "### How to reproduce",
         f"```sh\n{_command(entry)}\nvsc-eval publish OUT --to BOARD\n```",
         f"The entry `{entry.id}` of the board (sha256 `{about.sha256}`) holds every answer and all settings; a run "
@@ -135,25 +127,10 @@ def _body(entry: Entry, board: Board) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(entry: Entry) -> str:
-    columns = (
-        Column("task", "task"),
-        Column("n", "items", "count"),
-        Column("accuracy", "accuracy, %", "percent"),
-        Column("invalid", "unreadable answers", "count"),
-    )
-    rows = [(row.task or "all items", row.n, row.accuracy, row.n_invalid) for row in _scored(entry)]
-    return to_markdown(table("accuracy", "Accuracy", columns, rows), heading="###").rstrip("\n")
-
-
-def _methods(entry: Entry) -> str:
-    return "; ".join(dict.fromkeys(clean.name(row.method, LONG) for row in _scored(entry)))
-
-
 def _command(entry: Entry) -> str:
     """What made the entry. Only plain words go into a line that people paste into a shell; anything else is a
     placeholder."""
-    if entry.about.source == "study":
+    if entry.is_study:
         return "vsc-eval study study.yaml --out OUT    # study.yaml: `provenance.settings` of the entry"
     settings, words = entry.settings, ["vsc-eval", "run"]
     words += ["--model", _word(settings.get("model", entry.name), "MODEL")]

@@ -1,5 +1,64 @@
-"""Tables of a board: `board_tables` makes them, `table_files` writes them in every format."""
+"""From a board to all its tables, and the files that they are written to."""
 
-from vsc_eval.board.tables.board_tables import BoardTables, board_tables, table_files
+from __future__ import annotations
 
-__all__ = ["BoardTables", "board_tables", "table_files"]
+from dataclasses import dataclass
+
+from vsc_eval.board.board import Board
+from vsc_eval.board.tables.baseline import baseline_tables
+from vsc_eval.board.tables.data import baseline_data, interventions_data
+from vsc_eval.board.tables.interventions import intervention_tables
+from vsc_eval.board.tables.models import BoardView
+from vsc_eval.tables.clean import LONG, markdown, name
+from vsc_eval.tables.csv import to_csv
+from vsc_eval.tables.latex import to_latex
+from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.table import Data, Table
+
+_LATEX_HEAD = r"""% {title}: {what}. Made by `vsc-eval board build`; changes are lost.
+% Needs \usepackage{booktabs,longtable} and a text width of 16 cm.
+"""
+
+
+@dataclass(frozen=True)
+class BoardTables:
+    """Everything that is printed of a board."""
+
+    view: BoardView
+    baseline: tuple[Table, ...]
+    """`ranking`, `tasks`, `cells` where synthetic tasks were asked, `external` where others were."""
+    interventions: tuple[Table, ...]
+    """`effects`, `parts`, `unions`, `controls`: those for which some entry has figures; none where all entries are of
+    baselines alone."""
+    baseline_data: Data
+    interventions_data: Data
+
+
+def board_tables(board: Board) -> BoardTables:
+    """Pure and deterministic: the same board gives the same tables. Raises nothing of a board that was checked."""
+    view = BoardView(board)
+    return BoardTables(
+        view, baseline_tables(view), intervention_tables(view), baseline_data(view), interventions_data(view)
+    )
+
+
+def table_files(tables: BoardTables, title: str) -> dict[str, str]:
+    """File name -> text. CSV has CRLF line ends and must be written without translating them.
+
+    Where no entry has interventions there are no files of them.
+    """
+    parts = {
+        "baseline": ("baselines", tables.baseline, tables.baseline_data),
+        "interventions": ("interventions", tables.interventions, tables.interventions_data),
+    }
+    if not tables.interventions:
+        del parts["interventions"]
+    files = {}
+    # A comment of LaTeX ends with its line, and the title is on one.
+    shown = name(title, LONG).encode("ascii", "replace").decode()
+    for stem, (what, found, data) in parts.items():
+        head = _LATEX_HEAD.replace("{what}", what).replace("{title}", shown)
+        files[f"{stem}.md"] = "\n".join([f"# {markdown(title, LONG)}: {what}\n", *map(to_markdown, found)])
+        files[f"{stem}.tex"] = "\n".join([head, *map(to_latex, found)])
+        files[f"{stem}.csv"] = to_csv(data)
+    return files

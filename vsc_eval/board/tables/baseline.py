@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from vsc_eval.analysis.groups import Scope
-from vsc_eval.analysis.official import OfficialRow
-from vsc_eval.analysis.ranks import METHOD, Rank, rank_models
+from vsc_eval.analysis.ranks import METHOD
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.records import Entry
-from vsc_eval.board.tables.groups import BoardView
-from vsc_eval.board.tables.models import BoardedModel, answered, backend_words
+from vsc_eval.board.tables.models import BoardView, Ranked, backend_words
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
+from vsc_eval.tables.numbers import counted, span
 from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, table
 
 NOT_ASKED = "not asked"
-NO_METRIC = "the data set has no metric of its own here"
+_NO_METRIC = "the data set has no metric of its own here"
 
 MODEL = Column("model", "model")
 N_ITEMS = Column("n", "n", "count", note="Items")
@@ -25,63 +23,16 @@ _RANK = Column("place", "place", "place", note="1 + number of models that were s
 _BACKEND = Column("backend", "run with", note="Backend and dtype")
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A model on some tasks, with its rank there."""
-
-    model: BoardedModel
-    entry: Entry
-    """The one that these tasks are taken from."""
-    all: Row
-    """Its baseline on all items of these tasks."""
-    rank: Rank
-
-
-def ranked(models: Sequence[tuple[BoardedModel, Entry, Row]], tasks: Sequence[str]) -> tuple[Ranked, ...]:
-    """Best rank first; of equal ranks, the larger accuracy."""
-    ranks = rank_models([answered(entry, tasks) for _, entry, _ in models])
-    rows = [Ranked(*found, rank) for found, rank in zip(models, ranks, strict=True)]
-    return tuple(sorted(rows, key=lambda r: (-r.rank.n_compared, r.rank.rank, *_by_accuracy(r))))
-
-
-def _by_accuracy(found: Ranked) -> tuple[float, str, tuple[str, ...]]:
-    return -(found.all.accuracy.value or 0.0), found.model.label, found.model.ids
-
-
-def synthetic_ranking(view: BoardView) -> tuple[Ranked, ...]:
-    """The models that have the synthetic tasks, by their accuracy on all of those items."""
-    models = [
-        (model, model.synthetic, row)
-        for model in view.models
-        if model.synthetic and (row := view.baseline(model.synthetic, "all"))
-    ]
-    return ranked(models, view.synthetic)
-
-
-def external_rankings(view: BoardView) -> dict[str, tuple[Ranked, ...]]:
-    """Task -> its models by the share of right items; tasks without a model are left out."""
-    found = {}
-    for task in view.external:
-        models = [
-            (model, entry, row)
-            for model in view.models
-            if (entry := model.external.get(task)) and (row := view.baseline(entry, "task", task))
-        ]
-        if models:
-            found[task] = ranked(models, (task,))
-    return found
-
-
-def baseline_tables(
-    view: BoardView, ranking: Sequence[Ranked], external: Mapping[str, Sequence[Ranked]]
-) -> tuple[Table, ...]:
+def baseline_tables(view: BoardView) -> tuple[Table, ...]:
     """`ranking`, `tasks` and `cells` where a model has synthetic tasks, `external` where one has others."""
-    synthetic = (_ranking(view, ranking), _tasks(view, ranking), _cells(view, ranking)) if ranking else ()
-    return (*synthetic, _external(external)) if external else synthetic
+    synthetic = (_ranking(view), _tasks(view), _cells(view)) if view.ranking else ()
+    return (*synthetic, _external(view)) if view.external_rankings else synthetic
 
 
-def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
-    left = len(view.models) - len(ranking)
+def _ranking(view: BoardView) -> Table:
+    ranking, left = view.ranking, len(view.models) - len(view.ranking)
+    n_items = " or ".join(map(str, sorted({found.all.n for found in ranking})))
+    asked = f"{n_items} synthetic items of {counted(len(view.synthetic), 'task')} at {len(view.levels)} levels"
     return table(
         "ranking",
         "Models",
@@ -108,17 +59,24 @@ def _ranking(view: BoardView, ranking: Sequence[Ranked]) -> Table:
             for found in ranking
         ],
         [
-            f"Baseline accuracy in percent [interval] on the {_items(view, ranking)}. "
+            f"Baseline accuracy in percent [interval] on the {asked}. "
             f"{methods_note(found.all.method for found in ranking)} "
             "invalid: share of answers that name no option, in percent; they count as wrong.",
             _rank_note((ranking,), "all synthetic items"),
-            f"{left} more {_models(left)} without these tasks: see the external data sets." if left else None,
-            *_differing_notes(found.model for found in ranking),
+            f"{counted(left, 'more model is', 'more models are')} without these tasks: see the external data sets."
+            if left
+            else None,
+            *(
+                f"{name(model.label, SHORT)}: its {len(model.entries)} entries give different baseline answers to "
+                f"{model.n_differing} items; the latest entry is shown."
+                for model in (found.model for found in ranking)
+                if model.n_differing
+            ),
         ],
     )
 
 
-def _tasks(view: BoardView, ranking: Sequence[Ranked]) -> Table:
+def _tasks(view: BoardView) -> Table:
     return table(
         "tasks",
         "Accuracy by task",
@@ -130,13 +88,13 @@ def _tasks(view: BoardView, ranking: Sequence[Ranked]) -> Table:
                 _model(found),
                 *(accuracy(view.baseline(found.entry, "task", task)) for task in view.synthetic),
             )
-            for found in ranking
+            for found in view.ranking
         ],
-        [f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'task')}. The place is that on all items."],
+        [f"Baseline accuracy in percent [interval]{_sizes(view, 'task')}. The place is that on all items."],
     )
 
 
-def _cells(view: BoardView, ranking: Sequence[Ranked]) -> Table:
+def _cells(view: BoardView) -> Table:
     n_cells = sum(len(view.board.spec.tasks[task].levels) for task in view.synthetic)
     return table(
         "cells",
@@ -155,15 +113,16 @@ def _cells(view: BoardView, ranking: Sequence[Ranked]) -> Table:
                 *(accuracy(view.baseline(found.entry, "cell", task, level)) for level in view.levels),
                 accuracy(view.baseline(found.entry, "task", task)),
             )
-            for found in ranking
+            for found in view.ranking
             for task in view.synthetic
         ],
-        [f"Baseline accuracy in percent [interval]{_sizes(view, ranking, 'cell')}."],
+        [f"Baseline accuracy in percent [interval]{_sizes(view, 'cell')}."],
         section="model",
     )
 
 
-def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
+def _external(view: BoardView) -> Table:
+    rankings = view.external_rankings
     return table(
         "external",
         "External data sets",
@@ -178,7 +137,21 @@ def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
             Column("invalid", "invalid", "percent", note="Share of answers that could not be read"),
             N_ITEMS,
         ),
-        [_external_row(task, found) for task, ranking in rankings.items() for found in ranking],
+        [
+            _row(
+                found,
+                task,
+                _rank(found),
+                _model(found),
+                backend_words(found.entry),
+                *_official(found.entry, task),
+                accuracy(found.all),
+                _invalid(found.all),
+                found.all.n,
+            )
+            for task, ranking in rankings.items()
+            for found in ranking
+        ],
         [
             "Baseline, in percent [interval]. official figure: that of the data set's own metric. invalid: share of "
             "answers that could not be read; they count as wrong.",
@@ -188,25 +161,12 @@ def _external(rankings: Mapping[str, Sequence[Ranked]]) -> Table:
     )
 
 
-def _external_row(task: str, found: Ranked) -> TableRow:
-    official = official_figure(found.entry, task)
-    return _row(
-        found,
-        task,
-        _rank(found),
-        _model(found),
-        backend_words(found.entry),
-        cell(official.value if official else None, missing=NO_METRIC),
-        cell(f"{official.metric} {official.figure}" if official else None, missing=NO_METRIC),
-        accuracy(found.all),
-        _invalid(found.all),
-        found.all.n,
-    )
-
-
-def official_figure(entry: Entry, task: str, condition: str = BASELINE) -> OfficialRow | None:
-    """The main figure of a data set's own metric."""
-    return next((f for f in entry.official if (f.task, f.condition, f.is_main) == (task, condition, True)), None)
+def _official(entry: Entry, task: str) -> tuple[Cell, Cell]:
+    """The main figure of a data set's own metric, and which it is."""
+    figures = (f for f in entry.results.official if (f.task, f.condition, f.is_main) == (task, BASELINE, True))
+    found = next(figures, None)
+    which = f"{found.metric} {found.figure}" if found else None
+    return cell(found.value if found else None, missing=_NO_METRIC), cell(which, missing=_NO_METRIC)
 
 
 def accuracy(row: Row | None) -> Cell:
@@ -253,34 +213,13 @@ def _rank_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
     return words
 
 
-def _differing_notes(models: Iterable[BoardedModel]) -> list[str]:
-    """Where entries of one model give different baselines."""
-    return [
-        f"{name(model.label, SHORT)}: its {len(model.entries)} entries give different baseline answers to "
-        f"{model.n_differing} items; the latest entry is shown."
-        for model in models
-        if model.n_differing
-    ]
-
-
-def _items(view: BoardView, ranking: Sequence[Ranked]) -> str:
-    n = " or ".join(map(str, sorted({found.all.n for found in ranking})))
-    tasks, levels = len(view.synthetic), len(view.levels)
-    return f"{n} synthetic items of {tasks} {'task' if tasks == 1 else 'tasks'} at {levels} levels"
-
-
-def _sizes(view: BoardView, ranking: Sequence[Ranked], scope: Scope) -> str:
+def _sizes(view: BoardView, scope: Scope) -> str:
     """`, n = 20 items a cell` where that is so of all."""
     sizes = {
         row.n
-        for found in ranking
+        for found in view.ranking
         for task in view.synthetic
         for level in (view.levels if scope == "cell" else (None,))
         if (row := view.baseline(found.entry, scope, task, level)) is not None
     }
-    listed = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
-    return f", n = {listed} items a {scope}" if sizes else ""
-
-
-def _models(n: int) -> str:
-    return "model is" if n == 1 else "models are"
+    return f", n = {span(sizes, str)} items a {scope}" if sizes else ""

@@ -3,24 +3,26 @@ parts, and effects beside those of controls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-from vsc_eval.analysis.controls import ControlTest
+from vsc_eval.analysis.controls import ControlTest, Outcome
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
-from vsc_eval.analysis.rows import Row
-from vsc_eval.board.records import BoardCondition, Entry
+from vsc_eval.answers.answer_table import AskedCondition
+from vsc_eval.board.records import Entry, drift_share, mapping
 from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
-from vsc_eval.board.tables.groups import BoardView
+from vsc_eval.board.tables.models import BoardView
 from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import CONDITION, SHORT, name
 from vsc_eval.tables.numbers import counted
 from vsc_eval.tables.table import Cell, Column, Table, TableRow, Value, cell, methods_note, table
 
-OUTCOMES = ("drift", "accuracy")
+OUTCOMES: tuple[Outcome, ...] = ("drift", "accuracy")
+ON_AND_OFF: tuple[Scope, ...] = ("on_target", "off_target")
 
 _CONDITION = Column("condition", "condition", note="Feature sets and edit", limit=CONDITION)
 _PARTS = {
@@ -33,15 +35,8 @@ _PARTS = {
 assert tuple(_PARTS) == PARTS
 
 _NO_P = "no item is right under one of the two only"
-_NO_TARGETS = "its sets name no task"
-_NO_FLOOR = "no noise floor was measured"
 _NO_TEST = "no test was made"
-_NO_VERDICT = "no verdict was asked for"
-_NO_CONTROL = "no controls were run for it"
 _NO_DRAWS = "no draws"
-
-_VERDICTS = {"none": "no interference"}
-"""In words that cannot be read as a missing one."""
 
 
 def intervention_tables(view: BoardView) -> tuple[Table, ...]:
@@ -51,47 +46,43 @@ def intervention_tables(view: BoardView) -> tuple[Table, ...]:
 
 def worst_floor(entry: Entry) -> FloorRow | None:
     """The null condition that changed most answers."""
-    known = [floor for floor in entry.floor if floor.drift.value is not None]
-    return max(known, key=lambda floor: floor.drift.value or 0.0) if known else None
+    known = [floor for floor in entry.results.floor if floor.drift.value is not None]
+    return max(known, key=lambda floor: floor.drift.value or 0.0, default=None)
 
 
-def adjusted_p(view: BoardView, entry: Entry) -> dict[str, float | None]:
+def adjusted_p(entry: Entry) -> dict[str, float | None]:
     """Condition -> p of its difference on all items, by Holm over all conditions of the entry."""
     names = [condition.name for condition in entry.edits]
-    rows = [view.row(entry, name, "all") for name in names]
+    rows = [entry.row(name, "all") for name in names]
     return dict(zip(names, adjust([row.p_difference if row else None for row in rows]), strict=True))
 
 
-def _row(
-    view: BoardView, entry: Entry, words: str, condition: BoardCondition | None, *values: Value | Cell
-) -> TableRow:
+def _row(view: BoardView, entry: Entry, condition: str | None, *values: Value | Cell, words: str = "") -> TableRow:
+    """Of a condition, by its name; or of what has none, in words."""
     return TableRow.of(
-        (view.labels[entry.id], words, *values),
+        (view.labels[entry.id], words if condition is None else condition, *values),
         entries=(entry.id,),
-        is_headline=condition.is_headline if condition else True,
-        condition=condition.name if condition else None,
+        is_headline=condition is None or condition in entry.headlines,
+        condition=condition,
     )
 
 
 def _effects(view: BoardView) -> Table:
     rows = []
-    for entry in view.edited():
-        adjusted, floor = adjusted_p(view, entry), worst_floor(entry)
+    for entry in view.edited:
+        adjusted, floor = adjusted_p(entry), worst_floor(entry)
         floor_about = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
-        floor_cell = cell(floor.drift if floor else None, missing=_NO_FLOOR, note=floor_about)
+        floor_cell = cell(floor.drift if floor else None, missing="no noise floor was measured", note=floor_about)
         for condition in entry.edits:
-            if row := view.row(entry, condition.name, "all"):
+            if row := entry.row(condition.name, "all"):
                 figures = (
-                    row.n,
                     cell(row.difference, missing=NOT_ASKED),
                     cell(row.p_difference, missing=_NO_P),
                     cell(adjusted[condition.name], missing=_NO_P),
-                    cell(row.drift.share if row.drift else None, missing=NOT_ASKED),
-                    _on_or_off(view, entry, condition, "on_target"),
-                    _on_or_off(view, entry, condition, "off_target"),
-                    floor_cell,
+                    cell(drift_share(row), missing=NOT_ASKED),
                 )
-                rows.append(_row(view, entry, condition.name, condition, *figures))
+                on_and_off = (_on_or_off(entry, condition, scope) for scope in ON_AND_OFF)
+                rows.append(_row(view, entry, condition.name, row.n, *figures, *on_and_off, floor_cell))
     return table(
         "effects",
         "Interventions",
@@ -113,17 +104,16 @@ def _effects(view: BoardView) -> Table:
     )
 
 
-def _on_or_off(view: BoardView, entry: Entry, condition: BoardCondition, scope: Scope) -> Cell:
-    row = view.row(entry, condition.name, scope)
+def _on_or_off(entry: Entry, condition: AskedCondition, scope: Scope) -> Cell:
+    row = entry.row(condition.name, scope)
     if row is None:
-        return cell(None, missing=_NO_TARGETS if condition.targets is None else "no such items")
-    drift = row.drift.share if row.drift else None
-    return cell(drift, missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
+        return cell(None, missing="its sets name no task" if condition.targets is None else "no such items")
+    return cell(drift_share(row), missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
 
 
 def _effect_notes(view: BoardView) -> Iterable[str | None]:
-    firsts = (view.row(entry, condition.name, "all") for entry in view.edited() for condition in entry.edits[:1])
-    hidden = sum(not c.is_headline for entry in view.edited() for c in entry.edits)
+    firsts = (entry.row(entry.edits[0].name, "all") for entry in view.edited)
+    hidden = sum(condition.name not in entry.headlines for entry in view.edited for condition in entry.edits)
     yield (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by sign "
         "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of "
@@ -137,12 +127,6 @@ def _effect_notes(view: BoardView) -> Iterable[str | None]:
 
 
 def _parts(view: BoardView) -> Table:
-    found = (
-        (entry, condition, row)
-        for entry in view.edited()
-        for condition in entry.edits
-        if (row := view.row(entry, condition.name, "all")) and row.drift
-    )
     return table(
         "parts",
         "Parts of the drift",
@@ -153,7 +137,12 @@ def _parts(view: BoardView) -> Table:
             Column("n_changed", "changed", "count", note="Answers that differ from the baseline's"),
             *(Column(part, heading, "count") for part, heading in _PARTS.items()),
         ),
-        [_row(view, entry, condition.name, condition, *_counts(row)) for entry, condition, row in found],
+        [
+            _row(view, entry, condition.name, row.n, row.drift.n_changed, *(getattr(row.drift, part) for part in PARTS))
+            for entry in view.edited
+            for condition in entry.edits
+            if (row := entry.row(condition.name, "all")) and row.drift
+        ],
         [
             "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
             "the changed ones. other: another wrong answer. invalid: an answer that names no option."
@@ -162,25 +151,9 @@ def _parts(view: BoardView) -> Table:
     )
 
 
-def _counts(row: Row) -> list[int]:
-    return [row.n, *(getattr(row.drift, part) for part in ("n_changed", *PARTS))]
-
-
 def _interactions(view: BoardView) -> Table:
-    rows = []
-    for entry in view.edited():
-        for pair in entry.interactions:
-            figures = (
-                cell(pair.drift_interaction, missing=_NO_TEST),
-                cell(pair.p_drift_adjusted, missing=_NO_TEST),
-                cell(pair.accuracy_interaction, missing=_NO_TEST),
-                cell(pair.p_accuracy_adjusted, missing=_NO_TEST),
-                _verdict(pair),
-            )
-            is_headline = any(c.is_headline for c in entry.conditions if c.name == pair.condition)
-            values = (view.labels[entry.id], pair.condition, *figures)
-            rows.append(TableRow.of(values, entries=(entry.id,), is_headline=is_headline, condition=pair.condition))
     beyond = "Percentage points beyond what the parts lead to expect"
+    harmful = "Percentage points; below 0 is harmful"
     return table(
         "unions",
         "Unions beyond their parts",
@@ -189,22 +162,33 @@ def _interactions(view: BoardView) -> Table:
             Column("union", "union", note="Two feature sets and the edit", limit=CONDITION),
             Column("drift_interaction", "interaction", "points", "drift", beyond),
             Column("p_drift", "p, adjusted", "p", "drift"),
-            Column(
-                "accuracy_interaction", "interaction", "points", "accuracy", "Percentage points; below 0 is harmful"
-            ),
+            Column("accuracy_interaction", "interaction", "points", "accuracy", harmful),
             Column("p_accuracy", "p, adjusted", "p", "accuracy"),
             Column("verdict", "verdict", note="By the rule in the entry's settings"),
         ),
-        rows,
+        [
+            _row(
+                view,
+                entry,
+                pair.condition,
+                cell(pair.drift_interaction, missing=_NO_TEST),
+                cell(pair.p_drift_adjusted, missing=_NO_TEST),
+                cell(pair.accuracy_interaction, missing=_NO_TEST),
+                cell(pair.p_accuracy_adjusted, missing=_NO_TEST),
+                _verdict(pair),
+            )
+            for entry in view.edited
+            for pair in entry.results.interactions
+        ],
         _interaction_notes(view),
         section="model",
     )
 
 
 def _verdict(pair: InteractionRow) -> Cell:
-    if pair.verdict is None:
-        return cell(None, missing=_NO_VERDICT)
-    return cell(_VERDICTS.get(pair.verdict, pair.verdict), note=pair.decided_by or "")
+    # None of them cannot be read as a missing one.
+    words = "no interference" if pair.verdict == "none" else pair.verdict
+    return cell(words, missing="no verdict was asked for", note=pair.decided_by or "")
 
 
 def _interaction_notes(view: BoardView) -> Iterable[str]:
@@ -212,13 +196,18 @@ def _interaction_notes(view: BoardView) -> Iterable[str]:
         "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage "
         "points [interval]. Harmful is drift above 0 and accuracy below 0."
     )
-    matched = {entry.about.source for entry in view.edited() for u in entry.interactions if u.form == "norm_matched"}
+    unions = [(entry, union) for entry in view.edited for union in entry.results.interactions]
+    matched = {entry.about.source for entry, union in unions if union.form == "norm_matched"}
     if "study" in matched:
         yield (
             "A norm-matched union (norm= in its name) of a study is compared with the mean, or the more harmful, of "
             "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
         )
-    corrections = {correction_of(entry) for entry in view.edited() if any(map(_has_p, entry.interactions))}
+    corrections = {
+        _correction(entry)
+        for entry, union in unions
+        if union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
+    }
     if corrections:
         words = " or ".join(sorted({"holm": "Holm", "bh": "Benjamini-Hochberg"}.get(c, c) for c in corrections))
         yield (
@@ -227,40 +216,42 @@ def _interaction_notes(view: BoardView) -> Iterable[str]:
         )
 
 
-def _has_p(pair: InteractionRow) -> bool:
-    return pair.p_drift_adjusted is not None or pair.p_accuracy_adjusted is not None
-
-
-def correction_of(entry: Entry) -> str:
+def _correction(entry: Entry) -> str:
     """What the p of its interactions are adjusted by, as its settings name it."""
-    verdict = entry.settings.get("verdict")
-    found = verdict.get("correction") if isinstance(verdict, Mapping) else None
+    found = mapping(entry.settings.get("verdict")).get("correction")
     return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
 
 
 @dataclass(frozen=True)
-class WorstControl:
-    """The kind of control against which an effect stands out least: the largest p and, of equal ones, the lowest
+class Controlled:
+    """An effect that was held against controls."""
+
+    of: Literal["effect", "interaction"]
+    """Of a condition; interaction: what a union does beyond its parts."""
+    sets: tuple[str, ...]
+    condition: str | None
+    """The one whose effect it is; None where that cannot be told."""
+    worst: dict[Outcome, ControlTest]
+    """By the kind of control against which it stands out least: the largest p and, of equal ones, the lowest
     percentile."""
-
-    figure: ControlTest
-    n_kinds: int
+    n_kinds: dict[Outcome, int]
 
 
-Effect = tuple[str, tuple[str, ...]]
-"""`single`, `combined` or `interaction`, and the sets."""
-
-
-def worst_controls(entry: Entry) -> dict[Effect, dict[str, WorstControl]]:
-    """Effect -> outcome -> its worst control, in the entry's order. An outcome that no table knows is left out."""
-    groups: dict[Effect, dict[str, list[ControlTest]]] = {}
-    for figure in entry.controls:
-        if figure.outcome in OUTCOMES:
-            groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
-    return {
-        effect: {outcome: WorstControl(min(found, key=_remarkable), len(found)) for outcome, found in by.items()}
-        for effect, by in groups.items()
-    }
+def controlled(entry: Entry) -> list[Controlled]:
+    """The effects with controls, in the entry's order."""
+    groups: dict[tuple[str, tuple[str, ...]], dict[Outcome, list[ControlTest]]] = {}
+    for figure in entry.results.controls:
+        groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
+    return [
+        Controlled(
+            of="interaction" if effect == "interaction" else "effect",
+            sets=sets,
+            condition=_controlled_condition(entry, "single" if effect == "single" else "combined", sets),
+            worst={outcome: min(found, key=_remarkable) for outcome, found in by.items()},
+            n_kinds={outcome: len(found) for outcome, found in by.items()},
+        )
+        for (effect, sets), by in groups.items()
+    ]
 
 
 def _remarkable(figure: ControlTest) -> tuple[float, float, str]:
@@ -268,31 +259,18 @@ def _remarkable(figure: ControlTest) -> tuple[float, float, str]:
     return -p, -1.0 if figure.percentile is None else figure.percentile, figure.kind
 
 
-def controlled_condition(entry: Entry, effect: Effect) -> BoardCondition | None:
-    """The condition whose effect, or whose interaction over its parts, it is; None where that cannot be told.
-
-    Controls are run under one edit, that of the verdicts.
-    """
-    kind, sets = effect
-    role = "single" if kind == "single" else "combined"
-    edits = {pair.edit for pair in entry.interactions if pair.verdict is not None}
+def _controlled_condition(entry: Entry, role: str, sets: tuple[str, ...]) -> str | None:
+    """Controls are run under one edit, that of the verdicts."""
+    edits = {pair.edit for pair in entry.results.interactions if pair.verdict is not None}
     found = [
-        condition
+        condition.name
         for condition in entry.edits
-        if condition.role == role and condition.sets == sets and (not edits or condition.edit in edits)
+        if condition.role == role and condition.spec.sets == sets and (not edits or condition.edit in edits)
     ]
     return found[0] if len(found) == 1 else None
 
 
 def _controls(view: BoardView) -> Table:
-    rows = []
-    for entry in view.edited():
-        for effect, by_outcome in worst_controls(entry).items():
-            condition = controlled_condition(entry, effect)
-            words = condition.name if condition else "+".join(effect[1])
-            beside = (each for outcome in OUTCOMES for each in _beside_controls(by_outcome.get(outcome)))
-            of = "interaction" if effect[0] == "interaction" else "effect"
-            rows.append(_row(view, entry, words, condition, of, *beside))
     return table(
         "controls",
         "Effects beside those of controls",
@@ -302,7 +280,18 @@ def _controls(view: BoardView) -> Table:
             Column("of", "of", note="Its effect, or what a union does beyond its parts"),
             *(column for outcome in OUTCOMES for column in _control_columns(outcome)),
         ),
-        rows,
+        [
+            _row(
+                view,
+                entry,
+                found.condition,
+                found.of,
+                *(each for outcome in OUTCOMES for each in _beside_controls(found, outcome)),
+                words="+".join(found.sets),
+            )
+            for entry in view.edited
+            for found in controlled(entry)
+        ],
         [
             "value: drift, or the accuracy difference, on the items of the controls, in percentage points. pctl: share "
             "of control draws that are less harmful, ties half, in percent; p = (1 + draws at least as harmful) / (1 + "
@@ -322,11 +311,11 @@ def _control_columns(outcome: str) -> tuple[Column, ...]:
     )
 
 
-def _beside_controls(worst: WorstControl | None) -> tuple[Cell, ...]:
-    if worst is None:
-        return (cell(None, missing=_NO_CONTROL),) * 4
-    figure, percentile = worst.figure, worst.figure.percentile
-    about = f"{counted(len(figure.draws), 'draw')}; {counted(worst.n_kinds, 'kind')} of control"
+def _beside_controls(found: Controlled, outcome: Outcome) -> tuple[Cell, ...]:
+    if outcome not in found.worst:
+        return (cell(None, missing="no controls were run for it"),) * 4
+    figure, percentile = found.worst[outcome], found.worst[outcome].percentile
+    about = f"{counted(len(figure.draws), 'draw')}; {counted(found.n_kinds[outcome], 'kind')} of control"
     return (
         cell(figure.value),
         cell(None if percentile is None else percentile / 100, missing=_NO_DRAWS, note=about),

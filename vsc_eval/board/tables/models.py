@@ -1,4 +1,5 @@
-"""Entries put together by what was evaluated, and their names on the board."""
+"""Entries put together by what was evaluated, their names and ranks on the board, and sums over the synthetic tasks
+alone."""
 
 from __future__ import annotations
 
@@ -6,11 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
-from vsc_eval.analysis.ranks import Answered
+import numpy as np
+
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.ranks import Answered, Rank, rank_models
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board, Identity, identity
 from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
+from vsc_eval.stats import bootstrap_many, stream
+from vsc_eval.synthetic import TASKS
 from vsc_eval.tables.clean import SHORT, name
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -18,26 +26,131 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class BoardedModel:
-    """One model of the board, with the entry that each part of its baseline is taken from."""
+    """One model of the board."""
 
     label: str
     """Its name as it was given, and more where two models of the board have the same."""
     entries: tuple[Entry, ...]
-    synthetic: Entry | None
-    """The entry with the synthetic tasks; of several, the last that was computed."""
-    external: dict[str, Entry]
-    """External task -> the entry with it, chosen in the same way."""
-    n_differing: int
-    """Items to which two of its entries give different baseline answers."""
+
+    def latest(self, tasks: Iterable[str]) -> Entry | None:
+        """The entry that its baseline on these tasks is taken from: of several, the last that was computed."""
+        wanted = set(tasks)
+        # Of the same date, the first id, whichever way the files were read.
+        by_id = sorted((entry for entry in self.entries if entry.tasks & wanted), key=lambda entry: entry.id)
+        return max(by_id, key=moment, default=None)
 
     @property
     def first(self) -> Entry:
         """An entry that speaks for what all of them share."""
-        return self.synthetic or self.entries[0]
+        return self.latest(TASKS) or self.entries[0]
 
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(entry.id for entry in self.entries)
+
+    @cached_property
+    def n_differing(self) -> int:
+        """Items to which two of its entries give different baseline answers."""
+        answers: dict[str, set[str]] = {}
+        for entry in self.entries if len(self.entries) > 1 else ():
+            for item, answer in zip(entry.table.items, entry.table.words(BASELINE), strict=True):
+                answers.setdefault(item.item_id, set()).add(answer)
+        return sum(len(given) > 1 for given in answers.values())
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A model on some tasks, with its rank there."""
+
+    model: BoardedModel
+    entry: Entry
+    """The one that these tasks are taken from."""
+    all: Row
+    """Its baseline on all items of these tasks."""
+    rank: Rank
+
+    @property
+    def order(self) -> tuple[int, int, float, str, tuple[str, ...]]:
+        """Best rank first; of equal ranks, the larger accuracy."""
+        rank, accuracy = self.rank, self.all.accuracy.value or 0.0
+        return -rank.n_compared, rank.rank, -accuracy, self.model.label, self.model.ids
+
+
+@dataclass(frozen=True, eq=False)
+class BoardView:
+    """A board with what all its tables ask for."""
+
+    board: Board
+
+    @property
+    def synthetic(self) -> tuple[str, ...]:
+        return self.board.spec.tasks_of("synthetic")
+
+    @property
+    def external(self) -> tuple[str, ...]:
+        return self.board.spec.tasks_of("external")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Of the synthetic tasks, in the order of board.yaml."""
+        return tuple(dict.fromkeys(level for name in self.synthetic for level in self.board.spec.tasks[name].levels))
+
+    @cached_property
+    def models(self) -> tuple[BoardedModel, ...]:
+        """In the order of their first entries."""
+        groups: dict[Identity, list[Entry]] = {}
+        for entry in self.board.entries:
+            groups.setdefault(identity(entry), []).append(entry)
+        labels = _told_apart(
+            [entries[0] for entries in groups.values()],
+            lambda entry: entry.name,
+            (backend_words, lambda entry: (entry.revision or "")[:7], lambda entry: entry.fingerprint[:8]),
+        )
+        return tuple(BoardedModel(label, tuple(own)) for label, own in zip(labels, groups.values(), strict=True))
+
+    @cached_property
+    def edited(self) -> tuple[Entry, ...]:
+        """Entries with interventions, those of one model together."""
+        return tuple(entry for model in self.models for entry in model.entries if entry.edits)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Entry id -> its model's label; of an entry with interventions, what tells it from all others of these: the
+        intervention, and the id's last digits where needed."""
+        label_of = {entry.id: model.label for model in self.models for entry in model.entries}
+        edited = _told_apart(
+            self.edited,
+            lambda entry: label_of[entry.id],
+            (
+                lambda entry: entry.about.intervention.name if entry.about.intervention else "",
+                lambda entry: entry.id[-6:],
+            ),
+        )
+        return label_of | {entry.id: label for entry, label in zip(self.edited, edited, strict=True)}
+
+    @cached_property
+    def ranking(self) -> tuple[Ranked, ...]:
+        """The models that have the synthetic tasks, by their accuracy on all of those items."""
+        return self._ranked(self.synthetic, "all")
+
+    @cached_property
+    def external_rankings(self) -> dict[str, tuple[Ranked, ...]]:
+        """Task -> its models by the share of right items; tasks without a model are left out."""
+        ranked = {task: self._ranked((task,), "task", task) for task in self.external}
+        return {task: found for task, found in ranked.items() if found}
+
+    def _ranked(self, tasks: Sequence[str], scope: Scope, task: str | None = None) -> tuple[Ranked, ...]:
+        latest = [(model, model.latest(tasks)) for model in self.models]
+        found = [(model, entry, row) for model, entry in latest if entry and (row := self.baseline(entry, scope, task))]
+        ranks = rank_models([_answered(entry, tasks) for _, entry, _ in found])
+        ranked = [Ranked(*each, rank) for each, rank in zip(found, ranks, strict=True)]
+        return tuple(sorted(ranked, key=lambda each: each.order))
+
+    def baseline(self, entry: Entry, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
+        """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
+        if scope in ("level", "all") and not entry.tasks <= set(self.synthetic):
+            return baseline_of(entry, self.synthetic, scope, level)
+        return entry.row(BASELINE, scope, task, level)
 
 
 def moment(entry: Entry) -> datetime:
@@ -55,71 +168,10 @@ def backend_words(entry: Entry) -> str:
     return f"{entry.backend} {entry.about.dtype}"
 
 
-def boarded_models(board: Board) -> tuple[BoardedModel, ...]:
-    """In the order of their first entries."""
-    groups: dict[Identity, list[Entry]] = {}
-    for entry in board.entries:
-        groups.setdefault(identity(entry), []).append(entry)
-    labels = _labels(groups.values())
-    return tuple(_model(board, label, entries) for label, entries in zip(labels, groups.values(), strict=True))
-
-
-def _model(board: Board, label: str, entries: Sequence[Entry]) -> BoardedModel:
-    synthetic = set(board.spec.tasks_of("synthetic"))
-    # Of the same date, the first id, whichever way the files were read.
-    newest = sorted(sorted(entries, key=lambda entry: entry.id), key=moment, reverse=True)
-    asked = {entry.id: entry.tasks for entry in entries}
-    external: dict[str, Entry] = {}
-    for task in board.spec.tasks:
-        found = next((entry for entry in newest if task in asked[entry.id]), None)
-        if task not in synthetic and found is not None:
-            external[task] = found
-    return BoardedModel(
-        label=label,
-        entries=tuple(entries),
-        synthetic=next((entry for entry in newest if asked[entry.id] & synthetic), None),
-        external=external,
-        n_differing=_n_differing(entries),
-    )
-
-
-def _n_differing(entries: Sequence[Entry]) -> int:
-    answers: dict[str, str] = {}
-    differing: set[str] = set()
-    for entry in entries if len(entries) > 1 else ():
-        for item, answer in zip(entry.table.items, entry.table.words(BASELINE), strict=True):
-            if answers.setdefault(item.item_id, answer) != answer:
-                differing.add(item.item_id)
-    return len(differing)
-
-
-def _labels(groups: Iterable[Sequence[Entry]]) -> list[str]:
-    """The name, and where two models show the same one: backend and dtype, then the revision, then the fingerprint."""
-    firsts = [entries[0] for entries in groups]
-    return _told_apart(
-        firsts,
-        lambda entry: entry.name,
-        (backend_words, lambda entry: (entry.revision or "")[:7], lambda entry: entry.fingerprint[:8]),
-    )
-
-
-def entry_labels(models: Sequence[BoardedModel]) -> dict[str, str]:
-    """Entry id -> what tells it from all other entries with interventions: the model, then the intervention, the id's
-    last digits where needed."""
-    label_of = {entry.id: model.label for model in models for entry in model.entries}
-    entries = [entry for model in models for entry in model.entries if entry.edits]
-    labels = _told_apart(
-        entries,
-        lambda entry: label_of[entry.id],
-        (lambda entry: entry.intervention.name if entry.intervention else "", lambda entry: entry.id[-6:]),
-    )
-    return {entry.id: label for entry, label in zip(entries, labels, strict=True)}
-
-
 def _told_apart(
     entries: Sequence[Entry], first: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
 ) -> list[str]:
-    """Names [entries]; a mark is put into those that are shown alike.
+    """Names [entries]; of those that are shown alike, one mark after the other is put into them.
 
     A mark stands before the end that is cut off, so that it is seen of long names too.
     """
@@ -134,7 +186,7 @@ def _told_apart(
     return labels
 
 
-def answered(entry: Entry, tasks: Iterable[str]) -> Answered:
+def _answered(entry: Entry, tasks: Iterable[str]) -> Answered:
     """What the baseline got right in the items of these tasks, sorted by id."""
     wanted, items = set(tasks), entry.table.items
     rows = sorted((row for row, item in enumerate(items) if item.task in wanted), key=lambda row: items[row].item_id)
@@ -143,3 +195,17 @@ def answered(entry: Entry, tasks: Iterable[str]) -> Answered:
         clusters=tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
         right=entry.table.right([BASELINE])[0, rows],
     )
+
+
+def baseline_of(entry: Entry, tasks: Sequence[str], scope: Scope, level: str | None = None) -> Row | None:
+    """The baseline's row of these tasks alone, of all their items or those of a level; None if there is no item."""
+    wanted = [item.task in tasks and (scope == "all" or item.level == level) for item in entry.table.items]
+    whole, part = entry.row(BASELINE, "all"), entry.table.only(np.array(wanted, dtype=np.bool_))
+    if whole is None or not part.items:
+        return None
+    rng = stream(0, "leaderboard", scope, str(level))
+    right, name = part.right([BASELINE]), part.cluster_name
+    (found,) = bootstrap_many(right, part.clusters, rng, n_shares=1, cluster_name=name)
+    own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
+    own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
+    return whole.model_copy(update=own)

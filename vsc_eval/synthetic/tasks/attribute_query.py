@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from vsc_eval.synthetic import program
-from vsc_eval.synthetic.draws import CrowdedError, Point, Stream
+from vsc_eval.synthetic.draws import CrowdedError
 from vsc_eval.synthetic.program import Program
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
 from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, only, unclear
@@ -90,19 +90,6 @@ def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Dra
     return _draft(f"{size} {shape}", of, colours, scenes, "colour_of_same_size")
 
 
-def _choose_extreme(stream: Stream, points: list[Point], axis: int, sign: int, margin: int) -> list[int]:
-    """Indices of the extreme object and of three later ones of its shape; one to three objects lie further out.
-
-    `margin` holds between the first and the others. Raises CrowdedError if the layout has no such choice.
-    """
-    order = sorted(range(len(points)), key=lambda i: sign * points[i][axis])
-    first = order[stream.between(1, 3)]
-    later = [i for i in order if sign * (points[i][axis] - points[first][axis]) >= margin]
-    if len(later) < 3:
-        raise CrowdedError
-    return [first, *stream.sample(later, 3)]
-
-
 def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> Draft:
     stream = context.stream
     word, shape = stream.pick(tuple(POSITION_WORDS)), stream.pick(SHAPES)
@@ -112,8 +99,15 @@ def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> D
     low, high = difficulty.size_px
     # Edges of two objects differ by half of their sizes' difference less than their centres do.
     margin = difficulty.margin_px + (high - low) // 2
-    chosen = _choose_extreme(stream, points, "xy".index(coordinate), 1 if which == "min" else -1, margin)
-    order = chosen + [i for i in range(difficulty.n_objects) if i not in chosen]
+    axis, sign = "xy".index(coordinate), 1 if which == "min" else -1
+    inward = sorted(range(len(points)), key=lambda i: sign * points[i][axis])
+    # One to three objects lie further out than the extreme one of its shape; the margin divides it from the others.
+    first = inward[stream.between(1, 3)]
+    later = [i for i in inward if sign * (points[i][axis] - points[first][axis]) >= margin]
+    if len(later) < 3:
+        raise CrowdedError
+    chosen = [first, *stream.sample(later, 3)]
+    order = chosen + [i for i in range(len(points)) if i not in chosen]
     extents, points = [extents[i] for i in order], [points[i] for i in order]
     rest_colours = stream.shuffled(colours * (difficulty.times_each_colour - 1))
     fixed: list[Kind] = [(colour, stream.other(SHAPES, shape)) for colour in rest_colours]

@@ -13,7 +13,6 @@ from typing import Literal
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream
-from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, only
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
@@ -46,32 +45,26 @@ ABSENCE = (
 )
 
 
-def _fillers(
-    stream: Stream, colours: list[str], shapes: list[str], difficulty: ExistenceDifficulty, n: int
-) -> list[Kind]:
-    """Objects that no option names. The first four colours and shapes belong to the options, the others are free.
-
-    share_nothing: colours and shapes of no option. share_one: of each option either the colour or the shape occurs.
-    """
-    free = [(stream.pick(colours[4:]), stream.pick(shapes[4:])) for _ in range(n)]
-    if difficulty.foils == "share_nothing":
-        return free
-    if n == 3:
-        return [(colours[0], shapes[1]), (colours[2], shapes[3]), free[0]]
-    by_colour = [(colours[i], free[i][1]) for i in (0, 1)]
-    by_shape = [(free[i][0], shapes[i]) for i in (2, 3)]
-    return [*by_colour, *by_shape, *free[4:]]
-
-
 def _simple(stream: Stream, difficulty: ExistenceDifficulty, negative: bool) -> tuple[list[Kind], list[list[Kind]]]:
-    """Options, and for each scene the kinds of all objects."""
+    """Options, and for each scene the kinds of all objects, most of which no option names.
+
+    The first four colours and shapes belong to the options, the others are free.
+    """
     colours, shapes = stream.shuffled(COLOUR_NAMES), stream.shuffled(SHAPES)
     options = list(zip(colours[:4], shapes[:4], strict=True))
     if negative:
         named = [*(replaced(options[:3], {i: options[3]}) for i in range(3)), options[:3]]
     else:
         named = [[option] for option in options]
-    fillers = _fillers(stream, colours, shapes, difficulty, difficulty.n_objects - len(named[0]))
+    n_fillers = difficulty.n_objects - len(named[0])
+    fillers = [(stream.pick(colours[4:]), stream.pick(shapes[4:])) for _ in range(n_fillers)]
+    if difficulty.foils == "share_one":
+        # Of each option either the colour or the shape occurs.
+        if negative:
+            fillers = [(colours[0], shapes[1]), (colours[2], shapes[3]), fillers[0]]
+        else:
+            fillers[:2] = [(colours[i], fillers[i][1]) for i in (0, 1)]
+            fillers[2:4] = [(fillers[i][0], shapes[i]) for i in (2, 3)]
     return options, [[*kinds, *fillers] for kinds in named]
 
 
@@ -101,7 +94,7 @@ def build(context: Context, difficulty: ExistenceDifficulty) -> Draft:
     claims = [program.exists(program.filter_(*option)) for option in options]
     return Draft(
         question=asked(ABSENCE if negative else EXISTENCE),
-        options=[object_phrase(*option) for option in options],
+        options=[" ".join(option) for option in options],
         program=program.which([program.not_(claim) for claim in claims] if negative else claims),
         scenes=[scene(k, extents, points) for k in kinds],
         intermediates=[{"present": [option in k for option in options]} for k in kinds],

@@ -100,7 +100,7 @@ class Fact:
 class Plan:
     """A statement before it is put into words: (fact, affirmed?) of each atom, and how they are `joined`."""
 
-    atoms: tuple[tuple[int, bool], ...]
+    atoms: Sequence[tuple[int, bool]]
     strict: bool
 
     def worlds(self) -> frozenset[int]:
@@ -145,11 +145,6 @@ def _facts(stream: Stream, difficulty: LogicDifficulty) -> tuple[list[Fact], lis
     return facts, fixed
 
 
-def _plan(stream: Stream, n_atoms: int, strict: bool) -> Plan:
-    facts = stream.sample(range(_N_FACTS), n_atoms)
-    return Plan(tuple((fact, bool(stream.below(2))) for fact in facts), strict)
-
-
 def _alone(plans: Sequence[Plan]) -> list[frozenset[int]]:
     """For each statement the worlds in which it is true and no other one is."""
     true = [plan.worlds() for plan in plans]
@@ -160,7 +155,9 @@ def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
     """Four plans and a world for each. Raises CrowdedError if chance gives none."""
     plans: list[Plan] = []
     for _ in range(_TRIES):
-        plan = _plan(stream, n_atoms, bool(plans) and bool(stream.below(2)))
+        strict = bool(plans) and bool(stream.below(2))
+        atoms = [(fact, bool(stream.below(2))) for fact in stream.sample(range(_N_FACTS), n_atoms)]
+        plan = Plan(atoms, strict)
         if all(_alone([*plans, plan])):
             plans.append(plan)
         if len(plans) == 4:

@@ -12,7 +12,6 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream, snap
-from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
@@ -111,7 +110,7 @@ def build(context: Context, difficulty: HopDifficulty) -> Draft:
     for direction in moves:
         of = program.move(direction, of)
     return Draft(
-        question=asked(TEMPLATES, start=object_phrase(*start), moves=THEN.join(moves)),
+        question=asked(TEMPLATES, start=" ".join(start), moves=THEN.join(moves)),
         options=colours,
         program=program.query_colour(of),
         scenes=[scene(k, extents, points, grid=n) for k in kinds],

@@ -11,7 +11,6 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import MARGIN_PX, PHASES, Point, Stream
-from vsc_eval.synthetic.phrasing import object_phrase
 from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
 from vsc_eval.synthetic.seen import NOUN, Seen, matching, only, unclear
 from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, rotated, scene
@@ -89,7 +88,7 @@ def build(context: Context, difficulty: SpatialDifficulty) -> Draft:
     kinds = [a, b, *_distractors(stream, a, b, difficulty.n_objects - 2)]
     options = rotated(RELATIONS, context.orbit)
     return Draft(
-        question=asked(TEMPLATES, a=object_phrase(*a), b=object_phrase(*b)),
+        question=asked(TEMPLATES, a=" ".join(a), b=" ".join(b)),
         options=options,
         program=program.relate(*(program.unique(program.filter_(*kind)) for kind in (a, b))),
         scenes=[scene(kinds, extents, [*pair[option], *rest]) for option in options],
