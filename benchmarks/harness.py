@@ -17,7 +17,7 @@ from benchmarks.shared import Timed, build_parser, run, table, take_turns
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.lm import VscHF
-from vsc_eval.lmeval.scoring import parse_answer
+from vsc_eval.lmeval.scoring import read_text
 from vsc_eval.lmeval.session_lm import SessionLM
 from vsc_eval.lmeval.tasks import quiet_harness
 from vsc_eval.resources import embedded_dir, tasks_dir
@@ -85,7 +85,7 @@ def task_answers(lm: LM, manager: TaskManager, tasks: Sequence[str]) -> tuple[st
     )
     samples = found["samples"]
     return tuple(
-        parse_answer(sample["doc"], sample["resps"][0][0]) for task in sorted(samples) for sample in samples[task]
+        read_text(sample["doc"], sample["resps"][0][0]).read for task in sorted(samples) for sample in samples[task]
     )
 
 

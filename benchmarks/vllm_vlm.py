@@ -17,7 +17,7 @@ from benchmarks.harness import evaluate_in_turns, report
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.vllm.start import require_vllm, starting
 from vsc_eval.errors import BackendError
-from vsc_eval.lmeval.lm_vllm import VscVllm
+from vsc_eval.lmeval.lm import VscVllm
 from vsc_eval.lmeval.tasks import quiet_harness
 
 

@@ -20,8 +20,8 @@ from small_vlm import untrained_vsc_tiny
 from training.config import TinyShape
 from vsc_eval.cli import main as cli
 from vsc_eval.interventions.intervention import save_intervention
-from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
 pytestmark = pytest.mark.xdist_group("bad_input")

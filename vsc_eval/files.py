@@ -19,6 +19,11 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def short_hash(*texts: str) -> str:
+    """First 16 hex digits of the sha256 of texts, one after the other."""
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block ends without an error.

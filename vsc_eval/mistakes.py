@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,15 +15,10 @@ from vsc_eval.yaml_files import YamlFile
 _BRANCHES = frozenset({"str", "dict", "bool", "int", "float", "constrained-str", "expression", "condition"})
 """Branches of unions, which pydantic adds to the place of an error; none is a key of ours."""
 
-_LONGEST = 60
 
-
-class Mistake(NamedTuple):
-    """The first thing wrong with an input."""
-
-    place: tuple[str | int, ...]
-    message: str
-    hint: str
+M = TypeVar("M", bound=BaseModel)
+Mistake = tuple[tuple[str | int, ...], str, str]
+"""Place, message and hint of the first thing wrong with an input."""
 
 
 def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
@@ -63,6 +58,14 @@ def explain(
     return SpecError(f"{here}: {where}{message}.", hint=hint)
 
 
+def validated(model: type[M], values: Any, source: str | YamlFile, hints: Mapping[str, str] | None = None) -> M:
+    """The model of these values. Raises SpecError as `explain` says it."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, model, source, hints) from error
+
+
 def first_mistake(error: ValidationError, model: type[BaseModel], hints: Mapping[str, str] | None = None) -> Mistake:
     """The first thing wrong; a misspelt key comes before the missing one that it causes."""
     errors = error.errors(include_url=False)
@@ -71,10 +74,10 @@ def first_mistake(error: ValidationError, model: type[BaseModel], hints: Mapping
     first: Any = next((e for e in errors if e["type"] == "extra_forbidden"), (telling or errors)[0])
     place = tuple(part for part in first["loc"] if isinstance(part, int) or _is_key(part))
     if first["type"] == "extra_forbidden":
-        return Mistake(place, "unknown key", known_names("keys", str(place[-1]), keys_at(model, place[:-1])))
+        return place, "unknown key", known_names("keys", str(place[-1]), keys_at(model, place[:-1]))
     if first["type"] == "value_error":
         return _of_a_validator(place, first["msg"].removeprefix("Value error, "))
-    return Mistake(place, *_said(first, str(place[-1]) if place else "", hints or {}))
+    return place, *_said(first, str(place[-1]) if place else "", hints or {})
 
 
 def _of_a_validator(place: tuple[str | int, ...], message: str) -> Mistake:
@@ -82,7 +85,7 @@ def _of_a_validator(place: tuple[str | int, ...], message: str) -> Mistake:
     key, colon, rest = message.partition(": ")
     if colon and re.fullmatch(r"[\w.]+", key):
         place, message = (*place, *key.split(".")), rest
-    return Mistake(place, message, "Keep one of them." if "two ways" in message else "Change the value.")
+    return place, message, "Keep one of them." if "two ways" in message else "Change the value."
 
 
 def _said(error: Any, key: str, hints: Mapping[str, str]) -> tuple[str, str]:
@@ -101,11 +104,11 @@ def _said(error: Any, key: str, hints: Mapping[str, str]) -> tuple[str, str]:
             return "the list is empty", "Name at least one, or leave the key out."
         case "tuple_type" | "model_type":
             wanted = "list, [in, brackets]" if error["type"] == "tuple_type" else "list of keys, {key: value}"
-            return f"{_short(given)} is no {wanted}", f"Write a {wanted}."
+            return f"{shortened(repr(given))} is no {wanted}", f"Write a {wanted}."
         case "string_pattern_mismatch":
             return f"{given!r} does not fit", hints.get(key, "Change it.")
     message = error["msg"][0].lower() + error["msg"][1:].partition(", unable to")[0]
-    return f"{message}, not {_short(given)}", "Change the value."
+    return f"{message}, not {shortened(repr(given))}", "Change the value."
 
 
 def _not_among(given: Any, expected: str) -> tuple[str, str]:
@@ -121,6 +124,6 @@ def _is_key(part: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_ \-]+", part) is not None and part not in _BRANCHES
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+def shortened(text: str, most: int = 60) -> str:
+    """`text`, or its beginning where it is longer."""
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -4,6 +4,7 @@ minute."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,7 +31,17 @@ def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance
     if not console.is_terminal:
         yield progress_lines(console)
         return
-    with _bars(console) as bars:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        # A batch of a large model takes longer than rich's window of 30 s, which would then know no speed.
+        speed_estimate_period=1800,
+    ) as bars:
         tasks = {name: bars.add_task(name, total=total) for name, total in stages.items()}
 
         def advance(stage: str, done: int, total: int) -> None:
@@ -43,10 +54,10 @@ def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance
 
 def adding_up(advance: Advance) -> Advance:
     """`advance` for parts that tell (stage, how many were just done, how many there are)."""
-    sums: dict[str, int] = {}
+    sums: Counter[str] = Counter()
 
     def step(stage: str, just_done: int, total: int) -> None:
-        sums[stage] = sums.get(stage, 0) + just_done
+        sums[stage] += just_done
         advance(stage, sums[stage], total)
 
     return step
@@ -61,6 +72,32 @@ def steps_shown() -> Iterator[Advance]:
 
 def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:
     """Lines such as "answers 320/2940, 0:04:12 left", for log files."""
+
+    def show(stage: str, done: int, total: int, left: str) -> None:
+        console.print(f"{stage} {done}/{total}, {left} left", highlight=False, markup=False)
+
+    return _now_and_then(show, SECONDS_A_LINE, clock)
+
+
+@contextmanager
+def _notebook_bar() -> Iterator[Advance]:
+    """One bar below the cell, gone in the end. rich's own would want ipywidgets there, and stay in the output."""
+    from IPython.display import HTML, display
+
+    shown = display(HTML(""), display_id=True)
+
+    def show(stage: str, done: int, total: int, left: str) -> None:
+        bar = f'<progress value="{done}" max="{total}"></progress>'
+        shown.update(HTML(f"{escape(stage)} {bar} {done}/{total}, {left} left"))
+
+    try:
+        yield _now_and_then(show, _SECONDS_A_FRAME, time.monotonic)
+    finally:
+        shown.update(HTML(""))
+
+
+def _now_and_then(show: Callable[[str, int, int, str], None], seconds: float, clock: Callable[[], float]) -> Advance:
+    """Calls `show`, with the time left, every so many seconds and at the end of a stage."""
     started: dict[str, float] = {}
     last = shown = clock()
 
@@ -69,50 +106,8 @@ def progress_lines(console: Console, clock: Callable[[], float] = time.monotonic
         now = clock()
         # A stage begins where the one before it was last heard of.
         since, last = started.setdefault(stage, last), now
-        if done <= 0 or (now - shown < SECONDS_A_LINE and done < total):
-            return
-        shown = now
-        left = timedelta(seconds=round((now - since) / done * (total - done)))
-        console.print(f"{stage} {done}/{total}, {left} left", highlight=False, markup=False)
+        if done > 0 and (now - shown >= seconds or done >= total):
+            shown = now
+            show(stage, done, total, str(timedelta(seconds=round((now - since) / done * (total - done)))))
 
     return advance
-
-
-@contextmanager
-def _notebook_bar(clock: Callable[[], float] = time.monotonic) -> Iterator[Advance]:
-    """One bar below the cell, gone in the end. rich's own would want ipywidgets there, and stay in the output."""
-    from IPython.display import HTML, display
-
-    shown = display(HTML(""), display_id=True)
-    started: dict[str, float] = {}
-    last = 0.0
-
-    def advance(stage: str, done: int, total: int) -> None:
-        nonlocal last
-        now = clock()
-        since = started.setdefault(stage, now)
-        if now - last < _SECONDS_A_FRAME and done < total:
-            return
-        last = now
-        left = timedelta(seconds=round((now - since) / done * (total - done))) if done else "?"
-        bar = f'<progress value="{done}" max="{total}"></progress>'
-        shown.update(HTML(f"{escape(stage)} {bar} {done}/{total}, {left} left"))
-
-    try:
-        yield advance
-    finally:
-        shown.update(HTML(""))
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        # A batch of a large model takes longer than rich's window of 30 s, which would then know no speed.
-        speed_estimate_period=1800,
-    )

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vsc_eval.files import replacing
 
 SCHEMA_VERSION = 1
+
+R = TypeVar("R", bound="Record")
 
 
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write `record` as JSON in one step. Raises BackendError if that fails."""
+    with replacing(path) as partial:
+        partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_record(model: type[R], path: Path) -> R | None:
+    """The record that `path` holds, None if there is none or it cannot be read: then it is made again."""
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
 
 
 class Reading(Record):

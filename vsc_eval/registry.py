@@ -46,7 +46,7 @@ class Registry(Generic[T]):
         self._targets = dict(shipped)
         self._check = check
         self._loaded: dict[str, T] = {}
-        self._registered: dict[str, T] = {}
+        self._registered: list[str] = []
 
     def names(self) -> tuple[str, ...]:
         """All names; imports nothing. Raises SpecError where two packages give the same one."""
@@ -66,8 +66,6 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The thing of that name. Raises SpecError for an unknown one, naming the known ones, and for one of another
         package that cannot be imported or is of another kind, naming the package."""
-        if name in self._registered:
-            return self._registered[name]
         if name not in self._loaded:
             if name in self._targets:
                 module, _, attribute = self._targets[name].partition(":")
@@ -95,7 +93,8 @@ class Registry(Generic[T]):
             raise SpecError(
                 f"There is a {self.what} '{thing.name}' already.", hint="Choose another name, or unregister yours."
             )
-        self._registered[thing.name] = thing
+        self._registered.append(thing.name)
+        self._loaded[thing.name] = thing
         return thing
 
     def unregister(self, name: str) -> None:
@@ -104,7 +103,8 @@ class Registry(Generic[T]):
             raise SpecError(
                 f"No {self.what} '{name}' was registered here.", hint="Only what `register` added can go again."
             )
-        del self._registered[name]
+        self._registered.remove(name)
+        del self._loaded[name]
 
     def _known(self, name: str) -> str:
         return known_names(f"{self.what}s", name, self.names())
@@ -124,23 +124,17 @@ class Registry(Generic[T]):
         return found
 
     def _foreign(self, point: EntryPoint) -> T:
+        what = f"The {self.what} '{point.name}' of {_words(point)}"
         try:
             thing: T = point.load()
         # A foreign module may raise anything while it is imported.
         except Exception as error:
             raise SpecError(
-                f"The {self.what} '{point.name}' of {_words(point)} cannot be imported: "
-                f"{type(error).__name__}: {error}.",
-                hint="Repair or uninstall that package.",
+                f"{what} cannot be imported: {type(error).__name__}: {error}.", hint="Repair or uninstall that package."
             ) from error
-        why = self._check(thing)
-        if why is None and thing.name != point.name:
-            why = f"its name is '{thing.name}'"
+        why = self._check(thing) or (f"its name is '{thing.name}'" if thing.name != point.name else None)
         if why:
-            raise SpecError(
-                f"The {self.what} '{point.name}' of {_words(point)} cannot be used: {why}.",
-                hint="Update or uninstall that package.",
-            )
+            raise SpecError(f"{what} cannot be used: {why}.", hint="Update or uninstall that package.")
         return thing
 
 

@@ -26,11 +26,9 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.edit_kinds.base import EDITS, RESERVED, usage
+from vsc_eval.edit_kinds import EDITS, RESERVED, usage
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.mistakes import explain as explain
-from vsc_eval.mistakes import keys_at as keys_at
-from vsc_eval.mistakes import place_words as place_words
+from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
 BASELINE = "baseline"
@@ -146,6 +144,11 @@ class FeatureSet(Spec):
         return self
 
 
+def _check_distinct(what: str, names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"two {what} have the same name")
+
+
 class InterventionSpec(Spec):
     """`intervention.yaml` of a folder under `interventions/`: one SAE at one decoder layer, its sets and the default
     edit."""
@@ -162,17 +165,15 @@ class InterventionSpec(Spec):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [s.name for s in self.sets]
-        if len(set(names)) != len(names):
-            raise ValueError("two feature sets have the same name")
+        _check_distinct("feature sets", [s.name for s in self.sets])
         return self
 
     def get(self, name: str) -> FeatureSet:
         """The set of that name; raises SpecError naming the known ones."""
-        for feature_set in self.sets:
-            if feature_set.name == name:
-                return feature_set
-        raise SpecError(f"Unknown feature set '{name}'.", hint=known_names("sets", name, [s.name for s in self.sets]))
+        sets = {feature_set.name: feature_set for feature_set in self.sets}
+        if name not in sets:
+            raise SpecError(f"Unknown feature set '{name}'.", hint=known_names("sets", name, sets))
+        return sets[name]
 
 
 def _branch(value: Any) -> str:
@@ -192,9 +193,7 @@ class SweepSpec(Spec):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [c if isinstance(c, str) else c.name for c in self.conditions]
-        if len(set(names)) != len(names):
-            raise ValueError("two conditions have the same name")
+        _check_distinct("conditions", [c if isinstance(c, str) else c.name for c in self.conditions])
         return self
 
 
@@ -204,24 +203,12 @@ S = TypeVar("S", bound=Spec)
 def load_yaml_spec(path: Path, model: type[S]) -> S:
     """Read a YAML file into `model`; raises SpecError naming file, line, key and fix."""
     file = read_yaml(path, tuple(model.model_fields))
-    try:
-        return model.model_validate(file.value)
-    except ValidationError as error:
-        raise explain(error, model, file) from error
+    return validated(model, file.value, file)
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
     """Write `spec` as YAML, keys in the order of the model."""
     path.write_text(yaml_text(spec.model_dump(mode="json")), encoding="utf-8")
-
-
-def _number(text: str, expression: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise SpecError(
-            f"'{text}' in condition '{expression}' is not a number.", hint="Write for example `counting:scale=2`."
-        ) from error
 
 
 def _changes(modifier: str, expression: str) -> dict[str, Any]:
@@ -237,7 +224,13 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
         return {"random_directions": int(value)}
     if key not in RESERVED and key in EDITS:
         if EDITS.get(key).value is not None:
-            return {"kind": key, "value": _number(value, expression)}
+            try:
+                return {"kind": key, "value": float(value)}
+            except ValueError as error:
+                raise SpecError(
+                    f"'{value}' in condition '{expression}' is not a number.",
+                    hint="Write for example `counting:scale=2`.",
+                ) from error
         if not value:
             return {"kind": key, "value": None}
     raise SpecError(

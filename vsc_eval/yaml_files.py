@@ -5,7 +5,7 @@ YAML 1.2: `no` and `12:30` are words, `1e-3` is a number. Text and files of any 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -125,32 +125,21 @@ def _check(node: Node, source: str, above: tuple[int, ...], sizes: dict[int, int
     if len(above) > MAX_DEPTH:
         raise _too_deep(here)
     if id(node) not in sizes:
-        for key, _ in node.value if isinstance(node, MappingNode) else ():
+        parts, seen = list(node.value) if isinstance(node, SequenceNode) else [], set()
+        for key, value in node.value if isinstance(node, MappingNode) else ():
             if not isinstance(key, ScalarNode):
                 raise SpecError(f"{_line(source, key.start_mark)}: a key is no word.", hint="Write `key: value`.")
-        for key in _repeated(node):
-            raise SpecError(f"{_line(source, key.start_mark)}: {key.value}: the key is there twice.", hint="Keep one.")
+            # YAML readers keep the last one without a word.
+            if key.value in seen:
+                where = _line(source, key.start_mark)
+                raise SpecError(f"{where}: {key.value}: the key is there twice.", hint="Keep one.")
+            seen.add(key.value)
+            parts += key, value
         inner = (*above, id(node))
-        sizes[id(node)] = 1 + sum(_check(part, source, inner, sizes) for part in _parts(node))
+        sizes[id(node)] = 1 + sum(_check(part, source, inner, sizes) for part in parts)
     if sizes[id(node)] > MAX_VALUES:
         raise SpecError(f"{here}: the aliases stand for too many values.", hint="Write out those that are needed.")
     return sizes[id(node)]
-
-
-def _parts(node: Node) -> Iterator[Node]:
-    if isinstance(node, MappingNode):
-        yield from (part for pair in node.value for part in pair)
-    elif isinstance(node, SequenceNode):
-        yield from node.value
-
-
-def _repeated(node: Node) -> Iterator[ScalarNode]:
-    """Keys of which YAML readers keep the last without a word."""
-    seen = set()
-    for key, _ in node.value if isinstance(node, MappingNode) else ():
-        if key.value in seen:
-            yield key
-        seen.add(key.value)
 
 
 def _plain(node: Node, source: str) -> Any:

@@ -89,7 +89,7 @@ def test_no_path_of_the_machine_and_no_text_is_in_an_entry(folder: Path, tmp_pat
     assert about.name in ("vsc-tiny", "tiny")
     table = read_table(tmp_path / "a")
     assert all(item.messages is None for item in table.items)
-    assert not {"text", "thought"} & set(table.main.texts)
+    assert not {"text", "thought"} & set(table.main.columns)
 
 
 def test_the_run_s_words_are_in_its_entry(run_folder: Path) -> None:

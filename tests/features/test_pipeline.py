@@ -16,15 +16,16 @@ from vsc_eval.backends.hf.prompts import encode_prompts
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts, to_prompt
-from vsc_eval.features.harvest import Positions, collect, harvest_items, option_logprobs
+from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.options import Positions
 from vsc_eval.features.sae_select import QUALITY_FILE, SelectSpec, select_sets
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for
-from vsc_eval.interventions import compile_condition, load_intervention
+from vsc_eval.interventions.edits import compile_condition
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.sae import load_sae
+from vsc_eval.sae.readers.saelens import load_sae
 from vsc_eval.sae.train import TrainConfig, TrainProgress
 from vsc_eval.specs import parse_condition
-from vsc_eval.synthetic import LETTERS
 
 LAYER = 2
 TASKS = ("counting", "existence")
@@ -63,7 +64,7 @@ def trained(vlm: LoadedVLM, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("positions", ["all", "image", "text", "last"])
 def test_collect_is_the_layers_output_at_the_positions(vlm: LoadedVLM, positions: Positions) -> None:
     prompts = [to_prompt(item) for item in benchmark_items("sae", TASKS, 4)[::5]]
-    chunks = list(collect(vlm, LAYER, prompts, positions, batch_size=3))
+    chunks = list(LayerReader(vlm, LAYER, positions, 3).collect(prompts))
     expected = []
     for start in range(0, len(prompts), 3):
         inputs = encode_prompts(vlm, prompts[start : start + 3])
@@ -81,10 +82,11 @@ def test_collect_is_the_layers_output_at_the_positions(vlm: LoadedVLM, positions
 
 def test_skipped_tokens_leave_the_rest_as_it_is(vlm: LoadedVLM) -> None:
     prompts = [to_prompt(item) for item in benchmark_items("sae", TASKS, 4)[:6]]
-    whole = torch.cat(list(collect(vlm, LAYER, prompts, "all", 2)))
+    reader = LayerReader(vlm, LAYER, "all", 2)
+    whole = torch.cat(list(reader.collect(prompts)))
     for skip in (0, 10, 700, len(whole) - 1):
-        assert torch.equal(torch.cat(list(collect(vlm, LAYER, prompts, "all", 2, skip_tokens=skip))), whole[skip:])
-    assert not list(collect(vlm, LAYER, prompts, "all", 2, skip_tokens=len(whole)))
+        assert torch.equal(torch.cat(list(reader.collect(prompts, skip_tokens=skip))), whole[skip:])
+    assert not list(reader.collect(prompts, skip_tokens=len(whole)))
 
 
 def test_epochs_show_every_item_in_another_order() -> None:
@@ -150,16 +152,16 @@ def test_selection_writes_a_intervention_that_works(vlm: LoadedVLM, trained: Pat
 def test_harvest_does_not_depend_on_the_batches(vlm: LoadedVLM, trained: Path) -> None:
     sae = load_sae(trained)
     prompts = [to_prompt(item) for item in benchmark_items("select", TASKS, 4)[:6]]
-    one = harvest_items(vlm, LAYER, prompts, "text", 1, sae, "mean")
-    three = harvest_items(vlm, LAYER, prompts, "text", 3, sae, "mean")
-    torch.testing.assert_close(one.pooled.values, three.pooled.values, rtol=1e-3, atol=1e-4)
-    assert one.meter.result().n_tokens == three.meter.result().n_tokens
+    one, _, quality_of_one = LayerReader(vlm, LAYER, "text", 1).harvest(prompts, sae, "mean")
+    three, _, quality_of_three = LayerReader(vlm, LAYER, "text", 3).harvest(prompts, sae, "mean")
+    torch.testing.assert_close(one.values, three.values, rtol=1e-3, atol=1e-4)
+    assert quality_of_one.n_tokens == quality_of_three.n_tokens
 
 
 def test_splicing_the_same_state_in_changes_nothing_and_another_one_does(vlm: LoadedVLM) -> None:
     prompts = [to_prompt(item) for item in benchmark_items("select", TASKS, 4)[:3]]
     plain, same, other = (
-        option_logprobs(vlm, LAYER, prompts, "all", 2, LETTERS, replace)
+        LayerReader(vlm, LAYER, "all", 2).option_logprobs(prompts, replace)
         for replace in (None, lambda h: h, lambda h: torch.roll(h, 1, -1))
     )
     assert plain.shape == (3, 4)

@@ -13,10 +13,9 @@ from small_vlm import untrained_vsc_tiny
 
 from vsc_eval.cli.main import main
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions import load_intervention
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.resources import interventions_dir
-from vsc_eval.sae import load_sae
-from vsc_eval.sae.io import read_sae_metadata
+from vsc_eval.sae.readers.saelens import load_sae, read_sae_metadata
 from vsc_eval.sae.train import TrainConfig
 
 D, F, K = 6, 20, 3

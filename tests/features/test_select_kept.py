@@ -17,17 +17,16 @@ from small_vlm import write_small_vlm
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.features.benchmark import benchmark_items, prompts_of
-from vsc_eval.features.features import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest, load_scores
-from vsc_eval.features.harvest import harvest_items
+from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.kept import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest, load_scores
+from vsc_eval.features.options import SAESource
 from vsc_eval.features.sae_select import SelectSpec, select_sets
 from vsc_eval.features.select_tables import select_tables
-from vsc_eval.features.site import SAESource
-from vsc_eval.interventions import load_intervention
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
+from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
-from vsc_eval.sae.io import read_sae_metadata
-from vsc_eval.sae.model import Activation
+from vsc_eval.sae.model import SAE, Activation, SAEConfig
+from vsc_eval.sae.readers.saelens import load_sae, read_sae_metadata, save_sae
 
 LAYER, D_SAE = 1, 80
 TASKS = ("counting", "existence")
@@ -103,11 +102,12 @@ def test_the_harvest_is_kept_with_its_items(vlm: LoadedVLM, intervention: Path) 
     assert harvest.tasks == tuple(item.task for item in items)
     assert harvest.orbits == tuple(item.orbit_id for item in items)
     assert harvest.origin["sae_fingerprint"] == load_intervention(intervention).sae.fingerprint()
-    expected = harvest_items(vlm, LAYER, prompts_of(items), "text", 8, load_intervention(intervention).sae, "mean")
-    assert torch.equal(harvest.pooled.values, expected.pooled.values)
-    assert torch.equal(harvest.pooled.fired, expected.pooled.fired)
+    reader = LayerReader(vlm, LAYER, "text", 8)
+    pooled, firing, _ = reader.harvest(prompts_of(items), load_intervention(intervention).sae, "mean")
+    assert torch.equal(harvest.pooled.values, pooled.values)
+    assert torch.equal(harvest.pooled.fired, pooled.fired)
     assert harvest.pooled.fired.dtype == torch.bool
-    assert torch.equal(harvest.firing.mean, expected.firing.mean)
+    assert torch.equal(harvest.firing.mean, firing.mean)
     # k = 6 of the features fire on every token, if their pre-activations are positive.
     assert 0 < float(harvest.firing.frequency.sum()) <= 6 + 1e-4
 

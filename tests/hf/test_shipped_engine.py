@@ -15,7 +15,8 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.backends.hf.shared import run_stack, shared_prefix
 from vsc_eval.backends.protocol import GenSettings
-from vsc_eval.interventions import CompiledCondition, LoadedIntervention, compile_condition, load_intervention
+from vsc_eval.interventions.edits import CompiledCondition, compile_condition
+from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, parse_condition
 from vsc_eval.synthetic import LETTERS, TASKS, make_items, render

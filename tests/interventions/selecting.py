@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vsc_eval.interventions.activations import PooledActivations
+from vsc_eval.interventions.harvest import PooledActivations
 from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
 from vsc_eval.specs import FeatureSet
 

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from selecting import select_features
 
 from vsc_eval.errors import DataError
-from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets, permuted_labels
-from vsc_eval.interventions.harvest import Firing, FiringMeter, Harvest
+from vsc_eval.interventions.harvest import Firing, FiringMeter, Harvest, PooledActivations
 from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError
-from vsc_eval.sae import SparseCodes
+from vsc_eval.sae.model import SparseCodes
 from vsc_eval.specs import FeatureSet
 
 TASKS = ("logic", "counting", "existence")
@@ -171,4 +170,4 @@ def test_a_draw_without_enough_features_is_an_error_of_its_own() -> None:
 def test_an_orbit_of_two_tasks_is_refused() -> None:
     source = harvest()
     with pytest.raises(DataError, match="An orbit holds items of two tasks"):
-        Harvest(source.pooled, source.firing, source.item_ids, source.tasks, ("same",) * len(source.tasks), {})
+        Harvest.model_validate({**dict(source), "orbits": ("same",) * len(source.tasks)})

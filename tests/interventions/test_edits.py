@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.interventions import BASELINE_HASH, CompiledCondition, compile_condition, edit_delta, position_mask
-from vsc_eval.sae import SAE, SAEConfig, SparseCodes
+from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition, edit_delta, position_mask
+from vsc_eval.sae.model import SAE, SAEConfig, SparseCodes
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, parse_condition
 
 D, F, K = 6, 40, 5

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.interventions import load_intervention, save_intervention
-from vsc_eval.sae import SAE, SAEConfig, save_sae
+from vsc_eval.interventions.intervention import load_intervention, save_intervention
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
 INTERVENTION = InterventionSpec(

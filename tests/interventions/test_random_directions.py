@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions import CompiledCondition, compile_condition, edit_delta
-from vsc_eval.interventions.directions import random_directions
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.interventions.edits import CompiledCondition, compile_condition, edit_delta, random_directions
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import (
     ConditionSpec,
     EditSpec,

@@ -14,10 +14,10 @@ from selecting import select_features
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.interventions.activations import PooledActivations, pool_codes
+from vsc_eval.interventions.harvest import PooledActivations, pool_codes
 from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.sae import SparseCodes
+from vsc_eval.sae.model import SparseCodes
 
 NAMES = SCORES.names()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from selecting import select_features
 
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions.activations import PooledActivations
-from vsc_eval.interventions.harvest import Firing, Harvest
+from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.overlap import decoder_cosine, jaccard, set_overlap
 from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.select import SelectionRule, score_table
-from vsc_eval.interventions.stability import orbit_weights, resampled_tables, set_stability
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.interventions.select import ScoreTable, SelectionRule, score_table, score_tables
+from vsc_eval.interventions.stability import orbit_weights, set_stability
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.specs import FeatureSet
 
 TASKS = ("logic", "counting", "existence")
@@ -30,7 +30,12 @@ def harvest(n_features: int = 300, orbits_per_task: int = 6, signal: float = 0.6
     tensor = torch.tensor(values, dtype=torch.float32)
     firing = Firing((tensor > 0).float().mean(0), torch.ones(n_features))
     orbits = tuple(f"{task}/{i // 4}" for i, task in enumerate(tasks))
-    return Harvest(PooledActivations(tensor, tensor > 0), firing, orbits, tasks, orbits, {})
+    pooled = PooledActivations(tensor, tensor > 0)
+    return Harvest(pooled=pooled, firing=firing, item_ids=orbits, tasks=tasks, orbits=orbits, origin={})
+
+
+def resampled_tables(source: Harvest, rule: SelectionRule, weights: NDArray[np.int64]) -> list[ScoreTable]:
+    return score_tables(source.pooled, source.tasks, TASKS, rule, weights)
 
 
 @pytest.mark.parametrize("score", SCORES.names())

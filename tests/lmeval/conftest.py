@@ -11,8 +11,8 @@ from small_vlm import untrained_vsc_tiny
 from training.config import TinyShape
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.interventions.intervention import save_intervention
-from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
 SHAPE = TinyShape(

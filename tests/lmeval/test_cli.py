@@ -15,7 +15,9 @@ from lm_eval.tasks import TaskManager
 
 from vsc_eval.cli.main import main
 from vsc_eval.cli.tasks import cells_of
-from vsc_eval.lmeval.registry import MODELS, register_models
+from vsc_eval.errors import SpecError
+from vsc_eval.lmeval.lm import VscHF, VscVllm
+from vsc_eval.lmeval.models import MODELS, register_models
 from vsc_eval.resources import tasks_dir
 
 
@@ -165,3 +167,10 @@ def test_tasks_errors(
 def test_cells_of() -> None:
     assert cells_of("vsc_counting_hard") == cells_of("counting", "hard") == [("counting", "hard")]
     assert len(cells_of("multi_hop")) == 3
+
+
+def test_arguments_that_are_not_ours_are_vllms_or_none_at_all() -> None:
+    spec = VscVllm._spec({"model": "m", "backend": "vllm", "tensor_parallel_size": 2, "vsc_n": 4})
+    assert (spec.vllm, spec.model) == ({"tensor_parallel_size": 2}, "m")
+    with pytest.raises(SpecError, match="vsc-hf has no argument tensor_parallel_size"):
+        VscHF._spec({"model": "m", "backend": "hf", "tensor_parallel_size": 2})

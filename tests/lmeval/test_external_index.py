@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files, find_task_files, shipped_dir
+from vsc_eval.lmeval.task_index import chosen_files, find_task_files
+from vsc_eval.settings import AskSpec
+from vsc_eval.taskfiles.read import shipped_dir
 
 
 def test_the_index_stops_at_a_broken_file_with_its_name(tmp_path: Path) -> None:
     good = (shipped_dir() / "chartqa.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(good.replace("name: chartqa", "name: mine"))
-    choice = ExternalChoice(include=(tmp_path,))
-    assert chosen_files(["mine"], choice)[0] == ("vsc_mine",)
+    spec = AskSpec(tasks=("mine",), include_path=(tmp_path,))
+    assert chosen_files(spec)[0] == ("vsc_mine",)
     for text, said in (
         (good.replace("kind:", "knid:").replace("name: chartqa", "name: other"), "broken.yaml:5: knid"),
         ("task: x\noutput_type: [", "broken.yaml is neither"),
@@ -31,26 +33,25 @@ def test_the_index_stops_at_a_broken_file_with_its_name(tmp_path: Path) -> None:
     ):
         (tmp_path / "broken.yaml").write_text(text)
         with pytest.raises(SpecError) as caught:
-            chosen_files(["mine"], choice)
+            chosen_files(spec)
         assert said in caught.value.message
         (tmp_path / "broken.yaml").rename(tmp_path / "broken.yml")
         if "neither" not in said:
             with pytest.raises(SpecError):
-                chosen_files(["mine"], choice)
+                chosen_files(spec)
         (tmp_path / "broken.yml").unlink()
     (tmp_path / "broken.yaml").write_text("task: fine\ndataset_path: json\noutput_type: generate_until\n")
-    chosen_files(["mine"], choice)
+    chosen_files(spec)
 
 
 def test_overrides_and_copies_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:
-    _, files = chosen_files(
-        ["cvbench"], ExternalChoice(overrides=("cvbench.dataset.revision=abc", "cvbench.limit=9")), limit=5
-    )
+    override = ("cvbench.dataset.revision=abc", "cvbench.limit=9")
+    _, files = chosen_files(AskSpec(tasks=("cvbench",), override=override, limit=5))
     assert (files["cvbench"].dataset.revision, files["cvbench"].limit) == ("abc", 5)
     with pytest.raises(SpecError, match="names no task") as caught:
-        chosen_files(["cvbench"], ExternalChoice(overrides=("cvbnch.limit=3",)))
+        chosen_files(AskSpec(tasks=("cvbench",), override=("cvbnch.limit=3",)))
     assert "cvbench" in caught.value.hint
     with pytest.raises(DataError, match="no copy"):
-        chosen_files(["cvbench"], ExternalChoice(data_dir=tmp_path))
+        chosen_files(AskSpec(tasks=("cvbench",), data_dir=tmp_path))
     with pytest.raises(SpecError, match="no folder"):
         find_task_files(include=(tmp_path / "absent",))

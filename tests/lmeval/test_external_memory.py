@@ -22,7 +22,7 @@ from pathlib import Path
 import datasets
 from PIL import Image
 from vsc_eval.lmeval.documents import images, load_data, load_task
-from vsc_eval.taskfiles.data_files import write_compiled
+from vsc_eval.lmeval.task_files import compiled_files, write_task_files
 from vsc_eval.taskfiles.schema import TaskFile
 from lm_eval.tasks import TaskManager
 
@@ -53,7 +53,7 @@ def use(name, folder):
         "kind": "number", "fields": {{"image": "image", "question": "question", "answer": "answer"}}}})
     data = load_data(file)
     peak = anonymous()
-    write_compiled(file, folder / "compiled")
+    write_task_files(folder / "compiled", compiled_files(file))
     manager = TaskManager(include_path=str(folder / "compiled"), include_defaults=False)
     task = manager.load([f"vsc_{{name}}"])["tasks"][f"vsc_{{name}}"]
     task.build_all_requests(limit=None, rank=0, world_size=1)

@@ -18,11 +18,12 @@ from rich.console import Console
 from vsc_eval.analysis.results import Results
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.lmeval.task_index import find_task_files, shipped_dir
+from vsc_eval.lmeval.task_files import COMPILED, compiled_files, write_task_files
+from vsc_eval.lmeval.task_index import find_task_files
 from vsc_eval.resources import tasks_dir
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
-from vsc_eval.taskfiles.data_files import COMPILED, compiled_files, write_compiled
+from vsc_eval.taskfiles.read import shipped_dir
 
 # The model of these tests reads no E, the last of five options of a count; real ones do.
 pytestmark = pytest.mark.filterwarnings(
@@ -73,7 +74,7 @@ class Scripted(LM):
 def evaluated(names: list[str], data_dir: Path, folder: Path, lm: LM, **more: Any) -> Mapping[str, Any]:
     """lm-eval's results of shipped tasks, compiled anew, with its own index and command-line settings."""
     for file in find_task_files().values():
-        write_compiled(file, folder)
+        write_task_files(folder, compiled_files(file))
     metadata = {"vsc_data_dir": str(data_dir)}
     manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=metadata)
     found = lm_eval.evaluate(lm, manager.load(names), log_samples=False, bootstrap_iters=0, **more)

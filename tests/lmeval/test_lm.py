@@ -20,7 +20,7 @@ from vsc_eval.backends.hf.prompts import encode_prompts, option_token_ids
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.lmeval.condition import SweepLM
-from vsc_eval.lmeval.data import document, scene_images
+from vsc_eval.lmeval.documents import document, scene_images
 from vsc_eval.lmeval.lm import VscHF
 from vsc_eval.lmeval.requests import conditions_of, cut, gen_settings, to_prompt
 from vsc_eval.lmeval.scoring import option_letters

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vsc_eval.cli.main import main
-from vsc_eval.sweeps.models import model_folders
+from vsc_eval.sweeps.sweep import model_folders
 
 
 def test_folders_are_named_like_the_models_and_told_apart() -> None:

@@ -10,6 +10,7 @@ import pytest
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.lmeval import tasks as run_tasks
 from vsc_eval.lmeval.tasks import SweepTasks, find_tasks
+from vsc_eval.settings import AskSpec
 from vsc_eval.sweeps.run_spec import RunSpec
 
 FUNCTIONS = """\
@@ -67,7 +68,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
     monkeypatch.setattr(run_tasks, "benchmark_dir", lambda: tmp_path)
 
     def go(*names: str, n: int | None = None) -> SweepTasks:
-        return find_tasks(names, "loglikelihood", n=n, limit=None)
+        return find_tasks(AskSpec(tasks=names, n=n))
 
     return go
 
@@ -102,7 +103,7 @@ def test_what_cannot_be_compared_is_refused(find: Find) -> None:
 
 
 def test_views_hold_every_item_once() -> None:
-    found = find_tasks(("vsc_views",), "loglikelihood", n=4, limit=1)
+    found = find_tasks(AskSpec(tasks=("vsc_views",), n=4, limit=1))
     assert len(found.items) == len({item.item_id for item in found.items.values()}) == 21
     assert {item.cluster_kind for item in found.items.values()} == {"orbit"}
 

@@ -184,8 +184,8 @@ def test_too_little_memory_is_a_users_error(
 
 def test_an_sae_of_another_width(tiny_vlm: LoadedVLM, tmp_path: Path) -> None:
     from vsc_eval.interventions.intervention import save_intervention
-    from vsc_eval.sae.io import save_sae
     from vsc_eval.sae.model import SAE, SAEConfig
+    from vsc_eval.sae.readers.saelens import save_sae
     from vsc_eval.specs import EditSpec, FeatureSet, InterventionSpec
 
     save_sae(SAE(SAEConfig(d_in=12, d_sae=8, k=2)), tmp_path / "sae")

@@ -18,8 +18,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from PIL import Image
 
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.lmeval.data import document, grey_images, load_cell, scene_images
-from vsc_eval.lmeval.scene_image import SceneImage
+from vsc_eval.lmeval.documents import document, grey_images, load_cell, scene_images
 from vsc_eval.lmeval.scoring import score_choice_pair, score_text, score_text_pair
 from vsc_eval.lmeval.task_files import VARIANTS, task_files, write_task_files
 from vsc_eval.resources import tasks_dir
@@ -67,7 +66,7 @@ def test_the_folder_is_what_the_generator_writes(tmp_path: Path) -> None:
     assert present == set(expected)
     for path, text in expected.items():
         assert (tasks_dir() / path).read_text(encoding="utf-8") == text, f"{path}: run vsc_eval.lmeval.task_files"
-    assert write_task_files(tmp_path, task_files()) == len(expected)
+    assert len(write_task_files(tmp_path, task_files())) == len(expected)
 
 
 def test_every_yaml_is_in_lm_evals_index() -> None:
@@ -171,7 +170,7 @@ def test_wrong_settings_are_named(wrong: dict[str, Any]) -> None:
 
 def test_scene_image_is_an_ordinary_image() -> None:
     item = make_items("test", "existence", "easy", 4)[0]
-    plain, lazy = item.image(), SceneImage(item.scene.model_dump_json())
+    plain, lazy = item.image(), scene_images(document(item))[0]
     assert isinstance(lazy, Image.Image)
     assert (lazy.mode, lazy.size) == ("RGB", (448, 448))
     assert lazy.tobytes() == plain.tobytes()
@@ -187,7 +186,7 @@ def test_scene_image_is_an_ordinary_image() -> None:
     for image in (lazy, plain):
         image.paste((1, 2, 3), (0, 0, 10, 10))
     assert lazy.tobytes() == plain.tobytes() != copied.tobytes()
-    assert SceneImage(item.scene.model_dump_json()).tobytes() == copied.tobytes()
+    assert scene_images(document(item))[0].tobytes() == copied.tobytes()
 
 
 def test_requests_with_scenes_are_not_pickled() -> None:
@@ -195,7 +194,7 @@ def test_requests_with_scenes_are_not_pickled() -> None:
 
     item = make_items("test", "existence", "easy", 4)[0]
     with pytest.raises(BackendError, match="request cache"):
-        pickle.dumps(SceneImage(item.scene.model_dump_json()))
+        pickle.dumps(scene_images(document(item))[0])
 
 
 def test_blind_variants_show_nothing() -> None:

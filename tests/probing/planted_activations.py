@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vsc_eval.probing.probe import Floats
-from vsc_eval.probing.sample import InputKind, Part, Sample, draw_samples
+from vsc_eval.probing.activations import InputKind, Part, Sample, draw_samples
+from vsc_eval.probing.probes import Floats
 from vsc_eval.probing.spec import Pooling, ProbingSpec
 from vsc_eval.stats import stream
 

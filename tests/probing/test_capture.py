@@ -16,7 +16,7 @@ from vsc_eval.backends.hf.forward import layer_outputs
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError
-from vsc_eval.probing.capture import pooled_layers
+from vsc_eval.probing.activations import pooled_layers
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, Pooling
 from vsc_eval.synthetic import LETTERS
 

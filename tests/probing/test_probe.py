@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from vsc_eval.probing import probe
-from vsc_eval.probing.probe import Floats, Strings, assign_folds, fit_predict, make_design, shuffle_by_orbit
+from vsc_eval.probing import probes
+from vsc_eval.probing.probes import Floats, Strings, assign_folds, fit_predict, make_design, shuffle_by_orbit
 
 
 def data(n: int = 90, d: int = 8, seed: int = 0) -> tuple[Floats, Floats, Strings]:
@@ -93,7 +93,7 @@ def test_a_constant_feature_is_left_out() -> None:
 
 def test_a_fit_that_stops_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test, labels = data()
-    monkeypatch.setattr(probe, "MAX_ITERATIONS", 1)
+    monkeypatch.setattr(probes, "MAX_ITERATIONS", 1)
     assert not fit_predict(make_design(train, test, 1e-5), labels, 100.0).converged
 
 

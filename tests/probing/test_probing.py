@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from planted_activations import Planted, codes, noise
 
-from vsc_eval.probing.probe import Floats
-from vsc_eval.probing.probing import CAN_ONLY_GUESS, probe_all
-from vsc_eval.probing.result import ProbeRow
-from vsc_eval.probing.rule import choose
-from vsc_eval.probing.sample import InputKind, Sample
+from vsc_eval.probing.activations import InputKind, Sample
+from vsc_eval.probing.probes import CAN_ONLY_GUESS, Floats, probe_all
+from vsc_eval.probing.result import ProbeRow, choose
 from vsc_eval.probing.spec import EMBEDDINGS, LayerRule, Pooling, ProbingSpec
 
 SPEC = ProbingSpec(

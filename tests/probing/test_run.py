@@ -13,11 +13,11 @@ from PIL import Image
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.probing import LayerRule, ProbingResult, ProbingSpec, probe_figure, run_probing
-from vsc_eval.probing.capture import pooled_layers
-from vsc_eval.probing.harvest import Activations, harvest
-from vsc_eval.probing.run import rounding_of
-from vsc_eval.probing.sample import draw_samples, to_prompt
+from vsc_eval.probing.activations import Activations, draw_samples, pooled_layers, to_prompt
+from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.run import rounding_of, run_probing
+from vsc_eval.probing.show import probe_figure
+from vsc_eval.probing.spec import LayerRule, ProbingSpec
 
 TASKS = ("counting", "existence")
 SPEC = ProbingSpec(
@@ -81,7 +81,7 @@ def test_a_killed_run_ends_in_the_same_result(
         if name == stage:
             raise KilledError
 
-    monkeypatch.setattr("vsc_eval.probing.harvest._PROMPTS_A_CHUNK", 20)
+    monkeypatch.setattr("vsc_eval.probing.activations._PROMPTS_A_CHUNK", 20)
     with pytest.raises(KilledError):
         run_probing(SPEC, tmp_path, vlm=vlm, progress=kill)
     shown = []
@@ -91,7 +91,7 @@ def test_a_killed_run_ends_in_the_same_result(
         shown.append(len(prompts))
         return real(vlm, prompts)
 
-    monkeypatch.setattr("vsc_eval.probing.harvest.pooled_layers", counting)
+    monkeypatch.setattr("vsc_eval.probing.activations.pooled_layers", counting)
     told: dict[str, list[int]] = {}
     run_probing(SPEC, tmp_path, vlm=vlm, progress=lambda name, n, total: told.setdefault(name, [0, total]).append(n))
     assert (tmp_path / "probing.json").read_bytes() == (out / "probing.json").read_bytes()
@@ -121,12 +121,12 @@ def test_stored_activations_of_other_settings_or_damaged_ones_are_refused(
 ) -> None:
     samples = draw_samples(SPEC)
     with pytest.raises(SpecError, match="of another model, of other items or of other settings"):
-        harvest(vlm, samples, out, seed=SPEC.seed + 1, batch_size=SPEC.batch_size)
+        Activations(out / "activations", samples, SPEC.seed + 1, SPEC.batch_size).harvest(vlm)
     broken = tmp_path / "activations" / "real-train-0000.safetensors"
     broken.parent.mkdir()
     broken.write_bytes((out / "activations" / broken.name).read_bytes()[:100])
     with pytest.raises(DataError, match=r"real-train-0000.*cannot be read.*made again"):
-        harvest(vlm, samples, tmp_path, seed=SPEC.seed, batch_size=SPEC.batch_size)
+        Activations(tmp_path / "activations", samples, SPEC.seed, SPEC.batch_size).harvest(vlm)
 
 
 def test_what_cannot_be_done_is_said_before_the_work(vlm: LoadedVLM, tmp_path: Path) -> None:

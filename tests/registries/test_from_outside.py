@@ -24,9 +24,8 @@ from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions import compile_condition, edit_delta
-from vsc_eval.interventions.activations import PooledActivations
-from vsc_eval.interventions.harvest import Firing, Harvest
+from vsc_eval.interventions.edits import compile_condition, edit_delta
+from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
 from vsc_eval.interventions.stability import set_stability
@@ -36,8 +35,9 @@ from vsc_eval.lmeval.tasks import find_tasks
 from vsc_eval.metrics import METRICS
 from vsc_eval.metrics.base import ScoredItem
 from vsc_eval.probing.spec import ProbingSpec
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.readers import LAYOUTS, read_any_sae
+from vsc_eval.settings import AskSpec
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, load_yaml_spec, parse_condition, save_yaml_spec
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
@@ -142,7 +142,14 @@ def test_a_score_selects_and_is_resampled() -> None:
     assert [s.indices for s in sets] == [(3,), (7,)]
     assert sets[0].provenance["rule_score"] == "max_gap"
     orbits = tuple(f"{label}/{n // 4}" for n, label in enumerate(labels))
-    harvest = Harvest(pooled, Firing(tensor.mean(0), tensor.mean(0)), labels, labels, orbits, {})
+    harvest = Harvest(
+        pooled=pooled,
+        firing=Firing(tensor.mean(0), tensor.mean(0)),
+        item_ids=labels,
+        tasks=labels,
+        orbits=orbits,
+        origin={},
+    )
     assert [s.jaccard_mean for s in set_stability(sets, harvest, rule, draws=5, seed=0).sets] == [1, 1]
     with pytest.raises(ValueError, match="Known scores: diff_of_means, auroc, frequency_gap, max_gap"):
         SelectionRule(score="max_gab")
@@ -167,7 +174,7 @@ def test_a_task_is_lm_evals_in_every_variant() -> None:
     for variant in VARIANTS[:2]:
         scoring = "loglikelihood" if variant.name == "choice" else "generate"
         names = [variant.named("vsc_majority"), "vsc_counting_easy"]
-        found = find_tasks(names, scoring, n=4, limit=None)  # type: ignore[arg-type]
+        found = find_tasks(AskSpec.model_validate({"tasks": names, "scoring": scoring, "n": 4}))
         cells = {variant.named(f"vsc_majority_{level}") for level in LEVELS}
         assert {task for task, _ in found.items if "majority" in task} == cells
         assert {item.level for (name, _), item in found.items.items() if "majority" in name} == set(LEVELS)
@@ -180,10 +187,10 @@ def test_a_task_is_there_for_lm_evals_own_command_line() -> None:
 
 
 def test_a_task_is_no_part_of_the_benchmark() -> None:
-    found = find_tasks(["vsc_easy"], "loglikelihood", n=4, limit=None)
+    found = find_tasks(AskSpec(tasks=("vsc_easy",), n=4))
     assert len({task for task, _ in found.items}) == 7
     with pytest.raises(SpecError, match="Did you mean vsc_majority"):
-        find_tasks(["vsc_majorty"], "loglikelihood", n=4, limit=None)
+        find_tasks(AskSpec(tasks=("vsc_majorty",), n=4))
 
 
 def test_a_task_is_known_to_specs() -> None:

@@ -12,7 +12,7 @@ from outside.plain import write
 from PIL import Image
 
 from vsc_eval.resources import interventions_dir
-from vsc_eval.sae.io import load_sae
+from vsc_eval.sae.readers.saelens import load_sae
 
 COMMAND = "import sys; from vsc_eval.cli.main import main; sys.exit(main(sys.argv[1:]))"
 

@@ -23,9 +23,10 @@ import torch
 from planted import Planted, best_cosines, planted
 from torch import Tensor
 
-from vsc_eval.sae import SAE, load_any_sae
 from vsc_eval.sae.mixing import MixBuffer
+from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionMeter
+from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.sae.train import TrainConfig, train_sae
 from vsc_eval.seeding import torch_generator
 
@@ -87,7 +88,7 @@ def dictionary_learning_sae(cfg: TrainConfig, data: Planted, spread: float) -> t
     with TemporaryDirectory() as folder:
         torch.save(trainer.ae.state_dict(), Path(folder) / "ae.pt")
         (Path(folder) / "config.json").write_text(json.dumps({"trainer": trainer.config}))
-        sae = load_any_sae(Path(folder))
+        sae = read_any_sae(Path(folder)).sae
     x = held_out(data) / spread
     with torch.no_grad():
         return sae, float((sae(x) - trainer.ae(x)).abs().max())

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.sae import SAE, SAEConfig, load_sae, save_sae
-from vsc_eval.sae.io import CONFIG_FILE, WEIGHTS_FILE, read_sae_metadata
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers.saelens import CONFIG_FILE, WEIGHTS_FILE, load_sae, read_sae_metadata, save_sae
 
 D, F = 6, 20
 

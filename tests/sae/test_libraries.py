@@ -18,7 +18,9 @@ import torch
 from foreign import inputs, rand
 from torch import Tensor
 
-from vsc_eval.sae import SAE, SAEConfig, load_any_sae, save_sae
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers import read_any_sae
+from vsc_eval.sae.readers.saelens import save_sae
 
 D, F, K = 24, 96, 5
 
@@ -74,7 +76,7 @@ def test_sparsify(tmp_path: Path, changes: dict[str, Any], record_property: Any)
         rebuilt: Tensor = coder.decode(found.top_acts, found.top_indices)
         return rebuilt
 
-    compare(record_property, load_any_sae(tmp_path / "layers.2"), encode, forward)
+    compare(record_property, read_any_sae(tmp_path / "layers.2").sae, encode, forward)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_dictionary_learning(
     trainer = {"dict_class": name, "layer": 0, **arguments}
     (tmp_path / "config.json").write_text(json.dumps({"trainer": trainer}))
     loaded = kind.from_pretrained(tmp_path / "ae.pt")
-    compare(record_property, load_any_sae(tmp_path), loaded.encode, loaded)
+    compare(record_property, read_any_sae(tmp_path).sae, loaded.encode, loaded)
 
 
 def test_what_we_save_sae_lens_loads(tmp_path: Path, record_property: Any) -> None:
@@ -126,7 +128,7 @@ def test_sae_lens(tmp_path: Path, changes: dict[str, Any], record_property: Any)
         theirs = getattr(sae_lens, name)(getattr(sae_lens, f"{name}Config")(**arguments))
         fill(theirs)
         theirs.save_model(str(tmp_path / name))
-        compare(record_property, load_any_sae(tmp_path / name), theirs.encode, theirs)
+        compare(record_property, read_any_sae(tmp_path / name).sae, theirs.encode, theirs)
 
 
 def sae_lens_loaded(loader: str, repository: str, name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -147,7 +149,7 @@ def test_qwen_scope_as_sae_lens_reads_it(tmp_path: Path, monkeypatch: pytest.Mon
     shapes = {"W_enc": (1024, 2048), "W_dec": (2048, 1024), "b_enc": (1024,), "b_dec": (2048,)}
     torch.save({name: rand(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}, file)
     theirs = sae_lens_loaded("qwen_scope_sae_huggingface_loader", f"Qwen/{repository}", file.name, file, monkeypatch)
-    compare(record_property, load_any_sae(file), theirs.encode, theirs)
+    compare(record_property, read_any_sae(file).sae, theirs.encode, theirs)
 
 
 def test_gemma_scope_as_sae_lens_reads_it(
@@ -161,4 +163,4 @@ def test_gemma_scope_as_sae_lens_reads_it(
     np.savez(file, **{name: t.abs().numpy() if name == "threshold" else t.numpy() for name, t in tensors.items()})
     repository = "google/gemma-scope-2b-pt-res"
     theirs = sae_lens_loaded("gemma_2_sae_huggingface_loader", repository, name, file, monkeypatch)
-    compare(record_property, load_any_sae(file.parent), theirs.encode, theirs)
+    compare(record_property, read_any_sae(file.parent).sae, theirs.encode, theirs)

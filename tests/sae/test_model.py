@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.model import SAE, SAEConfig
 
 D, F = 7, 30
 

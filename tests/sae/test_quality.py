@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vsc_eval.errors import DataError
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.quality import ReconstructionMeter, splice_quality
 
 

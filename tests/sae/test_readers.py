@@ -22,8 +22,10 @@ from foreign import (
 from safetensors.torch import load_file, save_file
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae import SAE, SAEConfig, load_any_sae, read_any_sae, save_sae
+from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.sae.readers.files import layer_of_hook
+from vsc_eval.sae.readers.saelens import save_sae
 
 SIZES = [pytest.param(6, 20, id="d<F"), pytest.param(8, 8, id="d==F"), pytest.param(12, 5, id="d>F")]
 KINDS = (
@@ -34,6 +36,10 @@ KINDS = (
     "MatryoshkaBatchTopKSAE",
     "JumpReluAutoEncoder",
 )
+
+
+def load_any_sae(path: Path, **options: Any) -> SAE:
+    return read_any_sae(path, **options).sae
 
 
 def assert_same(sae: SAE, forward: Forward) -> None:
@@ -140,7 +146,7 @@ def test_qwen_scope(tmp_path: Path, d: int, F: int, relu: bool) -> None:
     # k is so large that some of the top k are negative: the two readings differ.
     folder = tmp_path / "SAE-Res-Tiny-W1K-L0_900"
     forward = write_qwen_scope(folder, 5, d, F, 900, relu=relu)
-    read = read_any_sae(folder, relu_after_topk=relu)
+    read = read_any_sae(folder, keep_negative=not relu)
     assert (read.layout, read.layer, read.sae.cfg.k) == ("qwen_scope", 5, 900)
     assert_same(read.sae, forward)
     assert bool((read.sae.encode(inputs(d)) < 0).any()) is not relu

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsc_eval.sae import SAE, SAEConfig
+from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.sparsity import BatchTopK, Fired, JumpReLU, TopK
 from vsc_eval.sae.train_config import TrainConfig
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from vsc_eval.analysis.verdict import VerdictRule
-from vsc_eval.interventions.activations import PooledActivations
 from vsc_eval.interventions.controls import permuted_label_sets
-from vsc_eval.interventions.harvest import Firing, Harvest
+from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.specs import EditSpec, InterventionSpec
 from vsc_eval.studies.conditions import SHUFFLES_A_DRAW, ControlSets, draw_controls

@@ -11,7 +11,7 @@ import pytest
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
 from vsc_eval.taskfiles.read import is_task_file, override, read_task_file
-from vsc_eval.taskfiles.schema import TaskFile, json_schema, to_json_schema
+from vsc_eval.taskfiles.schema import TaskFile, to_json_schema
 
 GOOD = """\
 schema_version: 1
@@ -169,4 +169,4 @@ def test_the_schema_for_editors_is_current_and_knows_every_key() -> None:
     schema = json.loads(path.read_text(encoding="utf-8"))
     assert set(schema["properties"]) == set(TaskFile.model_fields)
     assert schema["additionalProperties"] is False
-    assert json_schema()["required"] == ["name", "dataset", "kind", "fields"]
+    assert schema["required"] == ["name", "dataset", "kind", "fields"]

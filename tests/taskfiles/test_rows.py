@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsc_eval.errors import DataError
-from vsc_eval.taskfiles.inline import inline_options
-from vsc_eval.taskfiles.literals import text_list
+from vsc_eval.taskfiles.options import inline_options, text_list
 from vsc_eval.taskfiles.rows import to_task_row
 from vsc_eval.taskfiles.schema import TaskFile
 

@@ -204,7 +204,7 @@ class Lab:
         from tempfile import TemporaryDirectory
 
         from vsc_eval.backends.vllm.worker import pack_conditions
-        from vsc_eval.sae.io import save_sae
+        from vsc_eval.sae.readers.saelens import save_sae
 
         with TemporaryDirectory() as folder:
             save_sae(self.intervention.sae, Path(folder))
@@ -315,7 +315,7 @@ class Lab:
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        from vsc_eval.lmeval.registry import register_models
+        from vsc_eval.lmeval.models import register_models
 
         register_models()
         manager = TaskManager(include_path=str(resources.tasks_dir()), include_defaults=False, metadata={"vsc_n": 4})

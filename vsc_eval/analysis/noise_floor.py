@@ -6,7 +6,7 @@ import numpy as np
 
 from vsc_eval.analysis.groups import resampled
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Mask
-from vsc_eval.edit_kinds.base import EDITS
+from vsc_eval.edit_kinds import EDITS
 from vsc_eval.records import Record
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +17,10 @@ from vsc_eval.errors import DataError
 from vsc_eval.mistakes import place_words
 
 MOST_BYTES = 64 * 2**20
+MOST_ANSWERS = 2_000_000
+MOST_ITEMS = 100_000
+"""And conditions."""
+_MOST_UNPACKED = 512 * 2**20
 _MOST_YAML = 2**20
 _MOST_NESTED = 60
 _TOO_DEEP = "its lists and objects are nested too deep"
@@ -30,24 +33,14 @@ _NEVER_NULL = ("item_id", "condition", "pass", "task", "cluster", "cluster_kind"
 RESTORE = "Restore the file from git, or publish the run again."
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a file may have that comes from somebody else: a small one can unpack to all memory."""
-
-    file_bytes: int = 64 << 20
-    answers: int = 2_000_000
-    items: int = 100_000
-    """And conditions."""
-    unpacked_bytes: int = 512 << 20
-
-
-def read_bounded(path: Path, schema: pa.Schema, limits: Limits, most_rows: int) -> pa.Table:
-    """The file, if it is within the limits and has exactly these columns, without gaps where none may be.
+def read_bounded(path: Path, schema: pa.Schema, most_rows: int) -> pa.Table:
+    """The parquet file, if it is within the limits and has exactly these columns, without gaps where none may be: a
+    small one can unpack to all memory.
 
     Raises DataError otherwise, and what pyarrow raises of a file that is damaged.
     """
-    if (size := path.stat().st_size) > limits.file_bytes:
-        raise damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {limits.file_bytes >> 20}")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {MOST_BYTES >> 20}")
     with pq.ParquetFile(path) as file:
         there, about = file.schema_arrow, file.metadata
         if not there.equals(schema):
@@ -56,7 +49,7 @@ def read_bounded(path: Path, schema: pa.Schema, limits: Limits, most_rows: int) 
             raise damaged(path, f"its columns are not those of such a file: {', '.join(odd)[:200] or 'their order'}")
         groups = [about.row_group(place) for place in range(about.num_row_groups)]
         unpacked = sum(g.column(place).total_uncompressed_size for g in groups for place in range(g.num_columns))
-        if about.num_rows > most_rows or unpacked > limits.unpacked_bytes:
+        if about.num_rows > most_rows or unpacked > _MOST_UNPACKED:
             raise damaged(path, f"it would unpack to {about.num_rows:,} rows and {unpacked / 2**20:,.0f} MiB")
         batches, size, rows = [], 0, 0
         # What the file says of itself need not be true.
@@ -64,7 +57,7 @@ def read_bounded(path: Path, schema: pa.Schema, limits: Limits, most_rows: int) 
             batch.validate(full=True)
             batches.append(batch)
             size, rows = size + batch.nbytes, rows + len(batch)
-            if rows > most_rows or size > limits.unpacked_bytes:
+            if rows > most_rows or size > _MOST_UNPACKED:
                 raise damaged(path, "it unpacks to more than it says")
     found = pa.Table.from_batches(batches, there)
     if missing := [name for name in _NEVER_NULL if name in schema.names and found[name].null_count]:
@@ -74,7 +67,10 @@ def read_bounded(path: Path, schema: pa.Schema, limits: Limits, most_rows: int) 
 
 def damaged(path: Path, why: str) -> DataError:
     """An error that names the file of a run."""
-    return DataError(f"{path} is damaged: {why}.", hint="Give the command of that run again; it is then written anew.")
+    return DataError(
+        f"{path} is damaged: {why}.",
+        hint="Give the command that made the run again: stored answers are not computed again. Or restore the file.",
+    )
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:

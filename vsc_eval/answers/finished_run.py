@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.bounded import read_json
+from vsc_eval.answers.bounded import damaged, read_json
 from vsc_eval.answers.parquet import read_table, table_files
 from vsc_eval.answers.table_faults import shape_faults
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import SpecError
 from vsc_eval.files import file_hash
 
 RUN_FILES = RUN, STUDY = "run.yaml", "study.yaml"
@@ -76,9 +76,8 @@ def read_run(path: Path) -> FinishedRun:
     document = _document(file)
     _check_files(file, document)
     table = read_table(path)
-    fault = next(shape_faults(table), None)
-    if fault is not None:
-        raise _damaged(path / table_files()[-1], fault[1])
+    for _, fault in shape_faults(table):
+        raise damaged(path / table_files()[-1], fault)
     local = _document(path / LOCAL_FILE) if (path / LOCAL_FILE).is_file() else document
     return FinishedRun(
         path=path,
@@ -99,9 +98,9 @@ def _document(file: Path) -> dict[str, Any]:
             hint="Name the folder that `vsc-eval run` or `vsc-eval study` was given with --out.",
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _damaged(file, "it cannot be read as YAML") from error
+        raise damaged(file, "it cannot be read as YAML") from error
     if not isinstance(document, dict):
-        raise _damaged(file, "it holds no keys and values")
+        raise damaged(file, "it holds no keys and values")
     return document
 
 
@@ -115,17 +114,10 @@ def _check_files(file: Path, document: Mapping[str, Any]) -> None:
             hint=f"{AGAIN} That also fixes a run of an earlier version, which wrote no such file.",
         )
     if not isinstance(section, dict):
-        raise _damaged(file, "its section `files` is not as it was written")
+        raise damaged(file, "its section `files` is not as it was written")
     for name in table_files():
         if not (file.parent / name).is_file():
-            raise _damaged(file.parent / name, "it is not there")
+            raise damaged(file.parent / name, "it is not there")
         stamp = section.get(name)
         if stamp is not None and file_hash(file.parent / name) != stamp:
-            raise _damaged(file.parent / name, f"it is not what {file.name} says was written")
-
-
-def _damaged(file: Path, what: str) -> DataError:
-    return DataError(
-        f"{file} is damaged: {what}.",
-        hint="Give the command that made the run again: stored answers are not computed again. Or restore the file.",
-    )
+            raise damaged(file.parent / name, f"it is not what {file.name} says was written")

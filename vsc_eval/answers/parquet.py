@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vsc_eval.answers.answer_table import COLUMNS, Answers, AnswerTable, AskedCondition, AskedItem, Pass
-from vsc_eval.answers.bounded import Limits, damaged, read_bounded
+from vsc_eval.answers.bounded import MOST_ANSWERS, MOST_ITEMS, damaged, read_bounded
 from vsc_eval.errors import DataError
 from vsc_eval.files import file_hash, replacing
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -100,17 +100,17 @@ def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[s
     return {name: _write(folder / name, *part) for name, part in zip(table_files(stem), parts, strict=True)}
 
 
-def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = None) -> AnswerTable:
+def read_table(folder: Path, stem: str = ANSWERS, *, bounded: bool = False) -> AnswerTable:
     """What `write_table` wrote, or another program of the same columns.
 
-    With `limits` the files are somebody else's: they are bounded before they are unpacked, have exactly our columns,
+    If `bounded`, the files are somebody else's: they are bounded before they are unpacked, have exactly our columns,
     and what answers.parquet repeats of items.parquet is the same there. Raises DataError, naming the file, where one is
     missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
     """
     item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
-    item_rows = _read(item_file, _ITEM_SCHEMA, limits)
-    condition_rows = _read(condition_file, _CONDITION_SCHEMA, limits)
-    found = _read(answer_file, _ANSWER_SCHEMA, limits)
+    item_rows = _read(item_file, _ITEM_SCHEMA, MOST_ITEMS if bounded else None)
+    condition_rows = _read(condition_file, _CONDITION_SCHEMA, MOST_ITEMS if bounded else None)
+    found = _read(answer_file, _ANSWER_SCHEMA, MOST_ANSWERS if bounded else None)
     items = tuple(_item(row) for row in item_rows.to_pylist())
     conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())
     of_rows = found["pass"].cast(pa.string())
@@ -122,7 +122,7 @@ def read_table(folder: Path, stem: str = ANSWERS, *, limits: Limits | None = Non
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
         raise damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
     table = AnswerTable(items, conditions, main, cast(dict[Pass, Answers], passes))
-    if limits is not None and (column := _not_repeated(found, table)):
+    if bounded and (column := _not_repeated(found, table)):
         raise damaged(answer_file, f"its column '{column}' does not say what {item_file.name} and the answers say")
     return table
 
@@ -232,13 +232,9 @@ def _lists(logprobs: npt.NDArray[np.float32], n_options: Sequence[int]) -> pa.Ar
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(logprobs[kept]), mask=mask)
 
 
-def _read(path: Path, schema: pa.Schema, limits: Limits | None) -> pa.Table:
+def _read(path: Path, schema: pa.Schema, most_rows: int | None) -> pa.Table:
     try:
-        if limits is None:
-            found = pq.read_table(path)
-        else:
-            most = limits.answers if schema is _ANSWER_SCHEMA else limits.items
-            found = read_bounded(path, schema, limits, most)
+        found = pq.read_table(path) if most_rows is None else read_bounded(path, schema, most_rows)
     except FileNotFoundError as error:
         raise DataError(
             f"There is no {path}.", hint="The run is not finished: give its command again, then read it."

@@ -1,8 +1,8 @@
 """The Python interface: what `import vsc_eval as vsc` offers.
 
-activations: what features do on one prompt; conditions: feature sets and edits of them; frames: records as DataFrames;
-intervention: an SAE with its feature sets; model: one model, asked freely; plots: figures of a run; run_object: a run
-and a study; runs: start one, or read one from disk.
+activations: what features do on one prompt; frames: records as DataFrames; intervention: an SAE with its feature sets,
+and edits of them; model: one model, asked freely; plots: figures of a run; runs: a run and a study, started or read
+from disk.
 """
 
 import warnings

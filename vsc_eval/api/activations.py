@@ -18,8 +18,7 @@ from vsc_eval.backends.hf.forward import layer_outputs
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.sae.model import SAE
-from vsc_eval.sae.readers import check_width
+from vsc_eval.sae.model import SAE, check_width
 
 Floats = npt.NDArray[np.float32]
 Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from vsc_eval.mistakes import explain
 from vsc_eval.specs import Spec
 
 F = TypeVar("F", bound=Callable[..., Any])
-S = TypeVar("S", bound=Spec)
 
 
 def takes(model: type[Spec]) -> Callable[[F], F]:
@@ -33,11 +29,3 @@ def takes(model: type[Spec]) -> Callable[[F], F]:
         return function
 
     return shown
-
-
-def spec_of(model: type[S], values: Mapping[str, Any], function: str) -> S:
-    """The spec of these settings. Raises SpecError, naming `function` and the setting, for a wrong one."""
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        raise explain(error, model, function) from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -16,7 +16,7 @@ from vsc_eval.answers.answer_table import AnswerTable, AskedItem
 from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.api.frames import record_frame
 from vsc_eval.errors import SpecError
-from vsc_eval.figures.data_uri import data_uri
+from vsc_eval.figures.data_uri import png_data_uri
 from vsc_eval.synthetic import find_item
 from vsc_eval.tables.clean import html
 
@@ -50,7 +50,8 @@ class ChangedAnswer:
 
     def _repr_html_(self) -> str:
         picture = self.image
-        shown = "" if picture is None else f'<img src="{_data_uri(picture)}" width="160" alt="the picture">'
+        source = None if picture is None else png_data_uri(np.asarray(picture))
+        shown = f'<img src="{source}" width="160" alt="the picture">' if source else ""
         before, after, gold = map(html, (self.flip.before, self.flip.after, self.flip.gold))
         text = "<br>".join(map(html, (self.prompt or "").splitlines()))
         return (
@@ -89,9 +90,3 @@ class Flips(Sequence[ChangedAnswer]):
         more = f", the first {_SHOWN}" if len(self) > _SHOWN else ""
         shown = "".join(each._repr_html_() for each in self._found[:_SHOWN])
         return f"<p>{html(repr(self))}{more}</p>{shown}"
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return data_uri("png", buffer.getvalue())

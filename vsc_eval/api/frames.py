@@ -92,8 +92,8 @@ def answer_frame(table: AnswerTable) -> pd.DataFrame:
     for name in flat.keys() & set(COUNT_COLUMNS):
         flat[name] = pd.Series(flat[name], dtype="Int64").mask(flat[name] < 0)
     options = {f"logprob_{option.lower()}": values.ravel() for option, values in _option_columns(table).items()}
-    order = (*TEXT_COLUMNS, *options, *FLOAT_COLUMNS, *COUNT_COLUMNS)
-    columns |= {name: options.get(name, flat.get(name)) for name in order if name in options or name in flat}
+    flat |= options
+    columns |= {name: flat[name] for name in (*TEXT_COLUMNS, *options, *FLOAT_COLUMNS, *COUNT_COLUMNS) if name in flat}
     return typed(pd.DataFrame(columns), table).dropna(axis="columns", how="all")
 
 

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from pydantic import ValidationError
-
 from vsc_eval import specs
 from vsc_eval.api.activations import Activations, Images, LoadedModel, activations
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
-from vsc_eval.mistakes import explain
-from vsc_eval.sae.io import save_sae
+from vsc_eval.mistakes import validated
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
+from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import ConditionSpec, EditSpec, InterventionSpec, parse_condition
 
 _DEFAULT_EDIT = "scale=2"
@@ -266,10 +264,7 @@ def load_intervention(
     changes: dict[str, object] = {"sets": (*loaded.spec.sets, *own)}
     if edit is not None:
         changes["default_edit"] = parse_condition(f"set:{edit}", loaded.spec.default_edit).edit
-    try:
-        spec = InterventionSpec.model_validate({**dict(loaded.spec), **changes})
-    except ValidationError as error:
-        raise explain(error, InterventionSpec, "load_intervention") from error
+    spec = validated(InterventionSpec, {**dict(loaded.spec), **changes}, "load_intervention")
     is_as_named = sae is None and not own and edit is None
     title = str(name) if is_as_named else f"sets of {name or sae}"
     return Intervention(title, stored.LoadedIntervention(spec, loaded.sae, loaded.folder))
@@ -297,10 +292,8 @@ def _of_sae(
 
 def _feature_set(name: str, indices: Iterable[int], sae: SAE) -> specs.FeatureSet:
     origin = {"chosen": "by hand", "sae_fingerprint": sae.fingerprint()}
-    try:
-        made = specs.FeatureSet(name=name, indices=tuple(int(index) for index in indices), provenance=origin)
-    except ValidationError as error:
-        raise explain(error, specs.FeatureSet, f"The set '{name}'") from error
+    values = {"name": name, "indices": tuple(int(index) for index in indices), "provenance": origin}
+    made = validated(specs.FeatureSet, values, f"The set '{name}'")
     stored.check_indices(made, sae.cfg.d_sae)
     return made
 

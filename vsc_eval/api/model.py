@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vsc_eval.api.activations import Images, pictures
-from vsc_eval.api.arguments import spec_of, takes
+from vsc_eval.api.arguments import takes
 from vsc_eval.api.intervention import (
     Condition,
     Given,
@@ -27,6 +27,7 @@ from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition
+from vsc_eval.mistakes import validated
 from vsc_eval.records import Reading
 from vsc_eval.settings import EngineSpec
 from vsc_eval.specs import BASELINE
@@ -115,25 +116,23 @@ class Model:
 
     def _open(self, condition: Condition | None) -> Session:
         """A session that has the condition. It is kept: to start vLLM takes a minute, and it edits with one SAE."""
-        before = self._session
-        if before is not None and (condition is None or before[0] is condition.intervention):
-            session = before[1]
-            if condition is not None and condition not in session.conditions:
-                own = condition.intervention
-                compiled = compile_condition(
-                    condition.spec, own.loaded.sets, own.sae, own.layer, d_model=self.vlm.decoder.d_model
-                )
-                session.conditions = {**session.conditions, condition: compiled.to(self.vlm.device)}
-            return session
-        self._session = None
-        session = open_session(
-            self.vlm,
-            [condition.spec] if condition is not None else [],
-            intervention=condition.intervention.loaded if condition is not None else None,
-            # One prompt at a time gains nothing from shared layers, whose self-check costs some forwards.
-            **{**self.spec.answering(), "batch_size": 1, "mode": "hooks"},
-        )
-        self._session = (condition.intervention if condition is not None else None, session)
+        own = None if condition is None else condition.intervention
+        if self._session is None or own not in (None, self._session[0]):
+            self._session = None
+            opened = open_session(
+                self.vlm,
+                [] if condition is None else [condition.spec],
+                intervention=None if own is None else own.loaded,
+                # One prompt at a time gains nothing from shared layers, whose self-check costs some forwards.
+                **{**self.spec.answering(), "batch_size": 1, "mode": "hooks"},
+            )
+            self._session = own, opened
+        session = self._session[1]
+        if condition is not None and own is not None and condition not in session.conditions:
+            compiled = compile_condition(
+                condition.spec, own.loaded.sets, own.sae, own.layer, d_model=self.vlm.decoder.d_model
+            )
+            session.conditions = {**session.conditions, condition: compiled.to(self.vlm.device)}
         return session
 
     def __repr__(self) -> str:
@@ -157,5 +156,5 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     >>> vsc.load_model("vsc-tiny", device="cpu")
     Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
     """
-    spec = spec_of(EngineSpec, {"model": str(model), **settings}, "load_model")
+    spec = validated(EngineSpec, {"model": str(model), **settings}, "load_model")
     return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))

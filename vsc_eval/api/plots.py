@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -25,11 +25,16 @@ _LABELLED = 12
 class Plots:
     """The figures of a run, as `run.plot`."""
 
-    def __init__(self, summary: pd.DataFrame, name: str) -> None:
-        """summary: that of the run; name: its model's."""
-        self._rows = summary
-        self._base = summary[summary["condition"] == BASELINE].iloc[0]
-        self._title = f"{name}, n = {self._base['n']} items"
+    def __init__(self, summary: Callable[[], pd.DataFrame], name: str) -> None:
+        """summary: gives that of the run; name: its model's."""
+        self._summary = summary
+        self._name = name
+
+    def _rows(self) -> tuple[pd.DataFrame, Any, str]:
+        """All rows, that of the baseline, and the figure's title."""
+        rows = self._summary()
+        base = rows[rows["condition"] == BASELINE].iloc[0]
+        return rows, base, f"{self._name}, n = {base['n']} items"
 
     def dose_response(
         self,
@@ -42,7 +47,7 @@ class Plots:
         """The outcome (percent, or points) against the strength of the edit, a line for each set and way of editing,
         with intervals. `ablate` is `scale` by 0, and the baseline is its 1. sets: some of them, as `counting+logic`.
         Raises SpecError for an unknown kind, or one that the run has no edit of."""
-        rows, base = self._rows, self._base
+        rows, base, title = self._rows()
         # Where an edit changes nothing, the baseline is a point of its line.
         neutral = EDITS.get(kind).neutral
         kinds = (kind, "ablate") if kind == "scale" else (kind,)
@@ -65,14 +70,14 @@ class Plots:
         if outcome == "accuracy":
             ax.axhline(100 * base["accuracy"], color=GREY, linewidth=0.9, linestyle="--", label=BASELINE)
         unit = "points" if outcome == "difference" else "%"
-        _finish(ax, f"{kind} (strength)", f"{outcome}, {unit}", self._title)
+        _finish(ax, f"{kind} (strength)", f"{outcome}, {unit}", title)
         ax.legend(frameon=False)
         return ax
 
     def accuracy_drift(self, ax: Any = None) -> Any:
         """Accuracy against drift (the share of answers that are not the baseline's), in percent, each condition a point
         with both intervals."""
-        rows, base = self._rows, self._base
+        rows, base, title = self._rows()
         ax = ax if ax is not None else _axes()
         ax.axhline(100 * base["accuracy"], color=GREY, linewidth=0.9, zorder=1)
         ax.scatter([0], [100 * base["accuracy"]], marker="*", s=220, color="black", zorder=4)
@@ -85,7 +90,7 @@ class Plots:
             look = {"color": colour, "alpha": 0.25, "linewidth": 1, "zorder": 2}
             ax.plot([x, x], [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **look)
             ax.plot([100 * row["drift_low"], 100 * row["drift_high"]], [y, y], **look)
-        _finish(ax, "drift: answers that are not the baseline's, %", "accuracy, %", self._title)
+        _finish(ax, "drift: answers that are not the baseline's, %", "accuracy, %", title)
         points = [(0.0, 100 * base["accuracy"]), *zip(100 * edited["drift"], 100 * edited["accuracy"], strict=True)]
         first: dict[tuple[float, float], str] = {}
         for name, point in zip([BASELINE, *edited["condition"]], points, strict=True):

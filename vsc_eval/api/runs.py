@@ -4,6 +4,7 @@ disk."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.answers.answer_table import AnswerTable, Mask
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.api.arguments import spec_of, takes
+from vsc_eval.api.arguments import takes
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
 from vsc_eval.api.intervention import Given, Intervention, expression, load_intervention, one_intervention
 from vsc_eval.api.model import Model
 from vsc_eval.api.plots import Plots
 from vsc_eval.errors import SpecError
+from vsc_eval.mistakes import validated
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, split_names
 from vsc_eval.studies.analysis import statistics_of
@@ -38,29 +40,19 @@ _OF_EACH_RUN = ("batch_size", "engine_mode", "memory_gb")
 """Settings of a model that a run may have another value of."""
 
 
+@dataclass(eq=False, repr=False)
 class Run:
     """The answers of one model under many conditions; `run` and `read` make one. Figures are computed when they are
     asked for; columns of all frames: see vsc_eval.api.frames."""
 
-    def __init__(
-        self,
-        table: AnswerTable,
-        *,
-        name: str,
-        statistics: StatisticsSpec,
-        folder: Path | None = None,
-        analysed: Sequence[str] | None = None,
-    ) -> None:
-        """analysed: the conditions that have rows, by default all of the table's."""
-        self.table = table
-        """The answers as arrays of [conditions, items]."""
-        self.name = name
-        """The model's name."""
-        self.statistics = statistics
-        """Draws, levels and seed of intervals and tests."""
-        self.folder = folder
-        """Where the run is kept; None: in memory."""
-        self._analysed = table if analysed is None else table.under(analysed)
+    table: AnswerTable
+    """The answers as arrays of [conditions, items]."""
+    name: str
+    """The model's name."""
+    statistics: StatisticsSpec
+    """Draws, levels and seed of intervals and tests."""
+    folder: Path | None = None
+    """Where the run is kept; None: in memory."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -111,7 +103,12 @@ class Run:
     @property
     def plot(self) -> Plots:
         """`plot.dose_response()`, `plot.accuracy_drift()`."""
-        return Plots(self.summary(), self.name)
+        return Plots(self.summary, self.name)
+
+    @cached_property
+    def _analysed(self) -> AnswerTable:
+        """The conditions that have rows."""
+        return self.table
 
     @cached_property
     def _null_changed(self) -> Mapping[str, Mask]:
@@ -133,24 +130,25 @@ class Run:
         return to_html(table("run", repr(self), columns(*heads, ("drift %", "percent")), shown))
 
 
+@dataclass(eq=False, repr=False)
 class Study(Run):
     """A finished study's sweep, with the verdicts on its pairs and what control draws did."""
 
-    def __init__(self, table: AnswerTable, results: StudyResults, statistics: StatisticsSpec, folder: Path) -> None:
+    results: StudyResults = field(kw_only=True)
+    """Every number of the report."""
+
+    @cached_property
+    def _analysed(self) -> AnswerTable:
         # Conditions of strength zero are there for the noise floor, and have no rows.
-        swept = {row.condition for row in results.rows}
-        analysed = [name for name in table.names if name in swept]
-        super().__init__(table, name=results.spec.model, statistics=statistics, folder=folder, analysed=analysed)
-        self.results = results
-        """Every number of the report."""
+        swept = {row.condition for row in self.results.rows}
+        return self.table.under([name for name in self.table.names if name in swept])
 
     @property
     def verdicts(self) -> pd.DataFrame:
         """One row a pair of sets under the verdict's edit: its interactions, the `verdict` (interference, none, not
         enough evidence) and the numbers that `decided_by`."""
-        return record_frame(
-            InteractionRow, [pair for pair in self.results.pairs if pair.verdict is not None], self.table
-        )
+        judged = [pair for pair in self.results.pairs if pair.verdict is not None]
+        return record_frame(InteractionRow, judged, self.table)
 
     @property
     def controls(self) -> pd.DataFrame:
@@ -189,16 +187,24 @@ def run(
     given = [conditions] if isinstance(conditions, Given) else list(conditions)
     named = load_intervention(intervention) if isinstance(intervention, str | Path) else intervention
     own = one_intervention(given, named)
+    loaded = model if isinstance(model, Model) else None
+    of_model = {"model": str(model)} if loaded is None else dict(loaded.spec)
+    changed = [name for name in of_model if name in settings and name not in _OF_EACH_RUN]
+    if loaded is not None and changed:
+        raise SpecError(
+            f"run: '{changed[0]}' is a setting of the model, and '{loaded.name}' is loaded already.",
+            hint=f"Give it to load_model: load_model('{loaded.name}', {changed[0]}=...).",
+        )
     values: dict[str, Any] = {
-        **_model_settings(model, settings),
+        **of_model,
         **settings,
         "tasks": split_names(tasks) if isinstance(tasks, str) else tasks,
         "conditions": [name for each in given for name in split_names(expression(each))],
         "intervention": own.name if own else None,
     }
-    spec = spec_of(RunSpec, values, "run")
-    if isinstance(model, Model):
-        model.release()
+    spec = validated(RunSpec, values, "run")
+    if loaded is not None:
+        loaded.release()
     console = Console(stderr=True)
     # What it says besides its progress would stay behind in the notebook.
     console.quiet = console.is_jupyter
@@ -207,10 +213,10 @@ def run(
         spec,
         folder,
         console=console,
-        vlm=model.vlm if isinstance(model, Model) else None,
+        vlm=loaded.vlm if loaded else None,
         intervention=own.loaded if own else None,
     )
-    return Run(finished.table, name=spec.model, statistics=spec.statistics, folder=folder)
+    return Run(finished.table, spec.model, spec.statistics, folder)
 
 
 def read(folder: str | Path) -> Run:
@@ -221,20 +227,8 @@ def read(folder: str | Path) -> Run:
     found = read_run(Path(folder))
     if found.is_study:
         results = read_results(found.path)
-        return Study(found.table, results, statistics_of(results.spec), found.path)
+        statistics = statistics_of(results.spec)
+        return Study(found.table, results.spec.model, statistics, found.path, results=results)
     settings = found.settings
     statistics = StatisticsSpec(**{k: v for k, v in settings.items() if k in StatisticsSpec.model_fields})
-    return Run(found.table, name=str(settings.get("model", found.path.name)), statistics=statistics, folder=found.path)
-
-
-def _model_settings(model: Model | str | Path, settings: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(model, Model):
-        return {"model": str(model)}
-    own = dict(model.spec)
-    changed = [name for name in own if name in settings and name not in _OF_EACH_RUN]
-    if changed:
-        raise SpecError(
-            f"run: '{changed[0]}' is a setting of the model, and '{model.name}' is loaded already.",
-            hint=f"Give it to load_model: load_model('{model.name}', {changed[0]}=...).",
-        )
-    return own
+    return Run(found.table, str(settings.get("model", found.path.name)), statistics, found.path)

@@ -13,8 +13,7 @@ from vsc_eval.backends.hf.prompts import Prompt, option_token_ids, prompt_head
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition
 from vsc_eval.records import Reading
-from vsc_eval.sae.io import check_width
-from vsc_eval.sae.model import SAE
+from vsc_eval.sae.model import SAE, check_width
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
-from vsc_eval.specs import Spec, explain, load_yaml_spec, save_yaml_spec
+from vsc_eval.mistakes import explain
+from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
 BOARD_FILE = "board.yaml"

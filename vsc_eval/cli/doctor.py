@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,58 +65,43 @@ def examine(*, smoke: bool = True) -> list[Check]:
         _torchvision(),
         _vllm(),
         _model(),
-        _intervention(),
-        _tasks(),
+        _guarded("intervention vsc-tiny", _intervention),
+        _guarded("tasks", lambda: f"{len(list(resources.tasks_dir().rglob('*.yaml')))} task files"),
     ]
     if smoke and not any(check.state == "missing" for check in checks):
         checks.append(_guarded("one-item run", _smoke))
     return checks
 
 
-def _packages() -> list[Check]:
+def _check(name: str, good: object, found: str, hint: str, *, otherwise: State = "missing") -> Check:
+    return Check(name, "OK", found) if good else Check(name, otherwise, found, hint)
+
+
+def _packages() -> Iterator[Check]:
     from vsc_eval.sweeps.machine import package_versions
 
-    checks = []
+    versions = package_versions()
     for name in ("torch", "transformers", "lm_eval", "torchvision"):
-        version = package_versions().get(name)
-        found: Check = (
-            Check(name, "OK", version)
-            if version
-            else Check(name, "missing", "not installed", f"`pip install {name.replace('_', '-')}`")
-        )
-        checks.append(found)
-    return checks
+        version = versions[name]
+        yield _check(name, version, version or "not installed", f"`pip install {name.replace('_', '-')}`")
 
 
-def _machine() -> list[Check]:
+def _machine() -> Iterator[Check]:
     from vsc_eval.sweeps.machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
 
+    yield Check("cores", "OK", str(usable_cores()))
     memory = memory_bytes()
     gib = memory / 2**30 if memory else None
-    enough = gib is None or gib >= _MIN_MEMORY_GIB
+    enough, words = gib is None or gib >= _MIN_MEMORY_GIB, f"{gib:.1f} GiB" if gib else "unknown"
+    yield _check("memory", enough, words, "Lower --batch-size if a run is killed.", otherwise="optional")
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    checks = [
-        Check("cores", "OK", str(usable_cores())),
-        Check(
-            "memory",
-            "OK" if enough else "optional",
-            f"{gib:.1f} GiB" if gib else "unknown",
-            "" if enough else "Lower --batch-size if a run is killed.",
-        ),
-        Check(
-            "disk",
-            "OK" if free >= _MIN_DISK_GIB else "missing",
-            f"{free:.1f} GiB free here",
-            "" if free >= _MIN_DISK_GIB else "Free some space, or run in a folder on another disk.",
-        ),
-    ]
-    if importlib.util.find_spec("torch") is None:
-        return checks
-    words = cuda_words()
-    hint = "" if words else "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
-    checks.append(Check("CUDA", "OK" if words else "optional", words or "no device", hint))
-    room = cuda_bytes() or memory
-    return [*checks, Check("model size", "OK", _largest(room))] if room else checks
+    hint = "Free some space, or run in a folder on another disk."
+    yield _check("disk", free >= _MIN_DISK_GIB, f"{free:.1f} GiB free here", hint)
+    if importlib.util.find_spec("torch") is not None:
+        hint = "Not needed for vsc-tiny; for larger models install a CUDA build of torch."
+        yield _check("CUDA", cuda_words(), cuda_words() or "no device", hint, otherwise="optional")
+        if room := cuda_bytes() or memory:
+            yield Check("model size", "OK", _largest(room))
 
 
 def _largest(memory_bytes: int) -> str:
@@ -130,59 +115,37 @@ def _torchvision() -> Check:
         return Check("torchvision import", "missing", "not tried without torch and transformers", "Install them.")
     from vsc_eval.backends.hf.load import MATCHING, broken_torchvision
 
-    if why := broken_torchvision():
-        return Check("torchvision import", "missing", why, MATCHING)
-    return Check("torchvision import", "OK", "works beside this torch")
+    why = broken_torchvision()
+    return _check("torchvision import", not why, why or "works beside this torch", MATCHING)
 
 
 def _vllm() -> Check:
     from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
+    from vsc_eval.sweeps.machine import cuda_words
 
     found = installed_vllm()
     if found is None:
         return Check("vLLM", "optional", "not installed", f"Not needed; for --backend vllm: {MEND}")
     if not found.tested:
         return Check("vLLM", "optional", f"{found}, which --backend vllm refuses; it works with {TESTED}", MEND)
-    if found.distribution == "vllm" and not _has_gpu():
+    if found.distribution == "vllm" and not cuda_words():
         return Check("vLLM", "optional", f"{found}, but there is no GPU", MEND)
     return Check("vLLM", "OK", str(found))
 
 
-def _has_gpu() -> bool:
-    from vsc_eval.sweeps.machine import cuda_words
-
-    return bool(cuda_words())
-
-
 def _model() -> Check:
     folder = resources.embedded_dir()
-    weights = sorted(folder.glob("*.safetensors"))
-    if (folder / "config.json").is_file() and weights:
-        size = sum(file.stat().st_size for file in weights) / 2**20
-        return Check("vsc-tiny", "OK", f"{size:.1f} MiB of weights")
-    return Check(
-        "vsc-tiny",
-        "missing",
-        "no weights",
-        "Reinstall vsc-eval, or train it in a checkout: `python -m training train`.",
-    )
+    weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
+    size = sum(file.stat().st_size for file in weights) / 2**20
+    hint = "Reinstall vsc-eval, or train it in a checkout: `python -m training train`."
+    return _check("vsc-tiny", weights, f"{size:.1f} MiB of weights" if weights else "no weights", hint)
 
 
-def _intervention() -> Check:
-    def found() -> str:
-        from vsc_eval.interventions.intervention import load_intervention
+def _intervention() -> str:
+    from vsc_eval.interventions.intervention import load_intervention
 
-        intervention = load_intervention("vsc-tiny")
-        return f"layer {intervention.spec.layer}, sets {', '.join(intervention.sets)}"
-
-    return _guarded("intervention vsc-tiny", found)
-
-
-def _tasks() -> Check:
-    def found() -> str:
-        return f"{len(list(resources.tasks_dir().rglob('*.yaml')))} task files"
-
-    return _guarded("tasks", found)
+    intervention = load_intervention("vsc-tiny")
+    return f"layer {intervention.spec.layer}, sets {', '.join(intervention.sets)}"
 
 
 def _smoke() -> str:

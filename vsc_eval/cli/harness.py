@@ -6,12 +6,12 @@ lm-eval 0.4.13 has no entry points, so this registers the models, adds our task 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
@@ -43,9 +43,8 @@ def run_harness(arguments: Sequence[str]) -> int:
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
-    from vsc_eval.lmeval.arguments import refuse_grid
-    from vsc_eval.lmeval.registry import register_models
-    from vsc_eval.lmeval.task_index import compiled_includes
+    from vsc_eval.lmeval.models import refuse_grid, register_models
+    from vsc_eval.lmeval.task_index import clear_errors, compiled_includes
 
     # Before lm-eval takes the numbers of a grid for arguments of their own.
     for argument in (part for word in arguments for part in split_names(word)):
@@ -54,14 +53,19 @@ def run_harness(arguments: Sequence[str]) -> int:
     setup_logging()
     register_models()
     logging.getLogger("lm_eval.api.task").addFilter(_is_news)
-    with _program_arguments(["vsc-eval harness", *arguments]):
+    # lm-eval's parser reads them there.
+    with patch.object(sys, "argv", ["vsc-eval harness", *arguments]):
         cli = HarnessCLI()
         options = cli.parse_args()
-    _refuse_caches(options)
+    asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
+    _refuse_caches(asked)
+    folder = asked.get("include_path")
+    if folder and not Path(folder).is_dir():
+        raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
     # lm-eval's index leaves broken files out without a word, and cannot read task files of ours: both are seen to here.
     names = getattr(options, "tasks", None)
-    own = compiled_includes(_own_folders(options), names if isinstance(names, list) else ())
-    with own as (folders, known), _clear_errors(getattr(options, "model", None)):
+    own = compiled_includes([Path(folder)] if folder else [], names if isinstance(names, list) else ())
+    with own as (folders, known), clear_errors(getattr(options, "model", None)):
         options.include_path = [str(tasks_dir()), *folders]
         if known:
             options.tasks = known
@@ -72,16 +76,6 @@ def run_harness(arguments: Sequence[str]) -> int:
 def _is_news(record: logging.LogRecord) -> bool:
     """False for the hint that lm-eval prints once for each task that has a loader of its own."""
     return "Custom kwargs can be passed" not in record.getMessage()
-
-
-@contextlib.contextmanager
-def _program_arguments(arguments: list[str]) -> Iterator[None]:
-    """lm-eval's parser reads sys.argv."""
-    before, sys.argv = sys.argv, arguments
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
@@ -97,8 +91,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     return loaded
 
 
-def _refuse_caches(options: argparse.Namespace) -> None:
-    asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
+def _refuse_caches(asked: dict[str, Any]) -> None:
     if asked.get("use_cache"):
         raise SpecError(
             "--use_cache keeps answers under a key without model, edit and picture.",
@@ -109,34 +102,3 @@ def _refuse_caches(options: argparse.Namespace) -> None:
             "--cache_requests keeps requests under a key without the task's settings.",
             hint="Leave it out; building our requests takes no time.",
         )
-
-
-def _own_folders(options: argparse.Namespace) -> list[Path]:
-    """The task folders that the user gave."""
-    folders = [getattr(options, "include_path", None) or _config(options).get("include_path")]
-    for folder in folders:
-        if folder and not Path(folder).is_dir():
-            raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
-    return [Path(folder) for folder in folders if folder]
-
-
-@contextlib.contextmanager
-def _clear_errors(model: str | None) -> Iterator[None]:
-    """Say lm-eval's most common complaints in a line, with a fix."""
-    try:
-        yield
-    except ValueError as error:
-        text = str(error)
-        if "Duplicate task" in text:
-            raise SpecError(
-                f"{text}.",
-                hint="Groups hold their cells: ask for `vsc_views` (all cells, by task and by level), or for tags such"
-                " as `vsc_counting` and `vsc_easy`, which go together.",
-            ) from error
-        if "Tasks not found" in text:
-            raise SpecError(f"{text}.", hint="`vsc-eval tasks list` shows ours.") from error
-        if "no model for this name" in text:
-            raise SpecError(
-                f"lm-eval has no model '{model}'.", hint="Use --model vsc-hf, or one of its own, such as hf-multimodal."
-            ) from error
-        raise

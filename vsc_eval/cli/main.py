@@ -37,27 +37,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
-class _Once(argparse.Action):
-    """Refuses an option that is given twice, of which argparse keeps the last without a word."""
+def _once(action: type[argparse.Action]) -> type[argparse.Action]:
+    """The action, but it refuses an option that is given twice, of which argparse keeps the last without a word."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        given = vars(namespace).setdefault("given", set())
-        if option_string is not None and self.dest in given:
-            raise argparse.ArgumentError(self, "it is given twice, and takes one value; keep one of them")
-        given.add(self.dest)
-        super().__call__(parser, namespace, values, option_string)
+    class Once(action):  # type: ignore[valid-type, misc]
+        def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+            given = vars(namespace).setdefault("given", set())
+            if option_string is not None and self.dest in given:
+                raise argparse.ArgumentError(self, "it is given twice, and takes one value; keep one of them")
+            given.add(self.dest)
+            super().__call__(parser, namespace, values, option_string)
 
-
-class _Store(_Once, argparse._StoreAction):
-    pass
-
-
-class _StoreTrue(_Once, argparse._StoreTrueAction):
-    pass
+    return Once
 
 
-class _StoreFalse(_Once, argparse._StoreFalseAction):
-    pass
+_ACTIONS = {
+    None: _once(argparse._StoreAction),
+    "store": _once(argparse._StoreAction),
+    "store_true": _once(argparse._StoreTrueAction),
+    "store_false": _once(argparse._StoreFalseAction),
+}
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -74,12 +73,7 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", _Formatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        for name, action in (
-            (None, _Store),
-            ("store", _Store),
-            ("store_true", _StoreTrue),
-            ("store_false", _StoreFalse),
-        ):
+        for name, action in _ACTIONS.items():
             self.register("action", name, action)
         self.fill: Callable[[Parser], None] | None = None
         """Adds the options when they are first needed: those of a spec that takes seconds to import."""

@@ -60,8 +60,7 @@ def _handle(options: argparse.Namespace) -> int:
 
 def _several(spec: RunSpec, models: list[str], out: Path, console: Any) -> int:
     from vsc_eval.cli.main import print_error
-    from vsc_eval.sweeps.models import run_models, summary
-    from vsc_eval.sweeps.sweep import show
+    from vsc_eval.sweeps.sweep import run_models, show, summary
     from vsc_eval.tables.console import draw
 
     done, failed = run_models(spec, models, out, done=lambda results, folder: show(results, folder, console))

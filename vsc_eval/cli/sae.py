@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
+from vsc_eval.features.options import SAETrainSpec, SelectSpec
+from vsc_eval.sae.read_options import ReadOptions
 from vsc_eval.specs import EditSpec, parse_condition
 from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
-    from vsc_eval.features.sae_select import SelectSpec
-    from vsc_eval.features.sae_train import SAETrainSpec
     from vsc_eval.sae.readers import ReadSAE
 
 QUALITY_FILE = "quality.json"
 _DEFAULT_EDIT = EditSpec(kind="scale", value=2.0)
+
+_TRAIN = Flags(SAETrainSpec, names={"train.n_tokens": "tokens"})
+_SELECT = Flags(
+    SelectSpec,
+    skip=("default_edit",),
+    names={
+        "rule.min_frequency": "min-freq",
+        "rule.exclusive": "shared",
+        "stability_draws": "draws",
+        "source.k": "sae-k",
+    },
+)
+_SOURCE = Flags(ReadOptions)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,23 +47,10 @@ def add_parser(subparsers: Any) -> None:
         commands.add_parser(name, help=line).fill = fill
 
 
-def _train_flags() -> Flags[SAETrainSpec]:
-    from vsc_eval.features.sae_train import SAETrainSpec
-
-    return Flags(SAETrainSpec, names={"train.n_tokens": "tokens"})
-
-
 def _fill_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the SAE")
-    _train_flags().add_to(parser)
+    _TRAIN.add_to(parser)
     parser.set_defaults(handler=run_train)
-
-
-def _select_flags() -> Flags[SelectSpec]:
-    from vsc_eval.features.sae_select import SelectSpec
-
-    names = {"rule.min_frequency": "min-freq", "stability_draws": "draws", "source.k": "sae-k"}
-    return Flags(SelectSpec, skip=("default_edit",), names={**names, "rule.exclusive": "shared"})
 
 
 def _fill_select(parser: argparse.ArgumentParser) -> None:
@@ -64,27 +64,18 @@ def _fill_select(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep every item's features and all scores (5 bytes an item and feature), which control sets need",
     )
-    _select_flags().add_to(parser)
+    _SELECT.add_to(parser)
     parser.set_defaults(handler=run_select)
 
 
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
-    parser.add_argument("--layout", default="auto", help="library that wrote it; told by the files' names unless given")
-    parser.add_argument("--layer", type=int, help="decoder layer, where PATH holds SAEs of several")
-    parser.add_argument("--hook", help="subfolder of the SAE, where PATH is a repository of several")
-    parser.add_argument("--k", type=int, help="active features a token, where no name or config says it")
-    parser.add_argument("--activation", choices=("topk", "batchtopk"), help="for an ae.pt without its config.json")
-    parser.add_argument("--keep-negative", action="store_true", help="Qwen-Scope: keep negative values among the top k")
-
-
 def _fill_show(parser: argparse.ArgumentParser) -> None:
-    _add_source(parser)
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
+    _SOURCE.add_to(parser)
     parser.set_defaults(handler=run_show)
 
 
 def _fill_convert(parser: argparse.ArgumentParser) -> None:
-    _add_source(parser)
+    _fill_show(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write, in SAELens layout")
     parser.set_defaults(handler=run_convert)
 
@@ -97,7 +88,7 @@ def run_train(args: argparse.Namespace) -> int:
     from vsc_eval.progress import progress_shown
     from vsc_eval.sae.train import TrainProgress
 
-    spec = _train_flags().read(args, "vsc-eval sae train")
+    spec = _TRAIN.read(args, "vsc-eval sae train")
     with progress_shown(Console(stderr=True), {"tokens": spec.train.n_tokens}) as advance:
 
         def show(step: TrainProgress) -> None:
@@ -123,7 +114,7 @@ def run_select(args: argparse.Namespace) -> int:
     from vsc_eval.tables.console import console_for, draw
 
     edit = parse_condition(f"set:{args.edit}", _DEFAULT_EDIT).edit if args.edit is not None else None
-    spec = _select_flags().read(args, "vsc-eval sae select", default_edit=edit)
+    spec = _SELECT.read(args, "vsc-eval sae select", default_edit=edit)
     with steps_shown() as step:
         selected = select_sets(spec, args.sae, args.out, keep_features=args.keep_features, progress=step)
     if selected.reused:
@@ -137,40 +128,36 @@ def run_select(args: argparse.Namespace) -> int:
 def _read(args: argparse.Namespace) -> ReadSAE:
     from vsc_eval.sae.readers import read_any_sae
 
-    return read_any_sae(
-        args.path,
-        layout=args.layout,
-        layer=args.layer,
-        hook=args.hook,
-        k=args.k,
-        activation=args.activation,
-        relu_after_topk=False if args.keep_negative else None,
-    )
+    return read_any_sae(args.path, **dict(_SOURCE.read(args, "vsc-eval sae")))
 
 
 def described(read: ReadSAE) -> dict[str, str]:
     """What `show` prints: a few words about each thing that is known."""
-    cfg, metadata = read.sae.cfg, read.metadata
-    norms = read.sae.W_dec.norm(dim=1)
+    sae, cfg, metadata = read.sae, read.sae.cfg, read.metadata
+    norms = sae.W_dec.norm(dim=1)
     lines = {
         "layout": read.layout,
         "weights": str(read.path),
         "features x width": f"{cfg.d_sae} x {cfg.d_in}",
         "activation": cfg.activation + ("" if cfg.topk_relu else ", negative values kept"),
         "k": "none: as many as fire" if cfg.k is None else str(cfg.k),
-        "threshold": _range(read.sae.threshold) if read.sae.threshold is not None else "none",
+        "threshold": "none" if sae.threshold is None else _range(sae.threshold),
         "b_dec subtracted": "yes" if cfg.apply_b_dec_to_input else "no",
         "decoder rows": f"norm {_range(norms)}, {int((norms == 0).sum())} of them zero",
         "layer": "not said" if read.layer is None else str(read.layer),
         "hook": read.hook or "not said",
-        "fingerprint": read.sae.fingerprint(),
+        "fingerprint": sae.fingerprint(),
     }
     lines |= {key: str(metadata[key]) for key in ("model_name", "positions", "n_tokens_trained") if key in metadata}
     if "final_fvu" in metadata:
         lines["FVU, last batch"] = f"{metadata['final_fvu']:.4f}"
     if "n_dead" in metadata:
         lines["dead at the end"] = f"{metadata['n_dead']} of {cfg.d_sae}"
-    return lines | _judged(read)
+    # `sae select` leaves figures in the intervention's folder, around that of the SAE.
+    path = read.path.parent.parent / QUALITY_FILE
+    if read.layout == "saelens" and path.is_file():
+        lines["on the select split"] = _judged(path)
+    return lines
 
 
 def _range(tensor: Any) -> str:
@@ -178,18 +165,14 @@ def _range(tensor: Any) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _judged(read: ReadSAE) -> dict[str, str]:
-    """Figures of the `quality.json` that `sae select` leaves in the intervention's folder, around that of the SAE."""
-    path = read.path.parent.parent / QUALITY_FILE
-    if read.layout != "saelens" or not path.is_file():
-        return {}
+def _judged(path: Path) -> str:
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]
         fvu = "undefined" if figures["fvu"] is None else f"{figures['fvu']:.4f}"
         text = f"FVU {fvu}, L0 {figures['mean_l0']:.2f}, {figures['n_dead']} of {figures['d_sae']} dead"
-        return {"on the select split": f"{text}, {figures['n_tokens']:,} tokens"}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError):
-        return {"on the select split": f"{path} cannot be read"}
+        return f"{text}, {figures['n_tokens']:,} tokens"
+    except (OSError, KeyError, TypeError, ValueError):
+        return f"{path} cannot be read"
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -201,7 +184,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_convert(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval sae convert`."""
-    from vsc_eval.sae.io import CONFIG_FILE, save_sae
+    from vsc_eval.sae.readers.saelens import CONFIG_FILE, save_sae
 
     if (args.to / CONFIG_FILE).exists():
         raise SpecError(f"{args.to} holds an SAE already.", hint="Choose another folder, or delete that one.")

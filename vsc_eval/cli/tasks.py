@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.files import replacing
-from vsc_eval.lmeval.task_files import VARIANTS
-from vsc_eval.resources import tasks_dir
+from vsc_eval.lmeval.task_files import COMPILED, VARIANTS, compiled_files, write_task_files
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
 from vsc_eval.synthetic.show import write_examples
 from vsc_eval.tables.clean import terminal
-from vsc_eval.taskfiles.read import read_task_file
-from vsc_eval.taskfiles.schema import to_json_schema
+from vsc_eval.taskfiles.read import names_file, read_task_file, shipped_dir
+from vsc_eval.taskfiles.schema import DatasetSource, to_json_schema
 
-_YAML = (".yaml", ".yml")
 _DATA = Flags(AskSpec, only=("data_dir", "override", "include_path"))
 """Where a task file's data are, as `vsc-eval run` takes it."""
+_SOURCE = Flags(DatasetSource, only=("config", "split", "revision"))
+"""Which part of a data set a new task file is of."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,28 +46,50 @@ def add_parser(subparsers: Any) -> None:
     export.add_argument("--split", action="append", choices=SPLITS, help="repeatable; default: test")
     export.add_argument("--n", type=int, default=None, help="items a cell, a multiple of 4; default: the split's own")
     export.set_defaults(handler=_export)
-    _add_file_actions(actions)
+
+    check = actions.add_parser("check", help="load rows of a task file's data and say whether all fits")
+    check.add_argument("file", help="a task file, or the name of one that is shipped")
+    check.add_argument("--rows", type=int, default=200, help="rows to look at; 0: all")
+    check.add_argument("--show", type=int, default=3, help="rows to print")
+    check.add_argument("--out", type=Path, default=None, help="folder for the pictures of these rows")
+    _DATA.add_to(check)
+    check.set_defaults(handler=_check)
+
+    new = actions.add_parser("new", help="write a first task file from the columns of a data set")
+    new.add_argument("name", help="of the task: small letters, digits and _")
+    new.add_argument("--from", dest="source", required=True, metavar="DATASET", help="hub id, file or folder")
+    _SOURCE.add_to(new)
+    new.add_argument("--out", type=Path, default=None, help="file to write (NAME.yaml if absent)")
+    new.add_argument("--force", action="store_true", help="write over a file that is there")
+    new.set_defaults(handler=_new)
+
+    compiled = actions.add_parser("compile", help="write task files as lm-eval's own, for its stock command line")
+    compiled.add_argument("files", nargs="*", type=Path, help="task files; the shipped ones if absent")
+    compiled.add_argument("--out", type=Path, default=None, help="folder to write to")
+    compiled.set_defaults(handler=_compile)
+
+    schema = actions.add_parser("schema", help="write the JSON Schema of task files, for editors")
+    schema.add_argument("--out", type=Path, default=None, help="file to write (standard output if absent)")
+    schema.set_defaults(handler=_schema)
 
 
 def cells_of(task: str, level: str | None = None) -> list[tuple[str, str]]:
     """The (task, level) cells that a name means. Raises SpecError naming close matches."""
-    name = task.removeprefix("vsc_")
-    for known in SYNTHETIC_TASKS.names():
-        if name == known:
-            return [(known, level) for level in ([level] if level else LEVELS)]
-        for its_level in LEVELS:
-            if name == f"{known}_{its_level}":
-                if level not in (None, its_level):
-                    raise SpecError(f"'{task}' is not of level {level}.", hint=f"Write vsc_{known} --level {level}.")
-                return [(known, its_level)]
     # Compared without the prefix, which would make every name look alike.
-    tasks = SYNTHETIC_TASKS.names()
-    names = [*tasks, *(f"{known}_{its_level}" for known in tasks for its_level in LEVELS)]
-    close = [f"vsc_{match}" for match in difflib.get_close_matches(name, names, n=3)]
-    raise SpecError(
-        f"Unknown task '{task}'.",
-        hint=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in tasks)}.",
-    )
+    name, tasks = task.removeprefix("vsc_"), SYNTHETIC_TASKS.names()
+    known = {known: [(known, its_level) for its_level in LEVELS] for known in tasks}
+    known |= {"_".join(cell): [cell] for cells in list(known.values()) for cell in cells}
+    if name not in known:
+        close = [f"vsc_{match}" for match in difflib.get_close_matches(name, known, n=3)]
+        raise SpecError(
+            f"Unknown task '{task}'.",
+            hint=f"Did you mean {' or '.join(close)}?" if close else f"Tasks: {', '.join(f'vsc_{t}' for t in tasks)}.",
+        )
+    cells = [cell for cell in known[name] if level in (None, cell[1])]
+    if not cells:
+        hint = f"Write vsc_{known[name][0][0]} --level {level}."
+        raise SpecError(f"'{task}' is not of level {level}.", hint=hint)
+    return cells
 
 
 def _list(_options: argparse.Namespace) -> int:
@@ -88,14 +109,18 @@ def _list(_options: argparse.Namespace) -> int:
     )
     sizes = ", ".join(f"{split} {DEFAULT_SIZES[split]}" for split in SPLITS)
     print(f"Items per cell: {sizes}. Change with --metadata vsc_n=20 vsc_split=select.")
-    print("\n".join(_data_set_lines()))
+    print("\nExternal data sets (the data are fetched from the hub, or --data-dir; see `vsc-eval tasks show NAME`):")
+    for file in map(read_task_file, _shipped_files()):
+        scorings = "text, choice" if file.has_choice_scoring else "text"
+        print(f"  {file.name:<14} {' and '.join(file.kinds):<28} {scorings:<13} {file.dataset.path}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise SpecError(f"Cannot show {options.n} items.", hint="Ask for at least one.")
-    if _names_task_file(options.task):
+    bare = options.task.removeprefix("vsc_")
+    if names_file(options.task) or bare in {path.stem for path in _shipped_files()}:
         return _show_task_file(options)
     for task, level in cells_of(options.task, options.level):
         for item in make_items(options.split, task, level, -(-options.n // 4) * 4)[: options.n]:
@@ -116,50 +141,8 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_file_actions(actions: Any) -> None:
-    """Add `check`, `new`, `compile` and `schema`."""
-    check = actions.add_parser("check", help="load rows of a task file's data and say whether all fits")
-    check.add_argument("file", help="a task file, or the name of one that is shipped")
-    check.add_argument("--rows", type=int, default=200, help="rows to look at; 0: all")
-    check.add_argument("--show", type=int, default=3, help="rows to print")
-    check.add_argument("--out", type=Path, default=None, help="folder for the pictures of these rows")
-    _DATA.add_to(check)
-    check.set_defaults(handler=_check)
-
-    new = actions.add_parser("new", help="write a first task file from the columns of a data set")
-    new.add_argument("name", help="of the task: small letters, digits and _")
-    new.add_argument("--from", dest="source", required=True, metavar="DATASET", help="hub id, file or folder")
-    new.add_argument("--config", default=None, help="configuration of a hub data set")
-    new.add_argument("--split", default="test", help="split to take")
-    new.add_argument("--revision", default=None, help="revision of a hub data set")
-    new.add_argument("--out", type=Path, default=None, help="file to write (NAME.yaml if absent)")
-    new.add_argument("--force", action="store_true", help="write over a file that is there")
-    new.set_defaults(handler=_new)
-
-    compiled = actions.add_parser("compile", help="write task files as lm-eval's own, for its stock command line")
-    compiled.add_argument("files", nargs="*", type=Path, help="task files; the shipped ones if absent")
-    compiled.add_argument("--out", type=Path, default=None, help="folder to write to")
-    compiled.set_defaults(handler=_compile)
-
-    schema = actions.add_parser("schema", help="write the JSON Schema of task files, for editors")
-    schema.add_argument("--out", type=Path, default=None, help="file to write (standard output if absent)")
-    schema.set_defaults(handler=_schema)
-
-
-def _data_set_lines() -> Iterator[str]:
-    """The shipped task files, for `tasks list`."""
-    folder = tasks_dir() / "external"
-    files = [read_task_file(path) for path in sorted(folder.glob("*.yaml"))]
-    yield "\nExternal data sets (the data are fetched from the hub, or --data-dir; see `vsc-eval tasks show NAME`):"
-    for file in files:
-        scorings = "text, choice" if file.has_choice_scoring else "text"
-        yield f"  {file.name:<14} {' and '.join(file.kinds):<28} {scorings:<13} {file.dataset.path}"
-
-
-def _names_task_file(name: str) -> bool:
-    """Whether a task is meant that is declared in a task file."""
-    bare = name.removeprefix("vsc_")
-    return name.endswith(_YAML) or (tasks_dir() / "external" / f"{bare}.yaml").is_file()
+def _shipped_files() -> list[Path]:
+    return sorted(shipped_dir().glob("*.yaml"))
 
 
 def _show_task_file(options: argparse.Namespace) -> int:
@@ -167,19 +150,11 @@ def _show_task_file(options: argparse.Namespace) -> int:
     # Imported here: it loads `datasets` and lm-eval, which take seconds.
     from vsc_eval.lmeval.task_check import check, task_file
 
-    choice = _choice(options)
-    file = task_file(options.task, choice)
-    for key, value in file.model_dump(mode="json", exclude_unset=True).items():
+    spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.task,))
+    for key, value in task_file(spec).model_dump(mode="json", exclude_unset=True).items():
         print(terminal(f"{key}: {value}"))
     print()
-    return 0 if check(options.task, choice, rows=options.n, show=options.n, out=options.out) else 1
-
-
-def _choice(options: argparse.Namespace) -> Any:
-    from vsc_eval.lmeval.task_index import ExternalChoice
-
-    given = _DATA.read(options, "vsc-eval tasks")
-    return ExternalChoice(include=given.include_path, overrides=given.override, data_dir=given.data_dir)
+    return 0 if check(spec, rows=options.n, show=options.n, out=options.out) else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -187,8 +162,8 @@ def _check(options: argparse.Namespace) -> int:
 
     if options.rows < 0 or options.show < 0:
         raise SpecError("--rows and --show count rows.", hint="Give 0 or more.")
-    rows = options.rows or None
-    return 0 if check(options.file, _choice(options), rows=rows, show=options.show, out=options.out) else 1
+    spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.file,))
+    return 0 if check(spec, rows=options.rows or None, show=options.show, out=options.out) else 1
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -196,9 +171,8 @@ def _new(options: argparse.Namespace) -> int:
 
     path = options.out or Path(f"{options.name}.yaml")
     source = Path(options.source).expanduser()
-    given = {"path": str(source.resolve()) if source.exists() else options.source, "split": options.split}
-    given |= {key: value for key in ("config", "revision") if (value := getattr(options, key)) is not None}
-    _, remarks = new_task_file(options.name, given, path, force=options.force)
+    given = {"path": str(source.resolve()) if source.exists() else options.source, "split": "test"}
+    _, remarks = new_task_file(options.name, given | _SOURCE.given(options), path, force=options.force)
     print(path.read_text(encoding="utf-8"), end="")
     for remark in remarks:
         print(terminal(f"Note: {remark}"))
@@ -207,21 +181,17 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from vsc_eval.taskfiles.data_files import COMPILED, write_compiled
-
-    shipped = tasks_dir() / "external"
-    files = options.files or sorted(shipped.glob("*.yaml"))
-    for path in files:
-        for written in write_compiled(read_task_file(path), options.out or path.parent / COMPILED):
-            print(written)
+    for path in options.files or _shipped_files():
+        files = compiled_files(read_task_file(path))
+        print(*write_task_files(options.out or path.parent / COMPILED, files), sep="\n")
     return 0
 
 
 def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
-        return 0
-    with replacing(options.out) as partial:
-        partial.write_text(to_json_schema(), encoding="utf-8")
-    print(options.out)
+    else:
+        with replacing(options.out) as partial:
+            partial.write_text(to_json_schema(), encoding="utf-8")
+        print(options.out)
     return 0

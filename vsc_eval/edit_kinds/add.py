@@ -1,6 +1,6 @@
 """add: delta = value * sum_S W_dec[i] (unit decoder rows), whatever z is: steering along the features' directions."""
 
-from vsc_eval.edit_kinds.base import EditKind
+from vsc_eval.edit_kinds import EditKind
 
 ADD = EditKind(
     "add",

@@ -51,3 +51,8 @@ def extract(text: str, *, kind: Kind, options: Sequence[str] = (), letters: Sequ
     if kind == "number":
         return extract_number(text)
     raise ValueError(f"unknown kind of answer {kind!r}")
+
+
+def likeliest_option(answers: Sequence[str], logprobs: Sequence[float]) -> str:
+    """Of the `answers` that are options, the one with the largest log-probability; the first of equals."""
+    return answers[logprobs.index(max(logprobs))]

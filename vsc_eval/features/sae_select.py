@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-from pydantic import Field
-from torch import Tensor
+from typing import Any, Literal
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError
 from vsc_eval.features.benchmark import benchmark_items, prompts_of
-from vsc_eval.features.done import is_done, mark_done, read_record, write_record
-from vsc_eval.features.features import (
+from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.kept import (
     ITEMS_FILE,
-    SCORES_FILE,
-    TENSORS_FILE,
-    KeptHarvest,
-    drop_harvest,
+    KEPT_FILES,
     harvest_key,
-    read_harvest,
+    key_of,
+    load_harvest,
     save_harvest,
     save_scores,
 )
-from vsc_eval.features.features import load_harvest as load_harvest
-from vsc_eval.features.harvest import harvest_items, option_logprobs
-from vsc_eval.features.site import SAESite, SAESource, place_sae, sae_site
-from vsc_eval.files import ensure_writable
+from vsc_eval.features.options import SelectSpec
+from vsc_eval.features.site import sae_site
+from vsc_eval.files import ensure_writable, file_hash
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.intervention import INTERVENTION_FILE, save_intervention
 from vsc_eval.interventions.overlap import SetOverlap, set_overlap
-from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
+from vsc_eval.interventions.select import choose_features, score_table
 from vsc_eval.interventions.stability import Stability, set_stability
-from vsc_eval.records import Record
+from vsc_eval.progress import Advance
+from vsc_eval.records import Record, read_record, write_record
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_quality
-from vsc_eval.settings import ItemsPerCell, ModelSpec, Seed, TaskTypesSpec, with_default
+from vsc_eval.settings import ModelSpec
 from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec
-from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, Item
+from vsc_eval.synthetic import GENERATOR_VERSION, Item
 
 QUALITY_FILE = "quality.json"
 OVERLAP_FILE = "overlap.json"
 STABILITY_FILE = "stability.json"
 DONE_FILE = "select.json"
 SPLIT = "select"
-
-
-class SelectSpec(TaskTypesSpec, ModelSpec):
-    """`vsc-eval sae select`; the model is the one that the SAE was trained on."""
-
-    rule: SelectionRule = SelectionRule()
-    default_edit: EditSpec | None = None
-    """Edit of a condition that names none; None: scale by 2 at the positions that the SAE was trained on."""
-    items_per_cell: ItemsPerCell | None = None
-    """Items of each task and level; unless given, the split's size."""
-    batch_size: int = with_default(ModelSpec, "batch_size", 16)
-    source: SAESource = SAESource()
-    """For an SAE that was made elsewhere."""
-    stability_draws: int = Field(default=50, ge=1)
-    """Bootstrap samples of orbits on which the selection is repeated."""
-    seed: Seed = 0
-    """Of those samples."""
 
 
 class SAEQuality(Record):
@@ -74,6 +52,16 @@ class SAEQuality(Record):
     splice: SpliceQuality
     inputs: str | None = None
     """Hash of model, SAE, layer, positions and items; None in files of earlier versions."""
+
+
+class Done(Record):
+    """`select.json`, written last: the files that it names are finished while they are as they were."""
+
+    schema_version: Literal[1] = 1
+    inputs: str
+    """Hash of everything that decides them."""
+    sha256: dict[str, str]
+    """Of each, by its path in the folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +77,6 @@ class Selected:
     """Whether all of it was there already."""
 
 
-Progress = Callable[[str, int, int], None]
-"""Told of (stage, items just done, items of the stage)."""
-
-
 def select_sets(
     spec: SelectSpec,
     sae_folder: Path,
@@ -100,7 +84,7 @@ def select_sets(
     *,
     vlm: LoadedVLM | None = None,
     keep_features: bool = True,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Advance = lambda stage, just_done, total: None,
 ) -> Selected:
     """Write an intervention into `out`: `intervention.yaml` with one set per task, the SAE unless it is there
     already, `quality.json`, `overlap.json` and `stability.json`.
@@ -108,171 +92,160 @@ def select_sets(
     `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
     `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
     controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
-    selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. Raises
-    DataError if the SAE is damaged, of another width or trained on other weights than the model's, or if a task has too
-    few eligible features; SpecError if the spec contradicts the SAE; BackendError if `out` cannot be written.
+    selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. `progress`
+    is told of (stage, how many were just done, how many there are). Raises DataError if the SAE is damaged, of another
+    width or trained on other weights than the model's, or if a task has too few eligible features; SpecError if the
+    spec contradicts the SAE; BackendError if `out` cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, **spec.loading())
     site = sae_site(sae_folder, vlm, spec.source)
     ensure_writable(out)
-    place, sae = place_sae(site, out)
-    sae.to(vlm.device)
-    job = _Job(spec, site, place, vlm, sae, benchmark_items(SPLIT, spec.tasks, spec.items_per_cell), progress)
-    done = _finished(job, out, keep_features)
-    return done or _select(job, out, keep_features)
+    place, sae = site.put_into(out)
+    reader = LayerReader(vlm, site.layer, site.positions, spec.batch_size)
+    items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
+    job = _Job(spec, reader, place, sae.to(vlm.device), items, out, progress)
+    return job.finished(keep_features) or job.run(keep_features)
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
     spec: SelectSpec
-    site: SAESite
+    reader: LayerReader
     place: str
     """Of the SAE, relative to the intervention."""
-    vlm: LoadedVLM
     sae: SAE
     items: list[Item]
-    progress: Progress
+    out: Path
+    progress: Advance
 
-    @property
-    def origin(self) -> dict[str, Scalar]:
+    @cached_property
+    def origin(self) -> dict[str, Any]:
         return {
             "split": SPLIT,
-            "positions": self.site.positions,
-            "layer": self.site.layer,
-            "model_fingerprint": self.vlm.fingerprint,
+            "positions": self.reader.positions,
+            "layer": self.reader.layer,
+            "model_fingerprint": self.reader.vlm.fingerprint,
             "sae_fingerprint": self.sae.fingerprint(),
             "generator_version": GENERATOR_VERSION,
             "items_per_cell": self.spec.items_per_cell,
         }
 
-    @property
+    @cached_property
     def item_ids(self) -> tuple[str, ...]:
         return tuple(item.id for item in self.items)
 
-    def key(self) -> str:
-        """Hash of what the figures of the SAE depend on."""
-        return harvest_key(self.origin, None, self.item_ids)
+    def key(self, pooling: str | None = None) -> str:
+        """Hash of what a harvest depends on; without a pooling, of what the figures of the SAE do."""
+        return harvest_key(self.origin, pooling, self.item_ids)
 
+    @property
     def full_key(self) -> str:
         """Hash of what the whole folder depends on."""
         # The model is known by its fingerprint, the SAE by its own.
         known = {*ModelSpec.model_fields, "source"} - {"model"}
-        spec = self.spec.model_dump(mode="json", exclude=known)
-        payload = json.dumps([self.key(), spec, self.place], sort_keys=True)
-        return hashlib.sha256(payload.encode()).hexdigest()[:16]
+        return key_of(self.key(), self.spec.model_dump(mode="json", exclude=known), self.place)
 
     def told(self, stage: str) -> Callable[[int], None]:
         return lambda n: self.progress(stage, n, len(self.items))
 
+    def finished(self, keep_features: bool) -> Selected | None:
+        """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
+        done = read_record(Done, self.out / DONE_FILE)
+        if done is None or done.inputs != self.full_key or not set(_files(keep_features)) <= set(done.sha256):
+            return None
+        files = [(self.out / name, digest) for name, digest in done.sha256.items()]
+        if not all(file.is_file() and file_hash(file) == digest for file, digest in files):
+            return None
+        quality = read_record(SAEQuality, self.out / QUALITY_FILE)
+        overlap = read_record(SetOverlap, self.out / OVERLAP_FILE)
+        stability = read_record(Stability, self.out / STABILITY_FILE)
+        if quality is None or overlap is None or stability is None:
+            return None
+        path = self.out / INTERVENTION_FILE
+        return Selected(load_yaml_spec(path, InterventionSpec), path, quality, overlap, stability, reused=True)
 
-def _select(job: _Job, out: Path, keep_features: bool) -> Selected:
-    (out / DONE_FILE).unlink(missing_ok=True)
-    kept = _harvest(job, out, keep_features)
-    harvest, rule = kept.harvest, job.spec.rule
-    table = score_table(harvest.pooled, harvest.tasks, rule)
-    sets = choose_features(table, rule, provenance=harvest.origin)
-    quality = _quality(job, kept, out)
-    # A harvest that an earlier run kept stays, and the scores beside it must be of this rule.
-    kept_on_disk = (out / ITEMS_FILE).exists()
-    if kept_on_disk:
-        save_scores(table, rule, out)
-    intervention = InterventionSpec(
-        model=job.spec.model,
-        layer=job.site.layer,
-        sae=job.place,
-        default_edit=job.spec.default_edit or EditSpec(kind="scale", value=2.0, positions=job.site.positions),
-        sets=sets,
-    )
-    overlap = set_overlap(sets, job.sae, harvest.firing)
-    stability = set_stability(
-        sets,
-        harvest,
-        rule,
-        draws=job.spec.stability_draws,
-        seed=job.spec.seed,
-        progress=lambda n: job.progress("stability", n, harvest.d_sae),
-    )
-    path = save_intervention(intervention, out)
-    write_record(overlap, out / OVERLAP_FILE)
-    write_record(stability, out / STABILITY_FILE)
-    mark_done(out / DONE_FILE, job.full_key(), _files(kept_on_disk))
-    return Selected(intervention, path, quality, overlap, stability)
-
-
-def _harvest(job: _Job, out: Path, keep_features: bool) -> KeptHarvest:
-    """From the folder if the same one is there, else from the model."""
-    pooling = job.spec.rule.pooling
-    if (out / ITEMS_FILE).exists():
-        try:
-            kept = read_harvest(out)
-        except DataError:
-            drop_harvest(out)
-        else:
-            if kept.items.key() == harvest_key(job.origin, pooling, job.item_ids):
-                job.progress("features", len(job.items), len(job.items))
-                return kept
-            drop_harvest(out)
-    found = harvest_items(
-        job.vlm,
-        job.site.layer,
-        prompts_of(job.items),
-        job.site.positions,
-        job.spec.batch_size,
-        job.sae,
-        pooling,
-        job.told("features"),
-    )
-    harvest = Harvest(
-        pooled=found.pooled,
-        firing=found.firing,
-        item_ids=job.item_ids,
-        tasks=tuple(item.task for item in job.items),
-        orbits=tuple(item.orbit_id for item in job.items),
-        origin=job.origin,
-    )
-    kept = KeptHarvest(harvest, pooling, found.meter.result())
-    if keep_features:
-        save_harvest(kept, out)
-    return kept
-
-
-def _quality(job: _Job, kept: KeptHarvest, out: Path) -> SAEQuality:
-    """From the folder if it is of the same inputs, else measured and written."""
-    known = read_record(SAEQuality, out / QUALITY_FILE)
-    if known is not None and known.inputs == job.key():
-        return known
-
-    def run(replace: Callable[[Tensor], Tensor] | None) -> Tensor:
-        return option_logprobs(
-            job.vlm,
-            job.site.layer,
-            prompts_of(job.items),
-            job.site.positions,
-            job.spec.batch_size,
-            LETTERS,
-            replace,
-            job.told("plain model" if replace is None else "SAE spliced in"),
+    def run(self, keep_features: bool) -> Selected:
+        out, rule = self.out, self.spec.rule
+        (out / DONE_FILE).unlink(missing_ok=True)
+        harvest = self._harvest(keep_features)
+        table = score_table(harvest.pooled, harvest.tasks, rule)
+        sets = choose_features(table, rule, provenance=harvest.origin)
+        quality = self._quality(harvest)
+        # A harvest that an earlier run kept stays, and the scores beside it must be of this rule.
+        kept_on_disk = (out / ITEMS_FILE).exists()
+        if kept_on_disk:
+            save_scores(table, rule, out)
+        default = EditSpec(kind="scale", value=2.0, positions=self.reader.positions)
+        intervention = InterventionSpec(
+            model=self.spec.model,
+            layer=self.reader.layer,
+            sae=self.place,
+            default_edit=self.spec.default_edit or default,
+            sets=sets,
         )
+        overlap = set_overlap(sets, self.sae, harvest.firing)
+        stability = set_stability(
+            sets,
+            harvest,
+            rule,
+            draws=self.spec.stability_draws,
+            seed=self.spec.seed,
+            progress=lambda n: self.progress("stability", n, harvest.d_sae),
+        )
+        path = save_intervention(intervention, out)
+        write_record(overlap, out / OVERLAP_FILE)
+        write_record(stability, out / STABILITY_FILE)
+        hashes = {name: file_hash(out / name) for name in _files(kept_on_disk)}
+        write_record(Done(inputs=self.full_key, sha256=hashes), out / DONE_FILE)
+        return Selected(intervention, path, quality, overlap, stability)
 
-    splice = splice_quality(run, job.sae, [item.gold for item in job.items])
-    quality = SAEQuality(split=SPLIT, reconstruction=kept.reconstruction, splice=splice, inputs=job.key())
-    write_record(quality, out / QUALITY_FILE)
-    return quality
+    def _harvest(self, keep_features: bool) -> Harvest:
+        """From the folder if the same one is there, else from the model."""
+        pooling, told = self.spec.rule.pooling, self.told("features")
+        try:
+            kept = load_harvest(self.out)
+            if self.key(pooling) == harvest_key(kept.origin, kept.pooling, kept.item_ids):
+                told(len(self.items))
+                return kept
+        except DataError:
+            pass
+        # Beside a new intervention, what is kept of another selection would be taken for the intervention's own.
+        for name in KEPT_FILES:
+            (self.out / name).unlink(missing_ok=True)
+        pooled, firing, reconstruction = self.reader.harvest(prompts_of(self.items), self.sae, pooling, told)
+        harvest = Harvest(
+            pooled=pooled,
+            firing=firing,
+            item_ids=self.item_ids,
+            tasks=tuple(item.task for item in self.items),
+            orbits=tuple(item.orbit_id for item in self.items),
+            origin=self.origin,
+            pooling=pooling,
+            reconstruction=reconstruction,
+        )
+        if keep_features:
+            save_harvest(harvest, self.out)
+        return harvest
 
-
-def _finished(job: _Job, out: Path, keep_features: bool) -> Selected | None:
-    """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
-    if not is_done(out / DONE_FILE, job.full_key(), _files(keep_features)):
-        return None
-    intervention = load_yaml_spec(out / INTERVENTION_FILE, InterventionSpec)
-    quality = read_record(SAEQuality, out / QUALITY_FILE)
-    overlap = read_record(SetOverlap, out / OVERLAP_FILE)
-    stability = read_record(Stability, out / STABILITY_FILE)
-    if quality is None or overlap is None or stability is None:
-        return None
-    return Selected(intervention, out / INTERVENTION_FILE, quality, overlap, stability, reused=True)
+    def _quality(self, harvest: Harvest) -> SAEQuality:
+        """From the folder if it is of the same inputs, else measured and written."""
+        path, key = self.out / QUALITY_FILE, self.key()
+        known = read_record(SAEQuality, path)
+        if known is not None and known.inputs == key:
+            return known
+        splice = splice_quality(
+            lambda replace: self.reader.option_logprobs(
+                prompts_of(self.items), replace, self.told("SAE spliced in" if replace else "plain model")
+            ),
+            self.sae,
+            [item.gold for item in self.items],
+        )
+        assert harvest.reconstruction is not None
+        quality = SAEQuality(split=SPLIT, reconstruction=harvest.reconstruction, splice=splice, inputs=key)
+        write_record(quality, path)
+        return quality
 
 
 def _files(with_features: bool) -> tuple[str, ...]:
     always = (INTERVENTION_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
-    return (*always, ITEMS_FILE, TENSORS_FILE, SCORES_FILE) if with_features else always
+    return (*always, *KEPT_FILES) if with_features else always

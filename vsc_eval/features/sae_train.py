@@ -4,36 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field
 from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import SpecError
 from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts
-from vsc_eval.features.harvest import Positions, collect, decoder_at
+from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.options import SAETrainSpec
 from vsc_eval.files import ensure_writable
-from vsc_eval.sae.io import CONFIG_FILE, read_sae_metadata, save_sae
-from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, train_sae
-from vsc_eval.settings import ItemsPerCell, ModelSpec, TaskTypesSpec, with_default
+from vsc_eval.sae.readers.saelens import CONFIG_FILE, read_sae_metadata, save_sae
+from vsc_eval.sae.train import TrainProgress, TrainResult, train_sae
 from vsc_eval.synthetic import GENERATOR_VERSION
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 SPLIT = "sae"
-
-
-class SAETrainSpec(TaskTypesSpec, ModelSpec):
-    """`vsc-eval sae train`."""
-
-    layer: int = Field(ge=0)
-    """0-based decoder layer whose output is learnt."""
-    positions: Positions = "all"
-    """Prompt tokens whose activations are learnt."""
-    items_per_cell: ItemsPerCell | None = None
-    """Items of each task and level; unless given, the split's size. They repeat, reshuffled, up to `n_tokens`."""
-    batch_size: int = with_default(ModelSpec, "batch_size", 16)
-    train: TrainConfig = TrainConfig()
 
 
 def train_sae_for(
@@ -51,18 +36,34 @@ def train_sae_for(
     BackendError if it cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, **spec.loading())
-    decoder_at(vlm, spec.layer)
-    provenance = _provenance(spec, vlm)
+    reader = LayerReader(vlm, spec.layer, spec.positions, spec.batch_size)
+    provenance = {
+        "model_name": spec.model,
+        "model_fingerprint": vlm.fingerprint,
+        "hook_name": f"language_model.layers.{spec.layer}.output",
+        "layer": spec.layer,
+        "positions": spec.positions,
+        "split": SPLIT,
+        "tasks": list(spec.tasks),
+        "items_per_cell": spec.items_per_cell,
+        "batch_size": spec.batch_size,
+        "generator_version": GENERATOR_VERSION,
+        "train": spec.train.settings(),
+    }
     if (out / CONFIG_FILE).exists():
-        _check_same(provenance, out)
+        metadata = read_sae_metadata(out)
+        if different := [key for key, value in provenance.items() if metadata.get(key) != value]:
+            raise SpecError(
+                f"{out} holds an SAE trained with other settings ({', '.join(different)}).",
+                hint="Choose another folder, or delete that one.",
+            )
         return None
     ensure_writable(out)
     items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
     checkpoint = out / CHECKPOINT_FILE
 
     def stream(skip: int) -> Iterator[Tensor]:
-        prompts = endless_shuffled_prompts(items, spec.train.seed)
-        return collect(vlm, spec.layer, prompts, spec.positions, spec.batch_size, skip_tokens=skip)
+        return reader.collect(endless_shuffled_prompts(items, spec.train.seed), skip_tokens=skip)
 
     result = train_sae(
         stream,
@@ -76,29 +77,3 @@ def train_sae_for(
     save_sae(result.sae, out, {**provenance, **counts})
     checkpoint.unlink(missing_ok=True)
     return result
-
-
-def _provenance(spec: SAETrainSpec, vlm: LoadedVLM) -> dict[str, Any]:
-    return {
-        "model_name": spec.model,
-        "model_fingerprint": vlm.fingerprint,
-        "hook_name": f"language_model.layers.{spec.layer}.output",
-        "layer": spec.layer,
-        "positions": spec.positions,
-        "split": SPLIT,
-        "tasks": list(spec.tasks),
-        "items_per_cell": spec.items_per_cell,
-        "batch_size": spec.batch_size,
-        "generator_version": GENERATOR_VERSION,
-        "train": spec.train.settings(),
-    }
-
-
-def _check_same(provenance: dict[str, Any], out: Path) -> None:
-    metadata = read_sae_metadata(out)
-    different = [key for key, value in provenance.items() if metadata.get(key) != value]
-    if different:
-        raise SpecError(
-            f"{out} holds an SAE trained with other settings ({', '.join(different)}).",
-            hint="Choose another folder, or delete that one.",
-        )

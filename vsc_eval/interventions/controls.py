@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.harvest import Harvest
-from vsc_eval.interventions.scores.base import Floats
+from vsc_eval.interventions.scores import Floats
 from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
@@ -61,7 +61,24 @@ def matched_random_sets(
     rng = np.random.default_rng(derived_seed("matched random sets", seed, draw))
     matches = _matches(logs[:, selected], logs[:, others], rng, np.log(tolerance), at_least)
     replacement = dict(zip(selected.tolist(), others[matches].tolist(), strict=True))
-    return tuple(_replaced(chosen, replacement, logs, np.log(tolerance), seed, draw) for chosen in sets)
+    control: dict[str, Scalar] = {"control": "random_sets", "control_seed": seed, "control_draw": draw}
+    found = []
+    for chosen in sets:
+        drawn = tuple(replacement[i] for i in chosen.indices)
+        ratio = logs[:, list(drawn)] - logs[:, list(chosen.indices)]
+        size, bias = np.abs(ratio).mean(1), ratio.mean(1)
+        # What it shares with the set that it stands for; the rule did not choose it.
+        kept = {key: value for key, value in chosen.provenance.items() if not key.startswith("rule_")}
+        match: dict[str, Scalar] = {
+            "match_log_ratio_frequency": float(size[0]),
+            "match_log_ratio_strength": float(size[1]),
+            "match_bias_frequency": float(bias[0]),
+            "match_bias_strength": float(bias[1]),
+            "match_n_outside_tolerance": int((np.abs(ratio) > np.log(tolerance)).any(0).sum()),
+        }
+        name, provenance = f"{chosen.name}.random.{draw:02d}", {**kept, **control, **match}
+        found.append(FeatureSet(name=name, task=chosen.task, indices=drawn, provenance=provenance))
+    return tuple(found)
 
 
 def _check_same_sae(sets: Sequence[FeatureSet], harvest: Harvest) -> None:
@@ -102,35 +119,6 @@ def _matches(
         matches[row] = rng.choice(candidates)
         free[matches[row]] = False
     return matches
-
-
-def _replaced(
-    chosen: FeatureSet, replacement: dict[int, int], logs: Floats, log_tolerance: float, seed: int, draw: int
-) -> FeatureSet:
-    drawn = tuple(replacement[i] for i in chosen.indices)
-    ratio = logs[:, list(drawn)] - logs[:, list(chosen.indices)]
-    size, bias = np.abs(ratio).mean(1), ratio.mean(1)
-    return FeatureSet(
-        name=f"{chosen.name}.random.{draw:02d}",
-        task=chosen.task,
-        indices=drawn,
-        provenance={
-            **_kept(chosen),
-            "control": "random_sets",
-            "control_seed": seed,
-            "control_draw": draw,
-            "match_log_ratio_frequency": float(size[0]),
-            "match_log_ratio_strength": float(size[1]),
-            "match_bias_frequency": float(bias[0]),
-            "match_bias_strength": float(bias[1]),
-            "match_n_outside_tolerance": int((np.abs(ratio) > log_tolerance).any(0).sum()),
-        },
-    )
-
-
-def _kept(chosen: FeatureSet) -> dict[str, Scalar]:
-    """What a control set shares with the set that it stands for; the rule did not choose it."""
-    return {key: value for key, value in chosen.provenance.items() if not key.startswith("rule_")}
 
 
 def permuted_labels(harvest: Harvest, *, seed: int, draw: int) -> tuple[str, ...]:

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vsc_eval.edit_kinds.base import EDITS
+from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.interventions.directions import random_directions, rescaled
 from vsc_eval.interventions.intervention import check_indices
-from vsc_eval.sae.io import check_width
-from vsc_eval.sae.model import SAE, SparseCodes
-from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet
+from vsc_eval.sae.model import SAE, SparseCodes, check_width
+from vsc_eval.seeding import derived_seed
+from vsc_eval.specs import ConditionSpec, FeatureSet
 
 BASELINE_HASH = "baseline"
 
@@ -66,13 +66,6 @@ class CompiledCondition:
         )
 
 
-def _content_hash(edit: EditSpec, members: tuple[Tensor, ...], union: Tensor, sae: SAE, layer: int) -> str:
-    # How a union splits into sets matters only to norm matching.
-    lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
-    payload = json.dumps([edit.model_dump(mode="json"), lists, sae.fingerprint(), layer], sort_keys=True)
-    return hashlib.sha256(payload.encode()).hexdigest()[:16]
-
-
 def compile_condition(
     spec: ConditionSpec,
     known_sets: Mapping[str, FeatureSet],
@@ -99,7 +92,14 @@ def compile_condition(
     union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
     slots = torch.full((sae.cfg.d_sae,), len(union), dtype=torch.int64)
     slots[union] = torch.arange(len(union))
-    seed = spec.edit.random_directions if spec.edit else None
+    directions, content_hash = None, BASELINE_HASH
+    if (edit := spec.edit) is not None:
+        if edit.random_directions is not None:
+            directions = random_directions(edit.random_directions, union, sae.cfg.d_in)
+        # How a union splits into sets matters only to norm matching.
+        lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
+        payload = json.dumps([edit.model_dump(mode="json"), lists, sae.fingerprint(), layer], sort_keys=True)
+        content_hash = hashlib.sha256(payload.encode()).hexdigest()[:16]
     return CompiledCondition(
         name=spec.name,
         spec=spec,
@@ -108,27 +108,34 @@ def compile_condition(
         union=union,
         slots=slots,
         member_masks=tuple(torch.isin(union, m) for m in members),
-        directions=None if seed is None else random_directions(seed, union, sae.cfg.d_in),
-        content_hash=_content_hash(spec.edit, tuple(members), union, sae, layer) if spec.edit else BASELINE_HASH,
+        directions=directions,
+        content_hash=content_hash,
     )
 
 
-def _norm_matched(
-    delta: Tensor, coefficients: Tensor, rows: Tensor, condition: CompiledCondition, reference: Literal["mean", "max"]
-) -> Tensor:
-    """Rescale the union's delta [N, d] per token to the mean or max norm of its single sets' deltas."""
-    singles = torch.stack(
-        [(coefficients[:, mask] @ rows[mask]).norm(dim=-1) for mask in condition.member_masks]
-    )  # [n_sets, N]
-    target = singles.mean(0) if reference == "mean" else singles.amax(0)
-    return rescaled(delta, target, _CANCELLED * singles.sum(0))
+def random_directions(seed: int, features: Tensor, d_model: int) -> Tensor:
+    """Unit vectors, isotropic: float32 [S, d] on the CPU, one for each feature index in `features` [S].
+
+    In the place of decoder rows they are the control that keeps an edit's size and loses its meaning. Each is a stream
+    of its own, named by (seed, feature), so that a feature has the same direction in every set and union of one draw.
+    NumPy's streams, unlike torch's, do not depend on the processor's vector instructions.
+    """
+    rows = [
+        np.random.default_rng(derived_seed("random direction", seed, int(feature))).standard_normal(d_model)
+        for feature in features.tolist()
+    ]
+    drawn = np.array(rows).reshape(len(rows), d_model)
+    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return torch.from_numpy(unit).to(torch.float32)
 
 
-def _turned(delta: Tensor, coefficients: Tensor, rows: Tensor, directions: Tensor) -> Tensor:
-    """The same edit along random directions [S, d]: of delta's [N, d] norm at every token, zero where delta is."""
-    lengths = rows.norm(dim=-1)
-    terms = coefficients * lengths
-    return rescaled(terms @ directions, delta.norm(dim=-1), _CANCELLED * terms.abs().sum(-1))
+def _rescaled(delta: Tensor, target: Tensor, terms: Tensor) -> Tensor:
+    """`delta` [N, d] with the norms `target` [N]; zero where it is rounding, whose direction means nothing, beside
+    `terms` [N], the summed norms of what it is the sum of."""
+    norm = delta.norm(dim=-1)
+    alive = norm > _CANCELLED * terms
+    factor = torch.where(alive, target / torch.where(alive, norm, 1.0), 0.0)
+    return delta * factor[:, None]
 
 
 @torch.no_grad()
@@ -139,9 +146,8 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
     at the end; exactly zero at a kind's neutral value and, unless it edits silent features, where none of the edited
     ones fired.
     """
-    if condition.spec.edit is None:
+    if (edit := condition.spec.edit) is None:
         return torch.zeros_like(h)
-    edit = condition.spec.edit
     if condition.union.device != h.device:
         condition = condition.to(h.device)
     rows = sae.W_dec.index_select(0, condition.union)
@@ -158,9 +164,15 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
         coefficients = kind.coefficients(z[:, :n_features], edit.strength)
         delta = coefficients @ rows
         if edit.norm_match is not None:
-            delta = _norm_matched(delta, coefficients, rows, condition, edit.norm_match.reference)
+            # Per token to the mean or max norm of the single sets' deltas, [n_sets, N].
+            own = [(coefficients[:, mask] @ rows[mask]).norm(dim=-1) for mask in condition.member_masks]
+            singles = torch.stack(own)
+            target = singles.mean(0) if edit.norm_match.reference == "mean" else singles.amax(0)
+            delta = _rescaled(delta, target, singles.sum(0))
         if condition.directions is not None:
-            delta = _turned(delta, coefficients, rows, condition.directions)
+            # The same edit along random directions: of delta's norm at every token, zero where delta is.
+            terms = coefficients * rows.norm(dim=-1)
+            delta = _rescaled(terms @ condition.directions, delta.norm(dim=-1), terms.abs().sum(-1))
     return delta.view(h.shape).to(h.dtype)
 
 
@@ -172,8 +184,7 @@ def position_mask(
     attention_mask [B, T] is nonzero on real tokens, image_mask [B, T] true on image tokens. `last` is the last real
     token of each row, wherever the padding stands.
     """
-    real = attention_mask.bool()
-    image = image_mask.bool()
+    real, image = attention_mask.bool(), image_mask.bool()
     match positions:
         case "image":
             return real & image

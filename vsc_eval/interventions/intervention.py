@@ -10,7 +10,7 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import replacing
 from vsc_eval.resources import interventions_dir
 from vsc_eval.sae.model import SAE
-from vsc_eval.sae.readers import load_any_sae
+from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.specs import FeatureSet, InterventionSpec, load_yaml_spec, save_yaml_spec
 
 INTERVENTION_FILE = "intervention.yaml"
@@ -54,7 +54,7 @@ def load_intervention(name_or_path: str | Path, *, d_model: int | None = None) -
     """
     path = intervention_file(name_or_path)
     spec = load_yaml_spec(path, InterventionSpec)
-    sae = load_any_sae(path.parent / spec.sae, layer=spec.layer, d_model=d_model)
+    sae = read_any_sae(path.parent / spec.sae, layer=spec.layer, d_model=d_model).sae
     for feature_set in spec.sets:
         check_indices(feature_set, sae.cfg.d_sae)
         selected_with = feature_set.provenance.get("sae_fingerprint")

@@ -43,7 +43,8 @@ def jaccard(a: Sequence[int], b: Sequence[int]) -> float:
 
 def decoder_cosine(weights: Tensor, a: Sequence[int], b: Sequence[int]) -> float:
     """Mean max cosine, both ways: every feature with its nearest in the other set, rows of `weights` [F, d]."""
-    cosines = _unit(weights, a) @ _unit(weights, b).T
+    left, right = (torch.nn.functional.normalize(_rows(weights, features), dim=1) for features in (a, b))
+    cosines = left @ right.T
     return float(cosines.amax(1).sum() + cosines.amax(0).sum()) / (len(a) + len(b))
 
 
@@ -69,10 +70,6 @@ def _cosine(a: Tensor, b: Tensor) -> float | None:
 def _rows(weights: Tensor, features: Sequence[int]) -> Tensor:
     """Float64 on the CPU. Only those that are asked for: a copy of a large SAE's decoder takes gigabytes."""
     return weights[list(features)].cpu().double()
-
-
-def _unit(weights: Tensor, features: Sequence[int]) -> Tensor:
-    return torch.nn.functional.normalize(_rows(weights, features), dim=1)
 
 
 def _random_reference(weights: Tensor, sets: Sequence[FeatureSet], firing: Firing) -> float | None:

@@ -5,21 +5,25 @@ A named score of the task's items against all others, a minimum activation frequ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.interventions.activations import PooledActivations, Pooling
-from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.scores.base import Floats
+from vsc_eval.interventions.scores import SCORES, Floats, Mask
 from vsc_eval.specs import FeatureSet, Spec
 
+if TYPE_CHECKING:  # torch: a command's options must not load it
+    from vsc_eval.interventions.harvest import PooledActivations
+
+Pooling = Literal["mean", "max", "fired"]
 Scalar = str | int | float | bool | None
+
+_COLUMNS_AT_ONCE = 128
 
 
 class SelectionRule(Spec):
@@ -50,7 +54,7 @@ class ScoreTable:
     n_task_items: tuple[int, ...]
     scores: Floats
     """[T, F]"""
-    eligible: NDArray[np.bool_]
+    eligible: Mask
     """[T, F], before `exclusive` gives a feature to one task."""
 
     def chosen(self, rule: SelectionRule) -> tuple[NDArray[np.int64], ...]:
@@ -60,19 +64,9 @@ class ScoreTable:
             # argmax takes the first of equals: ties between tasks go to the one that comes first.
             best = np.where(eligible, self.scores, -np.inf).argmax(0)
             eligible = eligible & (best == np.arange(len(self.tasks))[:, None])
-        return tuple(_top(row, mask, rule.m) for row, mask in zip(self.scores, eligible, strict=True))
-
-
-def _top(scores: Floats, eligible: NDArray[np.bool_], m: int) -> NDArray[np.int64]:
-    candidates = np.flatnonzero(eligible)
-    # Stable sort on the negated score: equal scores stay in order of their index.
-    return candidates[np.argsort(-scores[candidates], kind="stable")][:m]
-
-
-def group_masks(labels: Sequence[str], tasks: Sequence[str]) -> NDArray[np.bool_]:
-    """Which items are of which task, bool [T, n]."""
-    masks: NDArray[np.bool_] = np.array(labels)[None, :] == np.array(tasks)[:, None]
-    return masks
+        # Stable sort of negated scores: equal ones stay in order of their index.
+        order = np.argsort(np.where(eligible, -self.scores, np.inf), axis=1, kind="stable")
+        return tuple(row[: min(rule.m, mask.sum())] for row, mask in zip(order, eligible, strict=True))
 
 
 def score_table(
@@ -90,14 +84,43 @@ def score_table(
         raise SpecError(
             f"Selection compares tasks and got {counts}.", hint="Give at least two tasks with at least two items each."
         )
-    values = pooled.values.cpu().numpy().astype(np.float64)
-    fired = pooled.fired.cpu().numpy()
-    in_task = group_masks(labels, tasks)
+    return score_tables(pooled, labels, tasks, rule, np.ones((1, len(labels)), dtype=np.int64))[0]
+
+
+def score_tables(
+    pooled: PooledActivations,
+    labels: Sequence[str],
+    tasks: Sequence[str],
+    rule: SelectionRule,
+    weights: NDArray[np.int64],
+    progress: Callable[[int], None] = lambda n: None,
+) -> list[ScoreTable]:
+    """The score table of each sample in `weights` [R, n], as if each item stood there that many times.
+
+    `progress` is told the number of features just scored.
+    """
     score = SCORES.get(rule.score)
-    scores = score.scores(values, fired, in_task)
-    often = np.stack([fired[mask].mean(0) for mask in in_task]) >= rule.min_frequency
+    in_task: Mask = np.array(labels)[None, :] == np.array(tasks)[:, None]
+    groups = (weights[:, None, :] * in_task).astype(np.float64)  # [R, T, n]
+    sizes = groups.sum(2)
+    n_features = pooled.values.shape[1]
+    scores = np.empty((*sizes.shape, n_features))
+    often = np.empty(scores.shape, dtype=bool)
+    for start in range(0, n_features, _COLUMNS_AT_ONCE):
+        columns = slice(start, start + _COLUMNS_AT_ONCE)
+        values = pooled.values[:, columns].cpu().numpy().astype(np.float64)
+        fired = pooled.fired[:, columns].cpu().numpy()
+        often[:, :, columns] = groups @ fired.astype(np.float64) / sizes[:, :, None] >= rule.min_frequency
+        if score.resampled is not None:
+            scores[:, :, columns] = score.resampled(values, groups)
+        else:
+            for sample, times in enumerate(weights):
+                rows = np.repeat(np.arange(len(times)), times)
+                scores[sample, :, columns] = score.scores(values[rows], fired[rows], in_task[:, rows])
+        progress(values.shape[1])
     eligible = (scores > score.of_nothing) & often
-    return ScoreTable(tuple(tasks), tuple(counts.values()), scores, eligible)
+    counts = map(tuple, sizes.astype(int).tolist())
+    return [ScoreTable(tuple(tasks), *parts) for parts in zip(counts, scores, eligible, strict=True)]
 
 
 def choose_features(
@@ -110,8 +133,9 @@ def choose_features(
         **(provenance or {}),
     }
     sets = []
-    for row, chosen in enumerate(table.chosen(rule)):
-        task = table.tasks[row]
+    for task, n_items, scores, chosen in zip(
+        table.tasks, table.n_task_items, table.scores, table.chosen(rule), strict=True
+    ):
         if len(chosen) < rule.m:
             raise TooFewFeaturesError(
                 f"Only {len(chosen)} features are eligible for '{task}', and the rule asks for {rule.m}.",
@@ -121,9 +145,9 @@ def choose_features(
             FeatureSet(
                 name=task,
                 task=task,
-                indices=tuple(int(i) for i in chosen),
-                scores=tuple(float(s) for s in table.scores[row, chosen]),
-                provenance={"n_task_items": table.n_task_items[row], **described},
+                indices=tuple(chosen.tolist()),
+                scores=tuple(scores[chosen].tolist()),
+                provenance={"n_task_items": n_items, **described},
             )
         )
     return tuple(sets)

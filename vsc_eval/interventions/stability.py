@@ -5,7 +5,7 @@ Orbits are drawn with replacement within each task, so that no task is lost and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.overlap import jaccard
-from vsc_eval.interventions.scores import SCORES
-from vsc_eval.interventions.select import (
-    ScoreTable,
-    SelectionRule,
-    group_masks,
-)
+from vsc_eval.interventions.select import SelectionRule, score_tables
 from vsc_eval.records import Record
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
-
-_COLUMNS_AT_ONCE = 128
 
 
 class SetStability(Record):
@@ -71,13 +64,12 @@ def set_stability(
             hint="Give the sets that were selected on this harvest.",
         )
     weights = np.stack([orbit_weights(harvest, seed=seed, draw=draw) for draw in range(draws)])
-    tables = resampled_tables(harvest, rule, weights, progress)
-    chosen = [[row.tolist() for row in table.chosen(rule)] for table in tables]
-    return Stability(
-        draws=draws,
-        seed=seed,
-        sets=tuple(_summary(s, [of_draw[row] for of_draw in chosen], rule.m) for row, s in enumerate(sets)),
+    tables = score_tables(harvest.pooled, harvest.tasks, tasks, rule, weights, progress)
+    by_set = zip(*(table.chosen(rule) for table in tables), strict=True)
+    summaries = (
+        _summary(full, [c.tolist() for c in chosen], rule.m) for full, chosen in zip(sets, by_set, strict=True)
     )
+    return Stability(draws=draws, seed=seed, sets=tuple(summaries))
 
 
 def _summary(full: FeatureSet, chosen: list[list[int]], m: int) -> SetStability:
@@ -104,38 +96,3 @@ def orbit_weights(harvest: Harvest, *, seed: int, draw: int) -> NDArray[np.int64
         counts = np.bincount(rng.integers(len(orbits), size=len(orbits)), minlength=len(orbits))
         times |= dict(zip(orbits, counts.tolist(), strict=True))
     return np.array([times[orbit] for orbit in harvest.orbits])
-
-
-def resampled_tables(
-    harvest: Harvest,
-    rule: SelectionRule,
-    weights: NDArray[np.int64],
-    progress: Callable[[int], None] = lambda n: None,
-) -> list[ScoreTable]:
-    """The score table of each sample in `weights` [R, n], as if each item stood there that many times."""
-    tasks = tuple(dict.fromkeys(harvest.tasks))
-    in_task = group_masks(harvest.tasks, tasks)
-    groups = (weights[:, None, :] * in_task).astype(np.float64)  # [R, T, n]
-    sizes = groups.sum(2)
-    n_features, score = harvest.d_sae, SCORES.get(rule.score)
-    scores = np.empty((len(weights), len(tasks), n_features))
-    often = np.empty(scores.shape, dtype=bool)
-    for columns in _blocks(n_features):
-        values = harvest.pooled.values[:, columns].numpy().astype(np.float64)
-        fired = harvest.pooled.fired[:, columns].numpy()
-        frequency = groups.reshape(-1, len(values)) @ fired.astype(np.float64)
-        often[:, :, columns] = frequency.reshape(*sizes.shape, -1) / sizes[:, :, None] >= rule.min_frequency
-        if score.resampled is not None:
-            scores[:, :, columns] = score.resampled(values, groups)
-        else:
-            for sample, times in enumerate(weights):
-                rows = np.repeat(np.arange(len(times)), times)
-                scores[sample, :, columns] = score.scores(values[rows], fired[rows], in_task[:, rows])
-        progress(values.shape[1])
-    eligible = (scores > score.of_nothing) & often
-    counts = [tuple(int(n) for n in row) for row in sizes]
-    return [ScoreTable(tasks, *parts) for parts in zip(counts, scores, eligible, strict=True)]
-
-
-def _blocks(n_features: int) -> Iterator[slice]:
-    return (slice(s, min(s + _COLUMNS_AT_ONCE, n_features)) for s in range(0, n_features, _COLUMNS_AT_ONCE))

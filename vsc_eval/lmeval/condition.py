@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from lm_eval.api.instance import Instance
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
 from torch.utils import collect_env
 
-from vsc_eval.answers.answer_table import Scoring
 from vsc_eval.backends.ask import Session
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError
-from vsc_eval.lmeval.requests import gen_settings
+from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, parse_sample, quiet_harness
+from vsc_eval.lmeval.tasks import DocKey, SweepTasks, quiet_harness
 from vsc_eval.specs import BASELINE
-
-
-@dataclass(frozen=True)
-class HarnessSettings:
-    """What lm-eval is told of a run beside its tasks."""
-
-    model: str
-    scoring: Scoring
-    limit: int | None
-    max_new_tokens: int | None
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -59,94 +48,76 @@ class SweepLM(SessionLM):
     def _asked_together(self, names: Sequence[str]) -> Sequence[str]:
         return list(self.session.conditions) if self.condition == BASELINE else names
 
-    def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
-        for request, prompt in asked:
-            generates = settings.scoring == "generate"
-            stops = gen_settings(request.task_name, request.args[1])[1] if generates else ()
-            self.questions[_key(request)] = Question(prompt, settings, stops)
-            # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
-            if len(request.args) > 2 and request.args[2].get("visual"):
-                visual = [f"pixels:{prompt.image_hash}"]
-                request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
+    def _answered(self, request: Instance, prompt: Prompt, settings: GenSettings, stops: tuple[str, ...] = ()) -> None:
+        assert request.task_name is not None
+        assert request.doc_id is not None
+        self.questions[request.task_name, request.doc_id] = Question(prompt, settings, stops)
+        # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
+        if len(request.args) > 2 and request.args[2].get("visual"):
+            visual = [f"pixels:{prompt.image_hash}"]
+            request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
 
 
-def _key(request: Instance) -> DocKey:
-    assert request.task_name is not None
-    assert request.doc_id is not None
-    return request.task_name, request.doc_id
-
-
-@contextmanager
-def one_environment_report() -> Iterator[None]:
+def one_environment_report() -> AbstractContextManager[object]:
     """Let lm-eval ask pip and the system what is installed once, not once for each condition (a second each)."""
-    original = collect_env.get_pretty_env_info
-    collect_env.get_pretty_env_info = cache(original)
-    try:
-        yield
-    finally:
-        collect_env.get_pretty_env_info = original
+    return patch.object(collect_env, "get_pretty_env_info", cache(collect_env.get_pretty_env_info))
 
 
 def score_condition(
-    model: SweepLM,
-    tasks: SweepTasks,
-    settings: HarnessSettings,
-    folder: Path | None,
+    model: SweepLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
 ) -> dict[DocKey, Answer]:
     """Run lm-eval on all tasks under the model's condition and write its files; the answers as lm-eval scored them.
 
-    Raises BackendError if its files cannot be written.
+    `name` is the model's in lm-eval's files. Raises BackendError if they cannot be written.
     """
+    max_new_tokens = tasks.spec.max_new_tokens
     tracker = EvaluationTracker(output_path=str(folder)) if folder else None
-    overrides = None if settings.max_new_tokens is None else {"max_gen_toks": settings.max_new_tokens}
     with quiet_harness():
         outcome = simple_evaluate(
             model=model,
-            model_args={"pretrained": settings.model, "condition": model.condition},
+            model_args={"pretrained": name, "condition": model.condition},
             tasks=list(tasks.names),
             task_manager=tasks.manager,
-            limit=settings.limit,
-            gen_kwargs=overrides if settings.scoring == "generate" else None,
+            limit=tasks.spec.limit,
+            gen_kwargs=None if max_new_tokens is None else {"max_gen_toks": max_new_tokens},
             evaluation_tracker=tracker,
             batch_size=model.session.engine.batch_size,
             device=str(model.session.vlm.device),
-            random_seed=settings.seed,
-            numpy_random_seed=settings.seed,
-            torch_random_seed=settings.seed,
-            fewshot_random_seed=settings.seed,
+            random_seed=seed,
+            numpy_random_seed=seed,
+            torch_random_seed=seed,
+            fewshot_random_seed=seed,
             # Of our metrics all are means, whose error has a formula; for others lm-eval's own default is meant.
             bootstrap_iters=1000,
         )
         assert outcome is not None
         samples = outcome["samples"]
-        answers = _parsed(samples, tasks, settings.scoring)
+        answers = _parsed(samples, tasks)
         _check_accuracies(answers, outcome["results"], tasks, model.condition)
         if folder is not None and tracker is not None:
             results = {key: value for key, value in outcome.items() if key != "samples"}
             tracker.save_results_aggregated(results=results, samples=samples)
-            for name, rows in samples.items():
-                tracker.save_results_samples(task_name=name, samples=rows)
-            _flatten(folder)
+            for task, rows in samples.items():
+                tracker.save_results_samples(task_name=task, samples=rows)
+            # Out of the subfolder that lm-eval names after the model.
+            for subfolder in [path for path in folder.iterdir() if path.is_dir()]:
+                for path in list(subfolder.iterdir()):
+                    path.replace(folder / path.name)
+                subfolder.rmdir()
             _check_written(folder, samples)
     return answers
 
 
-def _flatten(folder: Path) -> None:
-    """Move lm-eval's files out of the subfolder that it names after the model."""
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
-        path.replace(folder / path.name)
-    for path in folder.iterdir():
-        if path.is_dir():
-            path.rmdir()
-
-
-def _parsed(samples: Mapping[str, Any], tasks: SweepTasks, scoring: Scoring) -> dict[DocKey, Answer]:
+def _parsed(samples: Mapping[str, Any], tasks: SweepTasks) -> dict[DocKey, Answer]:
+    """The answers, from the responses that lm-eval itself scored."""
     answers = {}
     for name, rows in samples.items():
-        for sample in rows:
-            key = (name, int(sample["doc_id"]))
-            if sample["filter"] == rows[0]["filter"]:
-                answers[key] = parse_sample(sample, tasks.letters[key], scoring)
+        for sample in (sample for sample in rows if sample["filter"] == rows[0]["filter"]):
+            key, doc, responses = (name, int(sample["doc_id"])), sample["doc"], sample["filtered_resps"]
+            if tasks.spec.scoring == "loglikelihood":
+                answers[key] = likeliest(doc, tasks.letters[key], [logprob for logprob, _ in responses])
+            else:
+                answers[key] = read_text(doc, responses[0])
     assert answers.keys() == tasks.items.keys()
     return answers
 
@@ -170,18 +141,13 @@ def _check_accuracies(
 
 def _check_written(folder: Path, samples: Mapping[str, Any]) -> None:
     """lm-eval logs a failed write at WARNING and goes on, so look."""
-    if len(list(folder.glob("results_*.json"))) == 1:
-        written = {
-            path.name.removeprefix("samples_").rsplit("_", 1)[0]: path for path in folder.glob("samples_*.jsonl")
-        }
-        if all(name in written and _lines(written[name]) == len(rows) for name, rows in samples.items()):
-            return
-    raise BackendError(
-        f"lm-eval's files could not be written to {folder}.",
-        hint="Check that the disk has space and give the same command again; stored answers are kept.",
-    )
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
+    n_lines = {}
+    for path in folder.glob("samples_*.jsonl"):
+        with path.open("rb") as file:
+            n_lines[path.name.removeprefix("samples_").rsplit("_", 1)[0]] = sum(1 for _ in file)
+    wanted = {name: len(rows) for name, rows in samples.items()}
+    if len(list(folder.glob("results_*.json"))) != 1 or not wanted.items() <= n_lines.items():
+        raise BackendError(
+            f"lm-eval's files could not be written to {folder}.",
+            hint="Check that the disk has space and give the same command again; stored answers are kept.",
+        )

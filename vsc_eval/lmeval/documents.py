@@ -1,37 +1,122 @@
-"""What the compiled task files call: the documents of a task file's data, and their pictures.
+"""What lm-eval's task files call: the documents of a cell of the synthetic benchmark or of a task file's data, and
+their pictures.
 
-The whole task file travels in the metadata of lm-eval's task, as `vsc_task_file`, so that a result file says what was
-asked. Loaded data are kept for the process: lm-eval loads a task anew for each condition.
+lm-eval calls `load_cell` and `load_task` with the task's metadata and with all of `--model_args` and `--metadata`: our
+names therefore begin with `vsc_`, and others are ignored. A document holds no picture: the hash that lm-eval prints of
+it must not depend on how an image object is written out, and 2,100 pictures would fill 1.7 GB.
+
+A whole task file travels in the metadata, as `vsc_task_file`, so that a result file says what was asked. Loaded data
+are kept for the process: lm-eval loads a task anew for each condition.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import datasets
+from PIL import Image
 from pydantic import ValidationError
+from rich.console import Console
 
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.lmeval.registry import register_models
+from vsc_eval.lmeval.models import register_models
+from vsc_eval.progress import progress_shown
+from vsc_eval.synthetic import CANVAS, DEFAULT_SIZES, LETTERS, Item, Scene, blind_image, make_items, render
 from vsc_eval.taskfiles.image import LazyImage
 from vsc_eval.taskfiles.items import ExternalData, read_rows
-from vsc_eval.taskfiles.load_progress import rows_shown
 from vsc_eval.taskfiles.read import override
 from vsc_eval.taskfiles.schema import TaskFile
 from vsc_eval.taskfiles.source import load_rows, local_copy
 
 _LOG = logging.getLogger("vsc_eval")
-_SETTINGS = ("vsc_task_file", "vsc_paired", "vsc_data_dir", "vsc_override", "vsc_limit")
-_OF_THE_BENCHMARK = ("vsc_n", "vsc_split")
+_LARGE = 200
+"""Rows from which on reading takes long enough to be watched."""
 
 _LOADED: dict[str, ExternalData] = {}
 """By what was asked for: the task file and where its data are."""
 _BY_KEY: dict[str, ExternalData] = {}
 """By what the documents say."""
+
+
+def load_cell(
+    *,
+    vsc_task: str,
+    vsc_level: str,
+    vsc_split: str = "test",
+    vsc_n: int | None = None,
+    vsc_paired: bool = False,
+    **others: Any,
+) -> datasets.DatasetDict:
+    """The items of one cell as split `test`, for `custom_dataset` in a task file.
+
+    `vsc_n` (default: the split's default size) is the number of items, a multiple of 4. `vsc_paired` marks documents
+    whose two answers are one without and one with the edit. Raises SpecError for an unknown task, level, split or
+    `vsc_` name, or a bad number.
+    """
+    if strangers := sorted(name for name in others if name.startswith("vsc_")):
+        raise SpecError(f"The vsc tasks have no setting {', '.join(strangers)}.", hint="They have vsc_n and vsc_split.")
+    if vsc_n is None:
+        if vsc_split not in DEFAULT_SIZES:
+            raise SpecError(f"Unknown split '{vsc_split}'.", hint=f"Use one of {', '.join(DEFAULT_SIZES)}.")
+        vsc_n = DEFAULT_SIZES[vsc_split]
+    if isinstance(vsc_n, bool) or not isinstance(vsc_n, int):
+        raise SpecError(f"vsc_n={vsc_n!r} is not a number of items.", hint="Write for example `vsc_n=20`.")
+    return _cell(vsc_task, vsc_level, vsc_split, vsc_n, bool(vsc_paired))
+
+
+# lm-eval builds a task once for each group that holds it.
+@lru_cache(maxsize=256)
+def _cell(task: str, level: str, split: str, n: int, paired: bool) -> datasets.DatasetDict:
+    return _as_test([document(item, paired=paired) for item in make_items(split, task, level, n)])
+
+
+def _as_test(documents: list[dict[str, Any]]) -> datasets.DatasetDict:
+    return datasets.DatasetDict({"test": datasets.Dataset.from_list(documents)})
+
+
+def document(item: Item, *, paired: bool = False) -> dict[str, Any]:
+    """The lm-eval document of an item: strings, integers and lists only."""
+    same = ("id", "orbit_id", "task", "level", "split", "prompt")
+    return {
+        **{name: getattr(item, name) for name in same},
+        "options": list(item.options),
+        "letters": list(LETTERS),
+        "gold": item.gold,
+        "answer": item.answer,
+        "scene": item.scene.model_dump_json(),
+        "template_id": item.template_id,
+        "generator_version": item.generator_version,
+        "vsc_paired": paired,
+    }
+
+
+def scene_images(doc: Mapping[str, Any]) -> list[Image.Image]:
+    """The picture of a synthetic document, drawn when its pixels are asked for."""
+    return [LazyImage((CANVAS, CANVAS), partial(_drawn, doc["scene"]))]
+
+
+# Pillow reads the pixels several times in one operation.
+@lru_cache(maxsize=32)
+def _drawn(scene_json: str) -> Image.Image:
+    return render(Scene.model_validate_json(scene_json))
+
+
+@lru_cache(maxsize=1)
+def _grey() -> Image.Image:
+    image = blind_image("grey")
+    assert image is not None
+    return image
+
+
+def grey_images(doc: Mapping[str, Any]) -> list[Image.Image]:
+    """A plain canvas in place of the picture."""
+    return [_grey()]
 
 
 def load_task(
@@ -45,15 +130,15 @@ def load_task(
 ) -> datasets.DatasetDict:
     """The questions of a task file as split `test`, for `custom_dataset` in a compiled file.
 
-    lm-eval calls it with the task's metadata and with all of `--model_args` and `--metadata`: names that are not ours
-    are ignored. `vsc_data_dir`: folder of local copies. `vsc_override`: `NAME.KEY=VALUE`, one or several; those of
-    other tasks are ignored. `vsc_limit`: the first so many rows, less incomplete groups. `vsc_paired` marks documents
-    whose two answers are one without and one with the edit. Raises SpecError or DataError.
+    `vsc_data_dir`: folder of local copies. `vsc_override`: `NAME.KEY=VALUE`, one or several; those of other tasks are
+    ignored. `vsc_limit`: the first so many rows, less incomplete groups. `vsc_paired` marks documents whose two answers
+    are one without and one with the edit. Raises SpecError or DataError.
     """
-    strangers = sorted(name for name in others if name.startswith("vsc_") and name not in _OF_THE_BENCHMARK)
-    if strangers:
+    # A request may hold tasks of the synthetic benchmark too, with settings of theirs.
+    if strangers := sorted(name for name in others if name.startswith("vsc_") and name not in ("vsc_n", "vsc_split")):
         raise SpecError(
-            f"Tasks of data sets have no setting {', '.join(strangers)}.", hint=f"They have {', '.join(_SETTINGS[2:])}."
+            f"Tasks of data sets have no setting {', '.join(strangers)}.",
+            hint="They have vsc_data_dir, vsc_override, vsc_limit.",
         )
     try:
         file = TaskFile.model_validate(vsc_task_file)
@@ -63,58 +148,50 @@ def load_task(
             hint="Compile it again: `vsc-eval tasks compile FILE`.",
         ) from error
     changes = [vsc_override] if isinstance(vsc_override, str) else list(vsc_override)
-    file = limited(with_overrides(file, changes), vsc_limit)
-    data = load_data(file, data_dir=Path(vsc_data_dir) if vsc_data_dir else None)
-    rows = [{**document, "vsc_paired": bool(vsc_paired)} for document in data.documents]
-    return datasets.DatasetDict({"test": datasets.Dataset.from_list(rows)})
+    data_dir = Path(vsc_data_dir) if vsc_data_dir else None
+    data = load_data(adjusted(file, changes, limit=vsc_limit), data_dir=data_dir)
+    return _as_test([{**document, "vsc_paired": bool(vsc_paired)} for document in data.documents])
 
 
-def with_overrides(file: TaskFile, changes: Sequence[str]) -> TaskFile:
-    """`file` with those of `NAME.KEY=VALUE` that name it. Raises SpecError."""
+def adjusted(
+    file: TaskFile, changes: Sequence[str] = (), *, limit: int | None = None, data_dir: Path | None = None
+) -> TaskFile:
+    """`file` with those of the `NAME.KEY=VALUE` that name it, with the smaller of its own limit and `limit`, and with
+    the copy in `data_dir`, if one is given, as its data. Raises SpecError, or DataError if there is no copy."""
     prefix = f"{file.name}."
-    own = [change.removeprefix(prefix) for change in changes if change.startswith(prefix)]
-    return override(file, own) if own else file
-
-
-def limited(file: TaskFile, limit: int | None) -> TaskFile:
-    """`file` with the smaller of its own limit and `limit`."""
-    limits = [number for number in (file.limit, limit) if number is not None]
-    return file.model_copy(update={"limit": min(limits)}) if limits else file
-
-
-def at_local_copy(file: TaskFile, data_dir: Path | None) -> TaskFile:
-    """`file` with the copy in `data_dir`, if one is given, as its data. Raises DataError if there is none."""
-    if data_dir is None:
-        return file
-    copied = {"path": str(local_copy(file, data_dir)), "revision": None}
-    return file.model_copy(update={"dataset": file.dataset.model_copy(update=copied)})
+    if own := [change.removeprefix(prefix) for change in changes if change.startswith(prefix)]:
+        file = override(file, own)
+    update: dict[str, Any] = {}
+    if limit is not None:
+        update["limit"] = min(limit, file.limit or limit)
+    if data_dir is not None:
+        copied = {"path": str(local_copy(file, data_dir)), "revision": None}
+        update["dataset"] = file.dataset.model_copy(update=copied)
+    return file.model_copy(update=update)
 
 
 def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
     """The data of a task file, read once in a process. Raises SpecError or DataError."""
-    asked = file.model_dump_json() + str(data_dir)
-    if asked not in _LOADED:
-        # First the names: an unknown metric must not cost a download.
-        metric = metrics.get(file.score) if file.score else None
-        file = at_local_copy(file, data_dir)
-        rows = load_rows(file)
-        with rows_shown(f"Rows of {file.name}", len(rows)) as advance:
-            data = read_rows(
-                file,
-                rows,
-                folder=_folder_of(Path(file.dataset.path).expanduser()),
-                score_columns=metric.columns if metric else (),
-                advance=advance,
-            )
-        for note in data.report.notes():
-            _LOG.warning(note)
-        _LOADED[asked] = _BY_KEY[data.key] = data
-    return _LOADED[asked]
-
-
-def _folder_of(path: Path) -> Path | None:
-    """Where relative paths of pictures begin; None for the hub's data."""
-    return path.parent if path.is_file() else path if path.is_dir() else None
+    file = adjusted(file, data_dir=data_dir)
+    asked = file.model_dump_json()
+    if asked in _LOADED:
+        return _LOADED[asked]
+    # First the names: an unknown metric must not cost a download.
+    score_columns = metrics.get(file.score).columns if file.score else ()
+    rows = load_rows(file)
+    path, name = Path(file.dataset.path).expanduser(), f"Rows of {file.name}"
+    # Where relative paths of pictures begin; None for the hub's data.
+    folder = path.parent if path.is_file() else path if path.is_dir() else None
+    with ExitStack() as stack:
+        progress = None
+        if len(rows) >= _LARGE:
+            shown = stack.enter_context(progress_shown(Console(stderr=True), {name: len(rows)}))
+            progress = partial(shown, name)
+        data = read_rows(file, rows, folder=folder, score_columns=score_columns, progress=progress)
+    for note in data.report.notes():
+        _LOG.warning(note)
+    _LOADED[asked] = _BY_KEY[data.documents[0]["vsc_source"]] = data
+    return data
 
 
 def loaded(document: Mapping[str, Any]) -> ExternalData:

@@ -1,4 +1,4 @@
-"""`vsc-hf`: any Hugging Face VLM in lm-eval, with and without an SAE edit, by the shared-prefix engine."""
+"""`vsc-hf` and `vsc-vllm`: any VLM of Hugging Face, or any that vLLM runs, in lm-eval, with and without an SAE edit."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import ValidationError
+from lm_eval.utils import simple_parse_args_string
 
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import open_session
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.registry import BACKENDS
+from vsc_eval.backends.vllm.start import require_vllm
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.lmeval.arguments import LmEvalSpec, refuse_grid
+from vsc_eval.lmeval.models import LmEvalSpec, refuse_grid
 from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.mistakes import explain
+from vsc_eval.mistakes import validated
 from vsc_eval.specs import split_names
 
 _LM_EVAL_DEVICE = "cuda:0"
@@ -42,27 +43,20 @@ class VscHF(SessionLM):
     @classmethod
     def _spec(cls, given: dict[str, Any]) -> LmEvalSpec:
         # Settings of the task files reach every model through --model_args; --metadata is their own place.
-        given = {name: value for name, value in given.items() if not name.startswith("vsc_")}
-        known = set(LmEvalSpec.model_fields)
-        strangers = {name: given[name] for name in given if name not in known}
+        others = {name: value for name, value in given.items() if not name.startswith("vsc_")}
+        ours = {name: others.pop(name) for name in LmEvalSpec.model_fields if name in others}
         # lm-eval has split a grid at its commas; what goes on with a number of the condition is none of its arguments.
-        whole = split_names(",".join([str(given.get("condition") or ""), *strangers]))
+        whole = split_names(",".join([str(ours.get("condition") or ""), *others]))
         refuse_grid(whole[0] if whole else "")
-        try:
-            return LmEvalSpec.model_validate({**given, **cls._strangers(strangers)})
-        except ValidationError as error:
-            raise explain(error, LmEvalSpec, cls.name) from error
-
-    @classmethod
-    def _strangers(cls, strangers: dict[str, Any]) -> dict[str, Any]:
-        """What arguments mean that are not ours, in place of which these are given. Raises SpecError."""
-        if strangers:
+        if cls.backend == "vllm":
+            ours["vllm"] = others
+        elif others:
             known = sorted({"pretrained", *LmEvalSpec.model_fields} - {"model", "backend", "vllm"})
             raise SpecError(
-                f"{cls.name} has no argument {', '.join(sorted(strangers))}.",
-                hint=known_names("arguments", min(strangers), known),
+                f"{cls.name} has no argument {', '.join(sorted(others))}.",
+                hint=known_names("arguments", min(others), known),
             )
-        return {}
+        return validated(LmEvalSpec, ours, cls.name)
 
     @classmethod
     def create_from_arg_obj(
@@ -86,6 +80,16 @@ class VscHF(SessionLM):
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: Mapping[str, Any] | None = None) -> Self:
         """Like `create_from_arg_obj`, from "key=value,key=value"."""
-        from lm_eval.utils import simple_parse_args_string
-
         return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
+
+
+class VscVllm(VscHF):
+    """`--model vsc-vllm`. `--model_args` holds what that of vsc-hf does, less what is of transformers alone, and vLLM's
+    own arguments (tensor_parallel_size=2, max_model_len=8192)."""
+
+    name: ClassVar[str] = "vsc-vllm"
+    backend: ClassVar[Literal["hf", "vllm"]] = "vllm"
+
+    def __init__(self, pretrained: str, **arguments: Any) -> None:
+        require_vllm()
+        super().__init__(pretrained, **arguments)

@@ -12,9 +12,7 @@ from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.specs import BASELINE
-
-IMAGE_SLOT = "<image>"
-"""What lm-eval's task files write where a picture goes."""
+from vsc_eval.taskfiles.rows import IMAGE_SLOT
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """Of a task that does not say; lm-eval's own default."""

@@ -34,9 +34,8 @@ class SessionLM(LM):  # type: ignore[misc]
     def __init__(self, session: Session, condition: str = BASELINE, *, images_first: bool = False) -> None:
         super().__init__()
         if condition not in session.conditions:
-            raise SpecError(
-                f"Unknown condition '{condition}'.", hint=f"This session has: {', '.join(session.conditions)}."
-            )
+            hint = f"This session has: {', '.join(session.conditions)}."
+            raise SpecError(f"Unknown condition '{condition}'.", hint=hint)
         self.session = session
         self.condition = condition
         self.images_first = images_first
@@ -46,24 +45,21 @@ class SessionLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """The text answers. Raises SpecError or BackendError for a request that cannot be answered as it is meant."""
         conditions = conditions_of(requests, self.condition)
-        asked = [gen_settings(request.task_name, request.args[1]) for request in requests]
         by_settings: dict[GenSettings, list[int]] = defaultdict(list)
-        for row, (settings, _) in enumerate(asked):
+        stops = {}
+        for row, request in enumerate(requests):
+            settings, stops[row] = gen_settings(request.task_name, request.args[1])
             by_settings[settings].append(row)
-        prompts: dict[int, Prompt] = {}
+        # The two requests of a pair are one object; its picture is then drawn and hashed once.
+        prompts = {key: self._text_prompt(request) for key, request in {id(r): r for r in requests}.items()}
         answers = [""] * len(requests)
         for settings, rows in by_settings.items():
-            for row in rows:
-                request = requests[row]
-                # The two requests of a pair are one object; its picture is then drawn and hashed once.
-                if id(request) not in prompts:
-                    prompts[id(request)] = self._text_prompt(request)
             wanted = [(prompts[id(requests[row])], conditions[row]) for row in rows]
             readings = self._read(wanted, settings, disable_tqdm)
-            for row, reading in zip(rows, readings, strict=True):
+            for row, reading, (prompt, _) in zip(rows, readings, wanted, strict=True):
                 assert reading.text is not None
-                answers[row] = cut(reading.text, asked[row][1])
-            self._answered(settings, [(requests[row], prompts[id(requests[row])]) for row in rows])
+                answers[row] = cut(reading.text, stops[row])
+                self._answered(requests[row], prompt, settings, stops[row])
         return answers
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -74,19 +70,20 @@ class SessionLM(LM):  # type: ignore[misc]
         conditions = conditions_of(requests, self.condition)
         questions: dict[tuple[str | None, int | None, str], list[Instance]] = defaultdict(list)
         for request in requests:
-            group = questions[_question(request)]
-            if not any(known is request for known in group):
-                group.append(request)
+            questions[_question(request)].append(request)
         prompts = {key: self._option_prompt(group) for key, group in questions.items()}
-        wanted = [(prompts[_question(r)], name) for r, name in zip(requests, conditions, strict=True)]
+        asked = [(request, prompts[_question(request)]) for request in requests]
+        wanted = [(prompt, name) for (_, prompt), name in zip(asked, conditions, strict=True)]
         settings = GenSettings(scoring="loglikelihood")
         readings = self._read(wanted, settings, disable_tqdm)
-        self._answered(settings, [(request, prompts[_question(request)]) for request in requests])
-        places = [prompt.options.index(_answer(r)) for (prompt, _), r in zip(wanted, requests, strict=True)]
-        return [
-            (_logprobs(reading)[place], self.session.engine.option_ids(prompt.options)[place] == reading.top_token_id)
-            for (prompt, _), reading, place in zip(wanted, readings, places, strict=True)
-        ]
+        found = []
+        for (request, prompt), reading in zip(asked, readings, strict=True):
+            assert reading.option_logprobs is not None
+            place = prompt.options.index(_answer(request))
+            is_greedy = self.session.engine.option_ids(prompt.options)[place] == reading.top_token_id
+            found.append((reading.option_logprobs[place], is_greedy))
+            self._answered(request, prompt, settings)
+        return found
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> NoReturn:
         """Not supported: an edit is defined on a prompt, and rolling likelihoods have none."""
@@ -95,20 +92,18 @@ class SessionLM(LM):  # type: ignore[misc]
             hint="Use lm-eval's own model `hf` for perplexity tasks.",
         )
 
-    def _answered(self, settings: GenSettings, asked: Sequence[tuple[Instance, Prompt]]) -> None:
+    def _answered(self, request: Instance, prompt: Prompt, settings: GenSettings, stops: tuple[str, ...] = ()) -> None:
         """Called with what was asked once it is answered; for subclasses that look at more than the answers."""
 
     def _read(self, wanted: Sequence[tuple[Prompt, str]], settings: GenSettings, disable_tqdm: bool) -> list[Reading]:
         """One reading for each (prompt, condition)."""
         prompts = list({id(prompt): prompt for prompt, _ in wanted}.values())
-        place = {id(prompt): index for index, prompt in enumerate(prompts)}
         names = list(dict.fromkeys(name for _, name in wanted))
-        found: dict[str, list[Reading | None]] = {name: [None] * len(prompts) for name in names}
+        found: dict[tuple[int, str], Reading] = {}
 
         def collect(places: Sequence[int], answers: Mapping[str, Sequence[Reading]]) -> None:
-            for name in found.keys() & answers.keys():
-                for index, reading in zip(places, answers[name], strict=True):
-                    found[name][index] = reading
+            for name in answers.keys() & names:
+                found.update(((id(prompts[at]), name), read) for at, read in zip(places, answers[name], strict=True))
 
         with tqdm(total=0, desc="Answers", disable=disable_tqdm or self.session.progress is not None) as bar:
 
@@ -116,41 +111,29 @@ class SessionLM(LM):  # type: ignore[misc]
                 bar.total = total
                 bar.update(done - bar.n)
 
-            ask(
-                self.session,
-                prompts,
-                self._asked_together(names),
-                settings=settings,
-                collect=collect,
-                progress=self.session.progress or show,
-            )
-        readings = [found[name][place[id(prompt)]] for prompt, name in wanted]
-        return [reading for reading in readings if reading is not None]
+            together = self._asked_together(names)
+            progress = self.session.progress or show
+            ask(self.session, prompts, together, settings=settings, collect=collect, progress=progress)
+        return [found[id(prompt), name] for prompt, name in wanted]
 
     def _asked_together(self, names: Sequence[str]) -> Sequence[str]:
         """Conditions that are asked when answers under `names` are wanted."""
         return names
 
     def _text_prompt(self, request: Instance) -> Prompt:
-        """The prompt of a request for text; with option letters, if its document has some, so that their distribution
-        comes out of the same pass."""
+        """The prompt of a request for text; with option letters, if its document has some and the model reads each as
+        one token, so that their distribution comes out of the same pass."""
         letters = option_letters(request.doc)
         if letters not in self._letters:
-            self._letters[letters] = self._readable(letters)
+            self._letters[letters] = letters
+            try:
+                self.session.engine.option_ids(letters)
+            except BackendError as error:
+                # A text can do without.
+                self._letters[letters] = ()
+                undefined = "Texts are read as ever; figures on the option letters (KL, margin) stay undefined."
+                warnings.warn(f"{error.message} {undefined}", EngineWarning, stacklevel=3)
         return to_prompt(request, options=self._letters[letters], images_first=self.images_first)
-
-    def _readable(self, letters: tuple[str, ...]) -> tuple[str, ...]:
-        """`letters`, or none with a warning if the model does not read each as one token: the text can do without."""
-        try:
-            self.session.engine.option_ids(letters)
-        except BackendError as error:
-            warnings.warn(
-                f"{error.message} Texts are read as ever; figures on the option letters (KL, margin) stay undefined.",
-                EngineWarning,
-                stacklevel=4,
-            )
-            return ()
-        return letters
 
     def _option_prompt(self, group: Sequence[Instance]) -> Prompt:
         options = tuple(dict.fromkeys(_answer(request) for request in group))
@@ -180,9 +163,8 @@ class SessionLM(LM):  # type: ignore[misc]
     def chat_template(self, chat_template: bool | str = False) -> str:
         """The template that is applied, for lm-eval's log."""
         if isinstance(chat_template, str):
-            raise SpecError(
-                f"There is no choice of chat templates ('{chat_template}').", hint="Write --apply_chat_template alone."
-            )
+            hint = "Write --apply_chat_template alone."
+            raise SpecError(f"There is no choice of chat templates ('{chat_template}').", hint=hint)
         vlm = self.session.vlm
         return str(getattr(vlm.processor, "chat_template", None) or vlm.tokenizer.chat_template)
 
@@ -211,11 +193,6 @@ class SessionLM(LM):  # type: ignore[misc]
             "condition_hash": None if compiled is None else compiled.content_hash,
             "layer": None if compiled is None else compiled.layer,
         }
-
-
-def _logprobs(reading: Reading) -> tuple[float, ...]:
-    assert reading.option_logprobs is not None
-    return reading.option_logprobs
 
 
 def _question(request: Instance) -> tuple[str | None, int | None, str]:

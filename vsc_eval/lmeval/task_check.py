@@ -2,106 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vsc_eval.errors import DataError
 from vsc_eval.files import ensure_writable
-from vsc_eval.lmeval.documents import limited, load_data
-from vsc_eval.lmeval.external_scoring import metric_of, read_answer, scored_item
-from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
+from vsc_eval.lmeval.documents import adjusted, load_data
+from vsc_eval.lmeval.scoring import metric_of, read_text, scored_item
+from vsc_eval.lmeval.task_index import chosen_files
+from vsc_eval.settings import AskSpec
 from vsc_eval.tables.clean import terminal
-from vsc_eval.taskfiles.blind import Baselines, baselines
+from vsc_eval.taskfiles.blind import baselines
 from vsc_eval.taskfiles.items import ExternalData
 from vsc_eval.taskfiles.schema import TaskFile
 
-DEFAULT_ROWS = 200
+_VALUES_SHOWN = 8
 
 
-def check(
-    name: str, choice: ExternalChoice, *, rows: int | None = DEFAULT_ROWS, show: int = 3, out: Path | None = None
-) -> bool:
-    """Load the first `rows` rows (None: all) of a task file, by name or path, and print what is asked and expected.
+def check(spec: AskSpec, *, rows: int | None, show: int, out: Path | None) -> bool:
+    """Load the first `rows` rows (None: all) of the task file of `spec`, and print what is asked and expected.
 
     Pictures of the `show` rows that are printed are written to `out`. Returns whether every gold answer reads back as
     itself and scores 1. Raises SpecError or DataError for what does not fit.
     """
-    file = task_file(name, choice)
-    data = load_data(limited(file, rows))
+    data = load_data(adjusted(task_file(spec), limit=rows))
     if out is not None:
         ensure_writable(out)
-    print(terminal("\n".join(_head(data))))
-    for place in range(min(show, len(data.rows))):
-        print(terminal("\n".join(_shown(data, place, out))))
-    print(terminal("\n".join(_baseline_lines(baselines(data.documents)))))
     wrong = [doc["id"] for doc in data.documents if not _scores_one(doc)]
-    for note in data.report.notes():
-        print(terminal(f"Note: {note}"))
+    for line in _lines(data, min(show, len(data.rows)), out):
+        print(terminal(line))
     if wrong:
         print(terminal(f"NOT FINE: {len(wrong)} gold answers are not read back as themselves: {', '.join(wrong[:5])}"))
-        return False
-    print(terminal(f"Fine: {len(data.rows)} rows; every gold answer is read back as itself and scores 1."))
-    return True
+    else:
+        print(f"Fine: {len(data.rows)} rows; every gold answer is read back as itself and scores 1.")
+    return not wrong
 
 
-def task_file(name: str, choice: ExternalChoice) -> TaskFile:
-    """The task file that a name or a path means, overridden. Raises SpecError or DataError."""
-    _, files = chosen_files([name], choice)
+def task_file(spec: AskSpec) -> TaskFile:
+    """The one task file that `spec` names or gives the path of, overridden. Raises SpecError or DataError."""
+    _, files = chosen_files(spec)
     if not files:
-        raise DataError(f"There is no task file '{name}'.", hint="Give its path, or see `vsc-eval tasks list`.")
+        hint = "Give its path, or see `vsc-eval tasks list`."
+        raise DataError(f"There is no task file '{spec.tasks[0]}'.", hint=hint)
     return next(iter(files.values()))
 
 
-def _head(data: ExternalData) -> Iterator[str]:
+def _lines(data: ExternalData, n_shown: int, out: Path | None) -> Iterator[str]:
     file, report = data.file, data.report
     yield f"{file.task_name}: {' and '.join(file.kinds)}, {report.source}"
-    left = [
-        f"{report.n_filtered_out} filtered out" if report.n_filtered_out else "",
-        f"{report.n_beyond_limit} beyond the limit of this check" if report.n_beyond_limit else "",
-    ]
-    yield f"{report.n_rows} rows in the data; {', '.join([f'{report.n_items} looked at', *filter(None, left)])}"
+    rows = [f"{report.n_items} looked at"]
+    if report.n_filtered_out:
+        rows.append(f"{report.n_filtered_out} filtered out")
+    if report.n_beyond_limit:
+        rows.append(f"{report.n_beyond_limit} beyond the limit of this check")
+    yield f"{report.n_rows} rows in the data; {', '.join(rows)}"
     kinds = dict.fromkeys(doc["cluster_kind"] for doc in data.documents)
-    n_clusters = len({doc["cluster"] for doc in data.documents})
-    yield f"{n_clusters} clusters, by {' and '.join(kinds)}"
+    yield f"{len({doc['cluster'] for doc in data.documents})} clusters, by {' and '.join(kinds)}"
     for column in file.report_by:
-        values = dict.fromkeys(row.categories[column] for row in data.rows)
-        yield f"reported by {column}: {_some(list(values))}"
-
-
-def _some(values: Sequence[str], most: int = 8) -> str:
-    return ", ".join(values[:most]) + (f", ... ({len(values)} values)" if len(values) > most else "")
-
-
-def _shown(data: ExternalData, place: int, out: Path | None) -> Iterator[str]:
-    doc, row = data.documents[place], data.rows[place]
-    raw = data.pictures.rows[doc["vsc_row"]]
-    yield f"\n--- {row.id}"
-    yield row.prompt
-    # A hook may have made the column up.
-    written = raw.get(data.file.fields.answer, row.gold)
-    option = f" ({row.options[doc['gold_index']]})" if row.options else ""
-    yield f"gold: {written!r}   parsed: {row.gold}{option}"
-    if len(row.accepted) > 1:
-        yield f"also right: {', '.join(row.accepted[1:])}"
-    width, height = doc["image_size"]
-    if out is None:
-        yield f"picture: {width} x {height} px (--out DIR writes it)"
-        return
-    path = out / f"{place:03d}.png"
-    data.pictures.decode(doc["vsc_row"]).save(path)
-    yield f"picture: {width} x {height} px, {path}"
-
-
-def _baseline_lines(found: Baselines) -> Iterator[str]:
+        values = list(dict.fromkeys(row.categories[column] for row in data.rows))
+        more = f", ... ({len(values)} values)" if len(values) > _VALUES_SHOWN else ""
+        yield f"reported by {column}: {', '.join(values[:_VALUES_SHOWN])}{more}"
+    for place in range(n_shown):
+        yield from _shown(data, place, out)
+    found = baselines(data.documents)
     yield f"\nWithout a picture, on these {found.n} rows:"
     if found.chance is not None:
         yield f"  chance                       {100 * found.chance:5.1f}%"
     yield f"  always '{found.majority_answer}'".ljust(31) + f"{100 * found.majority:5.1f}%"
     yield f"  as like questions are        {100 * found.blind:5.1f}%"
+    for note in report.notes():
+        yield f"Note: {note}"
+
+
+def _shown(data: ExternalData, place: int, out: Path | None) -> Iterator[str]:
+    doc, row = data.documents[place], data.rows[place]
+    yield f"\n--- {row.id}"
+    yield row.prompt
+    # A hook may have made the column up.
+    written = data.pictures.rows[doc["vsc_row"]].get(data.file.fields.answer, row.gold)
+    option = f" ({row.options[doc['gold_index']]})" if row.options else ""
+    yield f"gold: {written!r}   parsed: {row.gold}{option}"
+    if len(row.accepted) > 1:
+        yield f"also right: {', '.join(row.accepted[1:])}"
+    where = " (--out DIR writes it)"
+    if out is not None:
+        path = out / f"{place:03d}.png"
+        data.pictures.decode(doc["vsc_row"]).save(path)
+        where = f", {path}"
+    width, height = doc["image_size"]
+    yield f"picture: {width} x {height} px{where}"
 
 
 def _scores_one(doc: dict[str, Any]) -> bool:
     """Whether the gold answer, given as a text, is read as itself and scores 1."""
-    answer = read_answer(doc, doc["answer"])
+    answer = read_text(doc, doc["answer"]).read
     return answer == doc["answer"] and metric_of(doc).score(scored_item(doc, answer)) == 1.0

@@ -6,12 +6,10 @@ lm-eval's own index leaves a file out that it cannot read, without a word; here 
 from __future__ import annotations
 
 import difflib
-import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval.tasks._index import TaskIndex
@@ -19,36 +17,18 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from vsc_eval import metrics
 from vsc_eval.errors import SpecError
-from vsc_eval.lmeval.documents import at_local_copy, limited, with_overrides
-from vsc_eval.lmeval.task_files import VARIANTS, cell_files, write_task_files
+from vsc_eval.lmeval.documents import adjusted
+from vsc_eval.lmeval.task_files import COMPILED, TAG, VARIANTS, cell_files, compiled_files, variants, write_task_files
 from vsc_eval.resources import tasks_dir
+from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import LEVELS, SYNTHETIC_TASKS
-from vsc_eval.taskfiles.data_files import COMPILED, TAG, variants, write_compiled
-from vsc_eval.taskfiles.read import is_task_file, mistake, read_task_file
+from vsc_eval.taskfiles.read import is_task_file, mistake, names_file, read_task_file, shipped_dir
 from vsc_eval.taskfiles.schema import TaskFile
-
-_LOG = logging.getLogger("vsc_eval")
-
-
-@dataclass(frozen=True)
-class ExternalChoice:
-    """What the command line says of task files."""
-
-    include: tuple[Path, ...] = ()
-    """Folders with more task files."""
-    overrides: tuple[str, ...] = ()
-    """`NAME.KEY=VALUE`."""
-    data_dir: Path | None = None
 
 
 def benchmark_dir() -> Path:
     """lm-eval's task files of the synthetic benchmark."""
     return tasks_dir() / "vsc"
-
-
-def shipped_dir() -> Path:
-    """The shipped task files."""
-    return tasks_dir() / "external"
 
 
 def task_file_paths(folder: Path) -> list[Path]:
@@ -57,7 +37,7 @@ def task_file_paths(folder: Path) -> list[Path]:
     Raises SpecError, naming the file, for one that lm-eval would leave out silently.
     """
     found = []
-    for path in sorted(path for path in folder.rglob("*") if _is_path(path.name)):
+    for path in sorted(path for path in folder.rglob("*") if names_file(path.name)):
         # Files beside a lock are a run's own.
         of_a_run = (path.parent / ".lock").exists()
         if of_a_run or COMPILED in path.relative_to(folder).parts[:-1] or "__pycache__" in path.parts:
@@ -107,63 +87,49 @@ def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> 
 
     Raises SpecError for a file that cannot be read, a folder that is none, or two files of one name.
     """
-    paths = task_file_paths(shipped_dir()) if shipped_dir().is_dir() else []
     for folder in include:
         if not folder.is_dir():
             raise SpecError(f"{folder} is no folder.", hint="Name a folder of task files.")
-        paths += task_file_paths(folder)
-    paths += [Path(name) for name in names if _is_path(name)]
+    paths = [path for folder in (shipped_dir(), *include) for path in task_file_paths(folder)]
+    paths += [Path(name) for name in names if names_file(name)]
     found: dict[str, TaskFile] = {}
     where: dict[str, Path] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
         file = read_checked(path)
-        if file.name in found:
-            raise SpecError(
-                f"{path} and {where[file.name]} both declare the task '{file.name}'.", hint="Rename one of them."
-            )
+        if other := where.get(file.name):
+            raise SpecError(f"{path} and {other} both declare the task '{file.name}'.", hint="Rename one of them.")
         found[file.name], where[file.name] = file, path
     return found
 
 
-def _is_path(name: str) -> bool:
-    return name.endswith((".yaml", ".yml"))
-
-
-def chosen_files(
-    names: Sequence[str], choice: ExternalChoice, *, limit: int | None = None
-) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
-    """`names` with task files' names in lm-eval's form, and the task files among them, overridden and limited.
+def chosen_files(spec: AskSpec) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
+    """The tasks with task files' names in lm-eval's form, and the task files among them, overridden and limited.
 
     A task file is named as `cvbench`, `vsc_cvbench`, a path, with or without the suffix of a variant, or by the tag of
     all, `vsc_external`. Raises SpecError, also for an override that names no task of the run.
     """
-    files = find_task_files(names, choice.include)
-    variant_of = {name: file for file in files.values() for name, _, _ in variants(file)}
-    by_path = {str(Path(n)): read_task_file(Path(n)).task_name for n in names if _is_path(n)}
+    files = find_task_files(spec.tasks, spec.include_path)
+    variant_of = {name: file for file in files.values() for name in variants(file)}
     resolved, used = [], {}
-    for name in names:
-        full = by_path.get(str(Path(name)), name)
+    for name in spec.tasks:
+        full = read_task_file(Path(name)).task_name if names_file(name) else name
         full = full if full in variant_of or full.startswith("vsc_") else f"vsc_{full}"
         if full in variant_of:
             used[variant_of[full].name] = variant_of[full]
         if full.startswith(TAG):
             used |= files
         resolved.append(full if full in variant_of else name)
-    _check_overrides(choice.overrides, used)
-    final = {name: limited(with_overrides(file, choice.overrides), limit) for name, file in used.items()}
-    return tuple(resolved), {name: at_local_copy(file, choice.data_dir) for name, file in final.items()}
-
-
-def _check_overrides(overrides: Sequence[str], used: Mapping[str, TaskFile]) -> None:
-    for change in overrides:
-        name = change.partition(".")[0]
-        if name not in used:
-            close = difflib.get_close_matches(name, used, n=1)
+    for change in spec.override:
+        wrong = change.partition(".")[0]
+        if wrong not in used:
+            close = difflib.get_close_matches(wrong, used, n=1)
             raise SpecError(
                 f"The override '{change}' names no task of this run.",
                 hint=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
                 f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
             )
+    final = [adjusted(file, spec.override, limit=spec.limit, data_dir=spec.data_dir) for file in used.values()]
+    return tuple(resolved), dict(zip(used, final, strict=True))
 
 
 def compiled_folder(files: Iterable[TaskFile]) -> Path:
@@ -172,7 +138,7 @@ def compiled_folder(files: Iterable[TaskFile]) -> Path:
     if added := SYNTHETIC_TASKS.added():
         write_task_files(folder, cell_files(added))
     for file in files:
-        write_compiled(file, folder)
+        write_task_files(folder, compiled_files(file))
     return folder
 
 
@@ -186,14 +152,30 @@ def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Ite
     Raises SpecError for a broken file in one of the folders or among the names.
     """
     files = {path.resolve(): read_checked(path) for folder in folders for path in task_file_paths(folder)}
-    given = list(names)
-    for place, name in enumerate(given):
-        path = Path(name)
-        if _is_path(name) and path.is_file() and is_task_file(path):
-            file = files.setdefault(path.resolve(), read_checked(path))
-            given[place] = file.task_name
+    given = {name: Path(name).resolve() for name in names if names_file(name)}
+    given = {name: path for name, path in given.items() if path.is_file() and is_task_file(path)}
+    files |= {path: read_checked(path) for path in given.values()}
     compiled = compiled_folder(files.values())
     try:
-        yield [*map(str, folders), str(compiled)], given
+        yield [*map(str, folders), str(compiled)], [files[given[n]].task_name if n in given else n for n in names]
     finally:
         shutil.rmtree(compiled, ignore_errors=True)
+
+
+@contextmanager
+def clear_errors(model: str | None = None) -> Iterator[None]:
+    """Say lm-eval's most common complaints, also that it has not `model`, in a line with a fix."""
+    fixes = {
+        "Duplicate task": "Name tasks that do not overlap: groups hold their cells. `vsc_views` has all cells, by task"
+        " and by level; tags such as `vsc_counting` and `vsc_easy` go together.",
+        "Tasks not found": "`vsc-eval tasks list` shows ours.",
+        "no model for this name": "Use --model vsc-hf, or one of its own, such as hf-multimodal.",
+    }
+    try:
+        yield
+    except ValueError as error:
+        said = next((part for part in fixes if part in str(error)), None)
+        if said is None:
+            raise
+        message = f"lm-eval has no model '{model}'" if said.startswith("no model") else str(error)
+        raise SpecError(f"{message}.", hint=fixes[said]) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import logging
 import shutil
 import weakref
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 import lm_eval.api.task
 from datasets.exceptions import DatasetsError
@@ -21,11 +20,12 @@ from PIL import Image
 from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import short_hash
 from vsc_eval.lmeval.documents import loaded
-from vsc_eval.lmeval.external_scoring import canonical, is_external, read_answer
-from vsc_eval.lmeval.scoring import option_letters, parse_answer
-from vsc_eval.lmeval.task_index import ExternalChoice, benchmark_dir, chosen_files, compiled_folder
-from vsc_eval.taskfiles.data_report import DataReport
+from vsc_eval.lmeval.scoring import is_external, option_letters
+from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, clear_errors, compiled_folder
+from vsc_eval.settings import AskSpec
+from vsc_eval.taskfiles.rows import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
 
 DocKey = tuple[str, int]
@@ -38,16 +38,17 @@ _OUTPUT_TYPES = {"loglikelihood": "multiple_choice", "generate": "generate_until
 class SweepTasks:
     """The tasks of a sweep, found and checked."""
 
+    spec: AskSpec
     manager: TaskManager
     names: tuple[str, ...]
     """As lm-eval is asked for them: cells, tags, groups."""
-    items: Mapping[DocKey, AskedItem]
-    letters: Mapping[DocKey, tuple[str, ...]]
-    documents: Mapping[DocKey, Mapping[str, Any]]
+    items: dict[DocKey, AskedItem] = field(default_factory=dict)
+    letters: dict[DocKey, tuple[str, ...]] = field(default_factory=dict)
+    documents: dict[DocKey, Mapping[str, Any]] = field(default_factory=dict)
     """What lm-eval calls a doc: of ours, with which a text is read; none of other tasks, whose texts are not."""
-    hashes: Mapping[str, str]
+    hashes: dict[str, str] = field(default_factory=dict)
     """Task -> hash of its documents."""
-    reports: Mapping[str, DataReport] = field(default_factory=dict)
+    reports: dict[str, DataReport] = field(default_factory=dict)
     """Task of a task file -> what became of its rows."""
 
 
@@ -66,71 +67,44 @@ def quiet_harness() -> Iterator[None]:
         lm_eval.api.task.tqdm = bar
 
 
-def find_tasks(
-    names: Sequence[str],
-    scoring: Scoring,
-    *,
-    n: int | None,
-    limit: int | None,
-    external: ExternalChoice | None = None,
-) -> SweepTasks:
-    """Load the tasks' documents. A name without a scoring stands for its variant of `scoring`; `external` says more of
-    task files, which are named as `cvbench` or by their path.
+def find_tasks(spec: AskSpec) -> SweepTasks:
+    """Load the tasks' documents. A name without a scoring stands for its variant of the spec's; task files are named as
+    `cvbench` or by their path.
 
     Raises SpecError for an unknown task, one of another scoring, or one without options, DataError for data that cannot
     be loaded.
     """
-    choice = external or ExternalChoice()
-    names, files = chosen_files(names, choice, limit=limit)
-    metadata = {} if n is None else {"vsc_n": n}
+    names, files = chosen_files(spec)
     with quiet_harness():
-        manager = _manager(names, scoring, choice, files, metadata)
-        _check_known(names, scoring, manager)
-        chosen = tuple(dict.fromkeys(_variant(name, scoring, manager) or name for name in names))
-        tasks = _load(manager, chosen)
-        items: dict[DocKey, AskedItem] = {}
-        letters: dict[DocKey, tuple[str, ...]] = {}
-        documents: dict[DocKey, Mapping[str, Any]] = {}
-        hashes, reports = {}, {}
+        manager = _manager(names, spec, files)
+        variants = {name: _variant(name, spec.scoring, manager) or _unknown(name, manager) for name in names}
+        found = SweepTasks(spec, manager, tuple(dict.fromkeys(variants.values())))
+        tasks = _load(manager, found.names)
         for name, task in tasks.items():
-            _check_scoring(name, task, scoring)
-            digest = hashlib.sha256()
-            for doc_id, doc in task.doc_iterator(rank=0, limit=limit, world_size=1):
-                items[name, doc_id], letters[name, doc_id] = _item(name, task, doc_id, doc)
+            _check_scoring(name, task, spec.scoring)
+            contents = []
+            for doc_id, doc in task.doc_iterator(rank=0, limit=spec.limit, world_size=1):
+                found.items[name, doc_id], found.letters[name, doc_id] = _item(name, task, doc_id, doc)
                 if is_external(doc) or option_letters(doc):
-                    documents[name, doc_id] = doc
-                digest.update(repr(_by_content(doc)).encode())
+                    found.documents[name, doc_id] = doc
                 if is_external(doc):
-                    reports[name] = loaded(doc).report
-            hashes[name] = digest.hexdigest()[:16]
-    _check_items(items)
-    if n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
-        raise SpecError(
-            "--n sizes the cells of the synthetic benchmark, and no task here is of it.", hint="Use --limit instead."
-        )
-    return SweepTasks(
-        manager=manager,
-        names=chosen,
-        items=items,
-        letters=letters,
-        documents=documents,
-        hashes=hashes,
-        reports=reports,
-    )
+                    found.reports[name] = loaded(doc).report
+                contents.append(repr(_by_content(doc)))
+            found.hashes[name] = short_hash(*contents)
+    _check_items(found.items)
+    if spec.n is not None and not any("vsc_task" in (task.config.metadata or {}) for task in tasks.values()):
+        said = "--n sizes the cells of the synthetic benchmark, and no task here is of it."
+        raise SpecError(said, hint="Use --limit instead.")
+    return found
 
 
-def _manager(
-    names: Sequence[str],
-    scoring: Scoring,
-    choice: ExternalChoice,
-    files: Mapping[str, TaskFile],
-    metadata: dict[str, Any],
-) -> TaskManager:
+def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile]) -> TaskManager:
     """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
     compiled = compiled_folder(files.values())
-    folders = [str(folder) for folder in (benchmark_dir(), *choice.include, compiled)]
+    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled)]
+    metadata = {} if spec.n is None else {"vsc_n": spec.n}
     manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
-    unknown = [name for name in names if _variant(name, scoring, manager) is None]
+    unknown = [name for name in names if _variant(name, spec.scoring, manager) is None]
     if unknown and not any(name.startswith("vsc") for name in unknown):
         # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
         manager = TaskManager(include_path=folders, metadata=metadata)
@@ -139,48 +113,10 @@ def _manager(
     return manager
 
 
-class Answer(NamedTuple):
-    """One parsed answer, from the responses that lm-eval itself scored."""
-
-    read: str
-    """As the extractor read it, or the likeliest option."""
-    counted: str
-    """As it is compared: for a task file's data the gold, however a right answer is written."""
-
-
-def parse_sample(sample: Mapping[str, Any], letters: Sequence[str], scoring: Scoring) -> Answer:
-    """The answer in one of lm-eval's samples."""
-    responses, doc = sample["filtered_resps"], sample["doc"]
-    if scoring == "loglikelihood":
-        return likeliest(doc, letters, [score for score, _ in responses])
-    return read_text(doc, responses[0])
-
-
-def likeliest(doc: Mapping[str, Any], letters: Sequence[str], logprobs: Sequence[float]) -> Answer:
-    """The letter of the likeliest option, the first of equals."""
-    read = letters[logprobs.index(max(logprobs))]
-    return Answer(read, canonical(doc, read) if is_external(doc) else read)
-
-
-def read_text(doc: Mapping[str, Any], text: str) -> Answer:
-    """The answer that a generated text gives to a document of ours."""
-    if not is_external(doc):
-        read = parse_answer(doc, text)
-        return Answer(read, read)
-    read = read_answer(doc, text)
-    return Answer(read, canonical(doc, read))
-
-
 def _load(manager: TaskManager, names: Sequence[str]) -> dict[str, Any]:
     try:
-        tasks: dict[str, Any] = manager.load(list(names))["tasks"]
-    except ValueError as error:
-        # What lm-eval says of two groups, or a group and a task, that share a task.
-        if "Duplicate task" not in str(error):
-            raise
-        raise SpecError(
-            f"{error}.", hint="Name tasks that do not overlap; `vsc` holds all of them, `vsc_views` in both groupings."
-        ) from error
+        with clear_errors():
+            tasks: dict[str, Any] = manager.load(list(names))["tasks"]
     except (OSError, DatasetsError) as error:
         raise DataError(
             f"The data of {', '.join(names)} cannot be loaded: {error}.",
@@ -206,14 +142,10 @@ def _variant(name: str, scoring: Scoring, manager: TaskManager) -> str | None:
     return wanted if wanted in known else name if name in known else None
 
 
-def _check_known(names: Sequence[str], scoring: Scoring, manager: TaskManager) -> None:
-    for name in names:
-        if _variant(name, scoring, manager) is None:
-            close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
-            raise SpecError(
-                f"Unknown task '{name}'.",
-                hint=f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all.",
-            )
+def _unknown(name: str, manager: TaskManager) -> NoReturn:
+    close = difflib.get_close_matches(name, manager.all_tasks, n=3) or ["vsc", "vsc_counting", "vsc_easy"]
+    hint = f"Did you mean {', '.join(close)}? `vsc-eval tasks list` shows all."
+    raise SpecError(f"Unknown task '{name}'.", hint=hint)
 
 
 def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:
@@ -235,43 +167,31 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[As
     """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
     if is_external(doc):
         return _external_item(name, doc_id, doc), tuple(doc["answers"])
-    letters = option_letters(doc)
-    if letters:
-        return (
-            AskedItem(
-                item_id=doc["id"],
-                doc_id=doc_id,
-                split=doc.get("split"),
-                task=doc.get("task") or name,
-                level=doc.get("level"),
-                cluster=doc.get("orbit_id") or doc["id"],
-                gold=doc["answer"],
-                gold_index=letters.index(doc["answer"]),
-            ),
-            letters,
+    if letters := option_letters(doc):
+        item = AskedItem(
+            item_id=doc["id"],
+            doc_id=doc_id,
+            split=doc.get("split"),
+            task=doc.get("task") or name,
+            level=doc.get("level"),
+            cluster=doc.get("orbit_id") or doc["id"],
+            gold=doc["answer"],
+            gold_index=letters.index(doc["answer"]),
         )
-    choices, gold = _choices(task, doc)
-    if gold is None:
-        raise SpecError(
-            f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
-            hint="Use it with `vsc-eval harness`.",
-        )
-    letters = tuple(chr(ord("A") + i) for i in range(len(choices)))
+        return item, letters
+    letters, gold = _choices(name, task, doc)
     item_id = f"{name}/{doc_id}"
     images = tuple(image for image in task.doc_to_image(doc) or () if isinstance(image, Image.Image))
-    return (
-        AskedItem(
-            item_id=item_id,
-            doc_id=doc_id,
-            task=name,
-            level=None,
-            cluster=Prompt(text="", images=images).image_hash if images else item_id,
-            gold=letters[gold],
-            gold_index=gold,
-            cluster_kind="image" if images else "item",
-        ),
-        letters,
+    item = AskedItem(
+        item_id=item_id,
+        doc_id=doc_id,
+        task=name,
+        cluster=Prompt(text="", images=images).image_hash if images else item_id,
+        gold=letters[gold],
+        gold_index=gold,
+        cluster_kind="image" if images else "item",
     )
+    return item, letters
 
 
 def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
@@ -279,7 +199,6 @@ def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
         item_id=doc["id"],
         doc_id=doc_id,
         task=name.removesuffix("_choice"),
-        level=None,
         cluster=doc["cluster"],
         gold=doc["answer"],
         gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
@@ -293,27 +212,29 @@ def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
     )
 
 
-def _choices(task: Any, doc: Mapping[str, Any]) -> tuple[list[str], int | None]:
-    """The options of another's multiple-choice document and the place of the right one; None where it has not one."""
-    if task.config.output_type != "multiple_choice":
-        return [], None
-    choices, gold = list(task.doc_to_choice(doc)), task.doc_to_target(doc)
-    if len(set(choices)) < len(choices):
-        return choices, None
-    # lm-eval takes the option itself as well as its place.
-    if isinstance(gold, str) and choices.count(gold) == 1:
-        gold = choices.index(gold)
-    return choices, gold if isinstance(gold, int) and 0 <= gold < len(choices) else None
+def _choices(name: str, task: Any, doc: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
+    """Letters for the options of another's multiple-choice document, and the place of the right one."""
+    if task.config.output_type == "multiple_choice":
+        choices, gold = list(task.doc_to_choice(doc)), task.doc_to_target(doc)
+        # lm-eval takes the option itself as well as its place.
+        if isinstance(gold, str) and gold in choices:
+            gold = choices.index(gold)
+        if len(set(choices)) == len(choices) and isinstance(gold, int) and 0 <= gold < len(choices):
+            return tuple(chr(ord("A") + place) for place in range(len(choices))), gold
+    raise SpecError(
+        f"Task '{name}' has no options with one right answer, which a run needs to tell how answers change.",
+        hint="Use it with `vsc-eval harness`.",
+    )
 
 
 def _check_items(items: Mapping[DocKey, AskedItem]) -> None:
-    seen: dict[str, DocKey] = {}
-    for key, item in items.items():
-        if item.item_id in seen:
+    tasks: dict[str, str] = {}
+    for (task, _), item in items.items():
+        if item.item_id in tasks:
             raise SpecError(
-                f"Item '{item.item_id}' is in both '{seen[item.item_id][0]}' and '{key[0]}'.",
+                f"Item '{item.item_id}' is in both '{tasks[item.item_id]}' and '{task}'.",
                 hint="Name tasks that do not overlap; each item counts once.",
             )
-        seen[item.item_id] = key
+        tasks[item.item_id] = task
     if not items:
         raise SpecError("The tasks have no items.", hint="Raise --limit or --n.")

@@ -1,10 +1,12 @@
-"""What localizing found: one row for each probe, and the chosen layer."""
+"""What probing found: one row for each probe, and the layer that the rule picks from them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
-from vsc_eval.probing.spec import Pooling, ProbingSpec, Target
+from vsc_eval.errors import SpecError
+from vsc_eval.probing.spec import EMBEDDINGS, LayerRule, Pooling, ProbingSpec, Target
 from vsc_eval.records import SCHEMA_VERSION, Record
 
 RESULT_FILE = "probing.json"
@@ -12,6 +14,18 @@ RESULT_FILE = "probing.json"
 Control = Literal["real", "blank_image", "text_only", "random_labels"]
 """The probe itself, and what it is compared with: a plain grey picture, no picture, shuffled labels."""
 CONTROLS: tuple[Control, ...] = get_args(Control)
+
+CONTROL_WORDS = {
+    "real": "picture and text",
+    "blank_image": "grey picture",
+    "text_only": "text alone",
+    "random_labels": "random labels",
+}
+POOLING_WORDS = {"last": "last token", "image": "image tokens (mean)", "text": "text tokens (mean)"}
+"""What tables and figures call them."""
+
+# Accuracies are shares of a few hundred items; two that differ by less are the same number of items.
+_EQUAL = 1e-9
 
 
 class ProbeRow(Record):
@@ -87,3 +101,53 @@ class ProbingResult(Record):
             if (row.target, row.pooling, row.layer, row.control) == (target, pooling, layer, control):
                 return row
         raise KeyError((target, pooling, layer, control))
+
+
+def check_rule(rule: LayerRule, n_layers: int) -> None:
+    """Raise SpecError if the rule cannot pick any layer of a model with `n_layers`."""
+    last = n_layers - 2
+    if last < 0:
+        raise SpecError(
+            "The model has one decoder layer: an edit at its output would have no layer above to act through.",
+            hint="Use a model with at least two decoder layers.",
+        )
+    if rule.layer is not None and rule.layer > last:
+        raise SpecError(
+            f"The rule fixes layer {rule.layer}; the model has layers 0 to {n_layers - 1}, and an edit at the last one "
+            "has no layer above to act through.",
+            hint=f"Choose a layer from 0 to {last}.",
+        )
+
+
+def choose(rows: Sequence[ProbeRow], rule: LayerRule, pooling: Pooling, n_layers: int) -> Choice | None:
+    """What `rule` picks at `pooling`; None if the task probe is undefined there."""
+    probes = _task_probes(rows, pooling)
+    scores = {at: row.selectivity if rule.kind == "selectivity" else row.test_accuracy for at, row in probes.items()}
+    candidates = {layer: score for layer in range(n_layers - 1) if (score := scores[layer]) is not None}
+    if not candidates:
+        return None
+    layer = rule.layer
+    if layer is None:
+        good_enough = max(candidates.values()) - (rule.tolerance or 0.0) - _EQUAL
+        layer = min(layer for layer, value in candidates.items() if value >= good_enough)
+    reached = probes[layer].test_accuracy
+    assert reached is not None
+    return Choice(pooling=pooling, layer=layer, accuracy=reached)
+
+
+def explain_choice(rows: Sequence[ProbeRow], rule: LayerRule, choice: Choice, n_layers: int) -> str:
+    """The rule and what it saw, in one or two sentences."""
+    probes = _task_probes(rows, choice.pooling)
+    chosen, embeddings = probes[choice.layer], probes[EMBEDDINGS]
+    interval = "" if chosen.low is None or chosen.high is None else f", 95% CI {chosen.low:.3f} to {chosen.high:.3f}"
+    text = (
+        f"layer {choice.layer}: {rule.in_words()}, among layers 0 to {n_layers - 2} (above the last layer there is "
+        f"none for an edit to act through); accuracy {choice.accuracy:.3f}{interval}"
+    )
+    if embeddings.test_accuracy is not None:
+        text += f"; the embeddings alone reach {embeddings.test_accuracy:.3f}"
+    return text + "."
+
+
+def _task_probes(rows: Sequence[ProbeRow], pooling: Pooling) -> dict[int, ProbeRow]:
+    return {row.layer: row for row in rows if (row.target, row.pooling, row.control) == ("task", pooling, "real")}

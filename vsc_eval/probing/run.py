@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import ensure_writable, replacing
-from vsc_eval.probing.harvest import Progress, harvest
-from vsc_eval.probing.probing import probe_all
-from vsc_eval.probing.result import RESULT_FILE, ProbeRow, ProbingResult
-from vsc_eval.probing.rule import check_rule, choose, explain_choice
-from vsc_eval.probing.sample import draw_samples
+from vsc_eval.files import ensure_writable
+from vsc_eval.probing.activations import FOLDER, Activations, draw_samples
+from vsc_eval.probing.probes import probe_all
+from vsc_eval.probing.result import RESULT_FILE, ProbingResult, check_rule, choose, explain_choice
 from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.progress import Advance
+from vsc_eval.records import write_record
 from vsc_eval.stats.bootstrap import DRAWS, LEVEL
 from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS
 
@@ -26,7 +26,7 @@ def run_probing(
     out: Path,
     *,
     vlm: LoadedVLM | None = None,
-    progress: Progress | None = None,
+    progress: Advance = lambda stage, just_done, total: None,
 ) -> ProbingResult:
     """Probe every layer of the model and pick one by the spec's rule; the result is `out/probing.json`.
 
@@ -36,36 +36,19 @@ def run_probing(
     result, DataError if it is damaged, BackendError if the model cannot be probed or `out` cannot be written.
     """
     vlm = vlm or load_vlm(spec.model, **spec.loading())
-    n_layers = vlm.decoder.n_layers
+    n_layers, path = vlm.decoder.n_layers, out / RESULT_FILE
     check_rule(spec.rule, n_layers)
-    path = out / RESULT_FILE
     if path.exists():
         return _read_back(path, spec, vlm)
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     ensure_writable(out)
-    report = progress or (lambda stage, done, total: None)
-    activations = harvest(vlm, draw_samples(spec), out, seed=spec.seed, batch_size=spec.batch_size, progress=report)
-    layers_done = partial(report, "probes")
+    activations = Activations(out / FOLDER, draw_samples(spec), spec.seed, spec.batch_size)
+    activations.harvest(vlm, progress)
+    layers_done, rounding = partial(progress, "probes"), rounding_of(vlm.dtype)
     # A probe's products are too small to share: with several threads they wait for each other longer than they work.
     with threadpool_limits(1, user_api="blas"):
-        rows = tuple(probe_all(activations, spec, n_layers, rounding_of(vlm.dtype), layers_done))
-    result = _result(spec, vlm, rows)
-    with replacing(path) as unfinished:
-        unfinished.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return result
-
-
-def rounding_of(dtype: torch.dtype) -> float:
-    """Relative spread below which a pooled feature of a model of this dtype counts as constant.
-
-    One rounding of a token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it.
-    """
-    return max(1e-5, torch.finfo(dtype).eps / 4)
-
-
-def _result(spec: ProbingSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> ProbingResult:
-    n_layers = vlm.decoder.n_layers
+        rows = tuple(probe_all(activations, spec, n_layers, rounding, layers_done))
     choices = {pooling: choose(rows, spec.rule, pooling, n_layers) for pooling in spec.poolings}
     chosen = choices[spec.rule.pooling]
     if chosen is None:
@@ -74,7 +57,7 @@ def _result(spec: ProbingSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> Pr
             hint="Choose another pooling for the rule.",
         )
     fixed = spec.rule.kind == "fixed"
-    return ProbingResult(
+    result = ProbingResult(
         spec=spec,
         model_fingerprint=vlm.fingerprint,
         generator_version=GENERATOR_VERSION,
@@ -87,6 +70,16 @@ def _result(spec: ProbingSpec, vlm: LoadedVLM, rows: tuple[ProbeRow, ...]) -> Pr
         interval=f"{LEVEL:.0%} percentile bootstrap of the test items, {DRAWS} draws, clustered by orbit",
         rows=rows,
     )
+    write_record(result, path)
+    return result
+
+
+def rounding_of(dtype: torch.dtype) -> float:
+    """Relative spread below which a pooled feature of a model of this dtype counts as constant.
+
+    One rounding of a token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it.
+    """
+    return max(1e-5, torch.finfo(dtype).eps / 4)
 
 
 def _read_back(path: Path, spec: ProbingSpec, vlm: LoadedVLM) -> ProbingResult:

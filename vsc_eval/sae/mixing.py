@@ -30,9 +30,9 @@ class MixBuffer:
         self._stream = stream
         self._chunks: Iterator[Tensor] | None = None
 
-    def restore(self, tokens: Tensor, cursor: int, n_taken: int) -> None:
-        """Continue from a saved state: the stream is opened behind the tokens already taken."""
-        self.tokens, self.cursor, self.n_taken, self._chunks = tokens, cursor, n_taken, None
+    def restore(self, tokens: Tensor, n_taken: int) -> None:
+        """Continue with `tokens` in the buffer: the stream is opened behind the `n_taken` already taken."""
+        self.tokens, self.cursor, self.n_taken, self._chunks = tokens, 0, n_taken, None
 
     def next_batch(self) -> Tensor | None:
         """Float32 [batch_size, d], or None once stream and buffer are spent (a last partial batch is dropped)."""
@@ -54,15 +54,12 @@ class MixBuffer:
         if self._chunks is None:
             self._chunks = self._stream(self.n_taken)
         held = [self.tokens[self.cursor :]] if len(self.tokens) else []
-        n_held = sum(map(len, held))
-        n_before = n_held
+        n_held, n_before = sum(map(len, held)), self.n_taken
         while n_held < self.capacity and (chunk := next(self._chunks, None)) is not None:
-            chunk = chunk.detach().to("cpu", torch.float32)
-            held.append(chunk)
+            held.append(chunk.detach().to("cpu", torch.float32))
             n_held += len(chunk)
             self.n_taken += len(chunk)
-        if n_held == n_before:
-            return
-        merged = torch.cat(held)
-        self.tokens = merged[torch.randperm(len(merged), generator=self.generator)]
-        self.cursor = 0
+        if self.n_taken > n_before:
+            merged = torch.cat(held)
+            self.tokens = merged[torch.randperm(len(merged), generator=self.generator)]
+            self.cursor = 0

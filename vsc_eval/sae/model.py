@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from vsc_eval.errors import DataError
 from vsc_eval.specs import Spec
 
 Activation = Literal["topk", "batchtopk", "jumprelu", "relu"]
@@ -50,6 +51,15 @@ class SAEConfig(Spec):
     def has_threshold(self) -> bool:
         """Whether features fire above a stored threshold."""
         return self.activation in ("jumprelu", "batchtopk")
+
+
+def check_width(cfg: SAEConfig, d_model: int | None) -> None:
+    """Raises DataError, naming both widths, unless an SAE of `cfg` reads streams of width `d_model` (None: unknown)."""
+    if d_model is not None and cfg.d_in != d_model:
+        raise DataError(
+            f"The SAE has width {cfg.d_in}, but the model's residual stream has width {d_model}.",
+            hint="Use the intervention of this model, or train an SAE on it with `vsc-eval sae train`.",
+        )
 
 
 @dataclass(frozen=True, eq=False)

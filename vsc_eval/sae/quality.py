@@ -87,18 +87,10 @@ def splice_quality(
     each item's right option.
     """
     right = torch.tensor(list(gold))
-
-    def loss_and_accuracy(logprobs: Tensor) -> tuple[float, float]:
+    figures = {}
+    for model, replace in (("plain", None), ("spliced", lambda h: sae(h).to(h.dtype))):
+        logprobs = option_logprobs(replace).cpu()
         assert logprobs.shape[0] == len(right), (logprobs.shape, len(right))
-        of_gold = logprobs.double().gather(1, right[:, None])
-        return -of_gold.mean().item(), (logprobs.argmax(1) == right).double().mean().item()
-
-    loss_plain, accuracy_plain = loss_and_accuracy(option_logprobs(None).cpu())
-    loss_spliced, accuracy_spliced = loss_and_accuracy(option_logprobs(lambda h: sae(h).to(h.dtype)).cpu())
-    return SpliceQuality(
-        n_items=len(right),
-        loss_plain=loss_plain,
-        loss_spliced=loss_spliced,
-        accuracy_plain=accuracy_plain,
-        accuracy_spliced=accuracy_spliced,
-    )
+        figures[f"loss_{model}"] = -logprobs.double().gather(1, right[:, None]).mean().item()
+        figures[f"accuracy_{model}"] = (logprobs.argmax(1) == right).double().mean().item()
+    return SpliceQuality(n_items=len(right), **figures)

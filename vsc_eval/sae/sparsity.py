@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,7 @@ from vsc_eval.sae.model import SAE
 from vsc_eval.sae.train_config import TrainConfig
 
 
-@dataclass(frozen=True, eq=False)
-class Fired:
+class Fired(NamedTuple):
     """A batch of n tokens behind the activation function."""
 
     reconstruction: Tensor
@@ -115,8 +113,8 @@ class JumpReLU(Sparsity):
         near = (pre.detach() > (threshold.detach() - self.bandwidth / 2)) & (pre.detach() > 0)
         where = near.flatten().nonzero().squeeze(1)
         values, own = pre.flatten()[where], threshold[where % d_sae]
-        jumped: Tensor = _Jump.apply(values, own, self.bandwidth)  # type: ignore[no-untyped-call]
-        l0: Tensor = _Step.apply(values, own, self.bandwidth).sum() / n  # type: ignore[no-untyped-call]
+        jumped, above = _Jump.apply(values, own, self.bandwidth)  # type: ignore[no-untyped-call]
+        l0 = above.sum() / n
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         penalty = self.weight * warm * (l0 / self.k - 1).square()
         return Fired(_decode(sae, where, jumped, n), (where % d_sae)[jumped.detach() > 0], penalty)
@@ -145,36 +143,21 @@ def _decode(sae: SAE, where: Tensor, values: Tensor, n: int) -> Tensor:
     return rows + sae.b_dec
 
 
-def _in_band(values: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-    return ((values - threshold).abs() < bandwidth / 2).to(values.dtype)
-
-
 class _Jump(torch.autograd.Function):
-    """values [m], threshold [m] -> values where they are above their threshold, else 0."""
+    """values [m], threshold [m] -> values where they are above their threshold, else 0; and 1 there, else 0, through
+    which the values get no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+    def forward(ctx: Any, values: Tensor, threshold: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(values, threshold)
         ctx.bandwidth = bandwidth
-        return values * (values > threshold)
+        above = values > threshold
+        return values * above, above.to(values.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         values, threshold = ctx.saved_tensors
-        to_threshold = -threshold / ctx.bandwidth * _in_band(values, threshold, ctx.bandwidth)
-        return grads[0] * (values > threshold), grads[0] * to_threshold, None
-
-
-class _Step(torch.autograd.Function):
-    """values [m], threshold [m] -> 1 where above, else 0. The values get no gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-        ctx.save_for_backward(values, threshold)
-        ctx.bandwidth = bandwidth
-        return (values > threshold).to(values.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
-        values, threshold = ctx.saved_tensors
-        return None, -grads[0] / ctx.bandwidth * _in_band(values, threshold, ctx.bandwidth), None
+        in_band = ((values - threshold).abs() < ctx.bandwidth / 2).to(values.dtype)
+        of_jump = grads[0] * (-threshold / ctx.bandwidth * in_band)
+        of_step = -grads[1] / ctx.bandwidth * in_band
+        return grads[0] * (values > threshold), of_jump + of_step, None

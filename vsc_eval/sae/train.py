@@ -6,19 +6,26 @@ b_dec = 0 spends its features on the offset. After Gao et al. 2024 (arXiv 2406.0
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.checkpoint import load_checkpoint, save_checkpoint
 from vsc_eval.sae.mixing import MixBuffer, TokenStream
-from vsc_eval.sae.model import SAE
-from vsc_eval.sae.state import TrainState, restore, snapshot
-from vsc_eval.sae.train_config import TrainConfig, TrainedActivation
+from vsc_eval.sae.model import SAE, SAEConfig, SparseCodes
+from vsc_eval.sae.sparsity import JumpReLU, sparsity_of
+from vsc_eval.sae.tensors import load_tensors, write_tensors
+from vsc_eval.sae.train_config import TrainConfig
 from vsc_eval.seeding import torch_generator
 
-__all__ = ["TrainConfig", "TrainProgress", "TrainResult", "TrainedActivation", "train_sae"]
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What Adam remembers of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +74,178 @@ def train_sae(
     generator = torch_generator("sae mixing", cfg.seed)
     capacity = max(min(cfg.mix_tokens, cfg.n_tokens), 2 * cfg.batch_size)
     buffer = MixBuffer(stream, capacity=capacity, batch_size=cfg.batch_size, generator=generator)
-    saved = load_checkpoint(checkpoint, identity) if checkpoint is not None and checkpoint.exists() else None
-    if saved is None:
+    if checkpoint is not None and checkpoint.exists():
+        state = _load(checkpoint, identity, cfg, buffer)
+    else:
         sample = buffer.peek()
         if len(sample) < cfg.batch_size:
             raise DataError(
                 f"The stream holds {len(sample)} tokens, fewer than one batch of {cfg.batch_size}.",
                 hint="Give more items, or a smaller batch.",
             )
-        state = TrainState(cfg, sample)
-    else:
-        state = restore(cfg, saved, buffer)
+        state = _State(cfg, sample)
     while state.step < state.n_steps and (batch := buffer.next_batch()) is not None:
         lr = state.lr()
-        state.train_step(batch)
+        mean_l0 = state.train_step(batch)
         if callback is not None:
-            n_tokens, n_dead = state.step * cfg.batch_size, int(state.dead().sum())
-            callback(TrainProgress(state.step, n_tokens, state.fvu, n_dead, lr, state.mean_l0))
+            callback(TrainProgress(state.step, state.n_tokens, state.fvu, int(state.dead().sum()), lr, mean_l0))
         if checkpoint is not None and (state.step % checkpoint_every == 0 or state.step == state.n_steps):
-            save_checkpoint(checkpoint, identity, *snapshot(state, buffer))
-    return TrainResult(state.folded(), state.step * cfg.batch_size, int(state.dead().sum()), state.fvu)
+            _save(checkpoint, identity, state, buffer)
+    return TrainResult(state.folded(), state.n_tokens, int(state.dead().sum()), state.fvu)
+
+
+class _State:
+    """All that a step changes: weights, moments, counters. Weights are those of scaled activations until `folded`."""
+
+    def __init__(self, cfg: TrainConfig, sample: Tensor) -> None:
+        d = sample.shape[1]
+        self.cfg = cfg
+        # While it is trained, the thresholds are those of `sparsity`; the SAE gets them in `folded`.
+        self.sae = SAE(SAEConfig(d_in=d, d_sae=cfg.d_sae, k=cfg.k))
+        self.sparsity = sparsity_of(cfg, d)
+        self.both = nn.ModuleDict({"sae": self.sae, "sparsity": self.sparsity})
+        mean = sample.mean(0)
+        spread = (sample - mean).square().mean().sqrt()
+        if not torch.isfinite(spread) or spread == 0:
+            raise DataError(
+                "The activations to train on are constant or not finite.",
+                hint="Check the model and the layer: an SAE cannot be trained on this stream.",
+            )
+        self.scale = 1.0 / spread
+        rows = torch.randn(cfg.d_sae, d, generator=torch_generator("sae weights", cfg.seed))
+        with torch.no_grad():
+            self.sae.W_dec.copy_(nn.functional.normalize(rows, dim=1))
+            self.sae.W_enc.copy_(self.sae.W_dec.T)
+            self.sae.b_dec.copy_(mean * self.scale)
+            if isinstance(self.sparsity, JumpReLU):
+                self.sparsity.start_at(self.sae.pre_activations(sample[: cfg.batch_size] * self.scale))
+        groups: list[dict[str, Any]] = [{"params": list(self.sae.parameters()), "scale": 1.0}]
+        if own := list(self.sparsity.parameters()):
+            groups.append({"params": own, "scale": self.sparsity.lr_scale})
+        self.adam = torch.optim.Adam(groups, lr=cfg.lr)
+        self.tokens_since_fired = torch.zeros(cfg.d_sae, dtype=torch.int64)
+        self.step = 0
+        self.fvu = math.nan
+
+    @property
+    def n_steps(self) -> int:
+        return max(1, self.cfg.n_tokens // self.cfg.batch_size)
+
+    @property
+    def n_tokens(self) -> int:
+        return self.step * self.cfg.batch_size
+
+    def lr(self) -> float:
+        warm = min(1.0, (self.step + 1) / max(1, self.cfg.warmup_steps))
+        decay_steps = self.n_steps * (1 - self.cfg.decay_from)
+        cool = min(1.0, (self.n_steps - self.step) / decay_steps) if decay_steps else 1.0
+        return self.cfg.lr * warm * cool
+
+    def dead(self) -> Tensor:
+        return self.tokens_since_fired >= self.cfg.dead_after_tokens
+
+    def train_step(self, batch: Tensor) -> float:
+        """One Adam step on raw activations [n, d]; gives the features that fired on a token, on average."""
+        x = batch * self.scale
+        pre = self.sae.pre_activations(x)
+        fired = self.sparsity.fire(self.sae, pre, self.step)
+        residual = x - fired.reconstruction
+        variance = (x - x.mean(0)).square().sum()
+        unexplained = residual.square().sum() / variance
+        positive = self.sparsity.aux_only_positive
+        aux = aux_loss(self.sae, pre, residual, self.dead(), self.cfg.aux_k, only_positive=positive)
+        loss = unexplained + fired.penalty + self.cfg.aux_alpha * aux
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        # Without the radial part Adam's moments describe only motion on the unit sphere.
+        grad, rows = self.sae.W_dec.grad, self.sae.W_dec.detach()
+        assert grad is not None
+        grad.sub_((grad * rows).sum(1, keepdim=True) * rows)
+        for group in self.adam.param_groups:
+            group["lr"] = self.lr() * group["scale"]
+        self.adam.step()
+        with torch.no_grad():
+            self.sae.W_dec.copy_(nn.functional.normalize(self.sae.W_dec, dim=1))
+        self.tokens_since_fired += len(batch)
+        self.tokens_since_fired[fired.features] = 0
+        self.fvu = unexplained.item()
+        self.step += 1
+        return len(fired.features) / len(batch)
+
+    def folded(self) -> SAE:
+        """A copy of the SAE for unscaled activations; the decoder rows stay unit vectors."""
+        k = None if self.cfg.activation == "jumprelu" else self.cfg.k
+        sae = SAE(SAEConfig(d_in=self.sae.cfg.d_in, d_sae=self.cfg.d_sae, k=k, activation=self.cfg.activation))
+        sae.load_state_dict(self.sae.state_dict(), strict=False)
+        with torch.no_grad():
+            sae.b_enc.div_(self.scale)
+            sae.b_dec.div_(self.scale)
+            if (threshold := self.sparsity.threshold()) is not None:
+                assert sae.threshold is not None
+                sae.threshold.copy_(threshold / self.scale)
+        return sae.requires_grad_(False)
+
+
+def aux_loss(
+    sae: SAE, pre: Tensor, residual: Tensor, dead: Tensor, aux_k: int, *, only_positive: bool = False
+) -> Tensor:
+    """The loss that brings dead features back, after Gao et al. 2024 (arXiv 2406.04093), section A.2: share of the
+    residual that they leave unexplained; scalar, 0 if no feature is dead.
+
+    pre [n, F] and residual [n, d] of a batch, dead bool [F]. The dead features' strongest *pre*-activations are used
+    as they are, negative ones too: behind a ReLU the gradient of a feature that is negative everywhere would be exactly
+    zero and it would stay dead. `only_positive` drops negative ones all the same: with a large weight on the aux loss,
+    features would learn to explain by negative activations, which can never fire, and would drag b_dec along.
+    """
+    n_dead = int(dead.sum())
+    if n_dead == 0 or aux_k == 0:
+        return pre.new_zeros(())
+    dead_indices = dead.nonzero().squeeze(1)
+    values, picked = pre[:, dead_indices].topk(min(aux_k, n_dead), dim=-1, sorted=False)
+    values = values.relu() if only_positive else values
+    target = residual.detach()
+    explained = sae.decode_sparse(SparseCodes(dead_indices[picked], values)) - sae.b_dec
+    loss = (target - explained).square().sum() / target.square().sum().clamp_min(1e-12)
+    return torch.nan_to_num(loss, nan=0.0, posinf=0.0)
+
+
+def _save(path: Path, identity: str, state: _State, buffer: MixBuffer) -> None:
+    """All that `_load` needs to go on with the same numbers, in one step."""
+    tensors = {
+        "scale": state.scale,
+        "tokens_since_fired": state.tokens_since_fired,
+        "buffer": buffer.tokens[buffer.cursor :],
+        "generator": buffer.generator.get_state(),
+    }
+    tensors |= state.both.state_dict()
+    for name, parameter in state.both.named_parameters():
+        tensors |= {f"adam.{moment}.{name}": state.adam.state[parameter][moment] for moment in _MOMENTS}
+    numbers = {"step": state.step, "n_taken": buffer.n_taken, "fvu": state.fvu}
+    write_tensors(path, tensors, {"identity": identity, "numbers": json.dumps(numbers)})
+
+
+def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _State:
+    """The state that `_save` saw; `buffer`, a fresh one over the same stream, continues there too.
+
+    Raises DataError if the checkpoint is damaged, SpecError if `identity` is another run's.
+    """
+    tensors, metadata = load_tensors(path, "Delete it to start from the beginning.")
+    if metadata.get("identity") != identity:
+        raise SpecError(
+            f"The checkpoint {path} is of a run with other settings.",
+            hint="Repeat the settings of that run, delete the file, or choose another output folder.",
+        )
+    numbers = json.loads(metadata["numbers"])
+    buffer.generator.set_state(tensors["generator"])
+    buffer.restore(tensors["buffer"], int(numbers["n_taken"]))
+    # Two tokens of the right width build a state whose every number is then overwritten.
+    zeros = torch.zeros_like(tensors["sae.b_dec"])
+    state = _State(cfg, torch.stack([zeros, zeros + 1]))
+    state.scale = tensors["scale"]
+    state.tokens_since_fired = tensors["tokens_since_fired"]
+    state.step, state.fvu = int(numbers["step"]), float(numbers["fvu"])
+    state.both.load_state_dict({name: tensors[name] for name in state.both.state_dict()})
+    for name, parameter in state.both.named_parameters():
+        moments = {moment: tensors[f"adam.{moment}.{name}"] for moment in _MOMENTS}
+        state.adam.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
+    return state

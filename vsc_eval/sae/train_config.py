@@ -10,18 +10,13 @@ from vsc_eval.specs import Spec
 
 TrainedActivation = Literal["topk", "batchtopk", "jumprelu"]
 
-_FITTING: dict[str, dict[str, float | int]] = {
-    "topk": {},
-    # Neither forces every token to fire k features, so more of them must be led back; see docs/sae.md for the figures.
-    "batchtopk": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
-    "jumprelu": {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25},
-}
-"""Defaults of an activation that differ from those of the fields."""
+_ADAPTIVE: dict[str, float | int] = {"lr": 1e-2, "dead_after_tokens": 20_000, "aux_alpha": 0.25}
+"""Defaults of batchtopk and jumprelu that differ from those of the fields. Neither forces every token to fire k
+features, so more of them must be led back; see docs/sae.md for the figures."""
 
-_ONLY_FOR: dict[TrainedActivation, frozenset[str]] = {
-    "topk": frozenset(),
-    "batchtopk": frozenset({"threshold_decay"}),
-    "jumprelu": frozenset({"bandwidth", "threshold_lr", "l0_weight", "l0_warmup_steps"}),
+_ONLY_FOR: dict[TrainedActivation, tuple[str, ...]] = {
+    "batchtopk": ("threshold_decay",),
+    "jumprelu": ("bandwidth", "threshold_lr", "l0_weight", "l0_warmup_steps"),
 }
 
 
@@ -72,7 +67,7 @@ class TrainConfig(Spec):
     @classmethod
     def _fitting(cls, given: Any) -> Any:
         activation = given.get("activation") if isinstance(given, dict) else None
-        return {**_FITTING.get(activation, {}), **given} if isinstance(activation, str) else given
+        return {**_ADAPTIVE, **given} if activation in _ONLY_FOR else given
 
     def settings(self) -> dict[str, Any]:
         """The fields that matter for this activation, JSON-able.
@@ -80,12 +75,9 @@ class TrainConfig(Spec):
         Those of the other activations are left out, and with topk `activation` too: a Top-K training has the same
         settings, checkpoints and provenance as before there was a choice.
         """
-        return self.model_dump(mode="json", exclude=self._idle())
+        idle = {name for owner, names in _ONLY_FOR.items() if owner != self.activation for name in names}
+        return self.model_dump(mode="json", exclude=idle | ({"activation"} if self.activation == "topk" else set()))
 
     def identity(self) -> str:
         """`settings` as compact JSON, in the order of the fields."""
-        return self.model_dump_json(exclude=self._idle())
-
-    def _idle(self) -> set[str]:
-        idle = {name for owner, names in _ONLY_FOR.items() if owner != self.activation for name in names}
-        return idle | ({"activation"} if self.activation == "topk" else set())
+        return self.model_dump_json(include=set(self.settings()))

@@ -13,6 +13,7 @@ from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_a
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
+from vsc_eval.extract import likeliest_option
 from vsc_eval.features.benchmark import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
@@ -78,9 +79,8 @@ def ask_items(
     names, prompts = list(session.conditions), Prompts(items)
 
     def letter(_place: int, reading: Reading) -> tuple[str, str]:
-        logprobs = reading.option_logprobs
-        assert logprobs is not None
-        chosen = LETTERS[logprobs.index(max(logprobs))]
+        assert reading.option_logprobs is not None
+        chosen = likeliest_option(LETTERS, reading.option_logprobs)
         return chosen, chosen
 
     collector = AnswerCollector(names, len(items), len(LETTERS), letter)

@@ -12,16 +12,16 @@ from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.kept import load_harvest
+from vsc_eval.features.options import SAETrainSpec, SelectSpec
 from vsc_eval.features.sae_select import (
     OVERLAP_FILE,
     QUALITY_FILE,
     STABILITY_FILE,
     SAEQuality,
-    SelectSpec,
-    load_harvest,
     select_sets,
 )
-from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for
+from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
 from vsc_eval.files import replacing
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.overlap import SetOverlap

@@ -9,7 +9,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import Any
 
 import yaml
 
+from vsc_eval.answers.finished_run import LOCAL_FILE
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import replacing, take_lock
+from vsc_eval.mistakes import shortened
 from vsc_eval.sweeps.machine import machine_words, package_versions
 
-LOCAL_FILE = "local.yaml"
 _OURS = (".lock", LOCAL_FILE)
 
 
@@ -50,9 +51,9 @@ class RunFolder:
         """Raise SpecError, naming the keys, if the document holds other values in that section."""
         stored = self.document.get(section)
         if stored is not None and stored != values:
+            differences = "\n".join(_differences(section, stored, values))
             raise SpecError(
-                f"{self.path} holds a {self.kind} of another spec; these differ:\n"
-                + _differences(section, stored, values),
+                f"{self.path} holds a {self.kind} of another spec; these differ:\n{differences}",
                 hint=f"Choose another folder with --out, or give the settings of that {self.kind}.",
             )
 
@@ -106,7 +107,10 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
             raise BackendError(
                 f"Another process is running in {path}.", hint="Wait for it to end, or choose another --out."
             )
-        folder = RunFolder(path, _read(path, kind), kind, _read_local(path))
+        folder = RunFolder(path, _read(path, kind), kind)
+        # No figure depends on it: without it, or with a damaged one, the run goes on.
+        with suppress(OSError):
+            folder.local = _mapping(path / LOCAL_FILE)
         folder.check("settings", settings)
         folder.document["settings"] = settings
         try:
@@ -128,21 +132,19 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
             )
         return {}
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        document = error
+        document = _mapping(file)
     except OSError as error:
         raise _unwritable(file, error) from error
-    if not isinstance(document, dict) or not isinstance(document.get("settings"), dict):
+    if not isinstance(document.get("settings"), dict):
         raise DataError(f"{file} is damaged.", hint="Choose another folder with --out, or delete this one.")
     return document
 
 
-def _read_local(path: Path) -> dict[str, Any]:
-    """local.yaml; empty if it is missing or damaged, since no figure depends on it."""
+def _mapping(file: Path) -> dict[str, Any]:
+    """What a YAML file holds; nothing if it is damaged."""
     try:
-        document = yaml.safe_load((path / LOCAL_FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -176,21 +178,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _differences(section: str, stored: Any, wanted: Any, prefix: str = "") -> str:
+def _differences(section: str, stored: Any, wanted: Any, place: str = "") -> Iterator[str]:
+    """A line for each value that differs, with the keys that lead to it."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
-        lines = []
-        for key in [*stored, *(k for k in wanted if k not in stored)]:
+        for key in dict.fromkeys([*stored, *wanted]):
             if stored.get(key) != wanted.get(key):
-                lines.append(
-                    _differences(section, stored.get(key), wanted.get(key), f"{prefix}.{key}" if prefix else key)
-                )
-        return "\n".join(lines)
-    return f"  {prefix or section}: there {_short(stored)}, now {_short(wanted)}"
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 100 else text[:97] + "..."
+                yield from _differences(section, stored.get(key), wanted.get(key), f"{place}.{key}" if place else key)
+    else:
+        there, given = ("nothing" if value is None else shortened(repr(value), 100) for value in (stored, wanted))
+        yield f"  {place or section}: there {there}, now {given}"
 
 
 def _unwritable(path: Path, error: OSError) -> BackendError:

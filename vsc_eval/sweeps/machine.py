@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
+from typing import Any
 
 from vsc_eval import __version__
 
@@ -44,17 +45,18 @@ def memory_bytes() -> int | None:
 
 def cuda_words() -> str:
     """Names and memory of the CUDA devices; empty if there is none."""
-    import torch
-
-    properties = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    return ", ".join(f"{found.name} ({found.total_memory / 2**30:.0f} GiB)" for found in properties)
+    return ", ".join(f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in _cuda_devices())
 
 
 def cuda_bytes() -> int:
     """Memory of the largest CUDA device; 0 without one."""
+    return max((device.total_memory for device in _cuda_devices()), default=0)
+
+
+def _cuda_devices() -> list[Any]:
     import torch
 
-    return max((torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())), default=0)
+    return [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
 
 
 def machine_words() -> str:
@@ -62,10 +64,6 @@ def machine_words() -> str:
     import torch
 
     memory = memory_bytes()
-    parts = [
-        platform.machine(),
-        f"{usable_cores()} cores",
-        f"{memory / 2**30:.0f} GiB" if memory else "memory unknown",
-        f"{torch.get_num_threads()} threads",
-    ]
-    return ", ".join([*parts, *filter(None, [cuda_words()])])
+    size = f"{memory / 2**30:.0f} GiB" if memory else "memory unknown"
+    parts = [platform.machine(), f"{usable_cores()} cores", size, f"{torch.get_num_threads()} threads", cuda_words()]
+    return ", ".join(filter(None, parts))

@@ -28,19 +28,10 @@ class RunSpec(AskSpec, EngineSpec, StatisticsSpec):
         """The part that says how intervals and tests are computed."""
         return StatisticsSpec(**{name: getattr(self, name) for name in StatisticsSpec.model_fields})
 
-
-def needs_intervention(spec: RunSpec) -> bool:
-    """Whether there is anything to edit with: sets are asked for, or an intervention is named."""
-    return (
-        spec.intervention is not None
-        or spec.sweep_file is not None
-        or any(c.strip() != BASELINE for c in spec.conditions)
-    )
-
-
-def intervention_name(spec: RunSpec) -> str:
-    """The intervention that was named, or the one named like the model."""
-    return spec.intervention or Path(spec.model).name
+    @property
+    def intervention_name(self) -> str:
+        """The intervention that was named, or the one named like the model."""
+        return self.intervention or Path(self.model).name
 
 
 def resolve_conditions(spec: RunSpec, intervention: InterventionSpec | None) -> tuple[ConditionSpec, ...]:
@@ -57,30 +48,23 @@ def resolve_conditions(spec: RunSpec, intervention: InterventionSpec | None) -> 
             raise SpecError(
                 f"Two conditions are named '{condition.name}' and differ.", hint="Rename one of them in the spec file."
             )
-    _check_sets(by_name, intervention)
-    return tuple(by_name.values())
-
-
-def _check_sets(conditions: dict[str, ConditionSpec], intervention: InterventionSpec | None) -> None:
-    for condition in conditions.values():
-        if condition.is_baseline:
-            if condition.name != BASELINE:
-                raise SpecError(
-                    f"Condition '{condition.name}' edits nothing.", hint=f"Give it sets, or name it `{BASELINE}`."
-                )
-        elif intervention is None:
+    for condition in by_name.values():
+        if condition.is_baseline and condition.name != BASELINE:
+            raise SpecError(
+                f"Condition '{condition.name}' edits nothing.", hint=f"Give it sets, or name it `{BASELINE}`."
+            )
+        if not condition.is_baseline and intervention is None:
             raise SpecError(
                 f"Condition '{condition.name}' needs feature sets, but the model has no intervention.",
                 hint="Name one with --intervention, or run `--conditions baseline` only.",
             )
-        else:
-            known = [feature_set.name for feature_set in intervention.sets]
-            for name in condition.sets:
-                if name not in known:
-                    raise SpecError(
-                        f"Unknown feature set '{name}' in condition '{condition.name}'.",
-                        hint=f"Known sets: {', '.join(known)}. Combined edits are written `A+B`.",
-                    )
+        sets = [feature_set.name for feature_set in intervention.sets] if intervention else []
+        if unknown := [name for name in condition.sets if name not in sets]:
+            raise SpecError(
+                f"Unknown feature set '{unknown[0]}' in condition '{condition.name}'.",
+                hint=f"Known sets: {', '.join(sets)}. Combined edits are written `A+B`.",
+            )
+    return tuple(by_name.values())
 
 
 def targets_of(

@@ -1,4 +1,5 @@
-"""A sweep: one model, some tasks, many conditions -> the table of answers, lm-eval's files and result tables.
+"""A sweep: one model (or several, each in a folder of its own), some tasks, many conditions -> the table of answers,
+lm-eval's files and result tables.
 
 lm-eval makes the requests. Those of the baseline are asked under all conditions at once, into the answer store; then
 lm-eval scores every condition from what is stored. So a run that is killed goes on where it was, and what is stored is
@@ -7,40 +8,43 @@ never computed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import markdown, print_tables
+from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
-from vsc_eval.answers.collect import AnswerCollector, Interpret
+from vsc_eval.answers.collect import AnswerCollector
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import Session, as_asked, ask, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
-from vsc_eval.errors import BackendError
+from vsc_eval.errors import BackendError, VscError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import HarnessSettings, Question, SweepLM, one_environment_report, score_condition
+from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
-from vsc_eval.lmeval.task_index import ExternalChoice
-from vsc_eval.lmeval.tasks import Answer, DocKey, SweepTasks, find_tasks, likeliest, read_text
+from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
+from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.sweeps.folder import RunFolder, attempt, open_run_folder
+from vsc_eval.sweeps.folder import RunFolder, attempt, folder_name, open_run_folder
 from vsc_eval.sweeps.machine import cuda_words, package_versions
-from vsc_eval.sweeps.run_spec import RunSpec, intervention_name, needs_intervention, resolve_conditions, targets_of
+from vsc_eval.sweeps.run_spec import RunSpec, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
+from vsc_eval.tables.table import Column, Table, TableRow, cell, table
 
 RUN_SCHEMA_VERSION = 2
 
@@ -111,11 +115,11 @@ def show(results: Results, out: Path, console: Console) -> None:
 
 def plan_run(spec: RunSpec, intervention: LoadedIntervention | None = None) -> Plan:
     """Find and check what a run needs, before the model is loaded. `intervention` is the spec's, if it is loaded."""
-    if intervention is None and needs_intervention(spec):
-        intervention = load_intervention(intervention_name(spec))
+    edits = spec.sweep_file is not None or any(name.strip() != BASELINE for name in spec.conditions)
+    if intervention is None and (edits or spec.intervention is not None):
+        intervention = load_intervention(spec.intervention_name)
     conditions = resolve_conditions(spec, intervention.spec if intervention else None)
-    external = ExternalChoice(include=spec.include_path, overrides=spec.override, data_dir=spec.data_dir)
-    tasks = find_tasks(spec.tasks, spec.scoring, n=spec.n, limit=spec.limit, external=external)
+    tasks = find_tasks(spec)
     return Plan(spec=spec, tasks=tasks, intervention=intervention, conditions=conditions)
 
 
@@ -140,15 +144,14 @@ def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
         "model_revision": session.vlm.revision,
         "sae_fingerprint": plan.intervention.sae.fingerprint() if plan.intervention else None,
         "layer": plan.intervention.spec.layer if plan.intervention else None,
-        "conditions": {name: _content_hash(session, name) for name in session.conditions},
+        "conditions": _content_hashes(session),
         "tasks": dict(plan.tasks.hashes),
         "generator_version": GENERATOR_VERSION,
     }
 
 
-def _content_hash(session: Session, name: str) -> str:
-    compiled = session.conditions[name]
-    return BASELINE if compiled is None else compiled.content_hash
+def _content_hashes(session: Session) -> dict[str, str]:
+    return {name: edit.content_hash if edit is not None else BASELINE for name, edit in session.conditions.items()}
 
 
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
@@ -163,16 +166,16 @@ def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
 def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Console) -> AnswerTable:
     """Ask everything, let lm-eval score every condition from what is stored, and hold its answers equal to ours."""
     spec = plan.spec
-    settings = HarnessSettings(spec.model, spec.scoring, spec.limit, spec.max_new_tokens, spec.seed)
-    stages = {"answers": _still_to_compute(plan, session), "conditions scored by lm-eval": len(plan.conditions)}
-    asking, scoring = stages
+    # Answers that the store lacks, until it is known exactly; conditions of equal content are one.
+    lacking = max(0, len(plan.tasks.items) * len(set(_content_hashes(session).values())) - len(session.store))
+    asking, scoring = "answers", "conditions scored by lm-eval"
     table: AnswerTable | None = None
-    with progress_shown(console, stages) as advance, one_environment_report():
+    with progress_shown(console, {asking: lacking, scoring: len(plan.conditions)}) as advance, one_environment_report():
         session.progress = partial(advance, asking)
         for n_scored, condition in enumerate(plan.conditions, start=1):
             model = SweepLM(session, condition.name)
             target = folder.harness_folder(condition.name) if folder else None
-            scored = score_condition(model, plan.tasks, settings, target)
+            scored = score_condition(model, plan.tasks, target, name=spec.model, seed=spec.seed)
             if table is None:
                 table = _table(plan, session, model.questions)
             _check_answers(table, plan.tasks, condition.name, scored)
@@ -181,18 +184,23 @@ def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Consol
     return table
 
 
-def _still_to_compute(plan: Plan, session: Session) -> int:
-    """Answers that the store lacks, until it is known exactly; conditions of equal content are one."""
-    different = {_content_hash(session, name) for name in session.conditions}
-    return max(0, len(plan.tasks.items) * len(different) - len(session.store))
-
-
 def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -> AnswerTable:
     """The table of all answers; every one of them is stored by now."""
     keys = list(plan.tasks.items)
     names = [condition.name for condition in plan.conditions]
     n_options = max((len(question.prompt.options) for question in questions.values()), default=0)
-    collector = AnswerCollector(names, len(keys), n_options, _reader(plan, keys, questions))
+
+    def interpret(place: int, reading: Reading) -> Answer:
+        """How the answer of an item is read, as lm-eval reads it."""
+        key = keys[place]
+        document = plan.tasks.documents.get(key, {})
+        if plan.spec.scoring == "loglikelihood":
+            assert reading.option_logprobs is not None
+            return likeliest(document, plan.tasks.letters[key], reading.option_logprobs)
+        assert reading.text is not None
+        return read_text(document, cut(reading.text, questions[key].stops))
+
+    collector = AnswerCollector(names, len(keys), n_options, interpret)
     by_settings: dict[GenSettings, list[int]] = {}
     for place, key in enumerate(keys):
         by_settings.setdefault(questions[key].settings, []).append(place)
@@ -204,29 +212,11 @@ def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -
 
         ask(session, prompts, names, settings=settings, collect=collect)
     targets = targets_of(plan.conditions, plan.intervention.spec if plan.intervention else None)
-    conditions = tuple(
-        AskedCondition(spec, content_hash=_content_hash(session, spec.name), targets=targets[spec.name])
-        for spec in plan.conditions
-    )
+    hashes = _content_hashes(session)
+    conditions = tuple(AskedCondition(c, content_hash=hashes[c.name], targets=targets[c.name]) for c in plan.conditions)
     asked = ((plan.tasks.items[key], questions[key]) for key in keys)
     items = tuple(as_asked(item, question.prompt, question.settings, question.stops) for item, question in asked)
     return AnswerTable(items=items, conditions=conditions, main=collector.result())
-
-
-def _reader(plan: Plan, keys: list[DocKey], questions: Mapping[DocKey, Question]) -> Interpret:
-    """How the answer of an item is read, as lm-eval reads it."""
-    tasks, scoring = plan.tasks, plan.spec.scoring
-
-    def interpret(place: int, reading: Reading) -> Answer:
-        key = keys[place]
-        document = tasks.documents.get(key, {})
-        if scoring == "loglikelihood":
-            assert reading.option_logprobs is not None
-            return likeliest(document, tasks.letters[key], reading.option_logprobs)
-        assert reading.text is not None
-        return read_text(document, cut(reading.text, questions[key].stops))
-
-    return interpret
 
 
 def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Mapping[DocKey, Answer]) -> None:
@@ -257,7 +247,7 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
     return Results(
         model=spec.model,
         model_fingerprint=vlm.fingerprint,
-        intervention=intervention_name(spec) if plan.intervention else None,
+        intervention=spec.intervention_name if plan.intervention else None,
         scoring=spec.scoring,
         seed=spec.seed,
         conditions=plan.conditions,
@@ -266,4 +256,47 @@ def _results(plan: Plan, vlm: LoadedVLM, table: AnswerTable) -> Results:
         interactions=interactions(table, statistics),
         official=official_rows(table, statistics),
         data=tuple(plan.tasks.reports.values()),
+    )
+
+
+def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
+    """Model -> its folder below `out`: the last part of its name, or the whole name where two end alike."""
+    last = [folder_name(Path(model).name) for model in models]
+    return {
+        model: out / (name if last.count(name) == 1 else folder_name(model))
+        for model, name in zip(models, last, strict=True)
+    }
+
+
+def run_models(
+    spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
+) -> tuple[dict[str, Results], dict[str, VscError]]:
+    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
+
+    A model that fails does not keep the others from running. Nothing is raised for what the user can fix.
+    """
+    results: dict[str, Results] = {}
+    failed: dict[str, VscError] = {}
+    for model, folder in model_folders(models, out).items():
+        try:
+            results[model] = run_sweep(spec.model_copy(update={"model": model}), folder).results
+            done(results[model], folder)
+        except VscError as error:
+            failed[model] = error
+        # The weights of one model must make room for those of the next.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return results, failed
+
+
+def summary(results: dict[str, Results]) -> Table:
+    """The conditions of all models in one table."""
+    tables = {model: condition_table(found) for model, found in results.items()}
+    return table(
+        "models",
+        f"{len(tables)} models",
+        (Column("model", "model"), *next(iter(tables.values())).columns),
+        [TableRow((cell(model), *row.cells)) for model, of_model in tables.items() for row in of_model.rows],
+        dict.fromkeys(note for of_model in tables.values() for note in of_model.notes),
     )

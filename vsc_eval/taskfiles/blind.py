@@ -36,41 +36,29 @@ class Baselines:
 
 def baselines(documents: Sequence[Document]) -> Baselines:
     """The baselines of a task's documents."""
-    golds = Counter(doc["answer"] for doc in documents)
-    answer, count = golds.most_common(1)[0]
-    sizes = [len(doc["answers"]) for doc in documents]
-    chance = sum(1 / size for size in sizes) / len(sizes) if all(sizes) else None
-    return Baselines(
-        n=len(documents),
-        chance=chance,
-        majority=count / len(documents),
-        majority_answer=answer,
-        blind=_blind(documents, answer),
-    )
+    answer, count = Counter(doc["answer"] for doc in documents).most_common(1)[0]
+    n, sizes = len(documents), [len(doc["answers"]) for doc in documents]
+    chance = sum(1 / size for size in sizes) / n if all(sizes) else None
+    return Baselines(n, chance, count / n, answer, _blind(documents, answer))
 
 
 def _blind(documents: Sequence[Document], fallback: str) -> float:
     documents = documents[:: -(-len(documents) // _MOST)]
     words = [frozenset(_WORD.findall(doc["prompt"].casefold())) for doc in documents]
-    meant = [_meant(doc) for doc in documents]
+    # The gold answers in words: what a letter stands for differs from question to question.
+    meant = [
+        str(doc["options"][doc["gold_index"]]).casefold() if doc["options"] else str(doc["answer"]) for doc in documents
+    ]
     right = 0
     for place, doc in enumerate(documents):
         others = (i for i, other in enumerate(documents) if other["cluster"] != doc["cluster"])
         nearest = sorted(others, key=lambda i: (-_overlap(words[place], words[i]), i))[:_NEIGHBOURS]
-        votes = Counter(meant[i] for i in nearest)
-        right += _voted(doc, votes, fallback) == doc["answer"]
+        right += _voted(doc, Counter(meant[i] for i in nearest), fallback) == doc["answer"]
     return right / len(documents)
 
 
 def _overlap(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b) if a or b else 0.0
-
-
-def _meant(doc: Document) -> str:
-    """The gold answer in words: what a letter stands for differs from question to question."""
-    if doc["options"]:
-        return str(doc["options"][doc["gold_index"]]).casefold()
-    return str(doc["answer"])
 
 
 def _voted(doc: Document, votes: Counter[str], fallback: str) -> str:

@@ -10,14 +10,14 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import datasets
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from vsc_eval.errors import BackendError
 from vsc_eval.taskfiles.schema import PixelBudget
@@ -28,10 +28,6 @@ _BASE64_AT_LEAST = 64
 
 class UndecodableError(Exception):
     """A row's picture cannot be decoded; the message says why."""
-
-
-class NotOnePictureError(Exception):
-    """A row has no picture or several; the message says how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +45,9 @@ class Pictures:
     def decode(self, row: int) -> Image.Image:
         """The RGB picture of a row, turned as its camera says and resized into the pixel budget.
 
-        Raises UndecodableError or NotOnePictureError.
+        Raises UndecodableError.
         """
-        value = one_picture(self.rows[row][self.column], self.column)
+        (value,) = encoded_pictures(self.rows[row][self.column])
         image = _decoded(value, self.folder)
         size = budget_size(image.size, self.pixels)
         if size != image.size:
@@ -61,7 +57,42 @@ class Pictures:
 
     def lazy(self, row: int) -> LazyImage:
         """The picture of a row that was decoded once already."""
-        return LazyImage(self, row)
+        return LazyImage(self.sizes[row], partial(_kept, self, row))
+
+
+# Pillow reads the pixels several times in one operation.
+@lru_cache(maxsize=4)
+def _kept(pictures: Pictures, row: int) -> Image.Image:
+    return pictures.decode(row)
+
+
+class LazyImage(Image.Image):
+    """An RGB image that is made when its pixels are read, and not kept. Writing to it makes it keep its own pixels,
+    like any image."""
+
+    def __init__(self, size: tuple[int, int], make: Callable[[], Image.Image]) -> None:
+        super().__init__()
+        self._make = make
+        self._mode, self._size = "RGB", size
+        # Pillow copies the pixels of a read-only image before it writes to them.
+        self.readonly = 1
+
+    @property
+    def im(self) -> Any:
+        return self._own if self._own is not None else self._make().im
+
+    @im.setter
+    def im(self, pixels: Any) -> None:
+        self._own = pixels
+
+    _own: Any = None
+
+    def __reduce__(self) -> NoReturn:
+        raise BackendError(
+            "Requests with pictures cannot be kept in lm-eval's request cache: its key leaves out the task's settings,"
+            " so that a changed task would get the old items.",
+            hint="Leave --cache_requests out.",
+        )
 
 
 def undecoded(rows: datasets.Dataset) -> datasets.Dataset:
@@ -77,21 +108,13 @@ def picture_columns(rows: datasets.Dataset) -> dict[str, Any]:
     return {
         name: feature
         for name, feature in rows.features.items()
-        if isinstance(feature, datasets.Image)
-        or (isinstance(feature, datasets.List | datasets.LargeList) and isinstance(feature.feature, datasets.Image))
+        if isinstance(feature, datasets.Image) or isinstance(getattr(feature, "feature", None), datasets.Image)
     }
 
 
-def one_picture(value: Any, column: str) -> Any:
-    """The single encoded picture in a cell. Raises NotOnePictureError."""
-    if isinstance(value, list | tuple):
-        present = [part for part in value if part is not None]
-        if len(present) != 1:
-            raise NotOnePictureError(f"{len(present) or 'no'} pictures in column '{column}'")
-        return present[0]
-    if value is None:
-        raise NotOnePictureError(f"no picture in column '{column}'")
-    return value
+def encoded_pictures(cell: Any) -> list[Any]:
+    """The pictures in a cell, which may hold a list of them."""
+    return [part for part in (cell if isinstance(cell, list | tuple) else [cell]) if part is not None]
 
 
 def budget_size(size: tuple[int, int], pixels: PixelBudget) -> tuple[int, int]:
@@ -113,7 +136,7 @@ def _decoded(value: Any, folder: Path | None) -> Image.Image:
             # As `datasets` itself does: a photo lies as its camera was held.
             turned = ImageOps.exif_transpose(opened) if opened.getexif().get(_ORIENTATION) is not None else opened
             return turned.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UndecodableError(str(error) or type(error).__name__) from error
     except Image.DecompressionBombError as error:
         raise UndecodableError(f"too large: {error}") from error
@@ -128,49 +151,11 @@ def _file(value: Any, folder: Path | None) -> io.BytesIO | Path:
         raise UndecodableError(f"{type(value).__name__} is neither bytes nor a path")
     if value.startswith(("http://", "https://")):
         raise UndecodableError(f"{value} is an address; pictures are not fetched from the web")
-    path = Path(value).expanduser()
-    path = path if path.is_absolute() or folder is None else folder / path
-    if _looks_encoded(value):
+    if value.startswith("data:image/") or (len(value) > _BASE64_AT_LEAST and "." not in value):
         try:
             encoded = "".join((value.partition("base64,")[2] or value).split())
             return io.BytesIO(base64.b64decode(encoded, validate=True))
         except binascii.Error as error:
             raise UndecodableError(f"neither a path nor base64: {error}") from error
-    return path
-
-
-def _looks_encoded(value: str) -> bool:
-    return value.startswith("data:image/") or (len(value) > _BASE64_AT_LEAST and "." not in value)
-
-
-# Pillow reads the pixels several times in one operation.
-@lru_cache(maxsize=4)
-def _kept(pictures: Pictures, row: int) -> Image.Image:
-    return pictures.decode(row)
-
-
-class LazyImage(Image.Image):
-    """An RGB image. Writing to it makes it keep its own pixels, like any image."""
-
-    def __init__(self, pictures: Pictures, row: int) -> None:
-        super().__init__()
-        self._pictures, self._row = pictures, row
-        self._mode, self._size = "RGB", pictures.sizes[row]
-        # Pillow copies the pixels of a read-only image before it writes to them.
-        self.readonly = 1
-
-    @property
-    def im(self) -> Any:
-        return self._own if self._own is not None else _kept(self._pictures, self._row).im
-
-    @im.setter
-    def im(self, pixels: Any) -> None:
-        self._own = pixels
-
-    _own: Any = None
-
-    def __reduce__(self) -> NoReturn:
-        raise BackendError(
-            "Requests with pictures of a data set cannot be kept in lm-eval's request cache.",
-            hint="Leave --cache_requests out.",
-        )
+    # An absolute path takes the place of the folder.
+    return (folder or Path()) / Path(value).expanduser()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -15,22 +14,15 @@ from typing import Any
 import datasets
 
 from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.errors import DataError, SpecError, VscError
-from vsc_eval.taskfiles.columns import check_columns, kept_rows, needed_columns
-from vsc_eval.taskfiles.data_report import DataReport, LeftOut
-from vsc_eval.taskfiles.image import (
-    NotOnePictureError,
-    Pictures,
-    UndecodableError,
-    one_picture,
-    picture_columns,
-    undecoded,
-)
-from vsc_eval.taskfiles.rows import TaskRow, group_of, to_task_row
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import short_hash
+from vsc_eval.taskfiles.columns import kept_rows, named_columns_only
+from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
+from vsc_eval.taskfiles.rows import DataReport, LeftOut, TaskRow, group_of, to_task_row
 from vsc_eval.taskfiles.schema import TaskFile
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
-Advance = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Called with (rows read, rows to read)."""
 
 _CHOICE_WORDS = {"yes_no": (("Yes", "No"), ("yes", "no"))}
@@ -48,11 +40,6 @@ class ExternalData:
     pictures: Pictures
     report: DataReport
 
-    @property
-    def key(self) -> str:
-        """What names the data in its documents."""
-        return str(self.documents[0]["vsc_source"])
-
 
 def read_rows(
     file: TaskFile,
@@ -60,7 +47,7 @@ def read_rows(
     *,
     folder: Path | None,
     score_columns: tuple[str, ...] = (),
-    advance: Advance | None = None,
+    progress: Progress | None = None,
 ) -> ExternalData:
     """Turn `rows` into questions.
 
@@ -72,17 +59,19 @@ def read_rows(
     n_rows = len(rows)
     rows = undecoded(rows)
     if hook is None:
-        check_columns(file, rows, score_columns)
-        rows = rows.select_columns(needed_columns(file, rows, score_columns))
+        rows = named_columns_only(file, rows, score_columns)
     kept = kept_rows(file, rows)
-    keys = _group_keys(file, rows, kept, hook)
-    order = _in_group_order(kept, keys)
-    chosen = order[: file.limit] if file.limit else order
+    groups = _groups(file, rows, kept, hook)
+    if groups:
+        # The rows of each group together, groups as they first come: a limit then cuts one group at most.
+        ranks = {group: rank for rank, group in enumerate(dict.fromkeys(groups.values()))}
+        kept = sorted(kept, key=lambda index: ranks[groups[index]])
+    chosen = kept[: file.limit]
     pictures = Pictures(rows, file.fields.image, folder, file.pixels)
     others = [name for name in picture_columns(rows) if name not in (file.fields.image, *file.fields.other_images)]
     found: dict[int, tuple[TaskRow, str]] = {}
     undecodable: list[LeftOut] = []
-    wrong: list[VscError] = []
+    wrong: list[DataError] = []
     for done, index in enumerate(chosen, start=1):
         raw = rows[index]
         try:
@@ -93,35 +82,39 @@ def read_rows(
             undecodable.append(LeftOut(id=row.id, reason=str(error)))
         except DataError as error:
             wrong.append(error)
-        if advance:
-            advance(done, len(chosen))
+        if progress:
+            progress(done, len(chosen))
     if wrong:
         raise _rows_error(file, wrong, len(chosen))
-    sizes = _group_sizes(file, order, keys)
-    incomplete = _incomplete(found, keys, sizes)
-    whole = {index: entry for index, entry in found.items() if index not in incomplete}
-    _check_left(file, whole, len(chosen), undecodable)
-    source_key = _content_key(file, whole)
+    # How many rows a group has when it is whole.
+    whole = dict.fromkeys(groups.values(), file.group.every) if file.group.every else Counter(groups.values())
+    present = Counter(groups[index] for index in found if groups)
+    incomplete = [index for index in found if groups and present[groups[index]] < whole[groups[index]]]
+    left_out = tuple(LeftOut(id=found[index][0].id, reason=groups[index]) for index in incomplete)
+    for index in incomplete:
+        del found[index]
+    _check_left(file, [row.id for row, _ in found.values()], len(chosen), undecodable)
+    # What is asked, wherever the data lie: the hash stands in every document, and lm-eval logs their hashes.
+    asked = [f"{index}\0{row.id}\0{image}\0" for index, (row, image) in found.items()]
+    key = short_hash(file.model_dump_json(exclude={"dataset"}), *asked)
     documents = tuple(
-        _document(file, row, image, pictures.sizes[index], source_key, index, sizes.get(keys.get(index, ""), 0))
-        for index, (row, image) in whole.items()
+        _document(file, row, image, pictures.sizes[index], whole[groups[index]] if groups else 0, key, index)
+        for index, (row, image) in found.items()
     )
-    return ExternalData(
-        file=file,
-        rows=tuple(row for row, _ in whole.values()),
-        documents=documents,
-        pictures=pictures,
-        report=DataReport(
-            task=file.task_name,
-            source=_source_words(file),
-            n_rows=n_rows,
-            n_items=len(documents),
-            n_filtered_out=n_rows - len(kept),
-            n_beyond_limit=len(order) - len(chosen),
-            undecodable=tuple(undecodable),
-            incomplete=tuple(LeftOut(id=found[index][0].id, reason=keys[index]) for index in incomplete),
-        ),
+    source = file.dataset
+    revision = f"at {source.revision}" if source.revision else None
+    report = DataReport(
+        task=file.task_name,
+        source=" ".join(filter(None, (source.path, source.config, source.split, revision))),
+        n_rows=n_rows,
+        n_items=len(documents),
+        n_filtered_out=n_rows - len(kept),
+        n_beyond_limit=len(kept) - len(chosen),
+        undecodable=tuple(undecodable),
+        incomplete=left_out,
     )
+    rows_found = tuple(row for row, _ in found.values())
+    return ExternalData(file=file, rows=rows_found, documents=documents, pictures=pictures, report=report)
 
 
 def load_hook(file: TaskFile) -> Hook | None:
@@ -167,107 +160,73 @@ def _hooked(hook: Hook | None, raw: dict[str, Any], file: TaskFile, index: int) 
     return found
 
 
-def _group_keys(file: TaskFile, rows: datasets.Dataset, kept: Sequence[int], hook: Hook | None) -> dict[int, str]:
+def _groups(file: TaskFile, rows: datasets.Dataset, kept: Sequence[int], hook: Hook | None) -> dict[int, str]:
     """Row -> its group, read without the pictures; {} if none is declared."""
     if not file.group.is_declared:
         return {}
     plain = rows.remove_columns(list(picture_columns(rows)))
-    keys = {}
-    for index in kept:
-        key = group_of(file, _hooked(hook, plain[index], file, index), index)
-        assert key is not None
-        keys[index] = key
-    return keys
-
-
-def _in_group_order(kept: Sequence[int], keys: Mapping[int, str]) -> list[int]:
-    """`kept` with the rows of each group together, groups as they first come: a limit then cuts one group at most."""
-    if not keys:
-        return list(kept)
-    places: dict[str, list[int]] = {}
-    for index in kept:
-        places.setdefault(keys[index], []).append(index)
-    return [index for members in places.values() for index in members]
-
-
-def _group_sizes(file: TaskFile, order: Sequence[int], keys: Mapping[int, str]) -> dict[str, int]:
-    """Group -> how many rows it has when it is whole."""
-    if file.group.every is not None:
-        return dict.fromkeys(keys.values(), file.group.every)
-    return dict(Counter(keys[index] for index in order)) if keys else {}
-
-
-def _incomplete(found: Mapping[int, Any], keys: Mapping[int, str], sizes: Mapping[str, int]) -> list[int]:
-    present = Counter(keys[index] for index in found) if keys else Counter[str]()
-    return [index for index in found if keys and present[keys[index]] < sizes[keys[index]]]
+    groups = ((index, group_of(file, _hooked(hook, plain[index], file, index), index)) for index in kept)
+    return {index: group for index, group in groups if group is not None}
 
 
 def _one_picture_only(file: TaskFile, raw: Mapping[str, Any], others: Sequence[str], row_id: str) -> None:
-    try:
-        one_picture(raw[file.fields.image], file.fields.image)
-    except NotOnePictureError as error:
+    column = file.fields.image
+    n = len(encoded_pictures(raw[column]))
+    if n != 1:
         raise DataError(
-            f"Row '{row_id}' has {error}; a question here is about one picture.",
+            f"Row '{row_id}' has {f'{n} pictures' if n else 'no picture'} in column '{column}'; a question here is"
+            " about one picture.",
             hint="Leave such rows out with `filters`, or name another column as `fields.image`.",
-        ) from error
+        )
     for name in others:
-        value = raw[name]
-        if value is not None and value != []:
+        if encoded_pictures(raw[name]):
             raise DataError(
-                f"Row '{row_id}' has pictures in columns '{file.fields.image}' and '{name}'.",
+                f"Row '{row_id}' has pictures in columns '{column}' and '{name}'.",
                 hint=f"If '{name}' is no part of the question, write `fields.other_images: [{name}]`; else leave such"
                 " rows out with `filters`.",
             )
 
 
-def _rows_error(file: TaskFile, wrong: Sequence[VscError], n: int) -> DataError:
+def _rows_error(file: TaskFile, wrong: Sequence[DataError], n: int) -> DataError:
     if len(wrong) == 1:
-        return DataError(wrong[0].message, hint=wrong[0].hint)
+        return wrong[0]
     shown = "\n".join(f"  - {error.message}" for error in wrong[:_ERRORS_SHOWN])
     more = f"\n  - and {len(wrong) - _ERRORS_SHOWN} more" if len(wrong) > _ERRORS_SHOWN else ""
     return DataError(f"{len(wrong)} of {n} rows of '{file.name}' do not fit:\n{shown}{more}", hint=wrong[0].hint)
 
 
-def _check_left(file: TaskFile, whole: Mapping[int, Any], n: int, undecodable: Sequence[LeftOut]) -> None:
-    ids = Counter(row.id for row, _ in whole.values())
-    twice = next((name for name, count in ids.items() if count > 1), None)
-    if twice is not None:
+def _check_left(file: TaskFile, ids: Sequence[str], n: int, undecodable: Sequence[LeftOut]) -> None:
+    if twice := [name for name, count in Counter(ids).items() if count > 1]:
         raise DataError(
-            f"Two rows of '{file.name}' have the id '{twice}'.",
+            f"Two rows of '{file.name}' have the id '{twice[0]}'.",
             hint="Name a column with different values as `fields.id`, or leave it out: rows are then numbered.",
         )
-    if whole:
-        return
-    if undecodable:
+    if not ids and undecodable:
         first = undecodable[0]
         raise DataError(
             f"None of {n} pictures of '{file.name}' can be decoded; the first, of row '{first.id}': {first.reason}.",
             hint="Check `fields.image`; a path in a text column starts at the folder of the data file.",
         )
-    raise DataError(
-        f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
-    )
-
-
-def _content_key(file: TaskFile, entries: Mapping[int, tuple[TaskRow, str]]) -> str:
-    """A hash of what is asked, wherever the data lie: it stands in every document, and lm-eval logs their hashes."""
-    digest = hashlib.sha256(file.model_dump_json(exclude={"dataset"}).encode())
-    for index, (row, image) in entries.items():
-        digest.update(f"{index}\0{row.id}\0{image}\0".encode())
-    return digest.hexdigest()[:16]
+    if not ids:
+        raise DataError(
+            f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
+        )
 
 
 def _document(
-    file: TaskFile, row: TaskRow, image: str, size: tuple[int, int], source_key: str, index: int, group_size: int
+    file: TaskFile, row: TaskRow, image: str, size: tuple[int, int], group_size: int, source_key: str, index: int
 ) -> dict[str, Any]:
+    """lm-eval's document. A picture is the same cluster in every task; other clusters are the task's."""
     words, answers = _CHOICE_WORDS.get(row.kind, (row.letters, row.letters))
-    cluster, cluster_kind = _cluster(file, row, image)
+    cluster, cluster_kind = image, "image"
+    if row.cluster is not None:
+        cluster, cluster_kind = f"{file.name}/{row.cluster}", " and ".join(file.cluster_columns)
+    elif file.cluster_by == "group":
+        cluster, cluster_kind = f"{file.name}/group {row.group}", "group"
+    elif file.cluster_by == "row":
+        cluster, cluster_kind = row.id, "item"
     return {
-        "id": row.id,
-        "kind": row.kind,
-        "prompt": row.prompt,
-        "options": list(row.options),
-        "letters": list(row.letters),
+        **row.model_dump(mode="json", include={"id", "kind", "prompt", "options", "letters"}),
         "answer": row.gold,
         "accepted": list(row.accepted),
         "words": list(words),
@@ -285,21 +244,3 @@ def _document(
         "vsc_source": source_key,
         "vsc_row": index,
     }
-
-
-def _cluster(file: TaskFile, row: TaskRow, image: str) -> tuple[str, str]:
-    """Name and kind of the row's cluster. A picture is the same cluster in every task; other names are the task's."""
-    if row.cluster is not None:
-        names = (file.cluster_by,) if isinstance(file.cluster_by, str) else file.cluster_by
-        return f"{file.name}/{row.cluster}", " and ".join(names)
-    if file.cluster_by == "group":
-        return f"{file.name}/group {row.group}", "group"
-    if file.cluster_by == "row":
-        return row.id, "item"
-    return image, "image"
-
-
-def _source_words(file: TaskFile) -> str:
-    source = file.dataset
-    parts = [source.path, source.config, source.split, f"at {source.revision}" if source.revision else None]
-    return " ".join(part for part in parts if part)

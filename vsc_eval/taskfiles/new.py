@@ -12,16 +12,15 @@ from typing import Any, get_args
 
 import datasets
 import yaml
-from pydantic import ValidationError
 
 from vsc_eval.errors import DataError, SpecError, VscError
-from vsc_eval.extract import INVALID, extract
+from vsc_eval.extract import INVALID, Kind, extract
 from vsc_eval.files import replacing
 from vsc_eval.taskfiles.image import picture_columns, undecoded
-from vsc_eval.taskfiles.inline import inline_options
-from vsc_eval.taskfiles.literals import text_list
+from vsc_eval.taskfiles.options import inline_options, text_list
+from vsc_eval.taskfiles.read import validated
 from vsc_eval.taskfiles.rows import to_task_row
-from vsc_eval.taskfiles.schema import INLINE, AnswerFormat, Kind, TaskFile
+from vsc_eval.taskfiles.schema import INLINE, AnswerFormat, TaskFile
 from vsc_eval.taskfiles.source import load_rows
 
 _QUESTION = ("question", "query", "prompt", "instruction", "text", "problem")
@@ -46,72 +45,50 @@ def new_task_file(
     """
     if path.exists() and not force:
         raise SpecError(f"{path} is there already.", hint="Choose another --out, or write --force.")
-    draft = _validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": _no_fields()})
+    no_fields = {"image": "-", "question": "-", "answer": "-"}
+    draft = validated({"name": name, "dataset": dataset, "kind": "short_text", "fields": no_fields}, "A new task")
     rows = undecoded(load_rows(draft))
     sample = [rows[index] for index in range(min(_LOOKED_AT, len(rows)))]
     if not sample:
         raise DataError(f"The data set {dataset['path']} has no rows.", hint="Choose another split.")
-    raw, remarks = guessed(rows, sample)
+    raw, remarks = _guessed(rows, sample)
     raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
-    file = _validated(raw)
+    file = validated(raw, "The guess")
     with replacing(path) as partial:
         partial.write_text(_text(raw, path, rows.column_names), encoding="utf-8")
     return file, remarks
 
 
-def _no_fields() -> dict[str, str]:
-    return {"image": "-", "question": "-", "answer": "-"}
-
-
-def _validated(raw: Mapping[str, Any]) -> TaskFile:
-    try:
-        return TaskFile.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SpecError(
-            f"{where}: {first['msg'].removeprefix('Value error, ')}.",
-            hint="Names have small letters, digits and _; they begin with a letter.",
-        ) from error
-
-
-def guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+def _guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     """The keys `kind`, `fields` and so on that fit most of `sample`, and remarks.
 
     Raises DataError, listing the columns, if there is no picture, question or answer.
     """
     remarks: list[str] = []
-    pictures = list(picture_columns(rows))
-    image = _pick(_PICTURE, pictures) or (pictures[0] if pictures else _pick(_PICTURE, rows.column_names))
-    texts = [name for name in rows.column_names if isinstance(sample[0][name], str)]
-    question = _pick(_QUESTION, texts)
-    answer = _pick(_ANSWER, [name for name in rows.column_names if name not in (image, question)])
-    for what, found in (("picture", image), ("question", question), ("answer", answer)):
-        if found is None:
-            raise DataError(
-                f"No column looks like the {what}.",
-                hint=f"Write the file by hand, see docs/datasets.md; the columns are: {', '.join(rows.column_names)}.",
-            )
-    assert image is not None
-    assert question is not None
-    assert answer is not None
-    fields: dict[str, Any] = {"image": image, "question": question}
+    columns, pictures = rows.column_names, list(picture_columns(rows))
+    image = _pick(_PICTURE, pictures) or (pictures[0] if pictures else _pick(_PICTURE, columns))
+    question = _pick(_QUESTION, [name for name in columns if isinstance(sample[0][name], str)])
+    answer = _pick(_ANSWER, [name for name in columns if name not in (image, question)])
+    if image is None or question is None or answer is None:
+        what = "picture" if image is None else "question" if question is None else "answer"
+        raise DataError(
+            f"No column looks like the {what}.",
+            hint=f"Write the file by hand, see docs/datasets.md; the columns are: {', '.join(columns)}.",
+        )
     choices = _choices(rows, sample, question)
-    if choices is not None:
-        fields["choices"] = choices
-    fields["answer"] = answer
-    row_id = _pick(_ID, rows.column_names)
+    fields = {"image": image, "question": question, "choices": choices, "answer": answer}
+    fields = {key: value for key, value in fields.items() if value is not None}
+    row_id = _pick(_ID, columns)
     if row_id is not None and len({str(row[row_id]) for row in sample}) == len(sample):
         fields["id"] = row_id
-    others = [name for name in pictures if name != image]
-    if others:
+    taken = {image, question, answer} if choices else set(fields.values())
+    if others := [name for name in pictures if name != image]:
         fields["other_images"] = others
         remarks.append(
             f"Left out: the pictures in {', '.join(others)}. If questions are about several, they cannot be asked."
         )
     raw = _kind(fields, sample, remarks)
-    categories = _categories(rows, sample, set(fields.values()) if choices is None else {image, question, answer})
-    if categories:
+    if categories := _categories(rows, sample, taken):
         raw["report_by"] = categories
     return raw, remarks
 
@@ -156,7 +133,7 @@ def _kind(fields: dict[str, Any], sample: Sequence[Mapping[str, Any]], remarks: 
 
 def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int:
     """How many rows a guess fits."""
-    file = _validated({"name": "guess", "dataset": {"path": "-"}, **raw})
+    file = validated({"name": "guess", "dataset": {"path": "-"}, **raw}, "The guess")
     n = 0
     for index, row in enumerate(sample):
         try:
@@ -168,14 +145,10 @@ def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int
 
 
 def _categories(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]], taken: set[Any]) -> list[str]:
-    found = []
-    for wanted in _CATEGORY:
-        name = _pick([wanted], rows.column_names)
-        if name is not None and name not in taken and isinstance(sample[0][name], str):
-            n_values = len(set(rows[name]))
-            if 1 < n_values <= min(_MOST_CATEGORIES, len(rows) - 1):
-                found.append(name)
-    return found
+    columns = (_pick([wanted], rows.column_names) for wanted in _CATEGORY)
+    texts = [name for name in columns if name and name not in taken and isinstance(sample[0][name], str)]
+    most = min(_MOST_CATEGORIES, len(rows) - 1)
+    return [name for name in texts if 1 < len(set(rows[name])) <= most]
 
 
 def _most(flags: Iterable[bool]) -> bool:
@@ -183,25 +156,10 @@ def _most(flags: Iterable[bool]) -> bool:
     return sum(values) >= _SHARE * len(values)
 
 
-class _Dumper(yaml.SafeDumper):
-    pass
-
-
-def _flow(dumper: yaml.SafeDumper, value: Any) -> yaml.Node:
-    if isinstance(value, dict):
-        return dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
-
-
-_Dumper.add_representer(dict, _flow)
-_Dumper.add_representer(list, _flow)
-
-
 def _text(raw: Mapping[str, Any], path: Path, columns: Sequence[str]) -> str:
     lines = [f"# A first guess from the columns {', '.join(columns)}.", f"# Check it: vsc-eval tasks check {path}"]
     for key, value in raw.items():
-        lines.append(
-            f"{key}: {yaml.dump(value, Dumper=_Dumper, width=1000, allow_unicode=True).strip()}".removesuffix("\n...")
-        )
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
+        lines.append(f"{key}: {text.strip()}".removesuffix("\n..."))
     lines.append("licence:  # of the data")
     return "\n".join(lines) + "\n"

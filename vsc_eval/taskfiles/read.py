@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from vsc_eval import mistakes
 from vsc_eval.errors import SpecError
-from vsc_eval.mistakes import explain
+from vsc_eval.resources import tasks_dir
 from vsc_eval.taskfiles.schema import TaskFile
 from vsc_eval.yaml_files import YamlFile, read_yaml, read_yaml_value
 
@@ -23,17 +22,28 @@ _PATTERNS = {
 """What a value must be like that does not fit its pattern."""
 
 
+def shipped_dir() -> Path:
+    """The shipped task files."""
+    return tasks_dir() / "external"
+
+
+def names_file(name: str) -> bool:
+    """Whether a name of a task is the path of a file."""
+    return name.endswith((".yaml", ".yml"))
+
+
 def read_task_file(path: Path) -> TaskFile:
     """Read and check `path`. A local `dataset.path` and a hook's file are made absolute, first beside the file.
 
     Raises SpecError naming file, line and key.
     """
     source = read_yaml(path, tuple(TaskFile.model_fields))
-    try:
-        file = TaskFile.model_validate(source.value)
-    except ValidationError as error:
-        raise explain(error, TaskFile, source, _PATTERNS) from error
-    return _resolved(file, source)
+    return _resolved(validated(source.value, source), source)
+
+
+def validated(raw: dict[str, Any], source: str | YamlFile) -> TaskFile:
+    """The task file that `raw` says. Raises SpecError naming `source` and the key."""
+    return mistakes.validated(TaskFile, raw, source, _PATTERNS)
 
 
 def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
@@ -49,14 +59,11 @@ def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
         place: Any = raw
         *parents, last = key.split(".")
         for part in parents:
-            inner = place.get(part)
-            place[part] = inner if isinstance(inner, dict) else {}
+            if not isinstance(place.get(part), dict):
+                place[part] = {}
             place = place[part]
         place[last] = read_yaml_value(text, f"'{change}'")
-    try:
-        return TaskFile.model_validate(raw)
-    except ValidationError as error:
-        raise explain(error, TaskFile, f"Overriding '{file.name}'", _PATTERNS) from error
+    return validated(raw, f"Overriding '{file.name}'")
 
 
 def is_task_file(path: Path) -> bool:

@@ -1,4 +1,5 @@
-"""A raw row of a data set -> a question with its right answer. Pure: pictures are the loader's business."""
+"""A raw row of a data set -> a question with its right answer, and what became of all rows. Pure: pictures are the
+loader's business."""
 
 from __future__ import annotations
 
@@ -6,20 +7,22 @@ import json
 import math
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 from vsc_eval.errors import DataError
-from vsc_eval.extract import INVALID, extract
+from vsc_eval.extract import INVALID, Kind, extract
 from vsc_eval.records import Record
-from vsc_eval.taskfiles.inline import inline_options
-from vsc_eval.taskfiles.literals import text_list
-from vsc_eval.taskfiles.schema import INLINE, Kind, TaskFile, placeholders
+from vsc_eval.taskfiles.options import inline_options, text_list
+from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, TaskFile, placeholders, several
 
 IMAGE_SLOT = "<image>"
+"""What lm-eval's task files write where a picture goes."""
 
+_SHOWN = 5
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
@@ -48,63 +51,141 @@ class TaskRow(Record):
     """Columns that the official metric needs."""
 
 
+class LeftOut(Record):
+    """A row that cannot be asked."""
+
+    id: str
+    reason: str
+
+
+class DataReport(Record):
+    """One task's rows. `n_rows` = `n_filtered_out` + `n_beyond_limit` + undecodable + incomplete + `n_items`."""
+
+    task: str
+    source: str
+    """Path or hub id, with configuration, split and revision."""
+    n_rows: int
+    n_items: int
+    n_filtered_out: int
+    n_beyond_limit: int
+    undecodable: tuple[LeftOut, ...] = ()
+    """Rows whose picture cannot be decoded; they are not asked."""
+    incomplete: tuple[LeftOut, ...] = ()
+    """Rows of groups of which a row is missing."""
+
+    def notes(self) -> list[str]:
+        """Sentences about what was left out, for people."""
+        found = []
+        if self.undecodable:
+            shown = "; ".join(f"{row.id}: {row.reason}" for row in self.undecodable[:_SHOWN])
+            more = f"; and {len(self.undecodable) - _SHOWN} more" if len(self.undecodable) > _SHOWN else ""
+            found.append(
+                f"{self.task}: {len(self.undecodable)} of {self.n_rows} rows have a picture that cannot be decoded and"
+                f" were not asked ({shown}{more})."
+            )
+        if self.incomplete:
+            groups = {row.reason for row in self.incomplete}
+            shown = ", ".join(row.id for row in self.incomplete[:_SHOWN])
+            more = ", ..." if len(self.incomplete) > _SHOWN else ""
+            found.append(
+                f"{self.task}: {len(self.incomplete)} rows of {len(groups)} incomplete groups were not asked"
+                f" ({shown}{more})."
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class _RawRow:
+    """A row of the data, with the name that errors give it."""
+
+    file: TaskFile
+    columns: Mapping[str, Any]
+    id: str
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.columns:
+            raise self.error(f" has no column '{name}'", f"The columns are: {', '.join(map(str, self.columns))}.")
+        return self.columns[name]
+
+    def error(self, what: str, hint: str) -> DataError:
+        """`what` goes on after the row's name."""
+        return DataError(f"Row '{self.id}'{what}.", hint=hint)
+
+    def labels(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: _label(self[name]) for name in names}
+
+    def joined(self, key: str, names: tuple[str, ...]) -> str:
+        """Raises DataError if all cells are empty: rows that have nothing there have nothing in common."""
+        labels = self.labels(names).values()
+        if not any(labels):
+            hint = "Name a column that every row fills, or leave such rows out with `filters`."
+            raise self.error(f" has nothing in column '{' + '.join(names)}', which `{key}` names", hint)
+        return " / ".join(labels)
+
+
 def to_task_row(file: TaskFile, row: Mapping[str, Any], index: int, *, score_columns: tuple[str, ...] = ()) -> TaskRow:
     """Read one row. `index` is its number in the data set, from 0; `score_columns` are copied into `fields`.
 
     Raises DataError, naming the row and the column, for what does not fit: a missing column, an empty question, a right
     answer that is not among the options, options that cannot be read.
     """
-    row_id = _row_id(file, row, index)
-    question = _text(_column(row, file.fields.question, row_id), file.fields.question, row_id)
-    kind = _kind(file, row, row_id)
-    options: tuple[str, ...] = ()
+    raw = _RawRow(file, row, _row_id(file, row, index))
+    question = _question(raw)
+    kind = _kind(raw)
+    options: dict[str, str] = {}
     if kind == "multiple_choice":
-        options = _options(file, row, question, row_id)
+        options = dict(zip(string.ascii_uppercase, _options(raw, question), strict=False))
         if not options and file.without_options is not None:
             kind = file.without_options
         elif len(options) < 2:
-            raise _no_options(file, question, len(options), row_id)
-    letters = tuple(string.ascii_uppercase[: len(options)])
-    accepted = _accepted(file, row, kind, options, letters, row_id)
+            where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
+            raise DataError(
+                f"Row '{raw.id}' has {'1 option' if options else 'no options'} in {where}: {_short(question)}",
+                hint="If such rows are answered freely, write `without_options: short_text`; else drop them with"
+                " `filters`.",
+            )
+    accepted = (_letter(raw, options),) if kind == "multiple_choice" else _accepted(raw, kind)
     return TaskRow(
-        id=row_id,
+        id=raw.id,
         kind=kind,
-        prompt=_prompt(file, kind, row, question, options, letters, row_id),
-        options=options,
-        letters=letters,
+        prompt=_prompt(raw, kind, question, options),
+        options=tuple(options.values()),
+        letters=tuple(options),
         gold=accepted[0],
         accepted=accepted,
-        categories={name: _label(_column(row, name, row_id)) for name in file.report_by},
-        cluster=_cluster(file, row, row_id),
+        categories=raw.labels(file.report_by),
+        cluster=raw.joined("cluster_by", file.cluster_columns) if file.cluster_columns else None,
         group=group_of(file, row, index),
-        fields={name: _label(_column(row, name, row_id)) for name in score_columns},
+        fields=raw.labels(score_columns),
     )
 
 
+def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
+    """The group of a row, None if the file declares none. Raises DataError for a missing column."""
+    if file.group.every is not None:
+        return str(index // file.group.every)
+    if file.group.by is None:
+        return None
+    return _RawRow(file, row, f"{file.name}/{index}").joined("group.by", several(file.group.by))
+
+
 def _row_id(file: TaskFile, row: Mapping[str, Any], index: int) -> str:
-    if file.fields.id is None:
-        return f"{file.name}/{index}"
-    value = _column(row, file.fields.id, f"{file.name}/{index}")
+    column, by_number = file.fields.id, f"{file.name}/{index}"
+    if column is None:
+        return by_number
+    value = _RawRow(file, row, by_number)[column]
     if value is None or value == "":
-        raise DataError(
-            f"Row {index} of '{file.name}' has nothing in column '{file.fields.id}'.",
-            hint="Leave `fields.id` out: rows are then named by their number.",
-        )
+        hint = "Leave `fields.id` out: rows are then named by their number."
+        raise DataError(f"Row {index} of '{file.name}' has nothing in column '{column}'.", hint=hint)
     return f"{file.name}/{value}"
 
 
-def _column(row: Mapping[str, Any], name: str, row_id: str) -> Any:
-    if name not in row:
-        raise DataError(f"Row '{row_id}' has no column '{name}'.", hint=f"The columns are: {', '.join(map(str, row))}.")
-    return row[name]
-
-
-def _text(value: Any, column: str, row_id: str) -> str:
+def _question(raw: _RawRow) -> str:
+    column = raw.file.fields.question
+    value = raw[column]
     if not isinstance(value, str) or not value.strip():
-        raise DataError(
-            f"Row '{row_id}': column '{column}' holds {_short(value)} where a text is expected.",
-            hint="Name the column with the text, or leave such rows out with `filters`.",
-        )
+        hint = "Name the column with the text, or leave such rows out with `filters`."
+        raise raw.error(f": column '{column}' holds {_short(value)} where a text is expected", hint)
     return _disarmed(value)
 
 
@@ -116,164 +197,97 @@ def _disarmed(text: str) -> str:
     return text.replace(IMAGE_SLOT, "< image>")
 
 
-def _kind(file: TaskFile, row: Mapping[str, Any], row_id: str) -> Kind:
-    if file.kind_by is None:
-        return file.kind
-    value = _label(_column(row, file.kind_by.column, row_id))
-    if value not in file.kind_by.values:
-        raise DataError(
-            f"Row '{row_id}': column '{file.kind_by.column}' holds '{value}', which `kind_by.values` does not name.",
-            hint=f"Add it there; known: {', '.join(file.kind_by.values)}.",
-        )
-    return file.kind_by.values[value]
+def _kind(raw: _RawRow) -> Kind:
+    kind_by = raw.file.kind_by
+    if kind_by is None:
+        return raw.file.kind
+    value = _label(raw[kind_by.column])
+    if value not in kind_by.values:
+        hint = f"Add it there; known: {', '.join(kind_by.values)}."
+        raise raw.error(f": column '{kind_by.column}' holds '{value}', which `kind_by.values` does not name", hint)
+    return kind_by.values[value]
 
 
-def _options(file: TaskFile, row: Mapping[str, Any], question: str, row_id: str) -> tuple[str, ...]:
-    choices = file.fields.choices
+def _options(raw: _RawRow, question: str) -> tuple[str, ...]:
+    choices = raw.file.fields.choices
+    assert choices is not None
     if choices == INLINE:
         return inline_options(question)
+    where = " + ".join(several(choices))
     if isinstance(choices, tuple):
-        where, found = " + ".join(choices), [_column(row, name, row_id) for name in choices]
+        found = [raw[name] for name in choices]
         # Of four columns, a question with three options leaves the last empty.
         while found and found[-1] in (None, ""):
             found.pop()
     else:
-        assert choices is not None
-        where, value = choices, _column(row, choices, row_id)
-        if value is None:
-            return ()
-        listed = text_list(value)
+        listed = [] if raw[choices] is None else text_list(raw[choices])
         if listed is None:
-            raise DataError(
-                f"Row '{row_id}': column '{choices}' holds {_short(value)}, which is no list of options.",
-                hint="Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`.",
-            )
+            hint = "Name a column with a list, several columns as [A, B, C, D], or write `choices: inline`."
+            raise raw.error(f": column '{where}' holds {_short(raw[where])}, which is no list of options", hint)
         found = listed
     options = tuple(_disarmed(_label(value)) for value in found)
     if len(options) > len(string.ascii_uppercase):
-        raise DataError(
-            f"Row '{row_id}' has {len(options)} options in '{where}', more than there are letters.",
-            hint="Leave the row out with `filters`, or use kind: short_text.",
-        )
-    for value, option in zip(found, options, strict=True):
-        if value is None or not option:
-            raise DataError(
-                f"Row '{row_id}' has an empty option in '{where}'.", hint="Leave the row out with `filters`."
-            )
+        hint = "Leave the row out with `filters`, or use kind: short_text."
+        raise raw.error(f" has {len(options)} options in '{where}', more than there are letters", hint)
+    if not all(options):
+        raise raw.error(f" has an empty option in '{where}'", "Leave the row out with `filters`.")
     return options
 
 
-def _no_options(file: TaskFile, question: str, n: int, row_id: str) -> DataError:
-    where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
-    return DataError(
-        f"Row '{row_id}' has {n or 'no'} option{'' if n == 1 else 's'} in {where}: {_short(question)}",
-        hint="If such rows are answered freely, write `without_options: short_text`; else drop them with `filters`.",
-    )
-
-
-def _accepted(
-    file: TaskFile,
-    row: Mapping[str, Any],
-    kind: Kind,
-    options: tuple[str, ...],
-    letters: tuple[str, ...],
-    row_id: str,
-) -> tuple[str, ...]:
-    column = file.fields.answer
-    value = _column(row, column, row_id)
-    if kind == "multiple_choice":
-        return (_letter(file, value, options, letters, row_id),)
+def _accepted(raw: _RawRow, kind: Kind) -> tuple[str, ...]:
+    """The right answers of a row that is no multiple choice, each once."""
+    column = raw.file.fields.answer
+    value, hint = raw[column], "Use another kind, or leave such rows out with `filters`."
     if kind == "yes_no":
         answer = _label(value).strip().rstrip(".").casefold()
         if answer not in (*_YES, *_NO):
-            raise DataError(
-                f"Row '{row_id}': column '{column}' holds {_short(value)}, which is neither yes nor no.",
-                hint="Use another kind, or leave such rows out with `filters`.",
-            )
+            raise raw.error(f": column '{column}' holds {_short(value)}, which is neither yes nor no", hint)
         return ("yes" if answer in _YES else "no",)
     found = [_label(part).strip() for part in (value if isinstance(value, list | tuple) else [value])]
     if not any(found):
-        raise DataError(f"Row '{row_id}' has no answer in column '{column}'.", hint="Leave the row out with `filters`.")
+        raise raw.error(f" has no answer in column '{column}'", "Leave the row out with `filters`.")
     readable = [read for part in found if part and (read := extract(part, kind=kind)) != INVALID]
     # Two unreadable answers would otherwise be equal, and so right.
     if not readable:
-        raise DataError(
-            f"Row '{row_id}': the answer {_short(value)} in column '{column}' cannot be read as {kind}.",
-            hint="Use another kind, or leave such rows out with `filters`.",
-        )
+        raise raw.error(f": the answer {_short(value)} in column '{column}' cannot be read as {kind}", hint)
     return tuple(dict.fromkeys(readable))
 
 
-def _letter(file: TaskFile, value: Any, options: tuple[str, ...], letters: tuple[str, ...], row_id: str) -> str:
-    """The letter of the right option."""
+def _letter(raw: _RawRow, options: Mapping[str, str]) -> str:
+    """The letter of the right one of `options`, which are texts by letter."""
+    column, answer_format = raw.file.fields.answer, raw.file.answer_format
+    value = raw[column]
     text = _label(value).strip()
-    place: int | None = None
-    if file.answer_format in ("letter", "paren_letter"):
+    fitting: list[str] = []
+    if answer_format in ("letter", "paren_letter"):
         bare = re.fullmatch(r"\(?([A-Za-z])[).:]?\.?", text)
-        place = letters.index(bare[1].upper()) if bare and bare[1].upper() in letters else None
-    elif file.answer_format == "text":
-        same = [i for i, option in enumerate(options) if option.strip() == text]
-        same = same or [i for i, option in enumerate(options) if option.strip().casefold() == text.casefold()]
-        place = same[0] if len(same) == 1 else None
+        fitting = [letter for letter in options if bare and letter == bare[1].upper()]
+    elif answer_format == "text":
+        fitting = [letter for letter, option in options.items() if option.strip() == text]
+        fitting = fitting or [letter for letter, o in options.items() if o.strip().casefold() == text.casefold()]
     elif re.fullmatch(r"\d+(\.0+)?", text):
-        number = int(float(text)) - (file.answer_format == "index1")
-        place = number if 0 <= number < len(options) else None
-    if place is None:
-        shown = ", ".join(f"{letter}. {_short(option)}" for letter, option in zip(letters, options, strict=True))
-        raise DataError(
-            f"Row '{row_id}': the answer {_short(value)} in column '{file.fields.answer}' is, read as"
-            f" '{file.answer_format}', not exactly one of the options {shown}.",
-            hint="Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
+        place = int(float(text)) - (answer_format == "index1")
+        fitting = [letter for i, letter in enumerate(options) if i == place]
+    if len(fitting) != 1:
+        shown = ", ".join(f"{letter}. {_short(option)}" for letter, option in options.items())
+        raise raw.error(
+            f": the answer {_short(value)} in column '{column}' is, read as '{answer_format}', not exactly one of the"
+            f" options {shown}",
+            "Check `answer_format` (letter, paren_letter, index, index1 or text) and `fields.answer`.",
         )
-    return letters[place]
+    return fitting[0]
 
 
-def _prompt(
-    file: TaskFile,
-    kind: Kind,
-    row: Mapping[str, Any],
-    question: str,
-    options: tuple[str, ...],
-    letters: tuple[str, ...],
-    row_id: str,
-) -> str:
-    template = file.template(kind)
-    own = {
+def _prompt(raw: _RawRow, kind: Kind, question: str, options: Mapping[str, str]) -> str:
+    template = raw.file.template(kind)
+    others = [name for name in placeholders(template, "prompt") if name not in OWN_PLACEHOLDERS]
+    values = {
+        **{name: _disarmed(label) for name, label in raw.labels(others).items()},
         "question": question,
-        "options": "\n".join(f"{letter}. {option}" for letter, option in zip(letters, options, strict=True)),
-        "letters": ", ".join(letters),
+        "options": "\n".join(f"{letter}. {option}" for letter, option in options.items()),
+        "letters": ", ".join(options),
     }
-    names = placeholders(template, "prompt")
-    values = {n: own[n] if n in own else _disarmed(_label(_column(row, n, row_id))) for n in names}
     return template.format_map(values).strip()
-
-
-def _cluster(file: TaskFile, row: Mapping[str, Any], row_id: str) -> str | None:
-    if file.cluster_by in ("image", "group", "row"):
-        return None
-    names = (file.cluster_by,) if isinstance(file.cluster_by, str) else file.cluster_by
-    return _joined(row, names, row_id, "cluster_by")
-
-
-def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
-    """The group of a row, None if the file declares none. Raises DataError for a missing column."""
-    if file.group.every is not None:
-        return str(index // file.group.every)
-    if file.group.by is None:
-        return None
-    names = (file.group.by,) if isinstance(file.group.by, str) else file.group.by
-    return _joined(row, names, f"{file.name}/{index}", "group.by")
-
-
-def _joined(row: Mapping[str, Any], names: tuple[str, ...], row_id: str, key: str) -> str:
-    """Raises DataError if all cells are empty: rows that have nothing there have nothing in common."""
-    labels = [_label(_column(row, name, row_id)) for name in names]
-    if not any(labels):
-        raise DataError(
-            f"Row '{row_id}' has nothing in column '{' + '.join(names)}', which `{key}` names.",
-            hint="Name a column that every row fills, or leave such rows out with `filters`.",
-        )
-    return " / ".join(labels)
 
 
 def _label(value: Any) -> str:

@@ -8,11 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from vsc_eval.extract import Kind
 from vsc_eval.specs import Spec
 
-SCHEMA_VERSION = 1
-
-Kind = Literal["multiple_choice", "yes_no", "number", "short_text"]
 AnswerFormat = Literal["letter", "paren_letter", "index", "index1", "text"]
 SourceFormat = Literal["auto", "hub", "parquet", "jsonl", "csv", "imagefolder", "arrow", "saved"]
 Scalar = bool | int | float | str
@@ -47,6 +45,9 @@ PROMPTS: dict[Kind, str] = {
 INLINE_PROMPT = "{question}\nAnswer with the letter of the correct option."
 """For questions that hold their own options."""
 
+OWN_PLACEHOLDERS = ("question", "options", "letters")
+"""Names in a prompt that are no columns."""
+
 
 class DatasetSource(Spec):
     """Where the rows are."""
@@ -56,6 +57,7 @@ class DatasetSource(Spec):
     config: str | None = None
     """Configuration (subset) of a hub data set."""
     split: str = Field(default="test", min_length=1)
+    """Split to take."""
     revision: str | None = None
     """Commit of a hub data set; without one its newest version is taken."""
     format: SourceFormat = "auto"
@@ -168,10 +170,9 @@ class TaskFile(Spec):
         if "multiple_choice" in self.kinds and self.fields.choices is None:
             raise ValueError("fields.choices: the key is missing; a multiple-choice row needs its options")
         if "multiple_choice" not in self.kinds:
-            for key, given in (("choices", self.fields.choices is not None), ("without_options", self.without_options)):
-                if given:
-                    where = "fields.choices" if key == "choices" else key
-                    raise ValueError(f"{where}: kind '{self.kind}' has no options")
+            for key, given in (("fields.choices", self.fields.choices), ("without_options", self.without_options)):
+                if given is not None:
+                    raise ValueError(f"{key}: kind '{self.kind}' has no options")
             if "answer_format" in self.model_fields_set:
                 raise ValueError(f"answer_format: kind '{self.kind}' has no options; leave it out")
         if self.without_options == "multiple_choice":
@@ -194,10 +195,8 @@ class TaskFile(Spec):
             offers = kind == "multiple_choice" or (not kind and set(self.kinds) == {"multiple_choice"})
             if offers and self.fields.choices != INLINE and "options" not in names:
                 raise ValueError(f"{place}: {{options}} is missing, so that nobody would see them")
-        if isinstance(self.prompt, dict):
-            strangers = sorted(set(self.prompt) - set(self.kinds))
-            if strangers:
-                raise ValueError(f"prompt.{strangers[0]}: no row is of that kind")
+        if strangers := sorted(set(templates) - {"", *self.kinds}):
+            raise ValueError(f"prompt.{strangers[0]}: no row is of that kind")
         return self
 
     @property
@@ -210,6 +209,11 @@ class TaskFile(Spec):
     def has_choice_scoring(self) -> bool:
         """Whether every row can be answered by comparing the likelihood of its options."""
         return set(self.kinds) <= {"multiple_choice", "yes_no"}
+
+    @property
+    def cluster_columns(self) -> tuple[str, ...]:
+        """The columns of `cluster_by`, if it names columns."""
+        return () if self.cluster_by in ("image", "group", "row") else several(self.cluster_by)
 
     @property
     def task_name(self) -> str:
@@ -225,6 +229,11 @@ class TaskFile(Spec):
         if kind == "multiple_choice" and self.fields.choices == INLINE:
             return INLINE_PROMPT
         return PROMPTS[kind]
+
+
+def several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The columns that a key names that may hold one, several or none."""
+    return (names,) if isinstance(names, str) else names or ()
 
 
 def placeholders(template: str, place: str) -> tuple[str, ...]:
@@ -243,12 +252,7 @@ def placeholders(template: str, place: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of task files, for editors that check YAML while it is written."""
-    schema = TaskFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vsc-eval task file", **schema}
-
-
 def to_json_schema() -> str:
-    """The text of tasks/schema.json."""
-    return json.dumps(json_schema(), indent=2) + "\n"
+    """The text of tasks/schema.json, for editors that check YAML while it is written."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vsc-eval task file"}
+    return json.dumps({**about, **TaskFile.model_json_schema()}, indent=2) + "\n"

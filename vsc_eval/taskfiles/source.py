@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from datasets.exceptions import DatasetNotFoundError, DatasetsError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import short_hash
 from vsc_eval.taskfiles.schema import DatasetSource, TaskFile
 
 _BUILDERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
@@ -58,15 +58,16 @@ def local_copy(file: TaskFile, data_dir: Path) -> Path:
     looked = ", ".join(str(place.relative_to(data_dir)) for place in places)
     raise DataError(
         f"There is no copy of '{file.name}' in {data_dir}.",
-        hint=f"Looked for: {looked}. {_how_to_copy(path, data_dir, task=file.name)}",
+        hint=f"Looked for: {looked}. {_how_to_copy(file, data_dir)}",
     )
 
 
-def _how_to_copy(path: str, folder: Path | str = "DIR", *, task: str) -> str:
-    name = path.rsplit("/", 1)[-1]
+def _how_to_copy(file: TaskFile, folder: Path | str = "DIR") -> str:
+    path = file.dataset.path
+    copy = f"{folder}/{path.rsplit('/', 1)[-1]}"
     return (
-        f"Where the hub can be reached: `hf download {path} --repo-type dataset --local-dir {folder}/{name}`; then"
-        f" `--data-dir {folder}`, or `--override {task}.dataset.path={folder}/{name}`."
+        f"Where the hub can be reached: `hf download {path} --repo-type dataset --local-dir {copy}`; then"
+        f" `--data-dir {folder}`, or `--override {file.name}.dataset.path={copy}`."
     )
 
 
@@ -77,10 +78,7 @@ def _from_hub(file: TaskFile, source: DatasetSource) -> datasets.Dataset:
             f"'{file.name}': dataset.path: there is no file or folder {source.path}.",
             hint="Correct it: a relative path starts at the task file's folder; a hub id looks like `owner/name`.",
         )
-    data_files = list(source.data_files) if source.data_files else None
-    return datasets.load_dataset(
-        source.path, source.config, split=source.split, revision=source.revision, data_files=data_files
-    )
+    return _loaded(source.path, source, revision=source.revision)
 
 
 def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
@@ -88,27 +86,31 @@ def _from_disk(source: DatasetSource, path: Path) -> datasets.Dataset:
     if not path.exists():
         raise DataError(f"There is no file or folder {path}.", hint="Correct `dataset.path`.")
     if kind == "saved":
-        return _split_of(datasets.load_from_disk(str(path)), source.split)
+        loaded = datasets.load_from_disk(str(path))
+        if not isinstance(loaded, datasets.DatasetDict):
+            return loaded
+        if source.split in loaded:
+            return loaded[source.split]
+        hint = f"Its splits: {', '.join(loaded)}; see `dataset.split`."
+        raise SpecError(f"The saved data set has no split '{source.split}'.", hint=hint)
     if kind == "arrow":
         parts = [datasets.Dataset.from_file(str(found)) for found in _files(source, path, kind)]
-        return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+        return datasets.concatenate_datasets(parts)
     if kind == "imagefolder":
         return datasets.load_dataset("imagefolder", data_dir=str(path), split=source.split)
     if kind == "folder":
         # A hub repository's copy: its README names configurations and splits.
-        data_files = list(source.data_files) if source.data_files else None
         is_csv = not any(found.name.lower().endswith(_NOT_CSV) for found in path.rglob("*"))
-        return datasets.load_dataset(
-            str(path),
-            source.config,
-            split=source.split,
-            data_files=data_files,
-            cache_dir=str(_cache_of(path)),
-            **(_EMPTY_CELLS if is_csv else {}),
-        )
-    files = {_bare(source.split): [str(found) for found in _files(source, path, kind)]}
-    more = _as_text(files[_bare(source.split)]) if kind == "csv" else {}
-    return datasets.load_dataset(_BUILDERS[kind], data_files=files, split=source.split, **more)
+        more = {"cache_dir": str(_cache_of(path)), **(_EMPTY_CELLS if is_csv else {})}
+        return _loaded(str(path), source, **more)
+    files = [str(found) for found in _files(source, path, kind)]
+    more = _as_text(files) if kind == "csv" else {}
+    return datasets.load_dataset(_BUILDERS[kind], data_files={_bare(source.split): files}, split=source.split, **more)
+
+
+def _loaded(path: str, source: DatasetSource, **more: Any) -> datasets.Dataset:
+    data_files = list(source.data_files) if source.data_files else None
+    return datasets.load_dataset(path, source.config, split=source.split, data_files=data_files, **more)
 
 
 def _as_text(files: list[str]) -> dict[str, Any]:
@@ -128,12 +130,9 @@ def _cache_of(folder: Path) -> Path:
     Of a folder with a README its own cache knows only the name: another copy of that name, or the same one after its
     files have changed, would silently give the old rows.
     """
-    digest = hashlib.sha256(str(folder.resolve()).encode())
-    for found in sorted(folder.rglob("*")):
-        if found.is_file():
-            state = found.stat()
-            digest.update(f"{found.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    return Path(datasets.config.HF_DATASETS_CACHE) / f"vsc-{digest.hexdigest()[:16]}"
+    files = [(found.relative_to(folder), found.stat()) for found in sorted(folder.rglob("*")) if found.is_file()]
+    states = [f"{path}\0{state.st_size}\0{state.st_mtime_ns}\0" for path, state in files]
+    return Path(datasets.config.HF_DATASETS_CACHE) / f"vsc-{short_hash(str(folder.resolve()), *states)}"
 
 
 def _bare(split: str) -> str:
@@ -150,9 +149,8 @@ def _kind_of(path: Path) -> str:
         if path.suffix == ".py":
             # `datasets` says itself what it thinks of it.
             return "folder"
-        raise SpecError(
-            f"{path} is of no known format.", hint="Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
-        )
+        hint = "Write `dataset.format`: parquet, jsonl, csv, arrow or imagefolder."
+        raise SpecError(f"{path} is of no known format.", hint=hint)
     if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
         return "saved"
     names = [found.name.lower() for found in path.rglob("*") if found.is_file()]
@@ -184,23 +182,16 @@ def _files(source: DatasetSource, path: Path, kind: str) -> list[Path]:
     return found
 
 
-def _split_of(loaded: Any, split: str) -> datasets.Dataset:
-    if not isinstance(loaded, datasets.DatasetDict):
-        return loaded
-    if split not in loaded:
-        raise SpecError(
-            f"The saved data set has no split '{split}'.", hint=f"Its splits: {', '.join(loaded)}; see `dataset.split`."
-        )
-    return loaded[split]
-
-
 @contextmanager
 def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
     """Say what `datasets` complains of, with a fix."""
     try:
         yield
     except (ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, TimeoutError) as error:
-        raise _unreachable(file, source, error) from error
+        raise DataError(
+            f"'{file.name}': the hub's data set '{source.path}' cannot be reached ({type(error).__name__}).",
+            hint=f"Check the connection, or use a local copy. {_how_to_copy(file)}",
+        ) from error
     except DatasetNotFoundError as error:
         raise DataError(
             f"'{file.name}': the hub has no public data set '{source.path}'"
@@ -210,65 +201,38 @@ def _clear_errors(file: TaskFile, source: DatasetSource) -> Iterator[None]:
     except StopIteration as error:
         raise DataError(f"'{file.name}': {source.path} is empty.", hint="Give a file with rows.") from error
     except (DatasetsError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
-        for pattern, explain in _KNOWN.items():
-            if re.search(pattern, str(error)):
-                raise explain(file, source, str(error)) from error
-        raise DataError(
-            f"'{file.name}': the data in {source.path} cannot be read: {_cause(error)}.",
-            hint="Check that the copy is complete and that `dataset.format` fits; `vsc-eval tasks check` looks at it.",
-        ) from error
+        raise _explained(f"'{file.name}': ", source, error) from error
 
 
-def _unreachable(file: TaskFile, source: DatasetSource, error: Exception) -> DataError:
+def _explained(where: str, source: DatasetSource, error: Exception) -> DataError | SpecError:
+    """What the commonest messages of `datasets` mean; another one as it is, without what is wrapped around it."""
+    said = str(error)
+    if re.search(r"[Dd]ataset scripts are no longer supported|trust_remote_code", said):
+        return DataError(
+            f"{where}{source.path} holds a loading script, which `datasets` no longer runs.",
+            hint="Use a repository with data files, or the hub's conversion: `dataset.revision: refs/convert/parquet`.",
+        )
+    if re.search(r"BuilderConfig .* not found|Config name is missing", said):
+        known = re.findall(r"'([^']+)'", said.partition("vailable")[2] or said)
+        close = difflib.get_close_matches(source.config or "", known, n=1)
+        given = f"no configuration '{source.config}'" if source.config else "several configurations"
+        return SpecError(
+            f"{where}{source.path} has {given}.",
+            hint=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
+        )
+    if re.search(r"Unknown split|Bad split", said):
+        known = re.findall(r"'([^']+)'", said.split("hould be", 1)[-1])
+        return SpecError(
+            f"{where}{source.path} has no split '{source.split}'.",
+            hint=f"Set `dataset.split`; it has: {', '.join(known) or said}.",
+        )
+    if "corresponds to no data" in said:
+        return DataError(f"{where}{source.path} holds no rows.", hint="Give a file with rows, or another split.")
+    inner: BaseException = error
+    while cause := inner.__cause__ or inner.__context__:
+        inner = cause
+    first = (str(inner).strip().splitlines() or [type(inner).__name__])[0].rstrip(".")[:300]
     return DataError(
-        f"'{file.name}': the hub's data set '{source.path}' cannot be reached ({type(error).__name__}).",
-        hint=f"Check the connection, or use a local copy. {_how_to_copy(source.path, task=file.name)}".replace(
-            "NAME.", f"{file.name}."
-        ),
+        f"{where}the data in {source.path} cannot be read: {first}.",
+        hint="Check that the copy is complete and that `dataset.format` fits; `vsc-eval tasks check` looks at it.",
     )
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost message: `datasets` wraps what a reader said into "an error occurred"."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        inner = error.__cause__ or error.__context__
-        assert inner is not None
-        error = inner
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
-
-
-def _script(file: TaskFile, source: DatasetSource, _: str) -> DataError:
-    return DataError(
-        f"'{file.name}': {source.path} holds a loading script, which `datasets` no longer runs.",
-        hint="Use a repository with data files, or the hub's conversion: `dataset.revision: refs/convert/parquet`.",
-    )
-
-
-def _config(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
-    known = re.findall(r"'([^']+)'", message.split("vailable", 1)[-1] if "vailable" in message else message)
-    close = difflib.get_close_matches(source.config or "", known, n=1)
-    given = f"no configuration '{source.config}'" if source.config else "several configurations"
-    return SpecError(
-        f"'{file.name}': {source.path} has {given}.",
-        hint=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
-    )
-
-
-def _split(file: TaskFile, source: DatasetSource, message: str) -> SpecError:
-    known = re.findall(r"'([^']+)'", message.split("hould be", 1)[-1])
-    return SpecError(
-        f"'{file.name}': {source.path} has no split '{source.split}'.",
-        hint=f"Set `dataset.split`; it has: {', '.join(known) or message}.",
-    )
-
-
-def _no_rows(file: TaskFile, source: DatasetSource, _: str) -> DataError:
-    return DataError(f"'{file.name}': {source.path} holds no rows.", hint="Give a file with rows, or another split.")
-
-
-_KNOWN: dict[str, Callable[[TaskFile, DatasetSource, str], DataError | SpecError]] = {
-    r"[Dd]ataset scripts are no longer supported|trust_remote_code": _script,
-    r"BuilderConfig .* not found|Config name is missing": _config,
-    r"Unknown split|Bad split": _split,
-    r"corresponds to no data": _no_rows,
-}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vsc_eval.sae import SAE
-from vsc_eval.sae.readers import ReadSAE, SAELayout
-from vsc_eval.sae.readers.files import ReadOptions, config_of, filled, read_tensors
+from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import read_from, read_tensors
 
 FILE = "sae.plain.npz"
 
@@ -20,9 +20,7 @@ def write(sae: SAE, folder: Path) -> None:
 
 def read(path: Path, options: ReadOptions) -> ReadSAE:
     tensors = read_tensors(path / FILE)
-    d_in, d_sae = tensors["W_enc"].shape
-    cfg = config_of(path, d_in=d_in, d_sae=d_sae, k=int(tensors.pop("k")))
-    return ReadSAE(filled(cfg, tensors, path), "plain", path / FILE, options.layer, None)
+    return read_from("plain", path / FILE, tensors, options, k=int(tensors.pop("k")))
 
 
 PLAIN = SAELayout("plain", is_weights=FILE.__eq__, read=read, reads_folder=True)

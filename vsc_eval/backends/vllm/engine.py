@@ -30,8 +30,8 @@ from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, REPORT, pack_condi
 from vsc_eval.errors import BackendError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
-from vsc_eval.sae.io import save_sae
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers.saelens import save_sae
 
 if TYPE_CHECKING:
     from vllm import LLM

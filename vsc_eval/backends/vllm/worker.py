@@ -17,8 +17,8 @@ from torch import nn
 
 from vsc_eval.backends.vllm.hook import Account, BatchEdit, Entry, Slice, edited_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
-from vsc_eval.sae.io import load_sae
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers.saelens import load_sae
 from vsc_eval.specs import ConditionSpec, FeatureSet
 
 ARGUMENT = "vsc_eval"

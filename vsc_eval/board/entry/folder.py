@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, Limits, fault, read_json, read_yaml
+from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.board import asked_hash
@@ -173,7 +173,7 @@ def _check_files(folder: Path, about: About) -> None:
 
 def _table(folder: Path) -> AnswerTable:
     try:
-        return read_table(folder, limits=Limits(file_bytes=MOST_BYTES))
+        return read_table(folder, bounded=True)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, MemoryError, pa.ArrowException) as error:
         # Values that no column of ours has, such as a list with a gap in it.
         raise DataError(

@@ -60,11 +60,11 @@ def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | Non
 def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> list[ExternalData]:
     # Loads `datasets`, which takes a second, and the data themselves.
     from vsc_eval.lmeval.documents import load_data
-    from vsc_eval.lmeval.task_index import ExternalChoice, chosen_files
+    from vsc_eval.lmeval.task_index import chosen_files
+    from vsc_eval.settings import AskSpec
 
-    settings = run.settings
-    choice = ExternalChoice(include=tuple(include), overrides=tuple(settings.get("override", ())), data_dir=data_dir)
-    _, files = chosen_files(settings.get("tasks", ()), choice, limit=settings.get("limit"))
+    known = {name: run.settings[name] for name in ("tasks", "override", "limit") if name in run.settings}
+    _, files = chosen_files(AskSpec.model_validate({**known, "include_path": include, "data_dir": data_dir}))
     return [load_data(file) for file in files.values()]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vsc_eval.interventions.scores.base import Floats, Mask, SelectionScore
+from vsc_eval.interventions.scores import Floats, Mask, SelectionScore
 
 # A feature without any spread inside the two groups separates them perfectly; scores must stay finite to be stored.
 _LARGEST = 1e6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vsc_eval.interventions.scores.base import Floats, Mask, SelectionScore
+from vsc_eval.interventions.scores import Floats, Mask, SelectionScore
 
 
 def _scores(_values: Floats, fired: Mask, in_task: Mask) -> Floats:

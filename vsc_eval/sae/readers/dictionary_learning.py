@@ -13,61 +13,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.model import SAE, Activation
-from vsc_eval.sae.readers.base import SAELayout
-from vsc_eval.sae.readers.files import (
-    ReadOptions,
-    ReadSAE,
-    agreed,
-    config_of,
-    filled,
-    fold_decoder_norm,
-    matrix,
-    read_json,
-    read_tensors,
-    take,
-)
+from vsc_eval.sae.model import Activation
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import fold_decoder_norm, read_from, read_json, read_tensors, renamed
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "ae.pt"
 
-_ACTIVATION: dict[str, Activation] = {
-    "AutoEncoder": "relu",
-    "AutoEncoderNew": "relu",
-    "AutoEncoderTopK": "topk",
-    "BatchTopKSAE": "batchtopk",
-    "MatryoshkaBatchTopKSAE": "batchtopk",
-    "JumpReluAutoEncoder": "jumprelu",
+
+@dataclass(frozen=True)
+class _Class:
+    """One class of the library, as in the table above."""
+
+    activation: Activation
+    b_dec: str = "b_dec"
+    """Name of the decoder's bias."""
+    own_axes: bool = False
+    """Whether its matrices are W_enc [d, F] and W_dec [F, d]; the others keep those of two Linear layers."""
+    subtracted: bool = True
+
+
+_CLASSES = {
+    "AutoEncoder": _Class("relu", "bias"),
+    "AutoEncoderNew": _Class("relu", "decoder.bias", subtracted=False),
+    "AutoEncoderTopK": _Class("topk"),
+    "BatchTopKSAE": _Class("batchtopk"),
+    "MatryoshkaBatchTopKSAE": _Class("batchtopk", own_axes=True),
+    "JumpReluAutoEncoder": _Class("jumprelu", own_axes=True, subtracted=False),
 }
-_OWN_AXES = ("MatryoshkaBatchTopKSAE", "JumpReluAutoEncoder")
-"""Classes whose matrices are W_enc [d, F] and W_dec [F, d]; the others keep those of two Linear layers."""
-_NOT_SUBTRACTED = ("AutoEncoderNew", "JumpReluAutoEncoder")
 
 
 def read(path: Path, options: ReadOptions) -> ReadSAE:
     """Read folder `path`, or an `ae.pt` file of any name. Raises DataError for what is damaged or unsupported;
     SpecError if the class cannot be told, or an option contradicts the files."""
-    weights_file = path / WEIGHTS_FILE if path.is_dir() else path
-    config_file = weights_file.with_name(CONFIG_FILE)
+    file = path / WEIGHTS_FILE if path.is_dir() else path
+    config_file = file.with_name(CONFIG_FILE)
     trainer = _trainer(config_file)
-    weights = read_tensors(weights_file)
-    kind = trainer.get("dict_class") or _class_by_tensors(weights, options, weights_file)
-    if kind not in _ACTIVATION:
-        raise DataError(f"{config_file}: the class {kind!r} is not supported.", hint=f"Use {', '.join(_ACTIVATION)}.")
-    sae = _build(kind, weights, _k(trainer, weights, options, weights_file), weights_file)
-    if kind == "AutoEncoder":
-        fold_decoder_norm(sae)  # as the library's from_pretrained does
-    hook = trainer.get("submodule_name")
-    at_output = hook is None or str(hook).startswith("resid_post")
-    said = trainer.get("layer") if at_output and isinstance(trainer.get("layer"), int) else None
-    layer = agreed("layer", said, options.layer, weights_file)
-    return ReadSAE(sae, "dictionary_learning", weights_file, layer, hook, {"trainer": trainer} if trainer else {})
+    weights = read_tensors(file)
+    name = trainer.get("dict_class") or _class_by_tensors(weights, options, file)
+    if name not in _CLASSES:
+        raise DataError(f"{config_file}: the class {name!r} is not supported.", hint=f"Use {', '.join(_CLASSES)}.")
+    kind = _CLASSES[name]
+    names = {"b_enc": "b_enc" if kind.own_axes else "encoder.bias", "b_dec": kind.b_dec}
+    names["W_enc"] = "W_enc" if kind.own_axes else "encoder.weight.T"
+    names["W_dec"] = "W_dec" if kind.own_axes else "decoder.weight.T"
+    if kind.activation in ("batchtopk", "jumprelu"):
+        names["threshold"] = "threshold"
+    k = options.agreed("k", int(weights["k"]) if "k" in weights else trainer.get("k"), file)
+    hook, layer = trainer.get("submodule_name"), trainer.get("layer")
+    at_output = isinstance(layer, int) and (hook is None or str(hook).startswith("resid_post"))
+    read = read_from(
+        "dictionary_learning",
+        file,
+        renamed(weights, file, **names),
+        options,
+        layer=layer if at_output else None,
+        hook=hook,
+        metadata={"trainer": trainer} if trainer else {},
+        k=k if kind.activation in ("topk", "batchtopk") else None,
+        activation=kind.activation,
+        apply_b_dec_to_input=kind.subtracted,
+    )
+    if name == "AutoEncoder":
+        fold_decoder_norm(read.sae)  # as the library's from_pretrained does
+    return read
 
 
 def _trainer(config_file: Path) -> dict[str, Any]:
@@ -80,14 +96,14 @@ def _trainer(config_file: Path) -> dict[str, Any]:
 
 
 def _class_by_tensors(weights: Mapping[str, Tensor], options: ReadOptions, path: Path) -> str:
-    if "group_sizes" in weights:
-        return "MatryoshkaBatchTopKSAE"
-    if "W_enc" in weights:
-        return "JumpReluAutoEncoder"
-    if "decoder.bias" in weights:
-        return "AutoEncoderNew"
-    if "bias" in weights:
-        return "AutoEncoder"
+    for tensor, name in (
+        ("group_sizes", "MatryoshkaBatchTopKSAE"),
+        ("W_enc", "JumpReluAutoEncoder"),
+        ("decoder.bias", "AutoEncoderNew"),
+        ("bias", "AutoEncoder"),
+    ):
+        if tensor in weights:
+            return name
     by_activation = {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE"}
     if options.activation not in by_activation:
         raise SpecError(
@@ -95,38 +111,6 @@ def _class_by_tensors(weights: Mapping[str, Tensor], options: ReadOptions, path:
             hint=f"Restore {CONFIG_FILE}, or name the activation: topk or batchtopk.",
         )
     return by_activation[options.activation]
-
-
-def _k(trainer: Mapping[str, Any], weights: Mapping[str, Tensor], options: ReadOptions, path: Path) -> int | None:
-    stored = int(weights["k"]) if "k" in weights else trainer.get("k")
-    return agreed("k", stored, options.k, path)
-
-
-def _build(kind: str, weights: dict[str, Tensor], k: int | None, path: Path) -> SAE:
-    if kind in _OWN_AXES:
-        own = {name: take(weights, name, path) for name in ("b_enc", "b_dec")}
-        own |= {name: matrix(weights, name, path) for name in ("W_enc", "W_dec")}
-    else:
-        bias = {"AutoEncoder": "bias", "AutoEncoderNew": "decoder.bias"}.get(kind, "b_dec")
-        own = {
-            "W_enc": matrix(weights, "encoder.weight", path).T.contiguous(),
-            "W_dec": matrix(weights, "decoder.weight", path).T.contiguous(),
-            "b_enc": take(weights, "encoder.bias", path),
-            "b_dec": take(weights, bias, path),
-        }
-    d_in, d_sae = own["W_enc"].shape
-    if _ACTIVATION[kind] in ("jumprelu", "batchtopk"):
-        threshold = take(weights, "threshold", path)
-        own["threshold"] = threshold.expand(d_sae).clone() if threshold.ndim == 0 else threshold
-    cfg = config_of(
-        path,
-        d_in=d_in,
-        d_sae=d_sae,
-        k=k if _ACTIVATION[kind] in ("topk", "batchtopk") else None,
-        activation=_ACTIVATION[kind],
-        apply_b_dec_to_input=kind not in _NOT_SUBTRACTED,
-    )
-    return filled(cfg, own, path)
 
 
 LAYOUT = SAELayout("dictionary_learning", is_weights=lambda name: name == WEIGHTS_FILE, read=read)

@@ -18,25 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import DataError
+from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.specs import explain
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """What a layout's files may not tell. None: as the files say, or the layout's default."""
-
-    layer: int | None = None
-    """Decoder layer, from 0; also picks the SAE where one folder holds several."""
-    hook: str | None = None
-    """Subfolder of the SAE where one repository holds several, such as `layers.12` or `layer_20/width_16k/...`."""
-    k: int | None = None
-    """Active features of a Top-K SAE."""
-    activation: str | None = None
-    """`topk` or `batchtopk`: for dictionary_learning's `ae.pt` without its config.json."""
-    relu_after_topk: bool | None = None
-    """Qwen-Scope: whether negative values among the top k are dropped; None: yes, as SAELens does."""
+from vsc_eval.sae.read_options import ReadOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,38 +81,60 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return {str(name): t.to(torch.float32) if t.is_floating_point() else t for name, t in found.items()}
 
 
-def take(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
-    """The tensor `name`; raises DataError naming it and the file."""
+def renamed(weights: Mapping[str, Tensor], path: Path, **theirs: str) -> dict[str, Tensor]:
+    """Tensors by our names, given the file's own: `W_dec="decoder.weight.T"` is the transpose. W_* have two axes.
+
+    Raises DataError, naming tensor and file, for what is missing or of another shape.
+    """
+    own = {}
+    for name, their in theirs.items():
+        plain = their.removesuffix(".T")
+        tensor = _take(weights, plain, path)
+        if name.startswith("W_") and tensor.ndim != 2:
+            raise DataError(
+                f"{path}: '{plain}' has shape {list(tensor.shape)}, not two axes.", hint="Use another file."
+            )
+        own[name] = tensor if plain == their else tensor.T.contiguous()
+    return own
+
+
+def _take(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
     if name not in weights:
         raise DataError(f"{path} has no tensor '{name}'.", hint="Use a complete file in this layout, or name another.")
     return weights[name]
 
 
-def matrix(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
-    """The tensor `name`, which must have two axes; raises DataError."""
-    tensor = take(weights, name, path)
-    if tensor.ndim != 2:
-        raise DataError(f"{path}: '{name}' has shape {list(tensor.shape)}, not two axes.", hint="Use another file.")
-    return tensor
+def read_from(
+    layout: str,
+    path: Path,
+    weights: Mapping[str, Tensor],
+    options: ReadOptions,
+    *,
+    layer: int | None = None,
+    hook: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    config_file: Path | None = None,
+    **config: Any,
+) -> ReadSAE:
+    """The SAE of the weights file `path`: `weights` by our names (W_enc [d, F], W_dec [F, d]; one threshold stands for
+    all features), and what the files say of `layer` and `hook`.
 
-
-def config_of(source: Path, /, **fields: Any) -> SAEConfig:
-    """An SAEConfig from what `source` says; a value that it refuses is a DataError naming the file."""
-    try:
-        return SAEConfig(**fields)
-    except ValidationError as error:
-        told = explain(error, SAEConfig, str(source))
-        raise DataError(told.message, hint=told.hint) from error
-
-
-def filled(cfg: SAEConfig, weights: Mapping[str, Tensor], path: Path) -> SAE:
-    """An SAE of `cfg` with `weights` in our orientation (W_enc [d, F], W_dec [F, d]), without gradients.
-
-    Raises DataError if one is missing, of another shape or not finite.
+    `config`: the fields of SAEConfig, whose mistakes are those of `config_file`; widths that it lacks are W_enc's.
+    Raises DataError if a field is refused, or a tensor missing, of another shape or not finite; SpecError where the
+    caller's layer is another.
     """
+    if "d_sae" not in config:
+        config["d_in"], config["d_sae"] = weights["W_enc"].shape
+    try:
+        cfg = SAEConfig(**config)
+    except ValidationError as error:
+        told = explain(error, SAEConfig, str(config_file or path))
+        raise DataError(told.message, hint=told.hint) from error
+    if cfg.has_threshold and "threshold" in weights and weights["threshold"].ndim == 0:
+        weights = {**weights, "threshold": weights["threshold"].expand(cfg.d_sae)}
     sae = SAE(cfg)
     for name, own in sae.state_dict().items():
-        tensor = take(weights, name, path)
+        tensor = _take(weights, name, path)
         if tensor.shape != own.shape:
             raise DataError(
                 f"{path}: '{name}' has shape {list(tensor.shape)}, but the config says {list(own.shape)}.",
@@ -136,7 +143,8 @@ def filled(cfg: SAEConfig, weights: Mapping[str, Tensor], path: Path) -> SAE:
         if not torch.isfinite(tensor).all():
             raise DataError(f"{path}: '{name}' holds NaN or infinite numbers.", hint="Train the SAE again.")
     sae.load_state_dict(dict(weights), strict=False)
-    return sae.requires_grad_(False)
+    layer = options.agreed("layer", layer, path)
+    return ReadSAE(sae.requires_grad_(False), layout, path, layer, hook, metadata or {})
 
 
 def fold_decoder_norm(sae: SAE) -> None:
@@ -165,10 +173,3 @@ def layer_of_hook(hook: str | None) -> int | None:
             layer = int(match.group(1)) + shift
             return layer if layer >= 0 else None
     return None
-
-
-def agreed(what: str, said: int | None, asked: int | None, path: Path) -> int | None:
-    """The value of `what` that the files say or the caller gave; raises SpecError where they differ."""
-    if said is not None and asked is not None and said != asked:
-        raise SpecError(f"{path} is an SAE with {what} {said}, not {asked}.", hint=f"Leave `{what}` out, or fix it.")
-    return asked if said is None else said

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from vsc_eval.errors import DataError
-from vsc_eval.sae.readers.base import SAELayout
-from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, agreed, config_of, filled, matrix, read_json, read_tensors
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import read_from, read_json, read_tensors, renamed
 
 WEIGHTS_FILES = ("params.safetensors", "params.npz")
 CONFIG_FILE = "config.json"
@@ -27,20 +27,6 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     in_folder = (path / name for name in WEIGHTS_FILES)
     file = path if path.is_file() else next((f for f in in_folder if f.is_file()), path / WEIGHTS_FILES[-1])
     weights = {("W_" + name[2:] if name.startswith("w_") else name): t for name, t in read_tensors(file).items()}
-    _check_plain(weights, file)
-    d_in, d_sae = matrix(weights, "W_enc", file).shape
-    cfg = config_of(file, d_in=d_in, d_sae=d_sae, activation="jumprelu", apply_b_dec_to_input=False)
-    places = file.absolute().parent.parts[-3:]
-    hook = "/".join(places)
-    found = next((m for part in reversed(places) if (m := _LAYER.search(part))), None)
-    said = int(found.group(1)) if found and not any(word in hook for word in _ELSEWHERE) else None
-    layer = agreed("layer", said, options.layer, file)
-    config = file.with_name(CONFIG_FILE)
-    metadata = read_json(config) if config.exists() else {}
-    return ReadSAE(filled(cfg, weights, file), "gemma_scope", file, layer, hook if found else None, metadata)
-
-
-def _check_plain(weights: dict[str, torch.Tensor], file: Path) -> None:
     if "affine_skip_connection" in weights:
         raise DataError(
             f"{file} has a skip connection: its output is not a sum of features.",
@@ -52,6 +38,23 @@ def _check_plain(weights: dict[str, torch.Tensor], file: Path) -> None:
             f"{file} has a scaling_factor other than 1, which is not supported.",
             hint="Multiply the rows of W_dec by it and save again.",
         )
+    own = renamed(weights, file, **{name: name for name in ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")})
+    places = file.absolute().parent.parts[-3:]
+    hook = "/".join(places)
+    found = next((m for part in reversed(places) if (m := _LAYER.search(part))), None)
+    layer = int(found.group(1)) if found and not any(word in hook for word in _ELSEWHERE) else None
+    config = file.with_name(CONFIG_FILE)
+    return read_from(
+        "gemma_scope",
+        file,
+        own,
+        options,
+        layer=layer,
+        hook=hook if found else None,
+        metadata=read_json(config) if config.exists() else {},
+        activation="jumprelu",
+        apply_b_dec_to_input=False,
+    )
 
 
 LAYOUT = SAELayout("gemma_scope", is_weights=lambda name: name in WEIGHTS_FILES, read=read)

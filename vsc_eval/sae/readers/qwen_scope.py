@@ -2,7 +2,7 @@
 
 W_enc [F, d], W_dec [d, F], b_enc [F], b_dec [d]; top k, b_dec not subtracted from the input. No config: k comes from
 the folder's name. The model card keeps the top k as they are and SAELens drops the negative ones; they differ only on
-tokens with fewer than k positive pre-activations. We follow SAELens unless told `relu_after_topk=False`.
+tokens with fewer than k positive pre-activations. We follow SAELens unless told `keep_negative`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ import re
 from pathlib import Path
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.readers.base import SAELayout
-from vsc_eval.sae.readers.files import ReadOptions, ReadSAE, agreed, config_of, filled, matrix, read_tensors, take
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import read_from, read_tensors, renamed
 
 _FILE = re.compile(r"^layer(\d+)\.sae\.pt$")
 _NAME = re.compile(r"-W(\d+)K-L0_(\d+)")
-
-
-def layers_in(folder: Path) -> list[int]:
-    """Decoder layers whose SAE is in `folder`."""
-    return sorted(int(match.group(1)) for file in folder.iterdir() if (match := _FILE.match(file.name)))
 
 
 def read(path: Path, options: ReadOptions) -> ReadSAE:
@@ -30,42 +25,37 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
     """
     file = path if path.is_file() else path / f"layer{_layer(path, options)}.sae.pt"
     match = _FILE.match(file.name)
-    layer = agreed("layer", int(match.group(1)) if match else None, options.layer, file)
+    layer = options.agreed("layer", int(match.group(1)) if match else None, file)
     # A hub snapshot's folder is named by its commit, and the repository's name stands two levels higher.
     named = next((m for part in reversed(file.absolute().parts[:-1]) if (m := _NAME.search(part))), None)
-    k = agreed("k", int(named.group(2)) if named else None, options.k, file)
+    k = options.agreed("k", int(named.group(2)) if named else None, file)
     if k is None:
         raise SpecError(
             f"Nothing says how many features of {file} fire: no folder above it is named '...-W{{N}}K-L0_{{k}}'.",
             hint="Give k, the number behind L0_ in the repository's name.",
         )
-    weights = read_tensors(file)
-    own = {
-        "W_enc": matrix(weights, "W_enc", file).T.contiguous(),
-        "W_dec": matrix(weights, "W_dec", file).T.contiguous(),
-        "b_enc": take(weights, "b_enc", file),
-        "b_dec": take(weights, "b_dec", file),
-    }
-    d_in, d_sae = own["W_enc"].shape
+    own = renamed(read_tensors(file), file, W_enc="W_enc.T", W_dec="W_dec.T", b_enc="b_enc", b_dec="b_dec")
+    d_sae = own["W_enc"].shape[1]
     if named is not None and d_sae != int(named.group(1)) * 1024:
         raise DataError(
             f"{file} has {d_sae} features, but its folder's name says {named.group(1)} x 1024.",
             hint="Put the file back into its own repository's folder.",
         )
-    cfg = config_of(
+    return read_from(
+        "qwen_scope",
         file,
-        d_in=d_in,
-        d_sae=d_sae,
+        own,
+        options,
+        layer=layer,
+        hook=None if layer is None else f"model.layers.{layer}",
         k=k,
         apply_b_dec_to_input=False,
-        topk_relu=options.relu_after_topk is not False,
+        topk_relu=not options.keep_negative,
     )
-    hook = None if layer is None else f"model.layers.{layer}"
-    return ReadSAE(filled(cfg, own, file), "qwen_scope", file, layer, hook)
 
 
 def _layer(folder: Path, options: ReadOptions) -> int:
-    found = layers_in(folder)
+    found = sorted(int(match.group(1)) for file in folder.iterdir() if (match := _FILE.match(file.name)))
     if options.layer is None and len(found) == 1:
         return found[0]
     if not found:

@@ -1,4 +1,4 @@
-"""SAELens: `cfg.json` and `sae_weights.safetensors` in one folder. Also what `save_sae` writes.
+"""SAELens: `cfg.json` and `sae_weights.safetensors` in one folder; our own SAEs on disk are written so, too.
 
 W_enc [d, F], W_dec [F, d], b_enc, b_dec, and threshold [F], log_threshold [F] or topk_threshold [] where features have
 one. b_dec is subtracted from the input unless `apply_b_dec_to_input` says no.
@@ -6,25 +6,17 @@ one. b_dec is subtracted from the input unless `apply_b_dec_to_input` says no.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.model import Activation, SAEConfig
-from vsc_eval.sae.readers.base import SAELayout
-from vsc_eval.sae.readers.files import (
-    ReadOptions,
-    ReadSAE,
-    agreed,
-    config_of,
-    filled,
-    fold_decoder_norm,
-    layer_of_hook,
-    read_json,
-    read_tensors,
-)
+from vsc_eval.files import replacing
+from vsc_eval.sae.model import SAE, Activation, check_width
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import fold_decoder_norm, layer_of_hook, read_from, read_json, read_tensors
+from vsc_eval.sae.tensors import write_tensors
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
@@ -44,25 +36,53 @@ _TO_ACTIVATION: dict[str, Activation] = {
 }
 
 
+_TO_ARCHITECTURE: dict[Activation, str] = {
+    "topk": "topk",
+    "relu": "standard",
+    "jumprelu": "jumprelu",
+    # At inference a batch-top-k SAE is a JumpReLU with one threshold, and SAELens stores it so.
+    "batchtopk": "jumprelu",
+}
+
+
 def read(path: Path, options: ReadOptions) -> ReadSAE:
     """Read the SAE in folder `path`. Raises SpecError without a folder, DataError for what is damaged or unknown."""
     if not path.is_dir():
         raise SpecError(f"There is no SAE folder {path}.", hint="Check the path, or run `vsc-eval sae train`.")
     config_file, weights_file = path / CONFIG_FILE, path / WEIGHTS_FILE
     config = read_json(config_file)
-    cfg = _config(config, config_file)
-    agreed("k", cfg.k, options.k, weights_file)
-    sae = filled(cfg, _with_threshold(read_tensors(weights_file), cfg), weights_file)
-    if config.get("rescale_acts_by_decoder_norm"):
-        fold_decoder_norm(sae)
     metadata = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
+    fields = _fields(config, config_file)
+    own = metadata.get(OWN_CONFIG)
+    fields |= own if isinstance(own, dict) else {}
+    weights = read_tensors(weights_file)
+    if "threshold" not in weights:
+        if "log_threshold" in weights:
+            weights["threshold"] = weights["log_threshold"].exp()
+        elif "topk_threshold" in weights:
+            weights["threshold"] = weights["topk_threshold"]
     # Before version 6 the names stood at the top of the config.
     hook = next((str(place["hook_name"]) for place in (metadata, config) if place.get("hook_name")), None)
     layer = metadata["layer"] if isinstance(metadata.get("layer"), int) else layer_of_hook(hook)
-    return ReadSAE(sae, "saelens", weights_file, agreed("layer", layer, options.layer, weights_file), hook, metadata)
+    read = read_from(
+        "saelens",
+        weights_file,
+        weights,
+        options,
+        layer=layer,
+        hook=hook,
+        metadata=metadata,
+        config_file=config_file,
+        **fields,
+    )
+    options.agreed("k", read.sae.cfg.k, weights_file)
+    if config.get("rescale_acts_by_decoder_norm"):
+        fold_decoder_norm(read.sae)
+    return read
 
 
-def _config(config: dict[str, Any], path: Path) -> SAEConfig:
+def _fields(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Of SAEConfig, from SAELens' own keys. Raises DataError for what we cannot represent."""
     architecture, k = config.get("architecture"), config.get("k")
     activation_fn = config.get("activation_fn", config.get("activation_fn_str", "relu"))
     if activation_fn == "topk" and architecture in (None, "standard"):
@@ -75,25 +95,6 @@ def _config(config: dict[str, Any], path: Path) -> SAEConfig:
         )
     if activation_fn not in ("relu", "topk"):
         raise DataError(f"{path}: activation {activation_fn!r} is not supported.", hint="Use an SAE with ReLU.")
-    _check_plain(config, path)
-    try:
-        fields: dict[str, Any] = {
-            "d_in": config["d_in"],
-            "d_sae": config["d_sae"],
-            # The mean L0 of a batch-top-k SAE need not be whole, and its inference does not use it.
-            "k": None if _TO_ACTIVATION[architecture] == "batchtopk" else k,
-            "activation": _TO_ACTIVATION[architecture],
-            "apply_b_dec_to_input": config.get("apply_b_dec_to_input", True),
-            "topk_relu": architecture != SIGNED_TOPK,
-        }
-    except KeyError as error:
-        raise DataError(f"{path} lacks the key {error}.", hint="Add it, or train the SAE again.") from error
-    metadata = config.get("metadata")
-    own = metadata.get(OWN_CONFIG) if isinstance(metadata, dict) else None
-    return config_of(path, **{**fields, **(own if isinstance(own, dict) else {})})
-
-
-def _check_plain(config: dict[str, Any], path: Path) -> None:
     if (normalization := config.get("normalize_activations", "none")) not in ("none", None, False):
         raise DataError(
             f"{path}: the SAE expects activations normalised by {normalization!r}.",
@@ -109,15 +110,66 @@ def _check_plain(config: dict[str, Any], path: Path) -> None:
             f"{path}: the SAE has a finetuning_scaling_factor, which is not supported.",
             hint="Multiply the rows of W_dec by it in SAELens and save again.",
         )
+    for key in ("d_in", "d_sae"):
+        if key not in config:
+            raise DataError(f"{path} lacks the key '{key}'.", hint="Add it, or train the SAE again.")
+    activation = _TO_ACTIVATION[architecture]
+    return {
+        "d_in": config["d_in"],
+        "d_sae": config["d_sae"],
+        # The mean L0 of a batch-top-k SAE need not be whole, and its inference does not use it.
+        "k": None if activation == "batchtopk" else k,
+        "activation": activation,
+        "apply_b_dec_to_input": config.get("apply_b_dec_to_input", True),
+        "topk_relu": architecture != SIGNED_TOPK,
+    }
 
 
-def _with_threshold(weights: dict[str, Tensor], cfg: SAEConfig) -> dict[str, Tensor]:
-    if cfg.has_threshold and "threshold" not in weights:
-        if "log_threshold" in weights:
-            weights["threshold"] = weights.pop("log_threshold").exp()
-        elif "topk_threshold" in weights:
-            weights["threshold"] = weights.pop("topk_threshold").expand(cfg.d_sae).clone()
-    return weights
+def load_sae(folder: Path, *, d_model: int | None = None) -> SAE:
+    """Read an SAE of ours, as float32 on the CPU, without gradients; `read_any_sae` reads the other layouts too.
+
+    Raises SpecError if there is no such folder; DataError if a file is missing, truncated, of the wrong shapes or of a
+    kind that cannot be represented exactly, and, where `d_model` is given, if the SAE is of another width.
+    """
+    sae = read(folder, ReadOptions()).sae
+    check_width(sae.cfg, d_model)
+    return sae
+
+
+def read_sae_metadata(folder: Path) -> dict[str, Any]:
+    """The `metadata` that `save_sae` stored. Raises DataError if it cannot be read."""
+    metadata = read_json(folder / CONFIG_FILE).get("metadata", {})
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None) -> None:
+    """Write `sae` to `folder`, so that SAELens loads it too. `extra_cfg` (JSON-able) becomes the config's `metadata`.
+
+    A top-k without ReLU, which SAELens does not have, gets an architecture that it refuses. Raises BackendError if the
+    folder cannot be written.
+    """
+    cfg = sae.cfg
+    metadata: dict[str, Any] = {**(extra_cfg or {}), "vsc_eval_fingerprint": sae.fingerprint()}
+    # The metadata of another SAE may carry this key; here it would make the SAE another one.
+    metadata.pop(OWN_CONFIG, None)
+    if cfg.activation == "batchtopk":
+        metadata[OWN_CONFIG] = {"activation": cfg.activation, "k": cfg.k}
+    config: dict[str, Any] = {
+        "architecture": _TO_ARCHITECTURE[cfg.activation] if cfg.topk_relu else SIGNED_TOPK,
+        "d_in": cfg.d_in,
+        "d_sae": cfg.d_sae,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": cfg.apply_b_dec_to_input,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": metadata,
+    }
+    if cfg.activation == "topk":
+        config |= {"k": cfg.k, "rescale_acts_by_decoder_norm": False}
+    write_tensors(folder / WEIGHTS_FILE, sae.state_dict())
+    with replacing(folder / CONFIG_FILE) as partial:
+        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 LAYOUT = SAELayout("saelens", is_weights=lambda name: name == WEIGHTS_FILE, read=read, reads_folder=True)

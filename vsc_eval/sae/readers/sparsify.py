@@ -9,19 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsc_eval.errors import DataError
-from vsc_eval.sae.readers.base import SAELayout
-from vsc_eval.sae.readers.files import (
-    ReadOptions,
-    ReadSAE,
-    agreed,
-    config_of,
-    filled,
-    layer_of_hook,
-    matrix,
-    read_json,
-    read_tensors,
-    take,
-)
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.readers.files import layer_of_hook, read_from, read_json, read_tensors, renamed
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae.safetensors"
@@ -43,22 +32,20 @@ def read(path: Path, options: ReadOptions) -> ReadSAE:
             f"{weights_file} has a skip connection: its output is not a sum of features.",
             hint="Use one trained without `skip_connection`.",
         )
-    d_sae = config.get("num_latents") or config["d_in"] * config.get("expansion_factor", 32)
-    cfg = config_of(
-        config_file,
+    names = {"W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "W_dec", "b_dec": "b_dec"}
+    return read_from(
+        "sparsify",
+        weights_file,
+        renamed(weights, weights_file, **names),
+        options,
+        layer=layer_of_hook(path.name),
+        hook=path.name,
+        config_file=config_file,
         d_in=config["d_in"],
-        d_sae=d_sae,
-        k=agreed("k", config["k"], options.k, weights_file),
+        d_sae=config.get("num_latents") or config["d_in"] * config.get("expansion_factor", 32),
+        k=options.agreed("k", config["k"], weights_file),
         apply_b_dec_to_input=not config.get("transcode", False),
     )
-    own = {
-        "W_enc": matrix(weights, "encoder.weight", weights_file).T.contiguous(),
-        "b_enc": take(weights, "encoder.bias", weights_file),
-        "W_dec": take(weights, "W_dec", weights_file),
-        "b_dec": take(weights, "b_dec", weights_file),
-    }
-    layer = agreed("layer", layer_of_hook(path.name), options.layer, weights_file)
-    return ReadSAE(filled(cfg, own, weights_file), "sparsify", weights_file, layer, path.name)
 
 
 LAYOUT = SAELayout("sparsify", is_weights=lambda name: name == WEIGHTS_FILE, read=read, reads_folder=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from vsc_eval.probing.result import CONTROLS, ProbeRow
+from vsc_eval.probing.result import CONTROL_WORDS, CONTROLS, ProbeRow
 from vsc_eval.probing.spec import EMBEDDINGS, TARGETS
-from vsc_eval.probing.words import CONTROL_WORDS
 from vsc_eval.studies.records import SetRow, StudyResults
 from vsc_eval.studies.report.words import Section
 from vsc_eval.tables.clean import code, markdown

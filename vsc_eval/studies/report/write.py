@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsc_eval.figures.style import plain_style
 from vsc_eval.files import replacing
-from vsc_eval.probing.figure import probe_figure
+from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report import pairs, preparation, sweep
 from vsc_eval.studies.report.answer import answer, asked

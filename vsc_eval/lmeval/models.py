@@ -1,4 +1,4 @@
-"""What `--model_args` of vsc-hf and vsc-vllm may hold."""
+"""Our models in lm-eval 0.4.13: how it gets to know them, and what `--model_args` may hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from pydantic import ConfigDict, field_validator
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import EngineSpec
 from vsc_eval.specs import expand_condition
+
+MODELS = {"vsc-hf": "vsc_eval.lmeval.lm:VscHF", "vsc-vllm": "vsc_eval.lmeval.lm:VscVllm"}
+"""Name in `--model` -> where its class is; imported only when it is asked for."""
+
+
+def register_models() -> None:
+    """Register every model of `MODELS`, once: lm-eval 0.4.13 reads no entry points (later versions do, see
+    pyproject.toml)."""
+    # First lm-eval's own: it fills the registry when this is imported, and only if nothing else has begun to.
+    import lm_eval.models
+    from lm_eval.api.registry import model_registry
+
+    assert lm_eval.models.MODEL_MAPPING
+    for name, target in MODELS.items():
+        if name not in model_registry:
+            model_registry.register(name, target=target)
 
 
 class LmEvalSpec(EngineSpec):
