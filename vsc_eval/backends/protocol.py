@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Literal
 
 from vsc_eval.backends.hf.load import LoadedVLM
@@ -43,6 +44,8 @@ class AnswerEngine(ABC):
     """Half the number of prompts that are answered between two commits to the store."""
     answer_mark: str = ""
     """Tells this backend's answers from others' in the store's keys; empty for transformers."""
+    option_ids: Callable[[tuple[str, ...]], tuple[int, ...]]
+    """Token ids of option letters, looked up once."""
 
     def __init__(self, vlm: LoadedVLM, sae: SAE | None, layer: int | None, batch_size: int) -> None:
         """Raises SpecError for a layer the model lacks or an option out of range, DataError for an SAE of another
@@ -59,7 +62,7 @@ class AnswerEngine(ABC):
         self.sae = sae
         self.layer = layer
         self.batch_size = batch_size
-        self._option_ids: dict[tuple[str, ...], tuple[int, ...]] = {(): ()}
+        self.option_ids = cache(partial(option_token_ids, vlm))
 
     def read(
         self,
@@ -115,9 +118,3 @@ class AnswerEngine(ABC):
                 f"Condition '{condition.name}' edits layer {condition.layer}; the engine edits layer {self.layer}.",
                 hint="Use conditions of one intervention with its own SAE and layer.",
             )
-
-    def option_ids(self, options: tuple[str, ...]) -> tuple[int, ...]:
-        """Token ids of option letters, looked up once."""
-        if options not in self._option_ids:
-            self._option_ids[options] = option_token_ids(self.vlm, options)
-        return self._option_ids[options]

@@ -105,10 +105,11 @@ def load_vlm(
     Raises SpecError for an unknown model or option, DataError for a damaged folder, BackendError for a model that is
     no VLM, for pickled weights and for an unreachable hub.
     """
-    from transformers import AutoConfig, AutoProcessor
-
     if why := broken_torchvision():
         raise BackendError(f"torchvision, which transformers' models need, cannot be imported: {why}", hint=MATCHING)
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
     name = str(pretrained)
     folder = local_folder(name)
     files = check_model_folder(folder) if folder else []
@@ -116,7 +117,13 @@ def load_vlm(
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     with _reading(name, OSError, ValueError, KeyError):
         config = AutoConfig.from_pretrained(source, **options)
-    _check_is_vlm(name, config, trust_remote_code)
+    remote = trust_remote_code and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote:
+        raise BackendError(
+            f"'{name}' is no vision-language model: transformers has no image-text-to-text class for its type "
+            f"'{config.model_type}'.",
+            hint="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
+        )
     if weights:
         placed = _device(device)
         # The bar of a download is kept.
@@ -184,18 +191,6 @@ def _reading(name: str, *failures: type[Exception]) -> Iterator[None]:
         raise SpecError(
             f"The hub has no usable model '{name}': {text.splitlines()[0]}", hint="Check its name and revision."
         ) from error
-
-
-def _check_is_vlm(name: str, config: Any, trust_remote_code: bool) -> None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-
-    remote = trust_remote_code and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
-    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote:
-        raise BackendError(
-            f"'{name}' is no vision-language model: transformers has no image-text-to-text class for its type "
-            f"'{config.model_type}'.",
-            hint="Choose a VLM such as Qwen/Qwen3-VL-2B-Instruct, or vsc-tiny.",
-        )
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ def run_stack(
             _add_lower_layers(cache, prefix, n_conditions)
         # The decoder's output is behind the final norm.
         logits = apply_head(runner.model, runner.decoder, output[0][:, -1:], type(output), runner.pad_id)
-        mask = _repeat_rows(batch.attention_mask, n_conditions)
+        mask = _expand("attention_mask", batch.attention_mask, batch.n_items, n_conditions)
         start = Prefilled(logits, cache, attention_mask=mask, position_ids=prompt_positions(arguments))
         return runner.finish(hook, start, max_new_tokens)
 
@@ -123,6 +123,7 @@ def run_stack(
 @contextlib.contextmanager
 def _replaying(decoder: TextDecoder, prefix: Prefix, n_conditions: int) -> Iterator[None]:
     """Layers below L pass their input on; layer L returns h_L, once for each condition."""
+    n_items = len(prefix.hidden)
 
     def wrap(hidden: Tensor) -> Any:
         return (hidden,) if prefix.in_tuple else hidden
@@ -132,8 +133,8 @@ def _replaying(decoder: TextDecoder, prefix: Prefix, n_conditions: int) -> Itera
 
     def recorded(*_args: Any, **kwargs: Any) -> Any:
         for name, state in prefix.layer_states.items():
-            kwargs[name].update(_expand(name, state, len(prefix.hidden), n_conditions))
-        return wrap(_repeat_rows(prefix.hidden, n_conditions))
+            kwargs[name].update(_expand(name, state, n_items, n_conditions))
+        return wrap(_expand("hidden_states", prefix.hidden, n_items, n_conditions))
 
     with contextlib.ExitStack() as stack:
         for lower in decoder.layers[: prefix.layer]:
@@ -170,6 +171,7 @@ def expand_arguments(arguments: Mapping[str, Any], n_items: int, n_copies: int) 
 
 
 def _expand(name: str, value: Any, n_items: int, n_copies: int) -> Any:
+    """One argument of that name; a copy only where one is needed."""
     if n_copies == 1 or name in _SHARED:
         return value
     return _map_tensors(partial(_expand_tensor, name, n_items, n_copies), value)
@@ -195,8 +197,3 @@ def _expand_tensor(name: str, n_items: int, n_copies: int, value: Tensor) -> Ten
     repeats = [1] * value.ndim
     repeats[axis] = n_copies
     return value.repeat(*repeats)
-
-
-def _repeat_rows(value: Tensor, n_copies: int) -> Tensor:
-    """[items, ...] -> [n_copies * items, ...], condition-major; a copy only where one is needed."""
-    return value if n_copies == 1 else value.repeat(n_copies, *([1] * (value.ndim - 1)))
