@@ -63,13 +63,6 @@ def test_orbits_are_drawn_whole_and_within_their_task() -> None:
     assert not np.array_equal(draws[0], orbit_weights(source, seed=1, draw=0))
 
 
-def test_every_item_once_is_the_selection_itself() -> None:
-    source, rule = harvest(), SelectionRule(m=5, min_frequency=0.3)
-    (table,) = resampled_tables(source, rule, np.ones((1, len(source.tasks)), dtype=np.int64))
-    real = select_features(source.pooled, source.tasks, rule)
-    assert [tuple(row.tolist()) for row in table.chosen(rule)] == [s.indices for s in real]
-
-
 def test_features_that_know_the_task_are_stable_and_noise_is_not() -> None:
     source, rule = harvest(signal=3.0), SelectionRule(m=6, min_frequency=0.0)
     sets = select_features(source.pooled, source.tasks, rule)

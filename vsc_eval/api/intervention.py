@@ -37,12 +37,13 @@ class EditOptions(TypedDict, total=False):
 class Condition(str):
     """An edit of feature sets. It is a string, the expression that the command line takes, and equal to it.
 
-    >>> import vsc_eval as vsc
-    >>> counting = vsc.load_intervention("vsc-tiny")["counting"]
-    >>> counting.scale(4, positions="image")
-    Condition('counting:scale=4:image')
-    >>> counting.ablate() == "counting:ablate"
-    True
+    Examples:
+        >>> import vsc_eval as vsc
+        >>> counting = vsc.load_intervention("vsc-tiny")["counting"]
+        >>> counting.scale(4, positions="image")
+        Condition('counting:scale=4:image')
+        >>> counting.ablate() == "counting:ablate"
+        True
     """
 
     spec: ConditionSpec
@@ -152,12 +153,13 @@ Given = str | FeatureSet
 class Intervention:
     """An SAE, the decoder layer whose output it reads, and feature sets by name; `load_intervention` makes one.
 
-    >>> import vsc_eval as vsc
-    >>> iv = vsc.load_intervention("vsc-tiny")
-    >>> iv
-    Intervention('vsc-tiny', layer 4, 1024 features, 7 sets)
-    >>> iv["counting"]
-    FeatureSet('counting', 16 features)
+    Examples:
+        >>> import vsc_eval as vsc
+        >>> iv = vsc.load_intervention("vsc-tiny")
+        >>> iv
+        Intervention('vsc-tiny', layer 4, 1024 features, 7 sets)
+        >>> iv["counting"]
+        FeatureSet('counting', 16 features)
     """
 
     def __init__(self, name: str, loaded: stored.LoadedIntervention) -> None:
@@ -242,9 +244,10 @@ def load_intervention(
     Raises SpecError for an unknown name, set or index, for a layer that is not known, and for a default edit that
     cannot be read; DataError for a damaged SAE.
 
-    >>> import vsc_eval as vsc
-    >>> vsc.load_intervention("vsc-tiny", sets={"mine": [3, 17]})["mine"].clamp(2.5)
-    Condition('mine:clamp=2.5')
+    Examples:
+        >>> import vsc_eval as vsc
+        >>> vsc.load_intervention("vsc-tiny", sets={"mine": [3, 17]})["mine"].clamp(2.5)
+        Condition('mine:clamp=2.5')
     """
     if name is not None and sae is None:
         if layer is not None or hook is not None or k is not None or layout != "auto":

@@ -96,10 +96,11 @@ class Model:
         Float64 [options], indexed by option. Every option must be one token there: BackendError. Raises else as
         `generate`.
 
-        >>> import vsc_eval as vsc
-        >>> item = vsc.find_item("test/counting/easy/00000/A")
-        >>> vsc.load_model("vsc-tiny").option_logprobs(item.image(), item.prompt).round(2).to_dict()
-        {'A': -0.02, 'B': -4.29, 'C': -7.02, 'D': -7.15}
+        Examples:
+            >>> import vsc_eval as vsc
+            >>> item = vsc.find_item("test/counting/easy/00000/A")
+            >>> vsc.load_model("vsc-tiny").option_logprobs(item.image(), item.prompt).round(2).to_dict()
+            {'A': -0.02, 'B': -4.29, 'C': -7.02, 'D': -7.15}
         """
         prompt = Prompt(question, pictures(image), tuple(options))
         found = self._read(prompt, GenSettings(scoring="loglikelihood")).option_logprobs
@@ -152,9 +153,10 @@ def load_model(model: str | Path = "vsc-tiny", **settings: Any) -> Model:
     Raises SpecError for an unknown model or setting, DataError for a damaged folder, BackendError for a model that is
     no VLM, for pickled weights and for an unreachable hub.
 
-    >>> import vsc_eval as vsc
-    >>> vsc.load_model("vsc-tiny", device="cpu")
-    Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
+    Examples:
+        >>> import vsc_eval as vsc
+        >>> vsc.load_model("vsc-tiny", device="cpu")
+        Model('vsc-tiny', 6 layers of width 192, float32 on cpu)
     """
     spec = validated(EngineSpec, {"model": str(model), **settings}, "load_model")
     return Model(spec, load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading()))
