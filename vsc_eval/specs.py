@@ -5,7 +5,6 @@ Every spec round-trips through YAML and has a content hash, which the answer sto
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -28,6 +27,7 @@ from pydantic import (
 
 from vsc_eval.edit_kinds import EDITS, RESERVED, usage
 from vsc_eval.errors import SpecError, known_names
+from vsc_eval.files import short_hash
 from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
@@ -44,7 +44,7 @@ class Spec(BaseModel):
     def content_hash(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON of this spec."""
         payload = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(payload.encode()).hexdigest()[:16]
+        return short_hash(payload)
 
 
 class NormMatch(Spec):

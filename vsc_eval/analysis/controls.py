@@ -18,7 +18,8 @@ Effect = Literal["single", "combined", "interaction"]
 Pair = tuple[str, str]
 
 _OUTCOMES: tuple[Outcome, ...] = ("drift", "accuracy")
-_HARM: dict[Outcome, int] = {"drift": 1, "accuracy": -1}
+HARM: dict[Outcome, int] = {"drift": 1, "accuracy": -1}
+"""Sign of a harmful effect or interaction."""
 _Effects = Mapping[tuple[Effect, tuple[str, ...]], Floats]
 """(what, the tasks of its sets) -> drift and accuracy difference [2]."""
 
@@ -124,7 +125,7 @@ def _tests_of(
             key = effect, sets
             found = [float(draw[key][place]) for draw in draws if key in draw]
             p_family = family.get((key, outcome))
-            harm, harms = _HARM[outcome] * float(value[place]), _HARM[outcome] * np.array(found, dtype=np.float64)
+            harm, harms = HARM[outcome] * float(value[place]), HARM[outcome] * np.array(found, dtype=np.float64)
             yield ControlTest(
                 kind=kind,
                 outcome=outcome,
@@ -156,6 +157,6 @@ def _family(
         return {}
     table = np.array([[row[effect] for effect in effects] for row in complete])
     # Drift and accuracy spread differently, so the spreads are pooled within each.
-    scores = [left_out_scores(_HARM[o] * table[:, :, _OUTCOMES.index(o)]) for o in outcomes]
+    scores = [left_out_scores(HARM[o] * table[:, :, _OUTCOMES.index(o)]) for o in outcomes]
     columns = [(effect, outcome) for outcome in outcomes for effect in effects]
     return dict(zip(columns, family_p(np.concatenate(scores, axis=1)).tolist(), strict=True))

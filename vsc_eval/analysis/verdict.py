@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from vsc_eval.analysis.controls import CONTROL_KINDS, ControlKind, ControlTest, Outcome, Pair
+from vsc_eval.analysis.controls import CONTROL_KINDS, HARM, ControlKind, ControlTest, Outcome, Pair
 from vsc_eval.analysis.interactions import InteractionRow, Verdict
 from vsc_eval.specs import Spec
 from vsc_eval.stats.figure import zero_count_limit
@@ -42,10 +42,6 @@ class VerdictRule(Spec):
     """As a share of items: an interaction below it does not matter in practice."""
 
 
-_HARM = {"drift": 1, "accuracy": -1}
-"""Sign of a harmful interaction."""
-
-
 @dataclass(frozen=True)
 class Evidence:
     """One outcome of one pair. Shares of items; drift up and accuracy down are harmful."""
@@ -63,7 +59,7 @@ class Evidence:
     @property
     def harm(self) -> float:
         """The interaction in the harmful direction."""
-        return _HARM[self.outcome] * self.interaction
+        return HARM[self.outcome] * self.interaction
 
     def most_harm(self, level: float) -> float | None:
         """The harmful end of the interval.
@@ -142,7 +138,7 @@ def _interaction(e: Evidence) -> str:
 
 
 def _signed(outcome: Outcome, harm: float) -> str:
-    return f"{100 * _HARM[outcome] * harm:+.1f}"
+    return f"{100 * HARM[outcome] * harm:+.1f}"
 
 
 def _p(p: float | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from vsc_eval.files import short_hash
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -13,7 +15,7 @@ NO_PICTURE = "none"
 
 def prompt_hash(text: str) -> str:
     """First 16 hex digits of the sha256 of the question's text; the option letters are left out."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_hash(text)
 
 
 def picture_hash(*images: Image.Image) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from vsc_eval.errors import BackendError, DataError
+from vsc_eval.files import short_hash
 from vsc_eval.records import SCHEMA_VERSION, Reading
 
 _APPLICATION_ID = 0x56534345  # "VSCE": tells our file from any other SQLite file
@@ -131,4 +132,4 @@ class AnswerStore:
 
 
 def _checksum(key: str, payload: str) -> str:
-    return hashlib.sha256(f"{key}\n{payload}".encode()).hexdigest()[:16]
+    return short_hash(f"{key}\n{payload}")

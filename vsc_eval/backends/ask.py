@@ -7,7 +7,6 @@ as one that was not, and gets the same bits.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.registry import BACKENDS, EngineSettings, Mode
 from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
@@ -163,7 +163,7 @@ def _memory_errors(batch_size: int) -> Iterator[None]:
 
 @cache
 def _settings_hash(settings: GenSettings) -> str:
-    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash(json.dumps(asdict(settings), sort_keys=True))
 
 
 def open_session(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import replacing, short_hash
 from vsc_eval.mistakes import explain
 from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
@@ -93,7 +92,7 @@ def asked_hash(items: Sequence[AskedItem]) -> str:
     The letters and the model's answers are left out, so two models that were asked the same have the same hash.
     """
     lines = sorted([i.item_id, i.cluster, i.cluster_kind, i.gold, i.prompt_hash, i.image_hash] for i in items)
-    return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()[:16]
+    return short_hash(json.dumps(lines, ensure_ascii=False))
 
 
 def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing
+from vsc_eval.files import replacing, short_hash
 from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.select import ScoreTable, SelectionRule
 from vsc_eval.sae.tensors import load_tensors, write_tensors
@@ -27,7 +26,7 @@ _HINT = "Run `vsc-eval sae select --keep-features` again."
 
 def key_of(*decided_by: Any) -> str:
     """First 16 hex digits of the sha256 of JSON-able data."""
-    return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash(json.dumps(decided_by, sort_keys=True))
 
 
 def harvest_key(origin: dict[str, Any], pooling: str | None, item_ids: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ the baseline. Rebuilding h as decode + error term instead rounds in bfloat16.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError, known_names
+from vsc_eval.files import short_hash
 from vsc_eval.interventions.intervention import check_indices
 from vsc_eval.sae.model import SAE, SparseCodes, check_width
 from vsc_eval.seeding import derived_seed
@@ -99,7 +99,7 @@ def compile_condition(
         # How a union splits into sets matters only to norm matching.
         lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
         payload = json.dumps([edit.model_dump(mode="json"), lists, sae.fingerprint(), layer], sort_keys=True)
-        content_hash = hashlib.sha256(payload.encode()).hexdigest()[:16]
+        content_hash = short_hash(payload)
     return CompiledCondition(
         name=spec.name,
         spec=spec,

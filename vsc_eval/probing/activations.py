@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import position_mask
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
 from vsc_eval.progress import Advance
@@ -163,7 +163,7 @@ class Activations:
                 for path, batches in self._chunks(kind, part):
                     ids = [[shown[index].id for index in batch] for batch in batches]
                     decided_by = json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind])
-                    identity = hashlib.sha256(decided_by.encode()).hexdigest()[:16]
+                    identity = short_hash(decided_by)
                     if path.exists():
                         self._check(path, identity)
                     else:

@@ -5,7 +5,6 @@ A stage is finished, as study.yaml says, from which inputs and with what files.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -22,7 +21,7 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import AnswerEngine
 from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import file_hash
+from vsc_eval.files import file_hash, short_hash
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.progress import Advance, adding_up
 from vsc_eval.settings import ModelSpec
@@ -152,7 +151,7 @@ class Stage:
             "settings": {key: identity[key] for key in (*MODEL_KEYS, *self.settings) if key in identity},
             "needs": {need.name: study.stages[need.name]["outputs"] for need in self.needs},
         }
-        return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:16]
+        return short_hash(json.dumps(payload, sort_keys=True))
 
     def is_finished(self, study: Study) -> bool:
         """Whether its files, and those of all that it builds on, are there as they were written, from the present

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +16,7 @@ from torch.nn import functional
 from vsc_eval.backends.hf.decoder import TextDecoder, find_decoder, text_config
 from vsc_eval.backends.hf.folders import EMBEDDED, check_model_folder, folder_fingerprint, local_folder
 from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.files import short_hash
 
 MATCHING = "Install torch and torchvision again, both from one index, so that their builds match."
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -157,7 +157,7 @@ def load_vlm(
         name=name,
         device=placed,
         dtype=model.dtype,
-        fingerprint=hashlib.sha256(payload.encode()).hexdigest()[:16],
+        fingerprint=short_hash(payload),
         revision=commit,
         pixels_limited=min_pixels is not None or max_pixels is not None,
     )
