@@ -182,8 +182,8 @@ def run(
         >>> import vsc_eval as vsc
         >>> run = vsc.run("vsc-tiny", tasks="vsc_counting_easy", n=4, conditions=["counting:ablate"])
         >>> run.summary()[["condition", "alpha", "n", "accuracy"]].to_dict("records")
-        [{'condition': 'baseline', 'alpha': nan, 'n': 4, 'accuracy': 0.75}, \
-    {'condition': 'counting:ablate', 'alpha': 0.0, 'n': 4, 'accuracy': 0.75}]
+        [{'condition': 'baseline', 'alpha': nan, 'n': 4, 'accuracy': 0.75},
+         {'condition': 'counting:ablate', 'alpha': 0.0, 'n': 4, 'accuracy': 0.75}]
     """
     given = [conditions] if isinstance(conditions, Given) else list(conditions)
     named = load_intervention(intervention) if isinstance(intervention, str | Path) else intervention
