@@ -4,8 +4,6 @@ The command line turns each of these into one line on stderr and exit code 2; an
 its traceback.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

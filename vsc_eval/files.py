@@ -1,7 +1,5 @@
 """Hashing files, and writing them so that a crash never leaves half of one and no two processes write at once."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Iterator

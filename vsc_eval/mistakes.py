@@ -1,7 +1,5 @@
 """What is wrong with an input, in the user's words: where it stands, what is wrong there, and how to fix it."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,6 @@
 """How far a run is and how long it still takes: bars in a terminal and in a notebook, elsewhere a line every half
 minute."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator

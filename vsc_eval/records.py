@@ -1,7 +1,5 @@
 """Outputs: frozen pydantic models with a schema version. What the engine, the store and the tables exchange."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TypeVar
 

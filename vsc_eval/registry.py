@@ -9,8 +9,6 @@ of other packages are entry points of its group in their pyproject.toml:
 Modules are imported when a thing is asked for, other packages' when a name is asked for that we lack, or all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module

@@ -4,8 +4,6 @@ In a checkout `tasks/` and `interventions/` stand beside the package; the wheel 
 `vsc_eval/_data/...`, because an importable top-level folder named `tasks` would pollute site-packages.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vsc_eval.errors import BackendError

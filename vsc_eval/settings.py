@@ -3,8 +3,6 @@
 A field's docstring is the help of its option on the command line; `Setting` says what else is to be known of it.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every spec round-trips through YAML and has a content hash, which the answer store uses as a key.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

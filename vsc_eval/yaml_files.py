@@ -3,8 +3,6 @@
 YAML 1.2: `no` and `12:30` are words, `1e-3` is a number. Text and files of any kind end in values or in a SpecError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO

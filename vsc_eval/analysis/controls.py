@@ -1,7 +1,5 @@
 """The real sets' effects beside those of control draws, on the control items and under one edit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Which answers a condition changed, and how."""
 
-from __future__ import annotations
-
 from typing import Literal, cast
 
 import numpy as np

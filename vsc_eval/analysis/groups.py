@@ -1,7 +1,5 @@
 """Groups of items that figures are computed on: by the scopes of a result file, or by any columns of the items."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args

@@ -1,7 +1,5 @@
 """Every combined edit of two sets against its parts: what it does that they do not lead one to expect."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 

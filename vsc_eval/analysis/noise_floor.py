@@ -1,7 +1,5 @@
 """The noise floor: how much answers changed where nothing was done to them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vsc_eval.analysis.groups import resampled

@@ -1,7 +1,5 @@
 """The figures of the official metrics of external data sets, with intervals."""
 
-from __future__ import annotations
-
 from vsc_eval import metrics
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.metrics import Metric, Quantity, ScoredItem

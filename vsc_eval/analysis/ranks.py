@@ -7,8 +7,6 @@ apart" is not transitive: of three models in a row the first and the last may be
 be told from neither.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The file holds nothing that changes from one run of the same spec to the next (n
 writes the same bytes.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from vsc_eval.analysis.groups import Scope

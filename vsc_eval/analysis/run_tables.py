@@ -1,7 +1,5 @@
 """The tables of a sweep, drawn in the terminal and written to results.md; those of rows are a study's too."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The rule of the verdicts on combined edits, as a pure function of numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple

@@ -1,8 +1,6 @@
 """Read files that anybody may have sent, bounded before they are unpacked: what is wrong with one is a DataError that
 names it."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fill a table's answers while a model is asked, without keeping what it read as objects."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

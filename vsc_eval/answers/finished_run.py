@@ -1,8 +1,6 @@
 """Read a finished run's folder: run.yaml (of a study: study.yaml) says how it was made, answers.parquet and the two
 files beside it what was asked and answered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -4,8 +4,6 @@ Anything that reads parquet reads them; no column needs this package. Rows and r
 hold nothing of the machine, so that the same answers are the same bytes under one release of pyarrow.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

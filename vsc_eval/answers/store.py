@@ -4,8 +4,6 @@ A row is written once and never changed, a batch is one transaction, and every r
 killed at any moment loses at most the batch it was computing, and a damaged row is an error instead of a wrong figure.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sqlite3

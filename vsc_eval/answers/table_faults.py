@@ -1,7 +1,5 @@
 """What is wrong with a table of answers that its reader takes: of another writer, or edited by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any

@@ -1,7 +1,5 @@
 """What an SAE's features do at every token of one prompt, and where in the picture."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

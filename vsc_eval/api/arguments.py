@@ -1,7 +1,5 @@
 """Settings as keyword arguments: those of a spec, so that Python and the command line have the same ones."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Whose answers a condition changed, with the question and the picture."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ tasks and levels are ordered categories. A figure `x` has its interval as `x_low
 (None in columns of words).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Figures of a run, and of a feature over a picture. Each takes the Axes to draw on, and gives them back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 

@@ -1,8 +1,6 @@
 """A run: the answers of one model under many conditions, and all that is computed from them; started, or read from
 disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -5,8 +5,6 @@ whatever is stored already. So a run that was cut off, or one that is shared bet
 as one that was not, and gets the same bits.
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a backend must offer for its answers to be stored, resumed and scored like any other's."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

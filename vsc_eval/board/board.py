@@ -1,7 +1,5 @@
 """A board's folder: board.yaml says what is asked of every model, entries/ holds one folder for each run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Everything in a board's folder that is made from board.yaml and the entries, and from nothing else."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Add a run to a board."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -3,8 +3,6 @@
 Text from models and data sets (answers, options, names) is kept as it was; whoever shows it escapes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """`vsc-eval calibrate`: how often the verdict rule is wrong, and how large an interference it finds."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

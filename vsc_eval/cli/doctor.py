@@ -1,7 +1,5 @@
 """`vsc-eval doctor`: what this machine can run, each point OK or with its fix."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import platform

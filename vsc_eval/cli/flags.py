@@ -4,8 +4,6 @@ A field's docstring is its help. Fields of a spec inside the spec stand beside i
 are called the same. Lists take commas and add up over repeats; pydantic reads the values.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 lm-eval 0.4.13 has no entry points, so this registers the models, adds our task folder and hands over.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -4,8 +4,6 @@ A part offers `add_parser(subparsers)` in its own module; it adds its command an
 parsed arguments that returns the exit code (None counts as 0).
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import errno

@@ -1,7 +1,5 @@
 """`vsc-eval study`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

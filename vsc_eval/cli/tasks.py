@@ -1,7 +1,5 @@
 """`vsc-eval tasks`: what tasks there are, what their items look like; task files checked, begun and compiled."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 from pathlib import Path

@@ -4,8 +4,6 @@
 equal, and reading an answer again gives that answer. It never guesses: what names no answer, or two, is `invalid`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Literal, get_args

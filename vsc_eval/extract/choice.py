@@ -12,8 +12,6 @@ Two options at once ("B or C"), a letter that contradicts the option text beside
 refusals are `invalid`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

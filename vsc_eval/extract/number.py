@@ -13,8 +13,6 @@ An alternative, a range or a bound ("5 or 6", "5-6", "more than 5") and a refusa
 written, and which comma means what, is in `numerals`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from decimal import Decimal

@@ -14,8 +14,6 @@ number and has no single value (a date, a time, a range, `1,2,3`) is found with 
 its parts for the answer.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ writes it, with `%` where it was a percentage: "1,200", "1200" and "$1,200" are 
 refusal, an empty answer and one of more than 40 words are `invalid`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

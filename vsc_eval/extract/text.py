@@ -5,8 +5,6 @@ is cut off must not hold up a run. So runs of blanks are folded before anything 
 ahead by a bounded number of characters.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator

@@ -11,8 +11,6 @@ means yes or no depends on the question. Evidence, the first kind that is there:
 "Yes or no" and "yes and no" are read as nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

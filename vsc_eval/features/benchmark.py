@@ -1,7 +1,5 @@
 """The synthetic benchmark as prompts for harvesting activations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Run a VLM over prompts and give out what one of its decoder layers says."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What `vsc-eval sae select` keeps beside an intervention for the controls: the harvest, and every feature's score."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

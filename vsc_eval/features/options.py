@@ -1,7 +1,5 @@
 """What `vsc-eval sae train` and `sae select` are asked for. Nothing here imports torch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Choose one feature set per task by the selection rule, on the benchmark's `select` split, and judge the SAE."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property

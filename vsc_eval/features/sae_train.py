@@ -1,7 +1,5 @@
 """Train an SAE on one decoder layer of a VLM, over the benchmark's `sae` split."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

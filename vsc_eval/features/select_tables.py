@@ -1,7 +1,5 @@
 """What `vsc-eval sae select` prints."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vsc_eval.features.sae_select import Selected

@@ -1,7 +1,5 @@
 """Where in a model an SAE belongs, and its place in an intervention's folder."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args

@@ -1,7 +1,5 @@
 """Pictures as data URIs: our own as small PNGs, those that come from somebody else checked before they are shown."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

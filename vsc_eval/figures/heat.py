@@ -1,7 +1,5 @@
 """Matrices as coloured squares with their numbers in them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Text in figures: what a font can show, lines that fit, names of points put where they hide least."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path

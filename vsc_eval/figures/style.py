@@ -1,7 +1,5 @@
 """Style and colours of the figures, and how they are written: the same figures give the same bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

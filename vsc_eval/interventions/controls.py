@@ -3,8 +3,6 @@
 Every draw is a stream of its own by (kind, seed, draw), so draws can be made in any order and added to later.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a model's features did on the selection items: the selection rule, its controls and its stability read this."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, Self, assert_never
 

@@ -1,8 +1,6 @@
 """Interventions on disk: a folder with `intervention.yaml` (layer, sets, default edit) and the SAE that the sets
 index."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

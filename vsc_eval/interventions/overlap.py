@@ -1,7 +1,5 @@
 """How alike feature sets are: in their features, and in the directions that these write to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

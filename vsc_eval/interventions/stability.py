@@ -3,8 +3,6 @@
 Orbits are drawn with replacement within each task, so that no task is lost and each keeps its number of orbits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

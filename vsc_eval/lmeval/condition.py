@@ -1,7 +1,5 @@
 """One condition of a sweep, asked and scored by lm-eval itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ A whole task file travels in the metadata, as `vsc_task_file`, so that a result 
 are kept for the process: lm-eval loads a task anew for each condition.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

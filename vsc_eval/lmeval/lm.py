@@ -1,7 +1,5 @@
 """`vsc-hf` and `vsc-vllm`: any VLM of Hugging Face, or any that vLLM runs, in lm-eval, with and without an SAE edit."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 

@@ -1,7 +1,5 @@
 """Our models in lm-eval 0.4.13: how it gets to know them, and what `--model_args` may hold."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """From lm-eval's requests to our prompts and settings, refusing what would be answered wrongly."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ answer counts as one answer however it is written: it is compared as the gold. S
 answer changed, is 0 between 12.1 and 12.2 where the official metric takes both for 12; `invalid` is an answer too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple

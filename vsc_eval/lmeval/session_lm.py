@@ -1,7 +1,5 @@
 """An lm-eval model that answers from a session; `lm.py` makes it from command-line arguments, a sweep directly."""
 
-from __future__ import annotations
-
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

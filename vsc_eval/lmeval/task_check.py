@@ -1,7 +1,5 @@
 """`vsc-eval tasks check`: does a task file fit its data, and what would a model be asked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -10,8 +10,6 @@ Views by task and by level are tags, because two groups that share a task cannot
 each cell once, so that their means and standard errors are right; `vsc_views` nests both groups and averages nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 lm-eval's own index leaves a file out that it cannot read, without a word; here a broken file stops with its name.
 """
 
-from __future__ import annotations
-
 import difflib
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Which lm-eval tasks a sweep asks, and what is known of their items before a model has seen them."""
 
-from __future__ import annotations
-
 import difflib
 import logging
 import shutil

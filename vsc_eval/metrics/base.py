@@ -19,8 +19,6 @@ item and a statistic of their k means, which is what a cluster bootstrap resampl
 one condition's items at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 

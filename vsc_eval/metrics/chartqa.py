@@ -5,8 +5,6 @@ script, which this follows: a number that ends in `%` is divided by 100; a gold 
 numbers, so 2010 is right for 2015.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

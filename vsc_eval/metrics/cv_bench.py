@@ -5,8 +5,6 @@
 where each name is the accuracy on the items of that source: the mean of 2D and 3D, and 2D the mean of its two sources.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

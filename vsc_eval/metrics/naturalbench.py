@@ -12,8 +12,6 @@ Groups with a row missing are left out of all four. The rows of a group must be 
 group is counted on one of its rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@
 An unreadable answer is wrong and no "yes": for a gold "yes" it is a false negative, as a "no" would be.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """RealWorldQA's metric: accuracy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The items that probes learn from and are tested on, and every layer's pooled hidden states on them, on disk."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Sequence

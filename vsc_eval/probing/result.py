@@ -1,7 +1,5 @@
 """What probing found: one row for each probe, and the layer that the rule picks from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, get_args
 

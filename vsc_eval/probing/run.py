@@ -1,7 +1,5 @@
 """`run_probing`: harvest, probe, pick the layer, write `probing.json`."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

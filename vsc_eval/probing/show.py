@@ -1,7 +1,5 @@
 """Probes shown: what `vsc-eval probe` prints, and the curves of accuracy by layer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

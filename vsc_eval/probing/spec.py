@@ -1,7 +1,5 @@
 """What `vsc-eval probe` is asked for: the model, the items, the probe and the rule that picks the layer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator

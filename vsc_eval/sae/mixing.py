@@ -1,7 +1,5 @@
 """A shuffle buffer over a stream of activation tensors, whose state can be saved and restored exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch

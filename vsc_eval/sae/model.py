@@ -1,7 +1,5 @@
 """The sparse autoencoder: encode to (index, value) codes, decode, fingerprint. Float32 always."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Literal, Self

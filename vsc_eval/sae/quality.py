@@ -1,7 +1,5 @@
 """How good an SAE is: reconstruction figures, and what the model loses when it reads the reconstruction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """What is known about an SAE besides its files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

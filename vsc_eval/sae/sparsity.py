@@ -3,8 +3,6 @@
 All numbers are those of scaled activations (unit variance per dimension).
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple

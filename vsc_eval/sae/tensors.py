@@ -1,7 +1,5 @@
 """Tensors on disk as safetensors: written in one step, read with their metadata."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

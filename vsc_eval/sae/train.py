@@ -4,8 +4,6 @@ Mean initialisation matters most: with a few offset ("massive") dimensions in th
 b_dec = 0 spends its features on the offset. After Gao et al. 2024 (arXiv 2406.04093); sparsity.py has the activations.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

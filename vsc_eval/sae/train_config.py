@@ -1,7 +1,5 @@
 """What decides the numbers of an SAE's training."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import Field, model_validator

@@ -4,8 +4,6 @@ Items of one orbit share a prompt and differ in one detail, so their answers are
 never items. A mean is a ratio of sums, so a draw is a vector of cluster weights and all draws are one matrix product.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ and add up to it: a change to or from `invalid` counts as that and as nothing el
 right -> wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What every statistic returns: a value and an interval, or None with the reason; and the figures that are formulas."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

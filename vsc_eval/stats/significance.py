@@ -3,8 +3,6 @@
 A p of None belongs to a test that could not be made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

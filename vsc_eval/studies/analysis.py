@@ -1,7 +1,5 @@
 """A study's figures: the analysis of any table of answers, with the study's conditions, rule and controls."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vsc_eval.analysis.controls import ControlTest, control_tests

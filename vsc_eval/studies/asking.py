@@ -1,7 +1,5 @@
 """Ask a study's items under its conditions: synthetic items, by the log-probabilities of their option letters."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 

@@ -11,8 +11,6 @@ Or, on a finished study's own answers: each draw of permuted labels in turn stan
 draws are its controls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

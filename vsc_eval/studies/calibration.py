@@ -1,7 +1,5 @@
 """The result of a calibration: rates of verdicts in repeated studies, as records, tables and lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Literal

@@ -1,8 +1,6 @@
 """The conditions of a study, named by their expressions; and the sets of its controls, `controls.yaml`: every draw, or
 why there is none."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import chain, product
 

@@ -1,8 +1,6 @@
 """`results.json` of a study: every number in its report. It holds no times and no machine, so that a second run of the
 same spec writes the same bytes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

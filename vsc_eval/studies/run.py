@@ -1,7 +1,5 @@
 """The seven stages of a study, and running them one after the other, each finished one left alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`study.yaml`: everything that a study does, the rule of its verdicts included, written before it runs."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from typing import Literal, Self
 

@@ -1,7 +1,5 @@
 """What a finished study found, on one page of a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

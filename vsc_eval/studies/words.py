@@ -1,7 +1,5 @@
 """What the names of a study's records are called in prose, tables and figures."""
 
-from __future__ import annotations
-
 from vsc_eval.analysis.controls import ControlKind, Outcome
 from vsc_eval.analysis.interactions import Form
 from vsc_eval.answers.answer_table import Role

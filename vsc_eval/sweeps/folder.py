@@ -3,8 +3,6 @@
 A study keeps its settings in the same way, under another file name.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import shutil

@@ -1,7 +1,5 @@
 """What a figure may depend on beside the spec: versions and machine, in words."""
 
-from __future__ import annotations
-
 import os
 import platform
 from importlib import metadata

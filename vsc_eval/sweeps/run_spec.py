@@ -1,7 +1,5 @@
 """What `vsc-eval run` was asked to do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import ClassVar
 

@@ -6,8 +6,6 @@ lm-eval scores every condition from what is stored. So a run that is killed goes
 never computed again.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ Every centre (x, y) of a split has (x + y) % 4 equal to the split's phase. So no
 another, however many are drawn; x and y alone stay uniform, and a shift of at most 3 px tells nothing about answers.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from typing import TypeVar

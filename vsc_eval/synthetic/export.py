@@ -4,8 +4,6 @@
 all of them. This is the only module of the benchmark that imports `datasets`.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

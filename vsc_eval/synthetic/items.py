@@ -1,7 +1,5 @@
 """Items and answer orbits: any item of the benchmark from its name alone."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, Literal, get_args
 

@@ -4,8 +4,6 @@ Each task has five templates: the first `MAIN_TEMPLATES` are used everywhere, th
 must not be passed by recognising a question's words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Final

@@ -5,8 +5,6 @@ from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `ex
 `not` and `which`. The builders below are the only place that writes the keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter

@@ -9,8 +9,6 @@ extents, areas and colours in the picture, not in the scene. Whatever it finds u
 too close to call, no or two true statements) is an error, not a guess.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections import Counter, defaultdict

@@ -5,8 +5,6 @@ integers are used, so the pixels are the same on every machine. Coordinates insi
 from the centre: the centres of the 4x4 samples of a pixel are then the odd numbers.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache

@@ -4,8 +4,6 @@ Everything is integer pixels, so a scene means the same picture on every machine
 shape fills its bounding box of `size` x `size` pixels; objects never overlap and nothing is rotated.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

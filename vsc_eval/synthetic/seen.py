@@ -6,8 +6,6 @@ the renderer counts samples of polygons. Its coordinates count half pixels from 
 are odd.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

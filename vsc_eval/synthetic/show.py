@@ -1,7 +1,5 @@
 """Pictures for a person to look at: each item with its prompt and gold answer drawn beside it."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

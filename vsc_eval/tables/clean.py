@@ -3,8 +3,6 @@
 All of them first make visible what would mislead a reader or move a terminal's cursor although no markup is in it.
 """
 
-from __future__ import annotations
-
 import html as _html
 import io
 import json

@@ -1,7 +1,5 @@
 """Tables in a terminal, drawn by rich."""
 
-from __future__ import annotations
-
 import re
 from typing import IO, Any
 

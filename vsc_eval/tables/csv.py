@@ -1,7 +1,5 @@
 """Figures as CSV (RFC 4180), safe to open in a spreadsheet."""
 
-from __future__ import annotations
-
 import csv
 import io
 

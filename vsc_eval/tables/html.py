@@ -1,7 +1,5 @@
 """A table in HTML, without script or style of its own: for notebooks and pages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from vsc_eval.tables.clean import html

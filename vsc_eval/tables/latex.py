@@ -1,7 +1,5 @@
 """A table in LaTeX for pdfLaTeX, with booktabs and longtable; plain ASCII."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 

@@ -1,7 +1,5 @@
 """Tables and paragraphs in GitHub's Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from vsc_eval.tables.clean import CONDITION, code, code_fence, markdown

@@ -3,8 +3,6 @@
 A minus is U+2212, as print has it; the terminal's renderer writes the hyphen that people type and search for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Literal
 

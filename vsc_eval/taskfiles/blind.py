@@ -3,8 +3,6 @@
 A model that beats none of these has not been shown to see anything.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

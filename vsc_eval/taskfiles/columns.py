@@ -1,7 +1,5 @@
 """The columns that a task file names, against those that the data has."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

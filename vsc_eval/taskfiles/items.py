@@ -1,7 +1,5 @@
 """From the rows of a data set to lm-eval's documents: filtered, limited, every picture decoded once, groups whole."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

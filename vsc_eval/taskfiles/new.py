@@ -3,8 +3,6 @@
 What it writes is a guess that says so; `vsc-eval tasks check` tells whether it fits.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

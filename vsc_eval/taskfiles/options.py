@@ -1,7 +1,5 @@
 """Options as data sets write them: in a list, in a list that is stored as text, or inside the question."""
 
-from __future__ import annotations
-
 import ast
 import io
 import json

@@ -1,7 +1,5 @@
 """Read a task file; every error names the file, the line, the key and the fix."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,8 +1,6 @@
 """A raw row of a data set -> a question with its right answer, and what became of all rows. Pure: pictures are the
 loader's business."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

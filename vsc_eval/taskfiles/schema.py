@@ -1,7 +1,5 @@
 """What a task file may say. `read.py` reads one and names lines in its errors; `rows.py` applies it to a row."""
 
-from __future__ import annotations
-
 import json
 import string
 from typing import Annotated, Any, Literal, Self

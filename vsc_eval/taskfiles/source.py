@@ -1,7 +1,5 @@
 """The rows of an external data set, from the hub or from local files, with pictures left encoded."""
 
-from __future__ import annotations
-
 import csv
 import difflib
 import re

@@ -1,7 +1,5 @@
 """Two finished runs -> every figure of their comparison: each pair of conditions on each group of items."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """Pair two runs item by item, and refuse what is not comparable: by name, with a count, examples and the fix. What else
 differs between them, and whether it is only how they were computed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

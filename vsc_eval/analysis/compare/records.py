@@ -1,7 +1,5 @@
 """compare.json: every figure of a comparison. A and B are the two runs as they were named; differences are B less A."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from vsc_eval.analysis.groups import Scope

@@ -1,7 +1,5 @@
 """The tables of a comparison, drawn in the terminal and written to compare.md."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console

@@ -4,8 +4,6 @@
 reason, never run wrongly.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator

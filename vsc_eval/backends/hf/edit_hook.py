@@ -4,8 +4,6 @@ Both engine paths use the same hook: one condition over a full forward (forward.
 replayed layers above L (shared.py). Rows are condition-major.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

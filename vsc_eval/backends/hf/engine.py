@@ -12,8 +12,6 @@ Answers then depend as little as possible on how an interrupted run was divided;
 batch remain.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 

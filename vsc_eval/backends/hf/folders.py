@@ -1,7 +1,5 @@
 """Model folders: which one a name means, checks before transformers sees it, and its fingerprint."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import json

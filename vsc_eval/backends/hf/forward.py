@@ -4,8 +4,6 @@ The plain path is the reference that the shared path is tested against, and the 
 split.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from collections.abc import Collection, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Load any VLM that transformers' image-text-to-text classes know, and refuse everything else with a reason."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

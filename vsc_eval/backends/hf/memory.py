@@ -1,7 +1,5 @@
 """How many conditions fit into one stack."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

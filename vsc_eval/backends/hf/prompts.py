@@ -3,8 +3,6 @@
 Also which prompts run together, and special strings in questions, which stay plain words.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

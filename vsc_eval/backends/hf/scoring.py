@@ -1,7 +1,5 @@
 """From logits, tokens and shifts to readings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NoReturn
 

@@ -1,7 +1,5 @@
 """Does the shared path give what plain hooks give, on this model? Asked once, with a strong edit, before any answer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

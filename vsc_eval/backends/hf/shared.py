@@ -5,8 +5,6 @@ layer L returning h_L. So masks, rotary embeddings, layer types and DeepStack st
 decoder with its list of layers cut looks simpler and is silently wrong on models that key things by the loop's index.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence

@@ -9,8 +9,6 @@ preemption. So a token is known by its position in its own request: prompt token
 was edited of each request is noted token by token, so that an edit that did not happen cannot go unnoticed.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

@@ -5,8 +5,6 @@ methods are called by name (`collective_rpc`). They return plain data and refuse
 would end the engine.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """All entries of a board: each by itself, against board.yaml, and beside the others."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """results.json against what the answers give, by the functions that made it: one edited number is a difference."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,8 +1,6 @@
 """What an entry says of itself: its id, conditions, items, provenance, log-probabilities, pictures, and the form of the
 figures that no answers can give or that are not drawn anew."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime

@@ -1,7 +1,5 @@
 """An entry's folder: the run's own files less what may not be published, and entry.json, which hashes them all."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

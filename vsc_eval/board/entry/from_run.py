@@ -1,7 +1,5 @@
 """From the folder of a finished run or study to an entry."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime

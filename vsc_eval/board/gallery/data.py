@@ -46,8 +46,6 @@ reads what is looked at:
 All strings are made plain; the page escapes them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

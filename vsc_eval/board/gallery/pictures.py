@@ -1,7 +1,5 @@
 """What an item asked and showed: drawn anew from its id where the benchmark made it, else what the publisher gave."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -3,8 +3,6 @@
 Conditions are referred to by their place in `conditions`, so that no name has to be matched in the browser.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,8 +1,6 @@
 """The page's text: the template filled, with style and script inside and a policy that lets nothing else run; and what
 a reader sees first: what the board asks, who is ahead, and what its entries are called."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,8 +1,6 @@
 """An entry's own tables (external data sets, their official figures, controls, noise floor), and any table of a board
 or an entry as the template and the script read it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any

@@ -1,7 +1,5 @@
 """One figure of an entry: how well the model answers, and what the edits change."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From a board to all its tables, and the files that they are written to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from vsc_eval.board.board import Board

@@ -1,7 +1,5 @@
 """The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from vsc_eval.analysis.groups import Scope

@@ -1,7 +1,5 @@
 """The figures behind the tables, one number a column, for CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from vsc_eval.analysis.groups import Scope

@@ -1,8 +1,6 @@
 """The intervention board: what every condition did to accuracy and to answers, what combined edits do beyond their
 parts, and effects beside those of controls."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

@@ -1,8 +1,6 @@
 """Entries put together by what was evaluated, their names and ranks on the board, and sums over the synthetic tasks
 alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

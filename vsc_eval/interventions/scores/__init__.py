@@ -3,8 +3,6 @@
 Another package adds one by an entry point of the group `vsc_eval.scores` (see vsc_eval.registry).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

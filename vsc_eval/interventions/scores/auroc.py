@@ -1,7 +1,5 @@
 """auroc: probability that an item of the task has the larger value, ties half (Mann-Whitney)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vsc_eval.interventions.scores import Floats, Mask, SelectionScore

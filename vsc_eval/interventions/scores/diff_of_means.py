@@ -1,7 +1,5 @@
 """diff_of_means: difference of the group means over the pooled standard deviation (Cohen's d)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vsc_eval.interventions.scores import Floats, Mask, SelectionScore

@@ -1,7 +1,5 @@
 """frequency_gap: difference of the shares of items that fire the feature. The pooling does not matter to it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vsc_eval.interventions.scores import Floats, Mask, SelectionScore

@@ -4,8 +4,6 @@ Which layout a path is, the names of its files tell, never the shapes of its ten
 an entry point of the group `vsc_eval.sae_layouts` (see vsc_eval.registry).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice

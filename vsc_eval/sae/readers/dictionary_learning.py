@@ -10,8 +10,6 @@
 | JumpReluAutoEncoder | W_enc [d, F], W_dec [F, d], b_*, threshold [F] | no | above a feature's threshold |
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

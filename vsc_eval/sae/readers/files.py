@@ -1,7 +1,5 @@
 """What every reader needs: files that cannot run code, tensors checked, an SAE filled."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import re

@@ -4,8 +4,6 @@ W_enc [d, F], W_dec [F, d], b_enc, b_dec, threshold [F], in lower case too; Jump
 input.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -5,8 +5,6 @@ the folder's name. The model card keeps the top k as they are and SAELens drops 
 tokens with fewer than k positive pre-activations. We follow SAELens unless told `keep_negative`.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

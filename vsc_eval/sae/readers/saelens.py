@@ -4,8 +4,6 @@ W_enc [d, F], W_dec [F, d], b_enc, b_dec, and threshold [F], log_threshold [F] o
 one. b_dec is subtracted from the input unless `apply_b_dec_to_input` says no.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ encoder.weight [F, d], encoder.bias [F], W_dec [F, d], b_dec [d]; top k of ReLU'
 from the input unless the config says `transcode`; `num_latents` 0 means d_in x expansion_factor.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vsc_eval.errors import DataError

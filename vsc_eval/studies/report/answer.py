@@ -1,7 +1,5 @@
 """The answer in three sentences; then what was asked, the rule of the verdicts, and what the study could have seen."""
 
-from __future__ import annotations
-
 from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.studies.records import StudyResults

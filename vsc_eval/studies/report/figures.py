@@ -3,8 +3,6 @@
 Each is drawn into a PNG and raises BackendError if that cannot be written.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sections 10 and 11: what was excluded, the baseline's cells, reasons for caution, and how to make it all again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import yaml

@@ -1,7 +1,5 @@
 """Sections 5, 6 and 8: unions against their parts, effects against controls, and the verdicts."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Sections 1 to 3: the layer, the sparse autoencoder and the feature sets."""
 
-from __future__ import annotations
-
 from vsc_eval.probing.result import CONTROL_WORDS, CONTROLS, ProbeRow
 from vsc_eval.probing.spec import EMBEDDINGS, TARGETS
 from vsc_eval.studies.records import SetRow, StudyResults

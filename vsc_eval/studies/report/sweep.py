@@ -1,7 +1,5 @@
 """Sections 4, 7 and 9: every condition against the baseline, accuracy against drift, and the noise floor."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any

@@ -1,7 +1,5 @@
 """What several sections of a report say in the same words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from vsc_eval.analysis.controls import Outcome

@@ -1,7 +1,5 @@
 """`report.md` and its figures, from `results.json` alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ Every option colour occurs equally often in the picture, and in medium once amon
 objects, so neither the number of objects of a colour nor its amount of ink tells the answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, Literal
 

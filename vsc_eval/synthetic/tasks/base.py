@@ -1,7 +1,5 @@
 """What a synthetic task is, what it is built with, and which there are."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

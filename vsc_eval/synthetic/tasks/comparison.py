@@ -3,8 +3,6 @@
 Objects of other shapes keep their option colours; some are larger (smaller) than the answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vsc_eval.synthetic import program

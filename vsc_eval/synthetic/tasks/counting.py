@@ -5,8 +5,6 @@ away. In medium each such target exchanges shapes with an object that shares not
 shape then occurs equally often in all four scenes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -4,8 +4,6 @@ In hard two objects exchange their shapes from scene to scene, so every colour a
 all four pictures: only the combination tells what is there.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Sequence

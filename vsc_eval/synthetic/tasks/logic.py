@@ -6,8 +6,6 @@ be `and`, since a statement that is true in few worlds is more easily the only t
 that change few objects are taken.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

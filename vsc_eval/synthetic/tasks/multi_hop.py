@@ -4,8 +4,6 @@ The four scenes exchange the target's colour with another cell's. The options ho
 passed on the way. Exchanging keeps the number of objects of every colour the same in all four scenes.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Final

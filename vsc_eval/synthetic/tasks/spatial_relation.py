@@ -3,8 +3,6 @@
 Turning about the midpoint, and not A about a fixed B, keeps A's own place on the canvas from giving the answer away.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Final
