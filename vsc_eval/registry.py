@@ -1,7 +1,7 @@
 """Named things that anybody can add to: edit kinds, selection scores, synthetic tasks, SAE layouts, metrics, backends.
 
-Each thing is one file with one object in it. Ours are listed where their `Registry` is made, as "module:object"; those
-of other packages are entry points of its group in their pyproject.toml:
+Each thing is one object. Ours are listed where their `Registry` is made, as "module:object"; those of other packages
+are entry points of its group in their pyproject.toml:
 
     [project.entry-points."vsc_eval.edits"]
     square = "my_package.square:SQUARE"

@@ -55,7 +55,7 @@ class NormMatch(Spec):
 class EditSpec(Spec):
     """What is done to the residual stream h at one decoder layer. The delta is added to h; the SAE's error term stays.
 
-    Each kind has its formula in a file of vsc_eval.edit_kinds, or in another package's.
+    Each kind has its formula in vsc_eval.edit_kinds, or in another package's.
     """
 
     kind: Annotated[str, AfterValidator(EDITS.valid)] = "scale"

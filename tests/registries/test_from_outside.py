@@ -28,7 +28,7 @@ from vsc_eval.interventions.edits import compile_condition, edit_delta
 from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
 from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
-from vsc_eval.interventions.stability import set_stability
+from vsc_eval.interventions.similarity import set_stability
 from vsc_eval.lmeval.task_files import VARIANTS
 from vsc_eval.lmeval.task_index import compiled_includes
 from vsc_eval.lmeval.tasks import find_tasks

@@ -45,8 +45,8 @@ def spec_of(args: argparse.Namespace) -> ProbingSpec:
 def run(args: argparse.Namespace) -> int:
     """Handler of `vsc-eval probe`."""
 
+    from vsc_eval.probing.probes import run_probing
     from vsc_eval.probing.result import RESULT_FILE
-    from vsc_eval.probing.run import run_probing
     from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for

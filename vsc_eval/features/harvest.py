@@ -89,17 +89,13 @@ class LayerReader:
         for inputs, mask in self._batches(prompts):
 
             def splice(_module: Any, _args: Any, output: Any, mask: Tensor = mask) -> Any:
-                if replace is None:
-                    return None
-                hidden = hidden_of(output).clone()
-                hidden[mask] = replace(hidden[mask])
-                return with_hidden(output, hidden)
+                if replace is not None:
+                    hidden = hidden_of(output).clone()
+                    hidden[mask] = replace(hidden[mask])
+                    return with_hidden(output, hidden)
 
-            handle = self.vlm.decoder.layers[self.layer].register_forward_hook(splice)
-            try:
+            with self.vlm.decoder.layers[self.layer].register_forward_hook(splice):
                 output = self.vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(self.vlm.model))
-            finally:
-                handle.remove()
             rows.append(output.logits[:, -1].float().log_softmax(-1)[:, ids].cpu())
             progress(inputs.n_items)
         return torch.cat(rows)

@@ -56,14 +56,9 @@ class CompiledCondition:
 
     def to(self, device: torch.device | str) -> CompiledCondition:
         """The same condition with its index tensors on `device`."""
-        return replace(
-            self,
-            members=tuple(m.to(device) for m in self.members),
-            union=self.union.to(device),
-            slots=self.slots.to(device),
-            member_masks=tuple(m.to(device) for m in self.member_masks),
-            directions=None if self.directions is None else self.directions.to(device),
-        )
+        moved = {name: getattr(self, name).to(device) for name in ("union", "slots")}
+        moved |= {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("members", "member_masks")}
+        return replace(self, **moved, directions=None if self.directions is None else self.directions.to(device))
 
 
 def compile_condition(

@@ -30,7 +30,7 @@ class SelectionRule(Spec):
     """Everything that decides which features are chosen, stored with the sets."""
 
     score: Annotated[str, AfterValidator(SCORES.valid)] = "auroc"
-    """What a feature is ranked by: a score of interventions/scores, or another package's."""
+    """What a feature is ranked by: a score of interventions.scores, or another package's."""
     pooling: Pooling = "mean"
     """How an item's tokens become one value (not used by frequency_gap)."""
     m: int = Field(default=16, gt=0)

@@ -123,13 +123,13 @@ def pooled_layers(vlm: LoadedVLM, prompts: Sequence[Prompt]) -> dict[tuple[int, 
 
     layers = vlm.decoder.layers
     with contextlib.ExitStack() as stack:
-        stack.callback(layers[0].register_forward_pre_hook(keep_input, with_kwargs=True).remove)
+        stack.enter_context(layers[0].register_forward_pre_hook(keep_input, with_kwargs=True))
         for index, module in enumerate(layers):
 
             def keep_output(_module: Any, _args: Any, output: Any, index: int = index) -> None:
                 keep(index, hidden_of(output))
 
-            stack.callback(module.register_forward_hook(keep_output).remove)
+            stack.enter_context(module.register_forward_hook(keep_output))
         vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(vlm.model))
     for layer in (EMBEDDINGS, *range(len(layers))):
         if layer not in kept:
@@ -160,8 +160,7 @@ class Activations:
                 shown, _ = sample.rows(kind)
                 for path, batches in self._chunks(kind, part):
                     ids = [[shown[index].id for index in batch] for batch in batches]
-                    decided_by = json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind])
-                    identity = short_hash(decided_by)
+                    identity = short_hash(json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind]))
                     if path.exists():
                         self._check(path, identity)
                     else:

@@ -22,10 +22,9 @@ from vsc_eval.features.sae_select import (
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
 from vsc_eval.files import replacing
 from vsc_eval.interventions.intervention import load_intervention
-from vsc_eval.interventions.overlap import SetOverlap
-from vsc_eval.interventions.stability import Stability
+from vsc_eval.interventions.similarity import SetOverlap, Stability
+from vsc_eval.probing.probes import run_probing
 from vsc_eval.probing.result import RESULT_FILE, ProbingResult
-from vsc_eval.probing.run import run_probing
 from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
 from vsc_eval.progress import Advance, progress_shown
 from vsc_eval.sae.train import TrainProgress

@@ -19,7 +19,7 @@ from torch import Tensor
 from vsc_eval.errors import DataError
 from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.sae.read_options import ReadOptions
+from vsc_eval.sae.options import ReadOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +39,22 @@ class ReadSAE:
     """What `vsc-eval sae train` or another trainer stored beside the weights; JSON-able."""
 
 
+def refuse(path: Path, *faults: tuple[Any, str, str]) -> None:
+    """Raises DataError for the first of (whether it is so, what is wrong with `path` then, how to fix it) that is."""
+    for is_so, what, hint in faults:
+        if is_so:
+            raise DataError(f"{path}{what}.", hint=hint)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises DataError naming the file."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Restore the file or train the SAE again.") from error
-    if not isinstance(config, dict):
-        raise DataError(f"{path} holds no JSON object.", hint="Restore the file or train the SAE again.")
-    return config
+    refuse(path, (not isinstance(config, dict), " holds no JSON object", "Restore the file or train the SAE again."))
+    found: dict[str, Any] = config
+    return found
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -74,8 +81,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read, it may be truncated: {str(error).splitlines()[0] if str(error) else 'empty'}.",
             hint="Copy or download the file again, or train the SAE again.",
         ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(f"{path} is not a table of tensors.", hint="Use the file of one SAE's weights.")
+    is_table = isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())
+    refuse(path, (not is_table, " is not a table of tensors", "Use the file of one SAE's weights."))
     return {str(name): t.to(torch.float32) if t.is_floating_point() else t for name, t in found.items()}
 
 
@@ -88,17 +95,15 @@ def renamed(weights: Mapping[str, Tensor], path: Path, **theirs: str) -> dict[st
     for name, their in theirs.items():
         plain = their.removesuffix(".T")
         tensor = _take(weights, plain, path)
-        if name.startswith("W_") and tensor.ndim != 2:
-            raise DataError(
-                f"{path}: '{plain}' has shape {list(tensor.shape)}, not two axes.", hint="Use another file."
-            )
+        is_odd = name.startswith("W_") and tensor.ndim != 2
+        refuse(path, (is_odd, f": '{plain}' has shape {list(tensor.shape)}, not two axes", "Use another file."))
         own[name] = tensor if plain == their else tensor.T.contiguous()
     return own
 
 
 def _take(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
-    if name not in weights:
-        raise DataError(f"{path} has no tensor '{name}'.", hint="Use a complete file in this layout, or name another.")
+    hint = "Use a complete file in this layout, or name another."
+    refuse(path, (name not in weights, f" has no tensor '{name}'", hint))
     return weights[name]
 
 
@@ -133,13 +138,12 @@ def read_from(
     sae = SAE(cfg)
     for name, own in sae.state_dict().items():
         tensor = _take(weights, name, path)
-        if tensor.shape != own.shape:
-            raise DataError(
-                f"{path}: '{name}' has shape {list(tensor.shape)}, but the config says {list(own.shape)}.",
-                hint="Use the config that belongs to these weights.",
-            )
-        if not torch.isfinite(tensor).all():
-            raise DataError(f"{path}: '{name}' holds NaN or infinite numbers.", hint="Train the SAE again.")
+        shapes = f"has shape {list(tensor.shape)}, but the config says {list(own.shape)}"
+        refuse(
+            path,
+            (tensor.shape != own.shape, f": '{name}' {shapes}", "Use the config that belongs to these weights."),
+            (not tensor.isfinite().all(), f": '{name}' holds NaN or infinite numbers", "Train the SAE again."),
+        )
     sae.load_state_dict(dict(weights), strict=False)
     layer = options.agreed("layer", layer, path)
     return ReadSAE(sae.requires_grad_(False), layout, path, layer, hook, metadata or {})
