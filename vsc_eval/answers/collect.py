@@ -20,9 +20,8 @@ class AnswerCollector:
     """`names` are the conditions; every item must be added under each of them before `result`."""
 
     def __init__(self, names: Sequence[str], n_items: int, n_options: int, interpret: Interpret) -> None:
-        self.names = tuple(names)
+        self.names, self._interpret = tuple(names), interpret
         self._rows = {name: row for row, name in enumerate(self.names)}
-        self._interpret = interpret
         self._words: dict[str, int] = {}
         shape = (len(self.names), n_items)
         self._read, self._answer = (np.full(shape, -1, dtype=np.int32) for _ in range(2))

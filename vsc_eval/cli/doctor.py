@@ -76,7 +76,7 @@ def _check(name: str, good: object, found: str, hint: str, *, otherwise: State =
 
 
 def _packages() -> Iterator[Check]:
-    from vsc_eval.sweeps.machine import package_versions
+    from vsc_eval.sweeps.folder import package_versions
 
     versions = package_versions()
     for name in ("torch", "transformers", "lm_eval", "torchvision"):
@@ -85,7 +85,7 @@ def _packages() -> Iterator[Check]:
 
 
 def _machine() -> Iterator[Check]:
-    from vsc_eval.sweeps.machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
+    from vsc_eval.sweeps.folder import cuda_bytes, cuda_words, memory_bytes, usable_cores
 
     yield Check("cores", "OK", str(usable_cores()))
     memory = memory_bytes()
@@ -119,7 +119,7 @@ def _torchvision() -> Check:
 
 def _vllm() -> Check:
     from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
-    from vsc_eval.sweeps.machine import cuda_words
+    from vsc_eval.sweeps.folder import cuda_words
 
     found = installed_vllm()
     if found is None:

@@ -15,10 +15,10 @@ from vsc_eval.backends.hf.shared import run_prefix
 from vsc_eval.errors import DataError
 from vsc_eval.features.options import Positions
 from vsc_eval.interventions.edits import position_mask
-from vsc_eval.interventions.harvest import Firing, FiringMeter, PooledActivations, pool_codes
+from vsc_eval.interventions.harvest import PooledActivations, pool_codes
 from vsc_eval.interventions.select import Pooling
 from vsc_eval.sae.model import SAE
-from vsc_eval.sae.quality import ReconstructionMeter, ReconstructionQuality
+from vsc_eval.sae.quality import Firing, ReconstructionMeter, ReconstructionQuality
 from vsc_eval.synthetic import LETTERS
 
 
@@ -58,20 +58,18 @@ class LayerReader:
 
         `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token.
         """
-        meter, firing = ReconstructionMeter(sae), FiringMeter(sae.cfg.d_sae)
+        meter = ReconstructionMeter(sae)
         values, fired = [], []
         for inputs, mask in self._batches(prompts):
             hidden = self._hidden(inputs)
-            codes = sae.encode_sparse(hidden)
-            pooled = pool_codes(codes, mask, sae.cfg.d_sae, pooling)
-            firing.update(codes, mask)
+            pooled = pool_codes(sae.encode_sparse(hidden), mask, sae.cfg.d_sae, pooling)
             meter.update(hidden[mask])
             values.append(pooled.values.cpu())
             fired.append(pooled.fired.cpu())
             progress(inputs.n_items)
         if not values:
             raise DataError("There are no items to harvest.", hint="Choose at least one task.")
-        return PooledActivations(torch.cat(values), torch.cat(fired)), firing.result(), meter.result()
+        return PooledActivations(torch.cat(values), torch.cat(fired)), meter.firing(), meter.result()
 
     @torch.no_grad()
     def option_logprobs(
@@ -92,7 +90,8 @@ class LayerReader:
                 if replace is not None:
                     hidden = hidden_of(output).clone()
                     hidden[mask] = replace(hidden[mask])
-                    return with_hidden(output, hidden)
+                    output = with_hidden(output, hidden)
+                return output
 
             with self.vlm.decoder.layers[self.layer].register_forward_hook(splice):
                 output = self.vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(self.vlm.model))

@@ -82,7 +82,7 @@ def select_sets(
     already, `quality.json`, `overlap.json` and `stability.json`.
 
     `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
-    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
+    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which the
     controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
     selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. `progress`
     is told of (stage, how many were just done, how many there are). Raises DataError if the SAE is damaged, of another

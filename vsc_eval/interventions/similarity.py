@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions.harvest import Firing, Harvest
+from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.select import SelectionRule, score_tables
 from vsc_eval.records import Record
 from vsc_eval.sae.model import SAE
+from vsc_eval.sae.quality import Firing
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
 

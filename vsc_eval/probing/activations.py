@@ -22,7 +22,7 @@ from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import position_mask
 from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
 from vsc_eval.progress import Advance
-from vsc_eval.sae.tensors import opened_tensors, write_tensors
+from vsc_eval.sae.readers.files import opened_tensors, write_tensors
 from vsc_eval.stats import stream
 from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, LEVELS, Item, blind_image, make_items, render
 
@@ -162,7 +162,12 @@ class Activations:
                     ids = [[shown[index].id for index in batch] for batch in batches]
                     identity = short_hash(json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind]))
                     if path.exists():
-                        self._check(path, identity)
+                        with opened_tensors(path, _HINT) as file:
+                            known = (file.metadata() or {}).get("identity")
+                        if known != identity:
+                            others = "activations of another model, of other items or of other settings"
+                            hint = "Choose another output folder, or delete that one."
+                            raise SpecError(f"{self.folder} holds {others}.", hint=hint)
                     else:
                         found = [pooled_layers(vlm, [to_prompt(shown[i], kind) for i in batch]) for batch in batches]
                         merged = {f"{at}/{name}": torch.cat([f[at, name] for f in found]) for at, name in found[0]}
@@ -193,12 +198,3 @@ class Activations:
         size = max(1, _PROMPTS_A_CHUNK // self.batch_size)
         chunks = [batches[start : start + size] for start in range(0, len(batches), size)]
         return [(self.folder / f"{kind}-{part}-{number:04d}.safetensors", chunk) for number, chunk in enumerate(chunks)]
-
-    def _check(self, path: Path, identity: str) -> None:
-        with opened_tensors(path, _HINT) as file:
-            found = (file.metadata() or {}).get("identity")
-        if found != identity:
-            raise SpecError(
-                f"{self.folder} holds activations of another model, of other items or of other settings.",
-                hint="Choose another output folder, or delete that one.",
-            )

@@ -50,15 +50,12 @@ class LayerRule(Spec):
     def in_words(self) -> str:
         """The rule as one clause."""
         probe = f"the task probe on {self.pooling} tokens"
-        match self.kind:
-            case "peak":
-                return f"best held-out accuracy of {probe}, the earliest of equals"
-            case "earliest":
-                return f"earliest layer within {self.tolerance:g} of the best held-out accuracy of {probe}"
-            case "selectivity":
-                return f"largest accuracy of {probe} above random labels, the earliest of equals"
-            case "fixed":
-                return "fixed by the spec"
+        return {
+            "peak": f"best held-out accuracy of {probe}, the earliest of equals",
+            "earliest": f"earliest layer within {self.tolerance or 0:g} of the best held-out accuracy of {probe}",
+            "selectivity": f"largest accuracy of {probe} above random labels, the earliest of equals",
+            "fixed": "fixed by the spec",
+        }[self.kind]
 
 
 class ProbeSizes(Settings):

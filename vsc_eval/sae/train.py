@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.sae.model import SAE, SAEConfig, SparseCodes
 from vsc_eval.sae.options import TrainConfig
+from vsc_eval.sae.readers.files import load_tensors, write_tensors
 from vsc_eval.sae.sparsity import JumpReLU, sparsity_of
-from vsc_eval.sae.tensors import load_tensors, write_tensors
 from vsc_eval.seeding import torch_generator
 
 TokenStream = Callable[[int], Iterator[Tensor]]
@@ -36,9 +36,7 @@ class MixBuffer:
 
     def __init__(self, stream: TokenStream, *, capacity: int, batch_size: int, generator: torch.Generator) -> None:
         assert capacity >= 2 * batch_size, (capacity, batch_size)
-        self.batch_size = batch_size
-        self.capacity = capacity
-        self.generator = generator
+        self.batch_size, self.capacity, self.generator = batch_size, capacity, generator
         self.n_taken = 0
         """Tokens drawn from the stream so far, buffer included."""
         self.tokens = torch.empty(0, 0)

@@ -43,8 +43,7 @@ from vsc_eval.studies.conditions import (
 from vsc_eval.studies.records import RESULTS_FILE, Exclusion, Selection, SetRow, StudyResults, read_results
 from vsc_eval.studies.spec import StudySpec, parse_edit
 from vsc_eval.studies.study import INTERVENTION, Stage, Study
-from vsc_eval.sweeps.folder import attempt, open_run_folder
-from vsc_eval.sweeps.machine import package_versions
+from vsc_eval.sweeps.folder import attempt, open_run_folder, package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION, Item
 
 _PROBING = "probing"

@@ -38,8 +38,7 @@ from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.sweeps.folder import RunFolder, attempt, folder_name, open_run_folder
-from vsc_eval.sweeps.machine import cuda_words, package_versions
+from vsc_eval.sweeps.folder import RunFolder, attempt, cuda_words, folder_name, open_run_folder, package_versions
 from vsc_eval.sweeps.run_spec import RunSpec, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
 from vsc_eval.tables.table import Column, Table, TableRow, cell, table
@@ -155,11 +154,8 @@ def _content_hashes(session: Session) -> dict[str, str]:
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
     """Where and how it is computed. A backend without transformers' weights takes the accelerator that it finds."""
     backend = BACKENDS.get(spec.backend)
-    entry = {
-        "batch_size": session.engine.batch_size,
-        "dtype": str(session.vlm.dtype),
-        **backend.attempt(spec.backend_options),
-    }
+    entry: dict[str, Any] = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype)}
+    entry |= backend.attempt(spec.backend_options)
     if backend.needs_weights:
         return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
     return {**entry, "device": "cuda" if cuda_words() else "cpu"}
@@ -203,10 +199,8 @@ def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -
         return read_text(document, cut(reading.text, questions[key].stops))
 
     collector = AnswerCollector(names, len(keys), n_options, interpret)
-    by_settings: dict[GenSettings, list[int]] = {}
-    for place, key in enumerate(keys):
-        by_settings.setdefault(questions[key].settings, []).append(place)
-    for settings, places in by_settings.items():
+    for settings in dict.fromkeys(questions[key].settings for key in keys):
+        places = [place for place, key in enumerate(keys) if questions[key].settings == settings]
         prompts = [questions[keys[place]].prompt for place in places]
 
         def collect(rows: Any, answers: Any, places: list[int] = places) -> None:
@@ -238,9 +232,7 @@ def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
     files = write_table(folder.path, table)
     folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
     folder.write_text("results.md", markdown(results))
-    folder.document["schema_version"] = RUN_SCHEMA_VERSION
-    folder.document["versions"] = package_versions()
-    folder.document["files"] = files
+    folder.document |= {"schema_version": RUN_SCHEMA_VERSION, "versions": package_versions(), "files": files}
     folder.save()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
-from vsc_eval.answers.table_faults import answer_faults, item_faults, shape_faults
+from vsc_eval.answers.finished_run import answer_faults, item_faults, shape_faults
 from vsc_eval.board.check.figure_check import key_words, same, shown
 from vsc_eval.board.entry.folder import entry_id, results_without_paths, without_paths
 from vsc_eval.board.records import Entry, Problem

@@ -13,8 +13,15 @@ from vsc_eval.errors import SpecError
 from vsc_eval.files import replacing
 from vsc_eval.sae.model import SAE, Activation, check_width
 from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
-from vsc_eval.sae.readers.files import fold_decoder_norm, layer_of_hook, read_from, read_json, read_tensors, refuse
-from vsc_eval.sae.tensors import write_tensors
+from vsc_eval.sae.readers.files import (
+    fold_decoder_norm,
+    layer_of_hook,
+    read_from,
+    read_json,
+    read_tensors,
+    refuse,
+    write_tensors,
+)
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
@@ -102,7 +109,7 @@ def _fields(config: dict[str, Any], path: Path) -> dict[str, Any]:
         (config.get("finetuning_scaling_factor"), scaled, multiply),
         *((key not in config, f" lacks the key '{key}'", "Add it, or train the SAE again.") for key in _WIDTHS),
     )
-    activation = _TO_ACTIVATION[architecture]
+    activation = _TO_ACTIVATION[str(architecture)]
     return {
         **{key: config[key] for key in _WIDTHS},
         # The mean L0 of a batch-top-k SAE need not be whole, and its inference does not use it.
