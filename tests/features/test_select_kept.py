@@ -16,8 +16,7 @@ from small_vlm import write_small_vlm
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.features.benchmark import benchmark_items, prompts_of
-from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.harvest import LayerReader, benchmark_items, prompts_of
 from vsc_eval.features.kept import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest
 from vsc_eval.features.options import SAESource
 from vsc_eval.features.sae_select import SelectSpec, select_sets

@@ -34,7 +34,7 @@ from vsc_eval.lmeval.task_index import compiled_includes
 from vsc_eval.lmeval.tasks import find_tasks
 from vsc_eval.metrics import METRICS
 from vsc_eval.metrics.base import ScoredItem
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.quality import Firing
 from vsc_eval.sae.readers import LAYOUTS, read_any_sae

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError
-from vsc_eval.features.benchmark import benchmark_items, prompts_of
-from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.harvest import LayerReader, benchmark_items, prompts_of
 from vsc_eval.features.kept import ITEMS_FILE, KEPT_FILES, harvest_key, key_of, load_harvest, save_harvest, save_scores
 from vsc_eval.features.options import SelectSpec
 from vsc_eval.features.sae_train import sae_site

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts
-from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.harvest import LayerReader, benchmark_items, endless_shuffled_prompts
 from vsc_eval.features.options import Positions, SAESource, SAETrainSpec
 from vsc_eval.files import ensure_writable
 from vsc_eval.sae.model import SAE

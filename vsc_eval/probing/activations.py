@@ -20,7 +20,7 @@ from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import position_mask
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
+from vsc_eval.probing.records import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
 from vsc_eval.progress import Advance
 from vsc_eval.sae.readers.files import opened_tensors, write_tensors
 from vsc_eval.stats import stream

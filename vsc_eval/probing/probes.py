@@ -33,8 +33,20 @@ from vsc_eval.probing.activations import (
     Strings,
     draw_samples,
 )
-from vsc_eval.probing.result import RESULT_FILE, Control, ProbeRow, ProbingResult, check_rule, choose, explain_choice
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, ProbingSpec, Target
+from vsc_eval.probing.records import (
+    EMBEDDINGS,
+    RESULT_FILE,
+    TARGETS,
+    Control,
+    Pooling,
+    ProbeRow,
+    ProbingResult,
+    ProbingSpec,
+    Target,
+    check_rule,
+    choose,
+    explain_choice,
+)
 from vsc_eval.progress import Advance
 from vsc_eval.records import write_record
 from vsc_eval.stats import Figure, cluster_bootstrap, stream

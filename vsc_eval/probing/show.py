@@ -6,8 +6,17 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION, bare, new_figure, plain_style, save_png
-from vsc_eval.probing.result import CONTROL_WORDS, CONTROLS, POOLING_WORDS, Control, ProbingResult
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, Target
+from vsc_eval.probing.records import (
+    CONTROL_WORDS,
+    CONTROLS,
+    EMBEDDINGS,
+    POOLING_WORDS,
+    TARGETS,
+    Control,
+    Pooling,
+    ProbingResult,
+    Target,
+)
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.numbers import decimal
 from vsc_eval.tables.table import Cell, Column, Table, table

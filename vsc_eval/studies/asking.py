@@ -12,7 +12,7 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.extract import likeliest_option
-from vsc_eval.features.benchmark import to_prompt
+from vsc_eval.features.harvest import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.records import Reading

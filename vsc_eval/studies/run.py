@@ -9,7 +9,7 @@ from rich.console import Console
 from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.harvest import benchmark_items
 from vsc_eval.features.kept import load_harvest
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
 from vsc_eval.features.sae_select import (
@@ -24,8 +24,7 @@ from vsc_eval.files import replacing
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.similarity import SetOverlap, Stability
 from vsc_eval.probing.probes import run_probing
-from vsc_eval.probing.result import RESULT_FILE, ProbingResult
-from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
+from vsc_eval.probing.records import RESULT_FILE, LayerRule, ProbeSizes, ProbingResult, ProbingSpec
 from vsc_eval.progress import Advance, progress_shown
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed

@@ -14,7 +14,7 @@ from vsc_eval.board.check.figure_check import key_words, same, shown
 from vsc_eval.board.entry.folder import entry_id, results_without_paths, without_paths
 from vsc_eval.board.records import Entry, Problem
 from vsc_eval.figures.data_uri import picture_problem
-from vsc_eval.probing.result import ProbeRow
+from vsc_eval.probing.records import ProbeRow
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import control_p, control_percentile
 from vsc_eval.synthetic import TASKS

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.answers.finished_run import FinishedRun, read_run
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.records import Shown
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import data_uri
+from vsc_eval.files import picture_hash
 from vsc_eval.synthetic import TASKS
 
 if TYPE_CHECKING:

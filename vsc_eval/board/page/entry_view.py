@@ -12,7 +12,7 @@ from vsc_eval.board.board import NO_LEVEL, Board
 from vsc_eval.board.page.tables import entry_tables, table_view
 from vsc_eval.board.records import Entry, drift_share, mapping
 from vsc_eval.board.tables.models import baseline_of
-from vsc_eval.probing.result import CONTROL_WORDS, POOLING_WORDS, ProbingResult
+from vsc_eval.probing.records import CONTROL_WORDS, POOLING_WORDS, ProbingResult
 from vsc_eval.stats import Figure
 from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import name, plain

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import yaml
 
 from vsc_eval.analysis.run_tables import cells_table
-from vsc_eval.probing.result import ProbeRow
-from vsc_eval.probing.spec import EMBEDDINGS
+from vsc_eval.probing.records import EMBEDDINGS, ProbeRow
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report.answer import COMMAND
 from vsc_eval.studies.report.words import Section, intervals_note

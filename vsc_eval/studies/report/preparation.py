@@ -1,7 +1,6 @@
 """Sections 1 to 3: the layer, the sparse autoencoder and the feature sets."""
 
-from vsc_eval.probing.result import CONTROL_WORDS, CONTROLS, ProbeRow
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS
+from vsc_eval.probing.records import CONTROL_WORDS, CONTROLS, EMBEDDINGS, TARGETS, ProbeRow
 from vsc_eval.studies.records import SetRow, StudyResults
 from vsc_eval.studies.report.words import Section
 from vsc_eval.tables.clean import code, markdown
