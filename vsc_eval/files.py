@@ -69,6 +69,12 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file at once or not at all, in UTF-8. Raises BackendError as `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def ensure_writable(folder: Path) -> None:
     """Create `folder` and try a file in it, so that a long job fails at its start and not at its end.
 

@@ -92,9 +92,9 @@ def read_json(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
     Raises DataError, naming the file and the place, for one that is too large, is no JSON in that encoding, has a key
     twice or a number that is none.
     """
-    strict = {"object_pairs_hook": _object, "parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
+    numbers: dict[str, Any] = {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
     try:
-        document = json.loads(read_bytes(path).decode(encoding), **strict)
+        document = json.loads(read_bytes(path).decode(encoding), object_pairs_hook=_object, **numbers)
         # Half a character (a lone surrogate) is read, and can be written nowhere.
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -105,7 +105,8 @@ def read_table(folder: Path, stem: str = ANSWERS, *, bounded: bool = False) -> A
     item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
     files, limits = (item_file, condition_file, answer_file), (MOST_ITEMS, MOST_ITEMS, MOST_ANSWERS)
     item_rows, condition_rows, found = (
-        _read(*file, most if bounded else None) for *file, most in zip(files, _SCHEMAS, limits, strict=True)
+        _read(file, schema, most if bounded else None)
+        for file, schema, most in zip(files, _SCHEMAS, limits, strict=True)
     )
     items = tuple(_item(row) for row in item_rows.to_pylist())
     conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())

@@ -12,7 +12,7 @@ from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.answers.finished_run import read_run
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing, short_hash
+from vsc_eval.files import short_hash
 from vsc_eval.mistakes import explain
 from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
@@ -175,8 +175,7 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
     name, version = path.resolve().name, next(iter(versions - {None}), None)
     about = {"name": name, "title": title or name, "description": description}
     spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
-    with replacing(path / BOARD_FILE) as partial:
-        save_yaml_spec(partial, spec)
+    save_yaml_spec(path / BOARD_FILE, spec)
     return spec
 
 

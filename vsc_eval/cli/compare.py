@@ -40,7 +40,7 @@ def _handle(options: argparse.Namespace) -> int:
     from vsc_eval.analysis.compare.compare import compare_runs
     from vsc_eval.analysis.compare.tables import markdown, print_comparison
     from vsc_eval.answers.finished_run import read_run
-    from vsc_eval.files import replacing
+    from vsc_eval.files import write_text
 
     a = read_run(options.run_a)
     b = a if options.run_b == options.run_a else read_run(options.run_b)
@@ -50,8 +50,7 @@ def _handle(options: argparse.Namespace) -> int:
     text = found.model_dump_json(indent=1) + "\n"
     if options.out is not None:
         for name, content in (("compare.json", text), ("compare.md", markdown(found))):
-            with replacing(options.out / name) as partial:
-                partial.write_text(content, encoding="utf-8")
+            write_text(options.out / name, content)
     if options.json:
         print(text, end="")
         return 0

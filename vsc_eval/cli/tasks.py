@@ -7,7 +7,7 @@ from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.lmeval.task_files import COMPILED, VARIANTS, compiled_files, write_task_files
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
@@ -189,7 +189,6 @@ def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
     else:
-        with replacing(options.out) as partial:
-            partial.write_text(to_json_schema(), encoding="utf-8")
+        write_text(options.out, to_json_schema())
         print(options.out)
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing, short_hash
+from vsc_eval.files import short_hash, write_text
 from vsc_eval.interventions.harvest import Harvest, PooledActivations
 from vsc_eval.interventions.select import ScoreTable, SelectionRule
 from vsc_eval.sae.quality import Firing
@@ -42,8 +42,7 @@ def save_harvest(harvest: Harvest, folder: Path) -> None:
     }
     key = harvest_key(harvest.origin, harvest.pooling, harvest.item_ids)
     write_tensors(folder / TENSORS_FILE, tensors, {"key": key})
-    with replacing(folder / ITEMS_FILE) as partial:
-        partial.write_text(harvest.model_dump_json() + "\n", encoding="utf-8")
+    write_text(folder / ITEMS_FILE, harvest.model_dump_json() + "\n")
 
 
 def load_harvest(folder: Path) -> Harvest:

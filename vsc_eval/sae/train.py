@@ -146,16 +146,19 @@ def train_sae(
     return TrainResult(state.folded(), state.n_tokens, int(state.dead().sum()), state.fvu)
 
 
-class _State:
+class _State(nn.Module):
     """All that a step changes: weights, moments, counters. Weights are those of scaled activations until `folded`."""
 
+    scale: Tensor
+    tokens_since_fired: Tensor
+
     def __init__(self, cfg: TrainConfig, sample: Tensor) -> None:
+        super().__init__()
         d = sample.shape[1]
         self.cfg = cfg
         # While it is trained, the thresholds are those of `sparsity`; the SAE gets them in `folded`.
         self.sae = SAE(SAEConfig(d_in=d, d_sae=cfg.d_sae, k=cfg.k))
         self.sparsity = sparsity_of(cfg, d)
-        self.both = nn.ModuleDict({"sae": self.sae, "sparsity": self.sparsity})
         mean = sample.mean(0)
         spread = (sample - mean).square().mean().sqrt()
         if not torch.isfinite(spread) or spread == 0:
@@ -163,7 +166,7 @@ class _State:
                 "The activations to train on are constant or not finite.",
                 hint="Check the model and the layer: an SAE cannot be trained on this stream.",
             )
-        self.scale = 1.0 / spread
+        self.register_buffer("scale", 1.0 / spread)
         rows = torch.randn(cfg.d_sae, d, generator=torch_generator("sae weights", cfg.seed))
         with torch.no_grad():
             self.sae.W_dec.copy_(nn.functional.normalize(rows, dim=1))
@@ -175,9 +178,8 @@ class _State:
         if own := list(self.sparsity.parameters()):
             groups.append({"params": own, "scale": self.sparsity.lr_scale})
         self.adam = torch.optim.Adam(groups, lr=cfg.lr)
-        self.tokens_since_fired = torch.zeros(cfg.d_sae, dtype=torch.int64)
-        self.step = 0
-        self.fvu = math.nan
+        self.register_buffer("tokens_since_fired", torch.zeros(cfg.d_sae, dtype=torch.int64))
+        self.step, self.fvu = 0, math.nan
 
     @property
     def n_steps(self) -> int:
@@ -263,14 +265,9 @@ def aux_loss(
 
 def _save(path: Path, identity: str, state: _State, buffer: MixBuffer) -> None:
     """All that `_load` needs to go on with the same numbers, in one step."""
-    tensors = {
-        "scale": state.scale,
-        "tokens_since_fired": state.tokens_since_fired,
-        "buffer": buffer.tokens[buffer.cursor :],
-        "generator": buffer.generator.get_state(),
-    }
-    tensors |= state.both.state_dict()
-    for name, parameter in state.both.named_parameters():
+    tensors = {"buffer": buffer.tokens[buffer.cursor :], "generator": buffer.generator.get_state()}
+    tensors |= state.state_dict()
+    for name, parameter in state.named_parameters():
         tensors |= {f"adam.{moment}.{name}": state.adam.state[parameter][moment] for moment in _MOMENTS}
     numbers = {"step": state.step, "n_taken": buffer.n_taken, "fvu": state.fvu}
     write_tensors(path, tensors, {"identity": identity, "numbers": json.dumps(numbers)})
@@ -293,11 +290,9 @@ def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _St
     # Two tokens of the right width build a state whose every number is then overwritten.
     zeros = torch.zeros_like(tensors["sae.b_dec"])
     state = _State(cfg, torch.stack([zeros, zeros + 1]))
-    state.scale = tensors["scale"]
-    state.tokens_since_fired = tensors["tokens_since_fired"]
     state.step, state.fvu = int(numbers["step"]), float(numbers["fvu"])
-    state.both.load_state_dict({name: tensors[name] for name in state.both.state_dict()})
-    for name, parameter in state.both.named_parameters():
+    state.load_state_dict({name: tensors[name] for name in state.state_dict()})
+    for name, parameter in state.named_parameters():
         moments = {moment: tensors[f"adam.{moment}.{name}"] for moment in _MOMENTS}
         state.adam.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
     return state

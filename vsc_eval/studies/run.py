@@ -20,7 +20,7 @@ from vsc_eval.features.sae_select import (
     select_sets,
 )
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.similarity import SetOverlap, Stability
 from vsc_eval.probing.probes import run_probing
@@ -170,8 +170,7 @@ def _control(study: Study) -> list[Path]:
         draws = ", ".join(map(str, failed.draws))
         study.say(f"Controls: no {failed.kind} in draws {draws}: {failed.why} {outcome}")
     file = study.path / CONTROLS_FILE
-    with replacing(file) as unfinished:
-        save_yaml_spec(unfinished, drawn)
+    save_yaml_spec(file, drawn)
     planned = [(c, made) for made in drawn.draws for c in control_conditions(spec, intervention.spec, made)]
     of_draws = [chosen for made in drawn.draws for chosen in made.sets]
     sets = {chosen.name: chosen for chosen in (*intervention.spec.sets, *of_draws)}
@@ -216,7 +215,7 @@ def _conclude(study: Study) -> list[Path]:
         controls=tests,
         excluded=tuple(exclusions(control_sets, spec.controls.draws)),
     )
-    study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
+    write_text(study.path / RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
     step(3, 3)
     return [study.path / RESULTS_FILE]
 

@@ -22,7 +22,7 @@ import yaml
 from vsc_eval import __version__
 from vsc_eval.answers.finished_run import LOCAL_FILE
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import replacing, take_lock
+from vsc_eval.files import take_lock, write_text
 from vsc_eval.mistakes import shortened
 
 _OURS = (".lock", LOCAL_FILE)
@@ -40,10 +40,6 @@ class RunFolder:
     local: dict[str, Any] = field(default_factory=dict)
     """What `local.yaml` holds: where, when and how it was computed. Nothing of it is needed to read the run."""
 
-    @property
-    def store_path(self) -> Path:
-        return self.path / "answers.sqlite"
-
     def agree(self, section: str, values: dict[str, Any]) -> None:
         """Write `values` as that section of the document, or raise SpecError if it holds other values already."""
         self.check(section, values)
@@ -53,7 +49,7 @@ class RunFolder:
     def check(self, section: str, values: dict[str, Any]) -> None:
         """Raise SpecError, naming the keys, if the document holds other values in that section."""
         stored = self.document.get(section)
-        if stored is not None and stored != values:
+        if stored not in (None, values):
             differences = "\n".join(_differences(section, stored, values))
             raise SpecError(
                 f"{self.path} holds a {self.kind} of another spec; these differ:\n{differences}",
@@ -64,12 +60,7 @@ class RunFolder:
         """Write both documents. Raises BackendError if that fails."""
         for name, document in ((LOCAL_FILE, self.local), (f"{self.kind}.yaml", self.document)):
             if document:
-                self.write_text(name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
-        with replacing(self.path / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+                write_text(self.path / name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
     def harness_folder(self, condition: str) -> Path:
         """Where lm-eval's files of a condition go: emptied of an earlier attempt's files."""

@@ -30,6 +30,7 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
+from vsc_eval.files import write_text
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
 from vsc_eval.lmeval.requests import cut
@@ -93,7 +94,7 @@ def run_sweep(
         session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
-        with AnswerStore(folder.store_path) as store, attempt(folder, _how(spec, session)):
+        with AnswerStore(folder.path / "answers.sqlite") as store, attempt(folder, _how(spec, session)):
             session.store = store
             if len(store):
                 console.print(f"{len(store)} answers are stored already.", highlight=False)
@@ -230,8 +231,8 @@ def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Map
 def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
     """All files of a finished run; run.yaml, which has their hashes, comes last."""
     files = write_table(folder.path, table)
-    folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
-    folder.write_text("results.md", markdown(results))
+    write_text(folder.path / "results.json", results.model_dump_json(indent=1) + "\n")
+    write_text(folder.path / "results.md", markdown(results))
     folder.document |= {"schema_version": RUN_SCHEMA_VERSION, "versions": package_versions(), "files": files}
     folder.save()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.errors import SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.sae.model import SAE, Activation, check_width
 from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
 from vsc_eval.sae.readers.files import (
@@ -163,8 +163,7 @@ def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None)
     if cfg.activation == "topk":
         config |= {"k": cfg.k, "rescale_acts_by_decoder_norm": False}
     write_tensors(folder / WEIGHTS_FILE, sae.state_dict())
-    with replacing(folder / CONFIG_FILE) as partial:
-        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
 
 
 SAELENS = SAELayout("saelens", is_weights=WEIGHTS_FILE.__eq__, read=read, reads_folder=True)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from vsc_eval.figures.style import plain_style
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report import pairs, preparation, sweep
@@ -65,6 +65,5 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
         for name, draw in report_figures(results).items():
             files.append(out / FIGURES_FOLDER / name)
             draw(files[-1])
-    with replacing(out / REPORT_FILE) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    write_text(out / REPORT_FILE, text)
     return [*files, out / REPORT_FILE]
