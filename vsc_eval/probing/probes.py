@@ -202,7 +202,7 @@ class _Probes:
                 figures["n_constant"] = design.n_constant
                 figures["reason"] = CAN_ONLY_GUESS if design.train.shape[1] == 0 else accuracy.reason
                 if control == "real":
-                    figures |= self._of_real(right - random[0], found["converged"])
+                    figures |= self._of_real(right - random[0], bool(found["converged"]))
             yield ProbeRow(
                 target=self.target, pooling=self.pooling, layer=self.layer, control=control, **sizes, **figures
             )
