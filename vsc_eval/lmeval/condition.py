@@ -1,68 +1,20 @@
 """One condition of a sweep, asked and scored by lm-eval itself."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from lm_eval.api.instance import Instance
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
-from torch.utils import collect_env
 
-from vsc_eval.backends.ask import Session
-from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError
 from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
-from vsc_eval.lmeval.session_lm import SessionLM
-from vsc_eval.lmeval.tasks import DocKey, SweepTasks, quiet_harness
-from vsc_eval.specs import BASELINE
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a document was asked."""
-
-    prompt: Prompt
-    settings: GenSettings
-    stops: tuple[str, ...]
-
-
-class SweepLM(SessionLM):
-    """A session's model that remembers what each document was asked, so that all answers can be found again.
-
-    Under the baseline, with which a sweep begins, all conditions of the session are asked; the others then find their
-    answers stored.
-    """
-
-    def __init__(self, session: Session, condition: str) -> None:
-        super().__init__(session, condition)
-        self.questions: dict[DocKey, Question] = {}
-
-    def _asked_together(self, names: Sequence[str]) -> Sequence[str]:
-        return list(self.session.conditions) if self.condition == BASELINE else names
-
-    def _answered(self, request: Instance, prompt: Prompt, settings: GenSettings, stops: tuple[str, ...] = ()) -> None:
-        assert request.task_name is not None
-        assert request.doc_id is not None
-        self.questions[request.task_name, request.doc_id] = Question(prompt, settings, stops)
-        # lm-eval's log would hold the sha256 of a PNG of every picture, written anew for each option and condition.
-        if len(request.args) > 2 and request.args[2].get("visual"):
-            visual = [f"pixels:{prompt.image_hash}"]
-            request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
-
-
-def one_environment_report() -> AbstractContextManager[object]:
-    """Let lm-eval ask pip and the system what is installed once, not once for each condition (a second each)."""
-    return patch.object(collect_env, "get_pretty_env_info", cache(collect_env.get_pretty_env_info))
+from vsc_eval.lmeval.session_lm import DocKey, SessionLM
+from vsc_eval.lmeval.tasks import SweepTasks, quiet_harness
 
 
 def score_condition(
-    model: SweepLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
+    model: SessionLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
 ) -> dict[DocKey, Answer]:
     """Run lm-eval on all tasks under the model's condition and write its files; the answers as lm-eval scored them.
 

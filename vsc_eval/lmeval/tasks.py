@@ -7,13 +7,14 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
 import lm_eval.api.task
 from datasets.exceptions import DatasetsError
 from lm_eval.tasks import TaskManager
 from PIL import Image
+from torch.utils import collect_env
 
 from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.backends.hf.prompts import Prompt
@@ -21,13 +22,11 @@ from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.lmeval.documents import loaded
 from vsc_eval.lmeval.scoring import is_external, option_letters
+from vsc_eval.lmeval.session_lm import DocKey
 from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, clear_errors, compiled_folder
 from vsc_eval.settings import AskSpec
 from vsc_eval.taskfiles.rows import DataReport
 from vsc_eval.taskfiles.schema import TaskFile
-
-DocKey = tuple[str, int]
-"""lm-eval's (task name, document number)."""
 
 _OUTPUT_TYPES = {"loglikelihood": "multiple_choice", "generate": "generate_until"}
 
@@ -50,19 +49,25 @@ class SweepTasks:
     """Task of a task file -> what became of its rows."""
 
 
+_environment_report = cache(collect_env.get_pretty_env_info)
+
+
 @contextmanager
 def quiet_harness() -> Iterator[None]:
     """Hold back lm-eval's remarks below errors and its bars; one a task and condition would bury the tables, and ours
-    has the time left of the whole run."""
+    has the time left of the whole run. It asks pip and the system what is installed once, not once for each condition
+    (a second each)."""
     logger = logging.getLogger("lm_eval")
-    level, bar = logger.level, lm_eval.api.task.tqdm
+    level, bar, report = logger.level, lm_eval.api.task.tqdm, collect_env.get_pretty_env_info
     logger.setLevel(logging.ERROR)
     lm_eval.api.task.tqdm = partial(bar, disable=True)
+    collect_env.get_pretty_env_info = _environment_report
     try:
         yield
     finally:
         logger.setLevel(level)
         lm_eval.api.task.tqdm = bar
+        collect_env.get_pretty_env_info = report
 
 
 def find_tasks(spec: AskSpec) -> SweepTasks:
