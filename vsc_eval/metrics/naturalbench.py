@@ -78,10 +78,8 @@ def _complete_groups(items: Sequence[ScoredItem]) -> list[list[int]]:
 def _index(item: ScoredItem) -> int:
     value = item.column("Index")
     if not value.isascii() or not value.isdecimal():
-        raise DataError(
-            f"Item '{item.id}': column 'Index' holds '{value}', which is no row number.",
-            hint="Index must number the rows from 0; leave `score` out of the task file for other data.",
-        )
+        hint = "Index must number the rows from 0; leave `score` out of the task file for other data."
+        raise item.stranger("Index", "row number", hint)
     return int(value)
 
 

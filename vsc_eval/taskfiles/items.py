@@ -1,23 +1,22 @@
 """From the rows of a data set to lm-eval's documents: filtered, limited, every picture decoded once, groups whole."""
 
 import importlib
-import importlib.util
-import sys
+import runpy
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
 
 from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import DataError, SpecError, known_names
 from vsc_eval.files import short_hash
-from vsc_eval.taskfiles.columns import kept_rows, named_columns_only
 from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
 from vsc_eval.taskfiles.rows import DataReport, LeftOut, TaskRow, group_of, to_task_row
-from vsc_eval.taskfiles.schema import TaskFile
+from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, TaskFile, placeholders, several
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
 Progress = Callable[[int, int], None]
@@ -25,6 +24,7 @@ Progress = Callable[[int, int], None]
 
 _CHOICE_WORDS = {"yes_no": (("Yes", "No"), ("yes", "no"))}
 _ERRORS_SHOWN = 3
+_VALUES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def read_rows(
     n_rows = len(rows)
     rows = undecoded(rows)
     if hook is None:
-        rows = named_columns_only(file, rows, score_columns)
-    kept = kept_rows(file, rows)
+        rows = _named_columns_only(file, rows, score_columns)
+    kept = _kept_rows(file, rows)
     groups = _groups(file, rows, kept, hook)
     if groups:
         # The rows of each group together, groups as they first come: a limit then cuts one group at most.
@@ -115,21 +115,82 @@ def read_rows(
     return ExternalData(file=file, rows=rows_found, documents=documents, pictures=pictures, report=report)
 
 
+def _named_columns(file: TaskFile, score_columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(key of the task file, column that it names), without a hook's."""
+    fields = file.fields
+    templates = [file.template(kind) for kind in file.kinds]
+    named: dict[str, Iterable[str]] = {
+        "fields.image": [fields.image],
+        "fields.question": [fields.question],
+        "fields.choices": () if fields.choices == INLINE else several(fields.choices),
+        "fields.answer": [fields.answer],
+        "fields.id": several(fields.id),
+        "fields.other_images": fields.other_images,
+        "kind_by.column": [file.kind_by.column] if file.kind_by else (),
+        "report_by": file.report_by,
+        "cluster_by": file.cluster_columns,
+        "group.by": several(file.group.by),
+        "filters": file.filters,
+        "prompt": [n for text in templates for n in placeholders(text, "prompt") if n not in OWN_PLACEHOLDERS],
+        f"score: {file.score}": score_columns,
+    }
+    return [(key, name) for key, names in named.items() for name in names]
+
+
+def _named_columns_only(file: TaskFile, rows: datasets.Dataset, score_columns: tuple[str, ...]) -> datasets.Dataset:
+    """`rows` with the columns that are named, and every picture column, whose number is checked.
+
+    Raises DataError, naming key and column, for a column that the data lacks.
+    """
+    named = _named_columns(file, score_columns)
+    for key, name in named:
+        _check_column(file, rows, key, name)
+    wanted = {name for _, name in named} | set(picture_columns(rows))
+    return rows.select_columns([name for name in rows.column_names if name in wanted])
+
+
+def _check_column(file: TaskFile, rows: datasets.Dataset, key: str, name: str) -> None:
+    if name not in rows.column_names:
+        raise DataError(
+            f"'{file.name}': {key}: the data has no column '{name}'.",
+            hint=known_names("columns", name, rows.column_names),
+        )
+
+
+def _kept_rows(file: TaskFile, rows: datasets.Dataset) -> list[int]:
+    """Numbers of the rows that pass the filters. Raises DataError for a column or a value that is not in the data."""
+    kept = list(range(len(rows)))
+    for name, wanted in file.filters.items():
+        _check_column(file, rows, "filters", name)
+        allowed, values = wanted if isinstance(wanted, tuple) else (wanted,), list(rows[name])
+        for value in allowed:
+            if not any(_same(value, found) for found in values):
+                present = list(dict.fromkeys(map(str, values)))
+                shown = ", ".join(present[:_VALUES_SHOWN]) + (", ..." if len(present) > _VALUES_SHOWN else "")
+                yaml = " YAML reads yes, no, on and off without quotes as true or false."
+                raise DataError(
+                    f"'{file.name}': filters.{name}: no row has the value {value!r}.",
+                    hint=f"The column holds: {shown}.{yaml if value in (True, False) else ''}",
+                )
+        kept = [index for index in kept if any(_same(value, values[index]) for value in allowed)]
+    return kept
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    """Equal as values, where 1 is not true; a number, true or false in YAML also fits the same as text."""
+    if isinstance(found, str):
+        return found.casefold() == str(wanted).casefold() if isinstance(wanted, bool) else found == str(wanted)
+    return isinstance(wanted, bool) == isinstance(found, bool) and bool(wanted == found)
+
+
 def load_hook(file: TaskFile) -> Hook | None:
     """The function that `hook` names. Raises SpecError if it cannot be imported."""
     if file.hook is None:
         return None
     place, _, name = file.hook.rpartition(":")
     try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"vsc_hook_{Path(place).stem}", place)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
+        is_file = place.endswith(".py")
+        module = SimpleNamespace(**runpy.run_path(place)) if is_file else importlib.import_module(place)
         function: Hook = getattr(module, name)
     except (ImportError, OSError, SyntaxError, AttributeError) as error:
         raise SpecError(
