@@ -31,10 +31,9 @@ from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import score_condition
 from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
 from vsc_eval.lmeval.session_lm import DocKey, Question, SessionLM, cut
-from vsc_eval.lmeval.tasks import SweepTasks, find_tasks
+from vsc_eval.lmeval.tasks import SweepTasks, find_tasks, score_condition
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec

@@ -15,14 +15,13 @@ from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.errors import DataError, SpecError, known_names
 from vsc_eval.files import short_hash
 from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
-from vsc_eval.taskfiles.rows import DataReport, LeftOut, TaskRow, group_of, to_task_row
-from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, TaskFile, placeholders, several
+from vsc_eval.taskfiles.rows import group_of, to_document
+from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, DataReport, LeftOut, TaskFile, placeholders, several
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
 Progress = Callable[[int, int], None]
 """Called with (rows read, rows to read)."""
 
-_CHOICE_WORDS = {"yes_no": (("Yes", "No"), ("yes", "no"))}
 _ERRORS_SHOWN = 3
 _VALUES_SHOWN = 8
 
@@ -32,9 +31,7 @@ class ExternalData:
     """The questions of one task file."""
 
     file: TaskFile
-    rows: tuple[TaskRow, ...]
     documents: tuple[dict[str, Any], ...]
-    """lm-eval's documents, in the order of `rows`; texts, numbers and lists only."""
     pictures: Pictures
     report: DataReport
 
@@ -67,17 +64,19 @@ def read_rows(
     chosen = kept[: file.limit]
     pictures = Pictures(rows, file.fields.image, folder, file.pixels)
     others = [name for name in picture_columns(rows) if name not in (file.fields.image, *file.fields.other_images)]
-    found: dict[int, tuple[TaskRow, str]] = {}
+    found: dict[int, dict[str, Any]] = {}
     undecodable: list[LeftOut] = []
     wrong: list[DataError] = []
     for done, index in enumerate(chosen, start=1):
         raw = rows[index]
         try:
-            row = to_task_row(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
-            _one_picture_only(file, raw, others, row.id)
-            found[index] = row, picture_hash(pictures.decode(index))
+            doc = to_document(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
+            _one_picture_only(file, raw, others, doc["id"])
+            image = picture_hash(pictures.decode(index))
+            doc |= {"image": image, "image_size": list(pictures.sizes[index]), "cluster": doc["cluster"] or image}
+            found[index] = doc
         except UndecodableError as error:
-            undecodable.append(LeftOut(id=row.id, reason=str(error)))
+            undecodable.append(LeftOut(id=doc["id"], reason=str(error)))
         except DataError as error:
             wrong.append(error)
         if progress:
@@ -88,31 +87,26 @@ def read_rows(
     whole = dict.fromkeys(groups.values(), file.group.every) if file.group.every else Counter(groups.values())
     present = Counter(groups[index] for index in found if groups)
     incomplete = [index for index in found if groups and present[groups[index]] < whole[groups[index]]]
-    left_out = tuple(LeftOut(id=found[index][0].id, reason=groups[index]) for index in incomplete)
-    for index in incomplete:
-        del found[index]
-    _check_left(file, [row.id for row, _ in found.values()], len(chosen), undecodable)
+    left_out = tuple(LeftOut(id=found.pop(index)["id"], reason=groups[index]) for index in incomplete)
+    _check_left(file, [doc["id"] for doc in found.values()], len(chosen), undecodable)
     # What is asked, wherever the data lie: the hash stands in every document, and lm-eval logs their hashes.
-    asked = [f"{index}\0{row.id}\0{image}\0" for index, (row, image) in found.items()]
+    asked = [f"{index}\0{doc['id']}\0{doc['image']}\0" for index, doc in found.items()]
     key = short_hash(file.model_dump_json(exclude={"dataset"}), *asked)
-    documents = tuple(
-        _document(file, row, image, pictures.sizes[index], whole[groups[index]] if groups else 0, key, index)
-        for index, (row, image) in found.items()
-    )
+    for index, doc in found.items():
+        doc |= {"group_size": whole[groups[index]] if groups else 0, "vsc_source": key}
     source = file.dataset
     revision = f"at {source.revision}" if source.revision else None
     report = DataReport(
         task=file.task_name,
         source=" ".join(filter(None, (source.path, source.config, source.split, revision))),
         n_rows=n_rows,
-        n_items=len(documents),
+        n_items=len(found),
         n_filtered_out=n_rows - len(kept),
         n_beyond_limit=len(kept) - len(chosen),
         undecodable=tuple(undecodable),
         incomplete=left_out,
     )
-    rows_found = tuple(row for row, _ in found.values())
-    return ExternalData(file=file, rows=rows_found, documents=documents, pictures=pictures, report=report)
+    return ExternalData(file=file, documents=tuple(found.values()), pictures=pictures, report=report)
 
 
 def _named_columns(file: TaskFile, score_columns: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -270,36 +264,3 @@ def _check_left(file: TaskFile, ids: Sequence[str], n: int, undecodable: Sequenc
         raise DataError(
             f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
         )
-
-
-def _document(
-    file: TaskFile, row: TaskRow, image: str, size: tuple[int, int], group_size: int, source_key: str, index: int
-) -> dict[str, Any]:
-    """lm-eval's document. A picture is the same cluster in every task; other clusters are the task's."""
-    words, answers = _CHOICE_WORDS.get(row.kind, (row.letters, row.letters))
-    cluster, cluster_kind = image, "image"
-    if row.cluster is not None:
-        cluster, cluster_kind = f"{file.name}/{row.cluster}", " and ".join(file.cluster_columns)
-    elif file.cluster_by == "group":
-        cluster, cluster_kind = f"{file.name}/group {row.group}", "group"
-    elif file.cluster_by == "row":
-        cluster, cluster_kind = row.id, "item"
-    return {
-        **row.model_dump(mode="json", include={"id", "kind", "prompt", "options", "letters"}),
-        "answer": row.gold,
-        "accepted": list(row.accepted),
-        "words": list(words),
-        "answers": list(answers),
-        "gold_index": answers.index(row.gold) if row.gold in answers else -1,
-        "categories": [[name, value] for name, value in row.categories.items()],
-        "cluster": cluster,
-        "cluster_kind": cluster_kind,
-        "group": row.group or "",
-        "group_size": group_size,
-        "fields": [[name, value] for name, value in row.fields.items()],
-        "image": image,
-        "image_size": list(size),
-        "score": file.score or "",
-        "vsc_source": source_key,
-        "vsc_row": index,
-    }
