@@ -134,25 +134,22 @@ def set_stability(
         )
     weights = np.stack([orbit_weights(harvest, seed=seed, draw=draw) for draw in range(draws)])
     tables = score_tables(harvest.pooled, harvest.tasks, tasks, rule, weights, progress)
-    by_set = zip(*(table.chosen(rule) for table in tables), strict=True)
-    summaries = (
-        _summary(full, [c.tolist() for c in chosen], rule.m) for full, chosen in zip(sets, by_set, strict=True)
-    )
-    return Stability(draws=draws, seed=seed, sets=tuple(summaries))
-
-
-def _summary(full: FeatureSet, chosen: list[list[int]], m: int) -> SetStability:
-    overlaps = np.array([jaccard(full.indices, features) for features in chosen])
-    low, median, high = np.quantile(overlaps, [0.025, 0.5, 0.975])
-    return SetStability(
-        name=full.name,
-        jaccard_mean=float(overlaps.mean()),
-        jaccard_low=float(low),
-        jaccard_median=float(median),
-        jaccard_high=float(high),
-        n_short=sum(len(features) < m for features in chosen),
-        selection_frequency=tuple(float(np.mean([i in features for features in chosen])) for i in full.indices),
-    )
+    found = []
+    for full, *chosen in zip(sets, *(table.chosen(rule) for table in tables), strict=True):
+        samples = [features.tolist() for features in chosen]
+        overlaps = np.array([jaccard(full.indices, features) for features in samples])
+        low, median, high = np.quantile(overlaps, [0.025, 0.5, 0.975]).tolist()
+        stability = SetStability(
+            name=full.name,
+            jaccard_mean=float(overlaps.mean()),
+            jaccard_low=low,
+            jaccard_median=median,
+            jaccard_high=high,
+            n_short=sum(len(features) < rule.m for features in samples),
+            selection_frequency=tuple(float(np.mean([i in features for features in samples])) for i in full.indices),
+        )
+        found.append(stability)
+    return Stability(draws=draws, seed=seed, sets=tuple(found))
 
 
 def orbit_weights(harvest: Harvest, *, seed: int, draw: int) -> NDArray[np.int64]:

@@ -136,21 +136,17 @@ def bootstrap_many(
     sums, sizes = cluster_sums(array, clusters)
     n_clusters, means = len(sizes), sums.sum(axis=1) / sizes.sum()
     wanted = (statistic(means) if statistic else means).tolist()
-    if n_clusters < 2:
-        reason = f"only one {cluster_name}"
-        found = [Figure(value, None, None, n_items, n_clusters, method, reason) for value in wanted]
-    else:
+    ends: list[tuple[float | None, float | None, str | None]] = [(None, None, f"only one {cluster_name}")] * len(wanted)
+    if n_clusters > 1:
         drawn = bootstrap_means(sums, sizes, rng, draws)
         drawn = np.ascontiguousarray((statistic(drawn) if statistic else drawn).T)
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
         constant = np.ptp(drawn, axis=1) <= 1e-12
-        reason = f"every {cluster_name} gives the same value"
-        found = [
-            Figure(value, None, None, n_items, n_clusters, method, reason)
-            if same
-            else Figure(value, float(lo), float(hi), n_items, n_clusters, method)
-            for value, lo, hi, same in zip(wanted, low, high, constant, strict=True)
-        ]
+        undefined = (None, None, f"every {cluster_name} gives the same value")
+        drawn_ends = zip(low.tolist(), high.tolist(), constant, strict=True)
+        ends = [undefined if same else (lo, hi, None) for lo, hi, same in drawn_ends]
+    about = (n_items, n_clusters, method)
+    found = [Figure(value, lo, hi, *about, reason) for value, (lo, hi, reason) in zip(wanted, ends, strict=True)]
     if n_clusters == n_items:
         found[:n_shares] = [wilson_interval(int(row.sum()), n_items, level=level) for row in array[:n_shares]]
     return tuple(found)

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vsc_eval.analysis.controls import ControlKind
-from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Pass
-from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.answer_table import AnswerCollector, Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
