@@ -12,7 +12,7 @@ import pytest
 
 from vsc_eval.backends.vllm import start
 from vsc_eval.backends.vllm.start import Installed, options_mark, parse_options, require_vllm, start_vllm
-from vsc_eval.cli.run import add_parser
+from vsc_eval.cli.run import fill
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
@@ -116,8 +116,8 @@ def test_the_command_line_knows_the_backend() -> None:
     import argparse
 
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    options = parser.parse_args(["run", "--out", "x", "--backend", "vllm", "--vllm", "a=1", "--vllm", "b=2"])
+    fill(parser)
+    options = parser.parse_args(["--out", "x", "--backend", "vllm", "--vllm", "a=1", "--vllm", "b=2"])
     assert (options.backend, options.vllm) == ("vllm", ["a=1", "b=2"])
 
 

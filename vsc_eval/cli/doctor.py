@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,9 +36,8 @@ class Check:
     hint: str = ""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `doctor`."""
-    parser = subparsers.add_parser("doctor", help="say what this machine can run")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `doctor`."""
     parser.add_argument("--no-smoke", action="store_true", help="leave the one-item run out")
     parser.set_defaults(handler=_handle)
 

@@ -5,28 +5,25 @@ lm-eval 0.4.13 has no entry points, so this registers the models, adds our task 
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
 from vsc_eval.specs import split_names
 
 _COMMANDS = ("run", "ls", "validate")
+_DESCRIPTION = "Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available."
+_EPILOG = """\
+example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,condition=counting
+  --tasks vsc_counting_easy_paired
+"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `harness`; everything after it is lm-eval's."""
-    parser = subparsers.add_parser(
-        "harness",
-        help="lm-evaluation-harness's own command line, with our models and tasks",
-        description="Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available.",
-        epilog="example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,condition=counting "
-        "--tasks vsc_counting_easy_paired",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `harness`; everything after it is lm-eval's."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's options (`run --help` shows them)")
     parser.set_defaults(handler=lambda options: run_harness([options.harness_command, *options.arguments]))
@@ -51,10 +48,9 @@ def run_harness(arguments: Sequence[str]) -> int:
     setup_logging()
     register_models()
     logging.getLogger("lm_eval.api.task").addFilter(_is_news)
-    # lm-eval's parser reads them there.
-    with patch.object(sys, "argv", ["vsc-eval harness", *arguments]):
-        cli = HarnessCLI()
-        options = cli.parse_args()
+    cli = HarnessCLI()
+    # Not its parse_args, which reads sys.argv.
+    options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)
     asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
     _refuse_caches(asked)
     folder = asked.get("include_path")

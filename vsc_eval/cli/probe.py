@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
@@ -13,9 +12,8 @@ _TOLERANCE = 0.02
 _FLAGS = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-pooling"})
 
 
-def add_parser(subparsers: Any) -> None:
-    """Mount `probe` on the main command line."""
-    parser = subparsers.add_parser("probe", help="probe every decoder layer and pick the one that carries the task")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `probe`."""
     parser.add_argument(
         "--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest"
     )

@@ -34,17 +34,16 @@ _SELECT = Flags(
 _SOURCE = Flags(ReadOptions)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Mount `sae` on the main command line."""
-    sae = subparsers.add_parser("sae", help="train a sparse autoencoder, select feature sets")
-    commands = sae.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
-    for name, fill, line in (
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The actions of `sae`."""
+    commands = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
+    for name, options, line in (
         ("train", _fill_train, "train an SAE on one decoder layer"),
         ("select", _fill_select, "choose one feature set per task and judge the SAE"),
         ("show", _fill_show, "say what an SAE on disk is, whichever library wrote it"),
         ("convert", _fill_convert, "write an SAE of another library in the layout used here"),
     ):
-        commands.add_parser(name, help=line).fill = fill
+        commands.add_parser(name, help=line).fill = options
 
 
 def _fill_train(parser: argparse.ArgumentParser) -> None:
