@@ -17,11 +17,10 @@ from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
 from vsc_eval.answers.answer_table import AnswerTable, Mask
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.api.arguments import takes
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
-from vsc_eval.api.intervention import Given, Intervention, expression, load_intervention, one_intervention
-from vsc_eval.api.model import Model
+from vsc_eval.api.intervention import Given, Intervention, load_intervention, one_intervention
+from vsc_eval.api.model import Model, takes
 from vsc_eval.api.plots import Plots
 from vsc_eval.errors import SpecError
 from vsc_eval.mistakes import validated
@@ -198,7 +197,7 @@ def run(
         **of_model,
         **settings,
         "tasks": split_names(tasks) if isinstance(tasks, str) else tasks,
-        "conditions": [name for each in given for name in split_names(expression(each))],
+        "conditions": [name for each in given for name in split_names(str(each))],
         "intervention": own.name if own else None,
     }
     spec = validated(RunSpec, values, "run")
@@ -208,13 +207,8 @@ def run(
     # What it says besides its progress would stay behind in the notebook.
     console.quiet = console.is_jupyter
     folder = None if out is None else Path(out)
-    finished = run_sweep(
-        spec,
-        folder,
-        console=console,
-        vlm=loaded.vlm if loaded else None,
-        intervention=own.loaded if own else None,
-    )
+    vlm = loaded.vlm if loaded else None
+    finished = run_sweep(spec, folder, console=console, vlm=vlm, intervention=own)
     return Run(finished.table, spec.model, spec.statistics, folder)
 
 

@@ -36,7 +36,7 @@ _SOURCE = Flags(ReadOptions)
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """The actions of `sae`."""
-    commands = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
+    commands: Any = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
     for name, options, line in (
         ("train", _fill_train, "train an SAE on one decoder layer"),
         ("select", _fill_select, "choose one feature set per task and judge the SAE"),
