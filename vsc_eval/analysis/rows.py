@@ -185,6 +185,12 @@ class _PerItem:
         assert not any(item.gold == INVALID for item in table.items), "a gold answer cannot be invalid"
         right, was_right = codes == gold, before == gold
         cells = (right & was_right, ~right & was_right, right & ~was_right, ~right & ~was_right)
+        readings = dict[str, Floats]()
+        if null_changed is not None:
+            margins = table.margins(names)
+            with np.errstate(invalid="ignore"):
+                readings = {"margin_change": margins - margins[0]}
+            readings |= {name: table.figures(name, names) for name in READINGS}
         return cls(
             table=table,
             conditions=tuple(map(table.condition, names)),
@@ -194,17 +200,9 @@ class _PerItem:
             right=right,
             invalid=codes == invalid,
             counted={**change_parts(before, codes, gold, invalid), **dict(zip(CELLS, cells, strict=True))},
-            readings={} if null_changed is None else _readings(table),
+            readings=readings,
             null_changed=np.array(list((null_changed or {}).values()), dtype=np.float64).reshape(-1, len(table.items)),
         )
-
-
-def _readings(table: AnswerTable) -> dict[str, Floats]:
-    found = {name: table.figures(name, table.names) for name in READINGS}
-    margins = table.margins(table.names)
-    with np.errstate(invalid="ignore"):
-        found["margin_change"] = margins - margins[0]
-    return found
 
 
 def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from vsc_eval.tables.clean import CONDITION, latex
 from vsc_eval.tables.numbers import MINUS, UNDEFINED
-from vsc_eval.tables.table import Column, Table, TableRow, column_groups, shown
+from vsc_eval.tables.table import Column, Table, TableRow, column_groups
 
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
@@ -23,12 +23,16 @@ def to_latex(table: Table) -> str:
 def _parts(table: Table, rows: Sequence[TableRow]) -> list[list[int]]:
     """Columns of each part: those that say what a row is about in all of them, the others shared out."""
     hidden = table.index(table.section) if table.section else None
-    widths = [_width(table, rows, i) for i in range(len(table.columns))]
+    texts = [[min(c.limit, len(text)) for text, c in zip(table.texts(r), table.columns, strict=True)] for r in rows]
+    heads = [len(column.head) for column in table.columns]
+    widths = [2 + max(sizes) for sizes in zip(heads, *texts, strict=True)]
     first_figure = next((i for i, c in enumerate(table.columns) if c.is_number and c.unit != "place"), len(widths))
     names = [i for i in range(first_figure) if i != hidden]
     room = _MOST_CHARACTERS - sum(widths[i] for i in names)
     figures = range(first_figure, len(widths))
-    blocks = _blocks(table.columns, [i for i in figures if i != hidden])
+    # Neighbours under one heading; other columns each by itself.
+    grouped = groupby((i for i in figures if i != hidden), key=lambda i: table.columns[i].group or i)
+    blocks = [list(block) for _, block in grouped]
     parts = _packed(blocks, widths, room)
     # As many parts as needed, and about as wide as each other.
     narrowest = sum(widths[i] for i in figures) // max(1, len(parts))
@@ -39,27 +43,13 @@ def _parts(table: Table, rows: Sequence[TableRow]) -> list[list[int]]:
 def _packed(blocks: Sequence[list[int]], widths: Sequence[int], room: int) -> list[list[int]]:
     """Columns put into parts of at most `room`, in order; a block that is wider than that is taken apart."""
     parts: list[list[int]] = [[]]
-    used = 0
     for block in blocks:
         fits = sum(widths[i] for i in block) <= room
         for chunk in [block] if fits else [[i] for i in block]:
-            width = sum(widths[i] for i in chunk)
-            if used and used + width > room:
+            if parts[-1] and sum(widths[i] for i in (*parts[-1], *chunk)) > room:
                 parts.append([])
-                used = 0
             parts[-1] += chunk
-            used += width
     return parts
-
-
-def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
-    """Neighbours under one heading; other columns each by itself."""
-    return [list(block) for _, block in groupby(places, key=lambda i: columns[i].group or i)]
-
-
-def _width(table: Table, rows: Sequence[TableRow], column: int) -> int:
-    found = table.columns[column]
-    return 2 + max([len(found.head), *(min(found.limit, len(shown(row.cells[column], found))) for row in rows)])
 
 
 def _longtable(table: Table, rows: Sequence[TableRow], parts: Sequence[list[int]], part: int) -> Iterator[str]:
