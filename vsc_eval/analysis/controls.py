@@ -81,16 +81,11 @@ def control_tests(
     for condition in controls.conditions:
         if condition.control_kind is not None and condition.draw is not None:
             drawn.setdefault((condition.control_kind, condition.draw), []).append(condition)
-    return tuple(
-        test
-        for kind in kinds
-        for test in _tests_of(
-            kind,
-            own,
-            [_effects(_means(controls, drawn.get((kind, draw), [])), pairs) for draw in range(n_draws)],
-            outcomes,
-        )
-    )
+    found: list[ControlTest] = []
+    for kind in kinds:
+        draws = [_effects(_means(controls, drawn.get((kind, draw), [])), pairs) for draw in range(n_draws)]
+        found += _tests_of(kind, own, draws, outcomes)
+    return tuple(found)
 
 
 def _means(table: AnswerTable, conditions: Sequence[AskedCondition]) -> dict[tuple[str, ...], Floats]:
@@ -122,8 +117,12 @@ def _tests_of(
         for (effect, sets), value in real.items():
             key = effect, sets
             found = [float(draw[key][place]) for draw in draws if key in draw]
-            p_family = family.get((key, outcome))
+            p_family, n_lost, reasons = family.get((key, outcome)), len(draws) - len(found), list[str]()
             harm, harms = HARM[outcome] * float(value[place]), HARM[outcome] * np.array(found, dtype=np.float64)
+            if n_lost:
+                reasons.append(f"{n_lost} of {len(draws)} draws were excluded")
+            if p_family is None and effect == "interaction" and outcome in outcomes:
+                reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
             yield ControlTest(
                 kind=kind,
                 outcome=outcome,
@@ -134,15 +133,8 @@ def _tests_of(
                 percentile=control_percentile(harm, harms),
                 p=control_p(harm, harms),
                 p_family=p_family,
-                reason=_reason(len(draws), len(found), effect == "interaction" and outcome in outcomes, p_family),
+                reason="; ".join(reasons) or None,
             )
-
-
-def _reason(wanted: int, found: int, has_family: bool, p_family: float | None) -> str | None:
-    reasons = [f"{wanted - found} of {wanted} draws were excluded"] if found < wanted else []
-    if has_family and p_family is None:
-        reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
-    return "; ".join(reasons) or None
 
 
 def _family(

@@ -1,6 +1,7 @@
 """Every combined edit of two sets against its parts: what it does that they do not lead one to expect."""
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ class InteractionRow(Record):
     """The numbers that decided it, in words."""
 
 
+_FIGURES = ("drift", "difference", "drift_interaction", "drift_bliss", "accuracy_interaction")
 _FORMULAS: dict[str | None, tuple[Formula, Formula]] = {
     None: (additive, additive),
     "mean": (over_mean, over_mean),
@@ -120,36 +122,29 @@ def _rows(
         tests = _tests(contrasts, table, statistics)
     else:
         contrasts = [part[both] - part[one] for part in (changed, gain) for one in (a, b)]
-        over = _tests(contrasts, table, statistics)
-        tests = [
-            [_beyond_both(x, y, beyond) for x, y in zip(*sides, strict=True)]
-            for sides, beyond in ((over[:2], 1), (over[2:], -1))
-        ]
-    of_pairs = zip(*(found[i : i + n_pairs] for i in range(0, len(found), n_pairs)), *tests, strict=True)
+        drifts_over_a, drifts_over_b, gains_over_a, gains_over_b = _tests(contrasts, table, statistics)
+        drift_tests = map(_beyond_both, drifts_over_a, drifts_over_b, repeat(1))
+        tests = [list(drift_tests), list(map(_beyond_both, gains_over_a, gains_over_b, repeat(-1)))]
     adjusted = adjust([test.p for part in tests for test in part], statistics.correction)
-    for i, (triple, figures) in enumerate(zip(family, of_pairs, strict=True)):
-        drift, difference, drift_interaction, drift_bliss, accuracy_interaction, drift_test, accuracy_test = figures
-        condition = triple[2]
-        assert condition.edit is not None
+    for i, (one, other, combined) in enumerate(family):
+        assert combined.edit is not None
+        figures: dict[str, Figure | None] = dict(zip(_FIGURES, found[i::n_pairs], strict=True))
+        drift, accuracy = (part[i] for part in tests)
         yield InteractionRow(
-            parts=(triple[0].spec.sets[0], triple[1].spec.sets[0]),
-            part_conditions=(triple[0].name, triple[1].name),
-            condition=condition.name,
-            edit=condition.edit,
+            parts=(one.spec.sets[0], other.spec.sets[0]),
+            part_conditions=(one.name, other.name),
+            condition=combined.name,
+            edit=combined.edit,
             form="raw" if reference is None else "norm_matched",
             n=len(table.items),
-            n_clusters=drift.n_clusters,
-            drift=drift,
-            difference=difference,
-            drift_interaction=drift_interaction,
-            drift_bliss=drift_bliss if reference is None else None,
-            accuracy_interaction=accuracy_interaction,
-            p_drift=drift_test.p,
-            p_accuracy=accuracy_test.p,
+            n_clusters=found[i].n_clusters,
+            **(figures if reference is None else {**figures, "drift_bliss": None}),
+            p_drift=drift.p,
+            p_accuracy=accuracy.p,
             p_drift_adjusted=adjusted[i],
             p_accuracy_adjusted=adjusted[n_pairs + i],
-            detectable_drift=drift_test.detectable,
-            detectable_accuracy=accuracy_test.detectable,
+            detectable_drift=drift.detectable,
+            detectable_accuracy=accuracy.detectable,
         )
 
 

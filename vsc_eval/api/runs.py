@@ -1,7 +1,7 @@
 """A run: the answers of one model under many conditions, and all that is computed from them; started, or read from
 disk."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from vsc_eval.analysis.interactions import InteractionRow, interactions
 from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, floor_rows
 from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
-from vsc_eval.answers.answer_table import AnswerTable, Mask
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.finished_run import read_run
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
@@ -107,12 +107,9 @@ class Run:
         """The conditions that have rows."""
         return self.table
 
-    @cached_property
-    def _null_changed(self) -> Mapping[str, Mask]:
-        return changed_without_cause(self.table)
-
     def _rows(self, grouping: str | tuple[str, ...]) -> tuple[Row, ...]:
-        return rows(self._analysed, self.statistics, by=[grouping], null_changed=self._null_changed)
+        null_changed = changed_without_cause(self.table)
+        return rows(self._analysed, self.statistics, by=[grouping], null_changed=null_changed)
 
     def __repr__(self) -> str:
         size = f"{len(self.conditions)} conditions x {len(self.table.items)} items"

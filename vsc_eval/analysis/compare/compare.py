@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -256,30 +256,32 @@ def _rows(
                 "options": _options(a, known[i], group, distances[i]) if i in known else None,
             }
             found[i].append(CompareRow(**{**dict(row), **own}))
-    return tuple(row for own_rows in found for row in _adjusted(own_rows, statistics))
+    for own_rows in found:
+        adjusted = iter(adjust([row.p_difference for row in own_rows if row.scope == "cell"], statistics.correction))
+        own_rows[:] = [
+            row.model_copy(update={"p_difference_adjusted": next(adjusted) if row.scope == "cell" else None})
+            for row in own_rows
+        ]
+    return tuple(chain.from_iterable(found))
 
 
 def _options(a: AnswerTable, of: OptionDistances, group: ItemGroup, scaled: Sequence[Figure]) -> OptionFigures:
     n_items, kept = int((of.present & group.mask).sum()), group.mask & of.finite
     mean, kl = of.in_nats(scaled)
-    place = int(np.argmax(np.where(kept, of.largest, -1))) if kept.any() else None
-    if place is None:
+    largest, item = None, None
+    if kept.any():
+        place = int(np.argmax(np.where(kept, of.largest, -1)))
+        largest, item = float(of.largest[place]), a.items[place].item_id
+    else:
         mean, kl = (replace(value, reason="no item has a finite difference") for value in (mean, kl))
     return OptionFigures(
         n_items=n_items,
         mean_abs_difference=mean,
-        max_abs_difference=None if place is None else float(of.largest[place]),
-        max_item=None if place is None else a.items[place].item_id,
+        max_abs_difference=largest,
+        max_item=item,
         n_one_sided=n_items - int(kept.sum()),
         kl=kl,
     )
-
-
-def _adjusted(rows: Sequence[CompareRow], statistics: StatisticsSpec) -> list[CompareRow]:
-    """The rows of one pair, with the p of its cells adjusted over all of them."""
-    p = iter(adjust([row.p_difference for row in rows if row.scope == "cell"], statistics.correction))
-    adjusted = [next(p) if row.scope == "cell" else None for row in rows]
-    return [row.model_copy(update={"p_difference_adjusted": p}) for row, p in zip(rows, adjusted, strict=True)]
 
 
 def _effects(
@@ -298,7 +300,7 @@ def _effects(
                 scope=group.scope,
                 task=group.task,
                 level=group.level,
-                n=int(group.mask.sum()),
+                n=figures[0].n_items,
                 n_clusters=figures[0].n_clusters,
                 detectable_difference=least,
                 **dict(zip(EFFECTS, figures, strict=True)),

@@ -46,11 +46,7 @@ _CHECKS: tuple[tuple[str, Callable[[AskedItem], Any], str], ...] = (
     ("another picture", attrgetter("image_hash"), _SAME_DATA),
     ("another right answer", attrgetter("gold"), _SAME_DATA),
     ("another task, level or cluster", attrgetter("task", "level", "cluster", "cluster_kind"), _SAME_DATA),
-    (
-        "another scoring or other generation settings",
-        attrgetter("scoring", "max_new_tokens", "stops"),
-        _SAME_SETTINGS,
-    ),
+    ("another scoring or other generation settings", attrgetter("scoring", "max_new_tokens", "stops"), _SAME_SETTINGS),
 )
 
 
