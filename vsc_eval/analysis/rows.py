@@ -110,11 +110,11 @@ def rows(
     per_item, found = _PerItem.of(table, table.names, table.main.answer[:1], null), list[Row]()
     for grouping in [by] if isinstance(by, str) else by:
         if grouping == "group":
-            for grouped in group_tables(table):
-                whole, own_null = grouped.table, {name: grouped.any(mask) for name, mask in null.items()}
+            for task, whole, members in group_tables(table):
+                own_null = {name: np.array([mask[rows].any() for rows in members]) for name, mask in null.items()}
                 own = _PerItem.of(whole, whole.names, whole.main.answer[:1], own_null)
                 everything = np.ones(len(whole.items), dtype=bool)
-                found += _rows(ItemGroup("group", everything, task=grouped.task), own, statistics)
+                found += _rows(ItemGroup("group", everything, task=task), own, statistics)
         else:
             for group in _groups(table, grouping):
                 found += _rows(group, per_item, statistics)

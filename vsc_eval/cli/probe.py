@@ -21,7 +21,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result; a killed run goes on there"
     )
     _FLAGS.add_to(parser)
-    parser.set_defaults(handler=run)
+    parser.set_defaults(handler=_run)
 
 
 def spec_of(args: argparse.Namespace) -> ProbingSpec:
@@ -40,9 +40,7 @@ def spec_of(args: argparse.Namespace) -> ProbingSpec:
     return _FLAGS.read(args, "vsc-eval probe")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval probe`."""
-
+def _run(args: argparse.Namespace) -> int:
     from vsc_eval.probing.result import RESULT_FILE
     from vsc_eval.probing.run import run_probing
     from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
