@@ -146,7 +146,7 @@ def test_real_runs_of_the_embedded_model(tmp_path: Path) -> None:
         assert row.options is not None
         assert row.options.max_abs_difference is not None
         assert row.options.max_abs_difference < 1e-3
-    edit = compare_runs(runs[0], runs[0], condition_a="baseline", condition_b="counting")
+    edit = compare_runs(runs[0], runs[0], conditions=("baseline", "counting"))
     theirs = Results.model_validate_json((tmp_path / "a" / "results.json").read_text())
     for row in edit.rows:
         result = theirs.find("counting", row.scope, row.task, row.level)

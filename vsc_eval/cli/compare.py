@@ -27,7 +27,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def _handle(options: argparse.Namespace) -> int:
-    condition_a, condition_b = _conditions(options)
+    conditions = _conditions(options)
     from vsc_eval.analysis.compare.compare import compare_runs
     from vsc_eval.analysis.compare.tables import markdown, print_comparison
     from vsc_eval.answers.finished_run import read_run
@@ -36,9 +36,7 @@ def _handle(options: argparse.Namespace) -> int:
 
     a = read_run(options.run_a)
     b = a if options.run_b == options.run_a else read_run(options.run_b)
-    found = compare_runs(
-        a, b, condition_a=condition_a, condition_b=condition_b, common=options.common, seed=options.seed
-    )
+    found = compare_runs(a, b, conditions=conditions, common=options.common, seed=options.seed)
     text = found.model_dump_json(indent=1) + "\n"
     if options.out is not None:
         for name, content in (("compare.json", text), ("compare.md", markdown(found))):
@@ -54,17 +52,16 @@ def _handle(options: argparse.Namespace) -> int:
     return 0
 
 
-def _conditions(options: argparse.Namespace) -> tuple[str | None, str | None]:
+def _conditions(options: argparse.Namespace) -> tuple[str, str] | None:
     from vsc_eval.errors import SpecError
 
     if options.seed < 0:
         raise SpecError(f"--seed: {options.seed} is below 0.", hint="Give 0 or a positive number.")
-    if options.condition is None:
-        if (options.condition_a is None) != (options.condition_b is None):
-            raise SpecError("--condition-a and --condition-b go together.", hint="Give both, or --condition.")
-        return options.condition_a, options.condition_b
-    if options.condition_a is not None or options.condition_b is not None:
+    one, a, b = options.condition, options.condition_a, options.condition_b
+    if one is not None and (a, b) != (None, None):
         raise SpecError(
             "--condition goes without --condition-a and --condition-b.", hint="Give --condition, or the other two."
         )
-    return options.condition, options.condition
+    if (a is None) != (b is None):
+        raise SpecError("--condition-a and --condition-b go together.", hint="Give both, or --condition.")
+    return (one, one) if one is not None else (a, b) if a is not None else None

@@ -41,20 +41,18 @@ _Names = tuple[str, str]
 
 
 def compare_runs(
-    a: FinishedRun,
-    b: FinishedRun,
-    *,
-    condition_a: str | None = None,
-    condition_b: str | None = None,
-    common: bool = False,
-    seed: int = 0,
+    a: FinishedRun, b: FinishedRun, *, conditions: _Names | None = None, common: bool = False, seed: int = 0
 ) -> Comparison:
-    """Compare `condition_a` of A with `condition_b` of B, or each condition of both with its namesake.
+    """Compare a condition of A with one of B, or each condition of both with its namesake.
 
     `common` restricts to items of both runs. Raises SpecError, naming all reasons, where the runs do not compare.
     """
     of_a, of_b, dropped = pair_items(a, b, common=common)
-    pairs = _pairs(a, b, condition_a, condition_b)
+    pairs = [(name, name) for name in a.table.names if name in b.table.names]
+    if conditions is not None:
+        _check_name(a, "A", conditions[0])
+        _check_name(b, "B", conditions[1])
+        pairs = [conditions]
     settings, statistics = differing(a, b), StatisticsSpec(seed=seed)
     return Comparison(
         a=_card(a),
@@ -73,21 +71,13 @@ def compare_runs(
     )
 
 
-def _pairs(a: FinishedRun, b: FinishedRun, condition_a: str | None, condition_b: str | None) -> list[_Names]:
-    """The pairs of conditions. Both runs have a baseline, so there always is one."""
-    if (condition_a is None) != (condition_b is None):
-        raise SpecError("One condition is named and the other is not.", hint="Name both, or neither.")
-    if condition_a is None or condition_b is None:
-        return [(name, name) for name in a.table.names if name in b.table.names]
-    for run, label, condition in ((a, "A", condition_a), (b, "B", condition_b)):
-        names, left = run.table.names, len(run.table.names) - _MOST_NAMED
-        if condition not in names:
-            first = [*names[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
-            raise SpecError(
-                f"{run.path} ({label}) has no condition '{condition}'.",
-                hint=known_names("conditions", condition, first),
-            )
-    return [(condition_a, condition_b)]
+def _check_name(run: FinishedRun, label: str, condition: str) -> None:
+    names, left = run.table.names, len(run.table.names) - _MOST_NAMED
+    if condition not in names:
+        first = [*names[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
+        raise SpecError(
+            f"{run.path} ({label}) has no condition '{condition}'.", hint=known_names("conditions", condition, first)
+        )
 
 
 def _card(run: FinishedRun) -> RunCard:
