@@ -1,5 +1,6 @@
 """The real sets' effects beside those of control draws, on the control items and under one edit."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -46,13 +47,11 @@ class ControlTest(Record):
 
 def first_of_cells(table: AnswerTable, n: int) -> AnswerTable:
     """The first `n` items of each task and level, which a study's controls are asked."""
-    seen: dict[tuple[str, str | None], int] = {}
-    mask = np.zeros(len(table.items), dtype=np.bool_)
-    for place, item in enumerate(table.items):
-        cell = item.task, item.level
-        seen[cell] = seen.get(cell, 0) + 1
-        mask[place] = seen[cell] <= n
-    return table.only(mask)
+    seen, mask = Counter[tuple[str, str | None]](), []
+    for item in table.items:
+        seen[item.task, item.level] += 1
+        mask.append(seen[item.task, item.level] <= n)
+    return table.only(np.array(mask, dtype=np.bool_))
 
 
 def control_tests(
@@ -97,11 +96,9 @@ def _means(table: AnswerTable, conditions: Sequence[AskedCondition]) -> dict[tup
 
 def _effects(means: Mapping[tuple[str, ...], Floats], pairs: Sequence[Pair]) -> _Effects:
     """Every effect of one draw, or of the real sets, but for those of which an answer is missing."""
-    singles = [key[0] for key in means if len(key) == 1]
+    in_pairs = {task for pair in pairs for task in pair}
     found: dict[tuple[Effect, tuple[str, ...]], Floats] = {}
-    for task in singles:
-        if any(task in pair for pair in pairs):
-            found["single", (task,)] = means[task,]
+    found |= {("single", key): mean for key, mean in means.items() if len(key) == 1 and key[0] in in_pairs}
     found |= {("combined", pair): means[pair] for pair in pairs if pair in means}
     for a, b in pairs:
         if (a, b) in means and (a,) in means and (b,) in means:

@@ -52,7 +52,16 @@ def run_harness(arguments: Sequence[str]) -> int:
     # Not its parse_args, which reads sys.argv.
     options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)
     asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
-    _refuse_caches(asked)
+    if asked.get("use_cache"):
+        raise SpecError(
+            "--use_cache keeps answers under a key without model, edit and picture.",
+            hint="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
+        )
+    if asked.get("cache_requests"):
+        raise SpecError(
+            "--cache_requests keeps requests under a key without the task's settings.",
+            hint="Leave it out; building our requests takes no time.",
+        )
     folder = asked.get("include_path")
     if folder and not Path(folder).is_dir():
         raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
@@ -83,16 +92,3 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise SpecError(f"{error}.", hint="Check the path and the syntax of the --config file.") from error
     return loaded
-
-
-def _refuse_caches(asked: dict[str, Any]) -> None:
-    if asked.get("use_cache"):
-        raise SpecError(
-            "--use_cache keeps answers under a key without model, edit and picture.",
-            hint="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
-        )
-    if asked.get("cache_requests"):
-        raise SpecError(
-            "--cache_requests keeps requests under a key without the task's settings.",
-            hint="Leave it out; building our requests takes no time.",
-        )

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
@@ -37,8 +36,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def _handle(options: argparse.Namespace) -> int:
     models = options.model or [RunSpec.model_fields["model"].default]
     spec = _FLAGS.read(options, "vsc-eval run", model=models[0])
-    from vsc_eval.sweeps.sweep import run_sweep, show
-    from vsc_eval.tables.console import console_for
+    from vsc_eval.cli.main import print_error
+    from vsc_eval.sweeps.sweep import run_models, run_sweep, show, summary
+    from vsc_eval.tables.console import console_for, draw
 
     console = console_for()
     if len(models) == 1:
@@ -46,15 +46,7 @@ def _handle(options: argparse.Namespace) -> int:
         return 0
     if len(set(models)) < len(models):
         raise SpecError(f"--model: one of {', '.join(models)} is named twice.", hint="Name each model once.")
-    return _several(spec, models, options.out, console)
-
-
-def _several(spec: RunSpec, models: list[str], out: Path, console: Any) -> int:
-    from vsc_eval.cli.main import print_error
-    from vsc_eval.sweeps.sweep import run_models, show, summary
-    from vsc_eval.tables.console import draw
-
-    done, failed = run_models(spec, models, out, done=lambda results, folder: show(results, folder, console))
+    done, failed = run_models(spec, models, options.out, done=lambda results, folder: show(results, folder, console))
     if done:
         draw(summary(done), console)
     for model, error in failed.items():
