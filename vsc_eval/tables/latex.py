@@ -13,9 +13,10 @@ _MOST_CHARACTERS = 118
 
 def to_latex(table: Table) -> str:
     """The headline rows as one longtable, or several where it is too wide. Ends with a newline."""
-    rows = table.headlines
+    rows, text = table.headlines, list[str]()
     parts = _parts(table, rows)
-    text = [line for part in range(len(parts)) for line in _longtable(table, rows, parts, part)]
+    for number, part in enumerate(parts, start=1):
+        text += _longtable(table, rows, part, f", part {number} of {len(parts)}" if len(parts) > 1 else "")
     notes = [f"\\par\\noindent{{\\footnotesize {latex(note)}\\par}}" for note in table.all_notes]
     return "\n".join([*text, *notes]) + "\n"
 
@@ -52,36 +53,23 @@ def _packed(blocks: Sequence[list[int]], widths: Sequence[int], room: int) -> li
     return parts
 
 
-def _longtable(table: Table, rows: Sequence[TableRow], parts: Sequence[list[int]], part: int) -> Iterator[str]:
-    columns = parts[part]
+def _longtable(table: Table, rows: Sequence[TableRow], columns: Sequence[int], which: str) -> Iterator[str]:
+    """Some columns; `which` part of the table they are."""
     shown = [table.columns[i] for i in columns]
-    which = f", part {part + 1} of {len(parts)}" if len(parts) > 1 else ""
     yield r"{\footnotesize\setlength{\tabcolsep}{3pt}"
     yield rf"\begin{{longtable}}{{@{{}}{''.join('r' if c.is_right else 'l' for c in shown)}@{{}}}}"
     yield rf"\caption{{{latex(table.title)}{which}}}\\"
     yield r"\toprule"
-    yield from _group_headings(shown)
-    yield " & ".join(latex(column.head, CONDITION) for column in shown) + r" \\"
-    yield r"\midrule"
-    yield r"\endhead"
-    yield r"\bottomrule"
-    yield r"\endfoot"
-    yield from _body(table, rows, columns)
-    yield r"\end{longtable}}"
-
-
-def _group_headings(columns: Sequence[Column]) -> Iterator[str]:
-    cells, rules, place = [], [], 1
-    for group, n in column_groups(columns):
-        cells.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
+    heads, rules, place = [], [], 1
+    for group, n in column_groups(shown):
+        heads.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
         rules += [rf"\cmidrule(lr){{{place}-{place + n - 1}}}"] if group else []
         place += n
-    if cells:
-        yield " & ".join(cells) + r" \\"
+    if heads:
+        yield " & ".join(heads) + r" \\"
         yield "".join(rules)
-
-
-def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Iterator[str]:
+    yield " & ".join(latex(column.head, CONDITION) for column in shown) + r" \\"
+    yield from (r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot")
     section = None if table.section is None else table.index(table.section)
     current: str | None = None
     for row in rows:
@@ -93,6 +81,7 @@ def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Ite
             # \\* keeps the heading on the page of its first row.
             yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{current}}}}} \\*"
         yield " & ".join(cells[i] for i in columns) + r" \\"
+    yield r"\end{longtable}}"
 
 
 def _cell(text: str, column: Column) -> str:
