@@ -25,7 +25,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
     parser.add_argument("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
     parser.add_argument(
-        "--sizes", type=float, nargs="+", metavar="SHARE", help="planted: shares of items that the combined edit puts wrong"
+        "--sizes",
+        type=float,
+        nargs="+",
+        metavar="SHARE",
+        help="planted: shares of items that the combined edit puts wrong",
     )
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all figures there")
