@@ -1,7 +1,6 @@
 """Every combined edit of two sets against its parts: what it does that they do not lead one to expect."""
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -119,17 +118,17 @@ def _rows(
     found = resampled(values, table, statistics, ("study", "pairs", "bootstrap"), statistic=of_means)
     if of_drift is of_accuracy:
         contrasts = [of_drift(part[a], part[b], part[both]) for part in (changed, gain)]
-        tests = _tests(contrasts, table, statistics)
+        tests = _tests(np.concatenate(contrasts), table, statistics)
     else:
-        contrasts = [part[both] - part[one] for part in (changed, gain) for one in (a, b)]
-        drifts_over_a, drifts_over_b, gains_over_a, gains_over_b = _tests(contrasts, table, statistics)
-        drift_tests = map(_beyond_both, drifts_over_a, drifts_over_b, repeat(1))
-        tests = [list(drift_tests), list(map(_beyond_both, gains_over_a, gains_over_b, repeat(-1)))]
-    adjusted = adjust([test.p for part in tests for test in part], statistics.correction)
+        over_parts = [part[both] - part[one] for one in (a, b) for part in (changed, gain)]
+        over = _tests(np.concatenate(over_parts), table, statistics)
+        beyond = [1] * n_pairs + [-1] * n_pairs
+        tests = list(map(_beyond_both, over[: 2 * n_pairs], over[2 * n_pairs :], beyond))
+    adjusted = adjust([test.p for test in tests], statistics.correction)
     for i, (one, other, combined) in enumerate(family):
         assert combined.edit is not None
         figures: dict[str, Figure | None] = dict(zip(_FIGURES, found[i::n_pairs], strict=True))
-        drift, accuracy = (part[i] for part in tests)
+        drift, accuracy = tests[i], tests[n_pairs + i]
         yield InteractionRow(
             parts=(one.spec.sets[0], other.spec.sets[0]),
             part_conditions=(one.name, other.name),
@@ -154,15 +153,12 @@ class _Test(NamedTuple):
     detectable: float | None
 
 
-def _tests(contrasts: Sequence[Floats], table: AnswerTable, statistics: StatisticsSpec) -> list[list[_Test]]:
-    """Of every pair in each of the contrasts [pairs, items], all under the same sign flips."""
+def _tests(contrasts: Floats, table: AnswerTable, statistics: StatisticsSpec) -> list[_Test]:
+    """Of each contrast [contrasts, items], all under the same sign flips."""
     rng = stream(statistics.seed, "study", "pairs", "sign flips")
-    p = iter(sign_flip(np.concatenate(contrasts), table.clusters, rng, draws=statistics.permutations))
-    found = []
-    for values in contrasts:
-        means, detectable = values.mean(axis=1).tolist(), detectable_differences(values, table.clusters)
-        found.append([_Test(next(p), mean, least) for mean, least in zip(means, detectable, strict=True)])
-    return found
+    p = sign_flip(contrasts, table.clusters, rng, draws=statistics.permutations)
+    detectable = detectable_differences(contrasts, table.clusters)
+    return list(map(_Test, p, contrasts.mean(axis=1).tolist(), detectable))
 
 
 def _beyond_both(over_a: _Test, over_b: _Test, beyond: int) -> _Test:
