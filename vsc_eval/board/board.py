@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -16,6 +16,7 @@ from vsc_eval.files import replacing, short_hash
 from vsc_eval.mistakes import explain
 from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
+from vsc_eval.tables.numbers import counted
 
 BOARD_FILE = "board.yaml"
 FOLDERS = ENTRIES, CARDS, FIGURES, TABLES = "entries", "cards", "figures", "tables"
@@ -66,6 +67,19 @@ class BoardSpec(Spec):
         """Names of the tasks of a kind, in the order of board.yaml."""
         return tuple(name for name, task in self.tasks.items() if task.kind == kind)
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Of the synthetic tasks, in the order of board.yaml."""
+        return tuple(dict.fromkeys(level for name in self.tasks_of("synthetic") for level in self.tasks[name].levels))
+
+    @property
+    def asked(self) -> str:
+        """`420 items of 7 synthetic tasks and 1 external data set`."""
+        n_synthetic, n_external = len(self.tasks_of("synthetic")), len(self.tasks_of("external"))
+        parts = [counted(n_synthetic, "synthetic task")] if n_synthetic else []
+        parts += [counted(n_external, "external data set")] if n_external else []
+        return f"{counted(self.n_items, 'item')} of {' and '.join(parts)}"
+
 
 @dataclass(frozen=True)
 class Board:
@@ -113,26 +127,12 @@ def tasks_asked(items: Sequence[AskedItem]) -> dict[str, BoardTask]:
     }
 
 
-def spec_of(
-    items: Sequence[AskedItem],
-    *,
-    name: str,
-    title: str,
-    scoring: Scoring,
-    generator_version: str | None,
-    description: str = "",
-) -> BoardSpec:
+def spec_of(items: Sequence[AskedItem], *, name: str, generator_version: str | None, **about: Any) -> BoardSpec:
     """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
     tasks = tasks_asked(items)
+    version = generator_version if any(task.kind == "synthetic" for task in tasks.values()) else None
     try:
-        return BoardSpec(
-            name=name,
-            title=title,
-            description=description,
-            scoring=scoring,
-            generator_version=generator_version if any(task.kind == "synthetic" for task in tasks.values()) else None,
-            tasks=tasks,
-        )
+        return BoardSpec(name=name, tasks=tasks, generator_version=version, **about)
     except ValidationError as error:
         if any(fault["loc"] == ("name",) for fault in error.errors(include_url=False)):
             raise SpecError(
@@ -170,11 +170,12 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
         if any(task in TASKS for task in own):
             versions.add(found.hashes.get("generator_version", found.results.get("generator_version")))
         asked |= {(item.task, item.item_id): item for item in found.table.items}
-    if len(versions - {None}) > 1:
+    versions.discard(None)
+    if len(versions) > 1:
         raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
-    name, version = path.resolve().name, next(iter(versions - {None}), None)
-    about = {"name": name, "title": title or name, "description": description}
-    spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
+    name, version = path.resolve().name, next(iter(versions), None)
+    about = {"title": title or name, "description": description, "scoring": scorings[0]}
+    spec = spec_of(tuple(asked.values()), name=name, generator_version=version, **about)
     with replacing(path / BOARD_FILE) as partial:
         save_yaml_spec(partial, spec)
     return spec

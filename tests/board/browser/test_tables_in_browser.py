@@ -138,7 +138,7 @@ def test_interventions_are_filtered_by_model_and_by_headline(visit: Visit, page_
     assert set(column(page, "effects", "model")) == {"model-a"}
     page.get_by_label("Conditions", exact=True).select_option(label="all")
     assert NOT_PRINTED in column(page, "effects", "condition")
-    assert set(column(page, "unions", "model")) == {"model-a"}
+    assert set(column(page, "combined", "model")) == {"model-a"}
 
 
 def test_links_of_a_row_lead_to_its_model_and_to_its_changed_answers(visit: Visit, page_path: Path) -> None:

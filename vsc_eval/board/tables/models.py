@@ -1,11 +1,12 @@
 """Entries put together by what was evaluated, their names and ranks on the board, and sums over the synthetic tasks
-alone."""
+alone; and what the columns of tables and CSV are made of."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,33 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.stats import bootstrap_many, stream
 from vsc_eval.synthetic import TASKS
 from vsc_eval.tables.clean import SHORT, name
+from vsc_eval.tables.table import Column, Data
+
+NOT_ASKED = "not asked"
+MODEL = Column("model", "model")
+N_ITEMS = Column("n", "n", "count", note="Items")
+COUNTS = ("n", "n_clusters", "n_right", "n_invalid")
+INTERVAL = ("value", "low", "high")
+
+Record = dict[str, Any]
+"""Column -> what a table or a CSV shows there."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def copied(source: object, *names: str, start: str = "") -> Record:
+    """Fields that are columns of the same name, but for its start; None where there is no source."""
+    return {f"{start}{name}": None if source is None else getattr(source, name) for name in names}
+
+
+def flat(records: Sequence[Record], figures: Sequence[str]) -> Data:
+    """Records of the same keys, one number a column: the keys of `figures` have one for the value and for each end."""
+    rows = [
+        [copied(value, *INTERVAL, start=f"{key}_") if key in figures else {key: value} for key, value in record.items()]
+        for record in records
+    ]
+    heads = [column for part in rows[0] for column in part] if rows else []
+    return Data(tuple(heads), tuple(tuple(plain for part in row for plain in part.values()) for row in rows))
 
 
 @dataclass(frozen=True)
@@ -67,12 +93,6 @@ class Ranked:
     """Its baseline on all items of these tasks."""
     rank: Rank
 
-    @property
-    def order(self) -> tuple[int, int, float, str, tuple[str, ...]]:
-        """Best rank first; of equal ranks, the larger accuracy."""
-        rank, accuracy = self.rank, self.all.accuracy.value or 0.0
-        return -rank.n_compared, rank.rank, -accuracy, self.model.label, self.model.ids
-
 
 @dataclass(frozen=True, eq=False)
 class BoardView:
@@ -85,13 +105,8 @@ class BoardView:
         return self.board.spec.tasks_of("synthetic")
 
     @property
-    def external(self) -> tuple[str, ...]:
-        return self.board.spec.tasks_of("external")
-
-    @property
     def levels(self) -> tuple[str, ...]:
-        """Of the synthetic tasks, in the order of board.yaml."""
-        return tuple(dict.fromkeys(level for name in self.synthetic for level in self.board.spec.tasks[name].levels))
+        return self.board.spec.levels
 
     @cached_property
     def models(self) -> tuple[BoardedModel, ...]:
@@ -113,18 +128,18 @@ class BoardView:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Entry id -> its model's label; of an entry with interventions, what tells it from all others of these: the
-        intervention, and the id's last digits where needed."""
+        """Entry id -> its model's label, and what tells it from other entries of that model: the intervention, and the
+        id's last digits where needed."""
         label_of = {entry.id: model.label for model in self.models for entry in model.entries}
-        edited = _told_apart(
-            self.edited,
+        found = _told_apart(
+            self.board.entries,
             lambda entry: label_of[entry.id],
             (
                 lambda entry: entry.about.intervention.name if entry.about.intervention else "",
                 lambda entry: entry.id[-6:],
             ),
         )
-        return label_of | {entry.id: label for entry, label in zip(self.edited, edited, strict=True)}
+        return {entry.id: label for entry, label in zip(self.board.entries, found, strict=True)}
 
     @cached_property
     def ranking(self) -> tuple[Ranked, ...]:
@@ -134,7 +149,7 @@ class BoardView:
     @cached_property
     def external_rankings(self) -> dict[str, tuple[Ranked, ...]]:
         """Task -> its models by the share of right items; tasks without a model are left out."""
-        ranked = {task: self._ranked((task,), "task", task) for task in self.external}
+        ranked = {task: self._ranked((task,), "task", task) for task in self.board.spec.tasks_of("external")}
         return {task: found for task, found in ranked.items() if found}
 
     def _ranked(self, tasks: Sequence[str], scope: Scope, task: str | None = None) -> tuple[Ranked, ...]:
@@ -142,13 +157,25 @@ class BoardView:
         found = [(model, entry, row) for model, entry in latest if entry and (row := self.baseline(entry, scope, task))]
         ranks = rank_models([_answered(entry, tasks) for _, entry, _ in found])
         ranked = [Ranked(*each, rank) for each, rank in zip(found, ranks, strict=True)]
-        return tuple(sorted(ranked, key=lambda each: each.order))
+        return tuple(sorted(ranked, key=_order))
+
+    def who(self, entry: Entry, label: str | None = None) -> Record:
+        """What tells the entry from others, in CSV."""
+        own = copied(entry, "revision", "fingerprint", "backend")
+        own |= {"dtype": entry.about.dtype, "scoring": entry.scoring, "entry": entry.id}
+        return {"model": label or self.labels[entry.id], **own}
 
     def baseline(self, entry: Entry, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
         """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
         if scope in ("level", "all") and not entry.tasks <= set(self.synthetic):
             return baseline_of(entry, self.synthetic, scope, level)
         return entry.row(BASELINE, scope, task, level)
+
+
+def _order(found: Ranked) -> tuple[int, int, float, str, tuple[str, ...]]:
+    """Best rank first; of equal ranks, the larger accuracy."""
+    rank, accuracy = found.rank, found.all.accuracy.value or 0.0
+    return -rank.n_compared, rank.rank, -accuracy, found.model.label, found.model.ids
 
 
 def moment(entry: Entry) -> datetime:

@@ -15,7 +15,7 @@ from vsc_eval.figures.labels import drawable, fit, label_points
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name
-from vsc_eval.tables.numbers import percent, points, span, with_interval
+from vsc_eval.tables.numbers import percent, span, with_interval
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
@@ -34,40 +34,35 @@ Cells = dict[tuple[str, str], tuple[Row, float]]
 """(task, level) of the benchmark -> the baseline's row and accuracy."""
 
 
-def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
-    """Draw the entry's summary and return its text alternative.
+def summary_figure(entry: Entry, svg: Path, png: Path) -> None:
+    """Draw the entry's summary.
 
     On the left the accuracy of the 21 cells, on the right the headline conditions' change of accuracy against their
     drift. An entry without edits, or without the benchmark's cells, has its tasks' accuracies there instead. Both files
     are the same bytes every time. Raises BackendError if they cannot be written.
     """
-    cells, shown = _cells(entry), effects(entry)
-    overall = entry.row(BASELINE, "all")
+    found = {(str(row.task), str(row.level)): (row, share) for row, share in known_accuracies(entry, "cell")}
+    cells = {(task, level): cell for (task, level), cell in found.items() if task in TASKS and level in LEVELS}
+    shown, overall = effects(entry), entry.row(BASELINE, "all")
     accuracy = "accuracy not known"
     if overall is not None and overall.accuracy.value is not None:
         accuracy = f"accuracy {with_interval(overall.accuracy, percent)} % of {overall.n:,} items"
     with style.plain_style():
         model = drawable(name(entry.name, _NAME))
         figure = style.new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
-        if cells or shown:
-            left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if cells else (1, 1))
-        else:
-            left, right = None, figure.subplots()
+        widths = [0.85 if cells else 1, 1] if cells or shown else [1]
+        first, *_, last = 2 * list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
         if cells:
-            _draw_cells(left, cells)
+            _draw_cells(first, cells)
         if shown:
-            _draw_effects(right, entry, shown)
+            _draw_effects(last, entry, shown)
         if not (cells and shown):
-            _draw_tasks(right if cells or not shown else left, entry)
+            _draw_tasks(last if cells else first, entry)
         fit(figure, figure.suptitle(f"{model} · {accuracy}", fontsize=15))
         fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=style.GREY))
         title = f"{model}: summary of its results"
         style.save_svg(figure, svg, title=title)
         style.save_png(figure, png, dpi=DPI, title=title)
-    words = [f"Results of {name(entry.name, _NAME)}: {accuracy}."]
-    words += [_cell_words(cells)] if cells else []
-    words += [_effect_words(shown)] if shown else []
-    return " ".join(words)
 
 
 def _provenance(entry: Entry) -> str:
@@ -92,11 +87,6 @@ def known_accuracies(entry: Entry, scope: Scope) -> list[tuple[Row, float]]:
     return [(row, row.accuracy.value) for row in rows if row.accuracy.value is not None]
 
 
-def _cells(entry: Entry) -> Cells:
-    found = {(str(row.task), str(row.level)): (row, share) for row, share in known_accuracies(entry, "cell")}
-    return {(task, level): cell for (task, level), cell in found.items() if task in TASKS and level in LEVELS}
-
-
 def _draw_cells(axes: Any, cells: Cells) -> None:
     """7 x 3, accuracy in percent in every cell."""
     tasks = [task for task in TASKS if any((task, level) in cells for level in LEVELS)]
@@ -107,15 +97,6 @@ def _draw_cells(axes: Any, cells: Cells) -> None:
         squares[y, x] = Square(percent(share, 0), "white" if share is None else scale.to_rgba(share))
     draw_squares(axes, squares, [task.replace("_", " ") for task in tasks], levels, font_size=13)
     axes.set_title(f"Accuracy without edits, % ({span((row.n for row, _ in cells.values()), str)} items a cell)")
-
-
-def _cell_words(cells: Cells) -> str:
-    """The heat map in a sentence."""
-    ordered = sorted((share, place) for place, (_, share) in cells.items())
-    worst, best = (
-        f"{share:.0%} ({task.replace('_', ' ')}, {level})" for share, (task, level) in (ordered[0], ordered[-1])
-    )
-    return f"A heat map of {len(cells)} cells of tasks and levels runs from {worst} to {best}."
 
 
 def _draw_tasks(axes: Any, entry: Entry) -> None:
@@ -188,15 +169,3 @@ def extremes(found: Sequence[Effect]) -> list[Effect]:
     ]
     # Of those in one place only the first is named.
     return list({effect.point: effect for effect in reversed(picked)}.values())
-
-
-def _effect_words(found: Sequence[Effect]) -> str:
-    """The points in a sentence."""
-    drifts = [effect.point[0] for effect in found]
-    ordered = sorted(found, key=lambda effect: effect.point[1])
-    least, most = (points(effect.change.value) for effect in (ordered[0], ordered[-1]))
-    noun = "edit changes" if len(found) == 1 else "edits change"
-    return (
-        f"{len(found)} {noun} {min(drifts):.1f}% to {max(drifts):.1f}% of the answers, and accuracy by {least} to "
-        f"{most} percentage points; the least accurate is {_words(ordered[0].condition)}."
-    )
