@@ -18,7 +18,6 @@ from vsc_eval.answers.finished_run import read_run
 from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.board.board import spec_of
 from vsc_eval.board.check import entry_problems
 from vsc_eval.board.entry_files import (
     ABOUT,
@@ -33,6 +32,7 @@ from vsc_eval.board.entry_files import (
 )
 from vsc_eval.board.from_run import entry_of_run, shown_items
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import spec_of
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import GENERATOR_VERSION, find_item

@@ -18,7 +18,6 @@ from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables import board_tables, table_files
 from vsc_eval.board.tables.interventions import controlled
-from vsc_eval.board.tables.models import BoardView
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.drift import PARTS
@@ -103,7 +102,7 @@ def test_entries_of_one_model_complement_each_other() -> None:
     own = dated(sample_entry("model-a"), "2026-12-01T00:00:00+00:00")
     other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint, revision=own.revision)
     board = board_of(own, other)
-    (model,) = BoardView(board).models
+    (model,) = board.models
     assert model.latest(board.spec.tasks_of("synthetic")) == own
     assert model.latest(["pope"]) == other
     assert model.latest(["textvqa"]) is None
@@ -123,7 +122,7 @@ def test_entries_of_one_model_complement_each_other() -> None:
 )
 def test_another_fingerprint_revision_or_backend_is_another_model(change: dict[str, str]) -> None:
     entry = sample_entry("model-a")
-    assert len(BoardView(board_of(entry, renamed(entry, "other", **change))).models) == 2
+    assert len(board_of(entry, renamed(entry, "other", **change)).models) == 2
 
 
 def test_sums_leave_external_items_out() -> None:
@@ -176,7 +175,7 @@ def test_names_that_look_alike_are_told_apart() -> None:
         renamed(entry, "d", name=f"{long}base", fingerprint="3" * 16),
         renamed(entry, "e", name=f"{long}chat", fingerprint="4" * 16),
     ]
-    view = BoardView(board_of(*entries))
+    view = board_of(*entries)
     shown = {name(model.label, 40) for model in view.models}
     assert len(shown) == 5
     assert any("abcdef0" in label for label in shown)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsc_eval import __version__
-from vsc_eval.board.board import CARDS, ENTRIES, FIGURES, FOLDERS, TABLES, Board, read_board_spec
+from vsc_eval.board.board import Board
 from vsc_eval.board.check import check_entries
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import CARDS, ENTRIES, FIGURES, FOLDERS, TABLES, read_board_spec
 from vsc_eval.errors import DataError
 from vsc_eval.files import locked_folder, replacing
 from vsc_eval.progress import Advance

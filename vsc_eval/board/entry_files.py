@@ -17,8 +17,8 @@ from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
-from vsc_eval.board.board import asked_hash
 from vsc_eval.board.records import About, Entry, Results, Shown
+from vsc_eval.board.spec import asked_hash
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import file_hash, replacing
 

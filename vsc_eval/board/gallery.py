@@ -1,47 +1,23 @@
-"""What the page's gallery needs of a board, as plain data for JSON: what all entries share,
+"""What the page's gallery needs of a board, as plain data for JSON. What all entries share:
 
-    {
-      "kinds": ["right to wrong", ...],        # KIND_WORDS
-      "tasks": ["counting", ...],              # in the board's order
-      "levels": ["easy", ...],
-      "letters": [["A", "B", "C", "D"], []],   # what probabilities are of; [] where there are none
-      "reasons": ["No picture was published for this item.", ...],
-      "items": {                               # by column; the same item of several entries is there once
-        "id": ["test/counting/easy/00000/A", ...],
-        "task": [0, ...],                      # place in `tasks`
-        "level": [0, null, ...],               # place in `levels`
-        "question": ["How many ...", ""],      # "" where it is not known
-        "options": [["1", "2", "3", "4"], []], # texts in the order of the letters; [] where they are not known
-        "gold": ["A", ...],
-        "picture": [0, null, ...],             # place in `sources` and `alts`
-        "reason": [null, 0, ...]               # place in `reasons`: why there is no picture
-      },
-      "sources": ["data:image/png;base64,...", ...],
-      "alts": ["4 shapes on a plain background; ...", ...]
-    }
+    kinds, tasks, levels   words, in the order of the benchmark and of the board
+    letters                lists of letters that probabilities are of: [["A", "B"], []]; [] where there are none
+    reasons                why there is no picture, in sentences
+    sources, alts          pictures as data URIs, and what is to be seen in them
+    items                  by column, the same item of several entries once: `id`, `gold`, `question` ("" where it is
+                           not known), `options` (texts in the order of the letters, [] where they are not known), and
+                           places in the lists above or null: `task`, `level`, `picture`, `reason`
 
 and one view for each entry, in the board's order; those of entries without edits hold nothing, so that the browser
 reads what is looked at:
 
-    {
-      "conditions": [{                         # headline ones first, then in the entry's order
-        "name": "counting", "place": 1,        # in the entry's own list
-        "n_flips": 210, "n_shown": 60          # of many flips only some are in the page, evenly over the items
-      }, ...],
-      "items": {                               # items of this entry that some shown flip is of
-        "item": [17, ...],                     # place in the shared items
-        "before": ["A", ...],                  # the baseline's answer
-        "letters": [0, ...],                   # place in `letters`
-        "p_before": [[0.7, 0.1, 0.1, 0.1], null, ...]   # over the whole vocabulary: they need not add up to 1
-      },
-      "flips": {                               # by condition, then in the order of the items
-        "condition": [0, ...],                 # place in the view's conditions
-        "row": [0, ...],                       # place in the view's items
-        "after": ["B", ...],
-        "kind": [0, ...],                      # place in `kinds`
-        "p_after": [[0.2, 0.6, 0.1, 0.1], null, ...]
-      }
-    }
+    conditions             headline ones first, then in the entry's order: `name`, `place` in the entry's own list,
+                           `n_flips`, `n_shown` (of many flips only some are in the page, evenly over the items)
+    items                  by column, those that some shown flip is of: `item` (place in the shared items), `before`
+                           (the baseline's answer), `letters` (place), `p_before` (over the whole vocabulary, so that
+                           they need not add up to 1; or null)
+    flips                  by column, by condition and then in the order of the items: `condition`, `row` and `kind`
+                           (places in the view's conditions, its items, and the kinds), `after`, `p_after`
 
 All strings are made plain; the page escapes them.
 """

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vsc_eval.board.board import ENTRIES, Board, name_of_known
+from vsc_eval.board.board import Board, name_of_known
 from vsc_eval.board.build import Built, checked_board, generated_texts, write_generated
 from vsc_eval.board.check import entry_problems
 from vsc_eval.board.entry_files import read_entry, write_entry
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import ENTRIES
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.files import locked_folder
 from vsc_eval.progress import Advance

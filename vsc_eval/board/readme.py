@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vsc_eval.board.tables.models import backend_words, moment
+from vsc_eval.board.board import backend_words, moment
 from vsc_eval.tables.clean import LONG, TEXT, markdown
 from vsc_eval.tables.markdown import to_markdown
 from vsc_eval.tables.numbers import counted

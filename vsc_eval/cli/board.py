@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from vsc_eval.board.board import new_board
+    from vsc_eval.board.spec import new_board
     from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)

@@ -41,9 +41,9 @@ def add_parser(subparsers: Any) -> None:
 
 def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.answers.finished_run import read_run
-    from vsc_eval.board.board import read_board_spec
     from vsc_eval.board.from_run import entry_of_run
     from vsc_eval.board.publish import publish
+    from vsc_eval.board.spec import read_board_spec
     from vsc_eval.progress import progress_shown
     from vsc_eval.tables.console import console_for
 

@@ -12,7 +12,12 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
-from vsc_eval.board.board import (
+from vsc_eval.board.board import name_of_known
+from vsc_eval.board.check.figures import figure_problems
+from vsc_eval.board.check.form import form_problems
+from vsc_eval.board.entry_files import read_entry
+from vsc_eval.board.records import Entry, Problem
+from vsc_eval.board.spec import (
     BOARD_FILE,
     ENTRIES,
     FOLDERS,
@@ -20,14 +25,9 @@ from vsc_eval.board.board import (
     BoardSpec,
     Group,
     entry_folders,
-    name_of_known,
     read_board_spec,
     tasks_asked,
 )
-from vsc_eval.board.check.figures import figure_problems
-from vsc_eval.board.check.form import form_problems
-from vsc_eval.board.entry_files import read_entry
-from vsc_eval.board.records import Entry, Problem
 from vsc_eval.errors import DataError
 from vsc_eval.progress import Advance
 from vsc_eval.synthetic import TASKS

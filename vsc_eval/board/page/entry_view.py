@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.board.board import NO_LEVEL, Board
+from vsc_eval.board.board import Board
 from vsc_eval.board.page.tables import entry_tables, table_view
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.models import baseline_of
+from vsc_eval.board.spec import NO_LEVEL
 from vsc_eval.probing.result import CONTROL_WORDS, POOLING_WORDS, ProbingResult
 from vsc_eval.probing.spec import Target
 from vsc_eval.stats import Figure
@@ -26,12 +26,12 @@ READOUTS = {
 }
 
 
-def entry_view(entry: Entry, board: Board, label: str) -> View:
-    """The whole of one entry, ready to become JSON. `label` is what the board calls it."""
+def entry_view(entry: Entry, board: Board) -> View:
+    """The whole of one entry, ready to become JSON."""
     places = {condition.name: i for i, condition in enumerate(entry.conditions)}
     return {
         "id": entry.id,
-        "name": label,
+        "name": name(board.labels[entry.id]),
         "note": plain(entry.about.note, lines=True),
         "about": [(key, plain(text, limit=600)) for key, text in _about(entry).items()],
         "provenance": [(key, plain(text, limit=8000, lines=True)) for key, text in _provenance(entry).items()],
@@ -107,7 +107,7 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
         return None
     if not entry.tasks <= set(tasks):
         # The entry's own totals hold external data sets too.
-        totals = [*(baseline_of(entry, tasks, "level", level) for level in levels), baseline_of(entry, tasks, "all")]
+        totals = [*(board.baseline(entry, "level", level=level) for level in levels), board.baseline(entry, "all")]
         rows = [*(row for row in rows if row.task is not None), *filter(None, totals)]
     down, across = ({key: place for place, key in enumerate([*keys, None])} for keys in (tasks, levels))
     values: dict[int, list[Numbers]] = {}

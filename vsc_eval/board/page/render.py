@@ -16,7 +16,6 @@ from vsc_eval.board.gallery import gallery_views
 from vsc_eval.board.page.entry_view import READOUTS, entry_view
 from vsc_eval.board.page.tables import split_view
 from vsc_eval.board.tables import BoardTables, board_tables
-from vsc_eval.board.tables.models import BoardView
 from vsc_eval.tables.clean import json_block, name, plain
 from vsc_eval.tables.numbers import counted, percent, with_interval
 
@@ -39,7 +38,7 @@ def render_page(board: Board, tables: BoardTables | None = None) -> str:
         [split_view(table, places) for table in found] for found in (tables.baseline, tables.interventions)
     )
     shared, galleries = gallery_views(board)
-    views = [entry_view(entry, board, name(tables.view.labels[entry.id])) for entry in board.entries]
+    views = [entry_view(entry, board) for entry in board.entries]
     blocks = {
         "items": shared,
         **{f"entry-{place}": view for place, view in enumerate(views)},
@@ -54,7 +53,7 @@ def render_page(board: Board, tables: BoardTables | None = None) -> str:
         .render(
             title=name(spec.title),
             description=plain(spec.description, lines=True).strip() or sentence,
-            **_leaders(tables.view),
+            **_leaders(board),
             facts=[(label, plain(text, limit=200)) for label, text in _facts(board).items()],
             asked=[
                 (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
@@ -74,11 +73,11 @@ def render_page(board: Board, tables: BoardTables | None = None) -> str:
     )
 
 
-def _leaders(view: BoardView) -> dict[str, Any]:
+def _leaders(board: Board) -> dict[str, Any]:
     """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first rank."""
     found = [
         (name(each.model.label), each.model.ids[0], with_interval(each.all.accuracy, percent))
-        for each in view.ranking
+        for each in board.ranking
         if each.rank.rank == 1
     ]
     left_out = len(found) - _MOST_LEADERS

@@ -5,18 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.ranks import METHOD
 from vsc_eval.analysis.rows import Row
-from vsc_eval.board.tables.models import (
-    COUNTS,
-    INTERVAL,
-    MODEL,
-    N_ITEMS,
-    NOT_ASKED,
-    BoardView,
-    Ranked,
-    Record,
-    backend_words,
-    copied,
-)
+from vsc_eval.board.board import Board, Ranked, backend_words
+from vsc_eval.board.tables.records import COUNTS, INTERVAL, MODEL, N_ITEMS, NOT_ASKED, Record, copied, who
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
 from vsc_eval.tables.numbers import counted, span
@@ -35,10 +25,10 @@ Rows = Sequence[tuple[Ranked, Record]]
 """Of each row the model, and what to show of it by column."""
 
 
-def baseline_tables(view: BoardView) -> tuple[Table, ...]:
+def baseline_tables(board: Board) -> tuple[Table, ...]:
     """`ranking`, `tasks` and `cells` where a model has synthetic tasks, `external` where one has others."""
-    synthetic = _synthetic(view) if view.ranking else ()
-    return (*synthetic, _external(view)) if view.external_rankings else synthetic
+    synthetic = _synthetic(board) if board.ranking else ()
+    return (*synthetic, _external(board)) if board.external_rankings else synthetic
 
 
 def _table(
@@ -53,14 +43,14 @@ def _table(
     return table(key, title, columns, made, notes, section=section)
 
 
-def _synthetic(view: BoardView) -> tuple[Table, ...]:
-    ranking, tasks, left = view.ranking, view.synthetic, len(view.models) - len(view.ranking)
-    models = [(found, _model_record(view, found)) for found in ranking]
-    cells = [(found, _task_record(view, found, task)) for found in ranking for task in tasks]
-    levels = [Column(f"level_{level}", level, "percent") for level in view.levels]
+def _synthetic(board: Board) -> tuple[Table, ...]:
+    ranking, tasks, left = board.ranking, board.spec.tasks_of("synthetic"), len(board.models) - len(board.ranking)
+    models = [(found, _model_record(board, found)) for found in ranking]
+    cells = [(found, _task_record(board, found, task)) for found in ranking for task in tasks]
+    levels = [Column(f"level_{level}", level, "percent") for level in board.spec.levels]
     n_items = " or ".join(map(str, sorted({found.all.n for found in ranking})))
-    asked = f"{n_items} synthetic items of {counted(len(tasks), 'task')} at {len(view.levels)} levels"
-    n_cells = sum(len(view.board.spec.tasks[task].levels) for task in tasks)
+    asked = f"{n_items} synthetic items of {counted(len(tasks), 'task')} at {len(board.spec.levels)} levels"
+    n_cells = sum(len(board.spec.tasks[task].levels) for task in tasks)
     return (
         _table(
             "ranking",
@@ -96,21 +86,21 @@ def _synthetic(view: BoardView) -> tuple[Table, ...]:
             "Accuracy by task",
             (_RANK, MODEL, *(Column(f"task_{task}", task.replace("_", " "), "percent") for task in tasks)),
             models,
-            [f"Baseline accuracy in percent [interval]{_sizes(view, 'task')}. The rank is that on all items."],
+            [f"Baseline accuracy in percent [interval]{_sizes(board, 'task')}. The rank is that on all items."],
         ),
         _table(
             "cells",
             f"Accuracy in the {n_cells} cells",
             (MODEL, Column("task", "task"), *levels, Column("all", "all", "percent", note="All levels of the task")),
             cells,
-            [f"Baseline accuracy in percent [interval]{_sizes(view, 'cell')}."],
+            [f"Baseline accuracy in percent [interval]{_sizes(board, 'cell')}."],
             section="model",
         ),
     )
 
 
-def _external(view: BoardView) -> Table:
-    rankings = view.external_rankings
+def _external(board: Board) -> Table:
+    rankings = board.external_rankings
     return _table(
         "external",
         "External data sets",
@@ -150,17 +140,17 @@ def _ranked_record(found: Ranked) -> Record:
     }
 
 
-def _model_record(view: BoardView, found: Ranked) -> Record:
-    of_levels = {f"level_{level}": view.baseline(found.entry, "level", level=level) for level in view.levels}
-    of_tasks = {f"task_{task}": view.baseline(found.entry, "task", task) for task in view.synthetic}
+def _model_record(board: Board, found: Ranked) -> Record:
+    of_levels = {f"level_{level}": board.baseline(found.entry, "level", level=level) for level in board.spec.levels}
+    of_tasks = {f"task_{task}": board.baseline(found.entry, "task", task) for task in board.spec.tasks_of("synthetic")}
     accuracies = {key: _accuracy(row) for key, row in (of_levels | of_tasks).items()}
     return _ranked_record(found) | accuracies | {"backend": backend_words(found.model.first)}
 
 
-def _task_record(view: BoardView, found: Ranked, task: str) -> Record:
-    of_levels = {f"level_{level}": view.baseline(found.entry, "cell", task, level) for level in view.levels}
+def _task_record(board: Board, found: Ranked, task: str) -> Record:
+    of_levels = {f"level_{level}": board.baseline(found.entry, "cell", task, level) for level in board.spec.levels}
     accuracies = {key: _accuracy(row) for key, row in of_levels.items()}
-    of_all = {"all": _accuracy(view.baseline(found.entry, "task", task))}
+    of_all = {"all": _accuracy(board.baseline(found.entry, "task", task))}
     return _ranked_record(found) | accuracies | of_all | {"task": task.replace("_", " ")}
 
 
@@ -194,34 +184,35 @@ def _rank_note(rankings: Sequence[Sequence[Ranked]], on: str) -> str:
     return words
 
 
-def _sizes(view: BoardView, scope: Scope) -> str:
+def _sizes(board: Board, scope: Scope) -> str:
     """`, n = 20 items a cell` where that is so of all."""
-    groups = [group for group in _groups(view) if group[0] == scope]
-    rows = [view.baseline(found.entry, *group) for found in view.ranking for group in groups]
+    groups = [group for group in _groups(board) if group[0] == scope]
+    rows = [board.baseline(found.entry, *group) for found in board.ranking for group in groups]
     sizes = {row.n for row in rows if row}
     return f", n = {span(sizes, str)} items a {scope}" if sizes else ""
 
 
-def _groups(view: BoardView) -> Iterator[tuple[Scope, str | None, str | None]]:
+def _groups(board: Board) -> Iterator[tuple[Scope, str | None, str | None]]:
     """The groups of synthetic items: scope, task, level."""
+    tasks = board.spec.tasks_of("synthetic")
     yield "all", None, None
-    yield from (("task", task, None) for task in view.synthetic)
-    yield from (("level", None, level) for level in view.levels)
-    yield from (("cell", task, level) for task in view.synthetic for level in view.board.spec.tasks[task].levels)
+    yield from (("task", task, None) for task in tasks)
+    yield from (("level", None, level) for level in board.spec.levels)
+    yield from (("cell", task, level) for task in tasks for level in board.spec.tasks[task].levels)
 
 
-def baseline_data(view: BoardView) -> Data:
+def baseline_data(board: Board) -> Data:
     """A row for each model and group of items, and for each official figure. Ranks are of whole data sets."""
     records: list[Record] = []
-    for found in view.ranking:
-        rows = [view.baseline(found.entry, *group) for group in _groups(view)]
-        records += [_data_record(view, found, row, "synthetic", row.scope == "all") for row in rows if row]
-    for task, models in view.external_rankings.items():
+    for found in board.ranking:
+        rows = [board.baseline(found.entry, *group) for group in _groups(board)]
+        records += [_data_record(board, found, row, "synthetic", row.scope == "all") for row in rows if row]
+    for task, models in board.external_rankings.items():
         for found in models:
-            records.append(_data_record(view, found, found.all, "external", True))
+            records.append(_data_record(board, found, found.all, "external", True))
             records += [
                 {
-                    **view.who(found.entry, found.model.label),
+                    **who(found.entry, found.model.label),
                     **copied(figure, "task", "metric", "figure"),
                     **copied(figure.value, *INTERVAL, "reason"),
                     "kind": "external",
@@ -234,10 +225,10 @@ def baseline_data(view: BoardView) -> Data:
     return Data(_CSV, tuple(tuple(record.get(column) for column in _CSV) for record in records))
 
 
-def _data_record(view: BoardView, found: Ranked, row: Row, kind: str, is_ranked: bool) -> Record:
+def _data_record(board: Board, found: Ranked, row: Row, kind: str, is_ranked: bool) -> Record:
     rank = found.rank
     return {
-        **view.who(found.entry, found.model.label),
+        **who(found.entry, found.model.label),
         **copied(row, "scope", "task", "level", *COUNTS, "method"),
         **copied(row.accuracy, *INTERVAL, "reason"),
         "kind": kind,

@@ -8,8 +8,9 @@ from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.answers.answer_table import AskedCondition
+from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.models import COUNTS, MODEL, N_ITEMS, NOT_ASKED, BoardView, Record, copied, flat
+from vsc_eval.board.tables.records import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
 from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.studies.words import CORRECTION_WORDS
@@ -112,26 +113,26 @@ _MISSING = {
 """Column -> why a cell that gives no reason itself is empty."""
 
 
-def intervention_tables(view: BoardView) -> tuple[tuple[Table, ...], Data]:
+def intervention_tables(board: Board) -> tuple[tuple[Table, ...], Data]:
     """`effects`, `parts`, `combined`, `controls`, those for which some entry has figures; and the figures of CSV, a row
     for each condition of each entry, on all its items."""
     records: list[Record] = []
     shown: dict[str, list[Record]] = {key: [] for key in _COLUMNS}
-    for entry in view.edited:
-        own = {record["condition"]: record for record in _records(view, entry)}
+    for entry in board.edited:
+        own = {record["condition"]: record for record in _records(board, entry)}
         pairs = [(own[pair.condition], pair) for pair in entry.results.interactions if pair.condition in own]
         records += own.values()
         shown["effects"] += own.values()
         shown["parts"] += [record for record in own.values() if record["n_changed"] is not None]
         shown["combined"] += [record | {"verdict": _verdict(pair)} for record, pair in pairs]
-        shown["controls"] += _control_records(view, entry)
+        shown["controls"] += _control_records(board, entry)
     notes: dict[str, Iterable[str | None]] = {
-        "effects": _effect_notes(view),
+        "effects": _effect_notes(board),
         "parts": [
             "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
             "the changed ones. other: another wrong answer. invalid: an answer that names no option."
         ],
-        "combined": _interaction_notes(view),
+        "combined": _interaction_notes(board),
         "controls": [
             "value: drift, or the accuracy difference, on the items of the controls, in percentage points. pctl: share "
             "of control draws that are less harmful, ties half, in percent; p = (1 + draws at least as harmful) / (1 + "
@@ -157,7 +158,7 @@ def _rows(columns: Sequence[Column], records: Iterable[Record]) -> Iterator[Tabl
         )
 
 
-def _records(view: BoardView, entry: Entry) -> Iterator[Record]:
+def _records(board: Board, entry: Entry) -> Iterator[Record]:
     """Of each edit that has figures on all items; the keys are in the order of the CSV's columns."""
     rows = {condition.name: entry.row(condition.name, "all") for condition in entry.edits}
     adjusted = adjust([row.p_difference if row else None for row in rows.values()])
@@ -170,7 +171,7 @@ def _records(view: BoardView, entry: Entry) -> Iterator[Record]:
         row, pair = rows[condition.name], pairs.get(condition.name)
         if row is None:
             continue
-        record = view.who(entry) | {
+        record = who(entry, board.labels[entry.id]) | {
             "intervention": made.name if made else None,
             "layer": made.layer if made else None,
             "condition": condition.name,
@@ -220,9 +221,9 @@ def _verdict(pair: InteractionRow) -> Cell:
     return cell(words, missing=_MISSING["verdict"], note=pair.decided_by or "")
 
 
-def _effect_notes(view: BoardView) -> Iterable[str | None]:
-    firsts = (entry.row(entry.edits[0].name, "all") for entry in view.edited)
-    hidden = sum(condition.name not in entry.headlines for entry in view.edited for condition in entry.edits)
+def _effect_notes(board: Board) -> Iterable[str | None]:
+    firsts = (entry.row(entry.edits[0].name, "all") for entry in board.edited)
+    hidden = sum(condition.name not in entry.headlines for entry in board.edited for condition in entry.edits)
     yield (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by sign "
         "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of "
@@ -235,12 +236,12 @@ def _effect_notes(view: BoardView) -> Iterable[str | None]:
         yield f"{words} ({hidden} more)."
 
 
-def _interaction_notes(view: BoardView) -> Iterable[str]:
+def _interaction_notes(board: Board) -> Iterable[str]:
     yield (
         "interaction: drift, or the accuracy difference, of the combined edit less the sum of its two parts', in "
         "percentage points [interval]. Harmful is drift above 0 and accuracy below 0."
     )
-    pairs = [(entry, pair) for entry in view.edited for pair in entry.results.interactions]
+    pairs = [(entry, pair) for entry in board.edited for pair in entry.results.interactions]
     if any(pair.form == "norm_matched" for _, pair in pairs):
         yield (
             "A norm-matched combined edit (norm= in its name) is compared with the mean, or the more harmful, of its "
@@ -298,11 +299,11 @@ def _controlled_condition(entry: Entry, role: str, sets: tuple[str, ...]) -> str
     return found[0] if len(found) == 1 else None
 
 
-def _control_records(view: BoardView, entry: Entry) -> Iterator[Record]:
+def _control_records(board: Board, entry: Entry) -> Iterator[Record]:
     for found in controlled(entry):
         name = found["condition"]
         is_headline = name is None or name in entry.headlines
-        record = {"model": view.labels[entry.id], "entry": entry.id, "is_headline": is_headline, "link": name}
+        record = {"model": board.labels[entry.id], "entry": entry.id, "is_headline": is_headline, "link": name}
         for on in OUTCOMES:
             draws, kind = found[f"{on}_control_draws"], found[f"{on}_control_kind"]
             about = f"{counted(draws or 0, 'draw')}; {counted(found[f'{on}_n_kinds'], 'kind')} of control"
