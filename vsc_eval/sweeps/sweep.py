@@ -155,7 +155,11 @@ def _content_hashes(session: Session) -> dict[str, str]:
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
     """Where and how it is computed. A backend without transformers' weights takes the accelerator that it finds."""
     backend = BACKENDS.get(spec.backend)
-    entry = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype), **backend.attempt(spec.vllm)}
+    entry = {
+        "batch_size": session.engine.batch_size,
+        "dtype": str(session.vlm.dtype),
+        **backend.attempt(spec.backend_options),
+    }
     if backend.needs_weights:
         return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
     return {**entry, "device": "cuda" if cuda_words() else "cpu"}
