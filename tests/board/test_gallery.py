@@ -242,7 +242,7 @@ def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:
 
 def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:
     code = (
-        "import sys, vsc_eval.board.gallery, vsc_eval.board.figure, vsc_eval.board.share.model_card;"
+        "import sys, vsc_eval.board.gallery, vsc_eval.board.figure, vsc_eval.board.model_card;"
         "print([m for m in ('torch', 'transformers', 'lm_eval', 'matplotlib', 'vllm') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

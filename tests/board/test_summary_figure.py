@@ -87,16 +87,16 @@ def test_the_words_have_the_numbers_of_the_rows(tmp_path: Path) -> None:
 
 def test_only_headline_conditions_are_drawn() -> None:
     entry = ENTRIES["edited"]
-    assert [e.condition.name for e in effects(with_headlines(entry, "logic"))] == ["logic"]
+    assert [row.condition for row, _ in effects(with_headlines(entry, "logic"))] == ["logic"]
     assert len(effects(entry)) == 4
 
 
 def test_extremes_are_named_once() -> None:
     found = effects(ENTRIES["edited"])
     named = extremes(found * 3)
-    assert len({effect.point for effect in named}) == len(named) <= 5
-    assert min(e.point[1] for e in found) in {e.point[1] for e in named}
-    assert max(e.point[0] for e in found) in {e.point[0] for e in named}
+    assert len({point for _, point in named}) == len(named) <= 5
+    assert min(y for _, (_, y) in found) in {y for _, (_, y) in named}
+    assert max(x for _, (x, _) in found) in {x for _, (x, _) in named}
 
 
 def test_figures_in_cells_have_the_contrast_that_readers_need() -> None:

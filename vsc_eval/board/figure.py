@@ -7,8 +7,8 @@ from typing import Any
 
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.rows import Row
-from vsc_eval.answers.answer_table import AskedCondition, Role
-from vsc_eval.board.records import Effect, Entry
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.figures import style
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import drawable, fit, label_points
@@ -30,6 +30,8 @@ _LOOKS: dict[Role, tuple[str, str, float, str]] = {
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
 
+Effect = tuple[Row, tuple[float, float]]
+"""What an edit did over all items, and its place: drift in percent, change of accuracy in percentage points."""
 Cells = dict[tuple[str, str], tuple[Row, float]]
 """(task, level) of the benchmark -> the baseline's row and accuracy."""
 
@@ -123,27 +125,28 @@ def _draw_tasks(axes: Any, entry: Entry) -> None:
 
 def effects(entry: Entry) -> list[Effect]:
     """Of the headline conditions, those that have both figures."""
-    return [effect for effect in entry.effects if effect.condition.name in entry.headlines]
+    shown = [row for row in entry.effects if row.condition in entry.headlines]
+    values = [(drift_share(row), row.difference) for row in shown]
+    places = [(100 * (x.value or 0), 100 * (y.value or 0)) for x, y in values if x and y]
+    return list(zip(shown, places, strict=True))
 
 
-def _words(condition: AskedCondition) -> str:
+def _words(row: Row) -> str:
     """The sets and the edit; that a combined edit is norm-matched is told by its mark."""
-    sets = " + ".join(each.replace("_", " ") for each in condition.spec.sets)
-    return name(f"{sets}, {condition.edit}" if sets and condition.edit else condition.name, _EDIT)
+    sets = " + ".join(each.replace("_", " ") for each in row.sets)
+    return drawable(name(f"{sets}, {row.edit}" if sets and row.edit else row.condition, _EDIT))
 
 
 def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     """One mark a condition; intervals where there are few, names of the extremes where there are many."""
     axes.axhline(0, color=style.GREY, linewidth=1, linestyle="--", zorder=1)
     for role, (marker, colour, area, words) in _LOOKS.items():
-        those = [effect for effect in found if effect.condition.role == role]
-        for effect in those if len(found) <= _MAX_BARS else ():
-            style.cross(axes, effect.point, effect.drift, effect.change, colour)
+        those = [(row, point) for row, point in found if row.role == role]
+        for row, point in those if len(found) <= _MAX_BARS else ():
+            style.cross(axes, point, drift_share(row), row.difference, colour)
         if those:
-            xy = [effect.point[0] for effect in those], [effect.point[1] for effect in those]
-            axes.scatter(
-                *xy, marker=marker, s=area, color=colour, edgecolor="white", linewidths=0.6, zorder=3, label=words
-            )
+            look = {"marker": marker, "s": area, "color": colour, "edgecolor": "white", "linewidths": 0.6}
+            axes.scatter(*zip(*(point for _, point in those), strict=True), zorder=3, label=words, **look)
     axes.set_xlabel("drift: answers that are not the baseline's, %")
     axes.set_ylabel("change of accuracy, percentage points")
     shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
@@ -153,19 +156,18 @@ def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     style.bare(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
     named = found if len(found) <= _MAX_NAMED else extremes(found)
-    names = [(drawable(_words(effect.condition)), effect.point) for effect in named]
-    label_points(axes, names, [effect.point for effect in found])
+    label_points(axes, [(_words(row), point) for row, point in named], [point for _, point in found])
 
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:
     """Those that a reader asks for: most and least accurate, of all and of single sets, and the most drift."""
-    singles = [effect for effect in found if effect.condition.role == "single"] or list(found)
+    singles = [(row, point) for row, point in found if row.role == "single"] or found
     picked = [
-        max(found, key=lambda e: e.point[1]),
-        min(found, key=lambda e: e.point[1]),
-        max(found, key=lambda e: e.point[0]),
-        max(singles, key=lambda e: e.point[1]),
-        min(singles, key=lambda e: e.point[1]),
+        max(found, key=lambda effect: effect[1][1]),
+        min(found, key=lambda effect: effect[1][1]),
+        max(found, key=lambda effect: effect[1][0]),
+        max(singles, key=lambda effect: effect[1][1]),
+        min(singles, key=lambda effect: effect[1][1]),
     ]
     # Of those in one place only the first is named.
-    return list({effect.point: effect for effect in reversed(picked)}.values())
+    return list({point: (row, point) for row, point in reversed(picked)}.values())

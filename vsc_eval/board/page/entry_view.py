@@ -46,7 +46,7 @@ def entry_view(entry: Entry, board: Board) -> View:
         ],
         "grid": _grid(entry, board, places),
         # Of every edit over all items, in percent and points.
-        "frontier": [(places[e.condition.name], *triple(e.drift), *triple(e.change)) for e in entry.effects],
+        "frontier": [(places[r.condition], *triple(drift_share(r)), *triple(r.difference)) for r in entry.effects],
         "matrices": _matrices(entry),
         "probes": _probes(entry.results.probing) if entry.results.probing else None,
         "tables": [table_view(table, {}) for table in entry_tables(entry, board)],
