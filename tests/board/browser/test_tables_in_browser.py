@@ -108,7 +108,7 @@ def test_one_live_region_says_what_a_reader_did_once_typing_pauses(visit: Visit,
         assert said.inner_text() == ""
     page.clock.run_for(100)
     assert "Interventions: " in said.inner_text()
-    assert "Unions beyond their parts: " in said.inner_text()
+    assert "Combined edits beyond their parts: " in said.inner_text()
     assert page.evaluate("window.times") == 1
     sort_button(page, "effects", "condition").click()
     page.clock.run_for(500)
