@@ -172,13 +172,9 @@ def ruling(
     row: InteractionRow, rule: VerdictRule, against: FamilyP, raw_verdict: Verdict | None = None, *, level: float = 0.95
 ) -> Ruling:
     """The rule on the numbers of a row; `against` has the p of its controls."""
-    numbers = {
-        "drift": (row.drift_interaction, row.p_drift_adjusted),
-        "accuracy": (row.accuracy_interaction, row.p_accuracy_adjusted),
-    }
     evidence = []
     for outcome in rule.outcomes:
-        (found, p), controls = numbers[outcome], against.get((row.parts, outcome), {})
+        (found, p), controls = row.interaction(outcome), against.get((row.parts, outcome), {})
         assert found.value is not None
         evidence.append(Evidence(outcome, found.value, found.low, found.high, row.n_clusters, p, controls))
     return decide(evidence, rule, level=level, raw_verdict=raw_verdict)

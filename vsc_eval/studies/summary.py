@@ -5,8 +5,8 @@ from pathlib import Path
 
 from vsc_eval.analysis.rows import Row
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.pairs import verdict_table
-from vsc_eval.studies.report.words import gain_of
+from vsc_eval.studies.report.evidence import verdict_table
+from vsc_eval.studies.words import gain_of
 from vsc_eval.tables.console import console_for, draw, say
 from vsc_eval.tables.numbers import counted, percent, points
 
@@ -14,7 +14,7 @@ from vsc_eval.tables.numbers import counted, percent, points
 def print_summary(results: StudyResults, out: Path) -> None:
     """Verdicts, the most and least harmful conditions, and what the study could have seen."""
     console = console_for()
-    draw(verdict_table(results, results.ruled("raw")), console)
+    draw(verdict_table(results, "raw"), console)
     for line in _lines(results):
         say(line, console)
     say(f"Written to {out}: report.md, results.json, study.yaml, answers.parquet, intervention/", console)
