@@ -31,9 +31,8 @@ from vsc_eval.studies import report
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.conditions import asked_condition, control_set
 from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults, read_results
-from vsc_eval.studies.report.appendix import FOLDER, TABLES
 from vsc_eval.studies.report.figures import interference_name, report_figures
-from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, report_text, write_report
+from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, TABLES, TABLES_FOLDER, report_text, write_report
 from vsc_eval.studies.simulate import World, simulate
 from vsc_eval.studies.spec import StudySpec
 
@@ -256,9 +255,10 @@ def test_every_number_of_every_table_is_in_the_record_that_its_row_is_about(writ
     everywhere = {text for value in numbers(document) for text in spellings(value)}
     about: dict[str, set[str]] = {}
     for name, record in named(document):
-        # No table has the draws of controls, of which one is near any number.
-        record.pop("draws", None)
-        about.setdefault(name, set()).update(text for value in numbers(record) for text in spellings(value))
+        # The tables are of the verdict's edit on all items; controls have a file of their own.
+        elsewhere = record.get("scope", "all") != "all" or record.get("edit") not in (None, "scale=4")
+        if not elsewhere and "draws" not in record:
+            about.setdefault(name, set()).update(text for value in numbers(record) for text in spellings(value))
     strict, loose = [], 0
     for table in tables((written / REPORT_FILE).read_text(encoding="utf-8")):
         for row in table[1:]:
@@ -331,7 +331,7 @@ def test_every_row_of_the_results_is_in_a_file_beside_the_report(written: Path) 
     }
     assert places.keys() == TABLES.keys() - {"overlap", "excluded"}
     for name, records in places.items():
-        with (written / FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as opened:
+        with (written / TABLES_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as opened:
             heads, *found = csv.reader(opened)
         assert len(found) == len(records) > 0
         assert len(set(heads)) == len(heads)
@@ -343,7 +343,7 @@ def test_every_row_of_the_results_is_in_a_file_beside_the_report(written: Path) 
 
 def test_heads_are_the_places_in_the_results(written: Path) -> None:
     results = interfering()
-    with (written / FOLDER / "pairs.csv").open(encoding="utf-8", newline="") as opened:
+    with (written / TABLES_FOLDER / "pairs.csv").open(encoding="utf-8", newline="") as opened:
         first = next(csv.DictReader(opened))
     pair = results.pairs[0]
     assert (first["parts"], first["condition"], first["verdict"]) == (
@@ -352,10 +352,10 @@ def test_heads_are_the_places_in_the_results(written: Path) -> None:
         pair.verdict,
     )
     assert float(first["drift_interaction_low"]) == pair.drift_interaction.low
-    with (written / FOLDER / "controls.csv").open(encoding="utf-8", newline="") as opened:
+    with (written / TABLES_FOLDER / "controls.csv").open(encoding="utf-8", newline="") as opened:
         control = next(csv.DictReader(opened))
     assert [float(control[f"draws_{i}"]) for i in range(1, 21)] == list(results.controls[0].draws)
-    with (written / FOLDER / "overlap.csv").open(encoding="utf-8", newline="") as opened:
+    with (written / TABLES_FOLDER / "overlap.csv").open(encoding="utf-8", newline="") as opened:
         overlaps = {
             (row["a"], row["b"]): (float(row["jaccard"]), float(row["decoder_cosine"]))
             for row in csv.DictReader(opened)
@@ -430,7 +430,7 @@ def test_the_same_results_give_the_same_bytes_and_leave_no_trace(written: Path, 
 
 
 def test_the_spec_beside_the_report_is_the_study_s_own(written: Path) -> None:
-    assert load_yaml_spec(written / FOLDER / "study.yaml", StudySpec) == interfering().spec
+    assert load_yaml_spec(written / TABLES_FOLDER / "study.yaml", StudySpec) == interfering().spec
 
 
 def test_two_tasks_one_edit_and_neither_norm_matching_nor_controls(tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_two_tasks_one_edit_and_neither_norm_matching_nor_controls(tmp_path: Pat
     assert "Of 1 pair under `ablate`" in text
     assert "norm-matched" not in text.lower()
     assert "The study ran no controls" in text
-    assert not (tmp_path / FOLDER / "controls.csv").exists()
+    assert not (tmp_path / TABLES_FOLDER / "controls.csv").exists()
     assert not (tmp_path / FIGURES_FOLDER / "controls.png").exists()
 
 
@@ -499,7 +499,7 @@ def test_a_hostile_model_name_stays_a_name(tmp_path: Path) -> None:
     assert not re.search(r"^# head", text, re.MULTILINE)
     widths = {len(table[0]) for table in tables(text)}
     assert all(len(row) == len(table[0]) for table in tables(text) for row in table), widths
-    assert load_yaml_spec(tmp_path / FOLDER / "study.yaml", StudySpec).model == HOSTILE
+    assert load_yaml_spec(tmp_path / TABLES_FOLDER / "study.yaml", StudySpec).model == HOSTILE
 
 
 def test_matplotlib_is_loaded_only_to_draw() -> None:

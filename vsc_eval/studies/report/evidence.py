@@ -149,25 +149,29 @@ def sae(results: StudyResults) -> Section:
     """What the sparse autoencoder keeps of the activations and of the model."""
     quality, splice, train = results.reconstruction, results.splice, results.spec.sae.train
     fvu = None if quality.fvu is None else decimal(quality.fvu)
-    rows = (
-        ("activation", train.activation),
-        ("features", count(quality.d_sae)),
-        ("tokens learnt from", count(train.n_tokens)),
-        ("fraction of variance unexplained", cell(fvu, missing="the activations are constant")),
-        ("mean features a token (L0)", decimal(quality.mean_l0, 2)),
-        ("features that never fired", f"{quality.n_dead} of {quality.d_sae}"),
-        ("loss, plain model", decimal(splice.loss_plain)),
-        ("loss, reading the reconstruction", decimal(splice.loss_spliced)),
-        ("accuracy %, plain model", percent(splice.accuracy_plain)),
-        ("accuracy %, reading the reconstruction", percent(splice.accuracy_spliced)),
-    )
-    note = (
-        f"Reconstruction: {counted(quality.n_tokens, 'token')}. Loss (nats, of the right letter, full vocabulary) and "
-        f"accuracy: n = {splice.n_items} items, no intervals. Edits add to the activation and leave the SAE's error "
-        "in it."
-    )
-    title = f"The SAE of layer {results.layer}, on the select split"
-    return ["## The sparse autoencoder", table("sae", title, columns("figure", "value"), rows, [note])]
+    return [
+        "## The sparse autoencoder",
+        table(
+            "sae",
+            f"The SAE of layer {results.layer} ({train.activation}, {count(quality.d_sae)} features, learnt from "
+            f"{counted(train.n_tokens, 'token')}), on the select split",
+            columns("figure", ("value", "text", "", "", 40, None, True)),
+            (
+                ("fraction of variance unexplained", cell(fvu, missing="the activations are constant")),
+                ("mean features a token (L0)", decimal(quality.mean_l0, 2)),
+                ("features that never fired", f"{quality.n_dead} of {quality.d_sae}"),
+                ("loss, plain model", decimal(splice.loss_plain)),
+                ("loss, reading the reconstruction", decimal(splice.loss_spliced)),
+                ("accuracy %, plain model", percent(splice.accuracy_plain)),
+                ("accuracy %, reading the reconstruction", percent(splice.accuracy_spliced)),
+            ),
+            [
+                f"Reconstruction: {counted(quality.n_tokens, 'token')}. Loss (nats, of the right letter, full "
+                f"vocabulary) and accuracy: n = {splice.n_items} items, no intervals. Edits add to the activation and "
+                "leave the SAE's error in it."
+            ],
+        ),
+    ]
 
 
 def sets(results: StudyResults) -> Section:

@@ -22,7 +22,7 @@ from vsc_eval.figures.labels import label_points
 from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import Selection, StudyResults
 from vsc_eval.studies.words import EDITED, KIND_WORDS, OUTCOME_WORDS, accuracy_of, drift_of, size, spaced
-from vsc_eval.tables.numbers import UNDEFINED, decimal, points
+from vsc_eval.tables.numbers import decimal, points
 
 LAYER, SETS, FRONTIER, CONTROLS = "probes.png", "sets.png", "frontier.png", "controls.png"
 
@@ -40,10 +40,7 @@ _LOOKS: dict[ControlKind, tuple[str, str]] = {
     "random_directions": (style.ORANGE, "s"),
     "permuted_labels": (style.GREEN, "^"),
 }
-_EFFECT_WORDS: dict[Effect, str] = {
-    "single": "single sets",
-    "interaction": "interaction of combined edits",
-}
+_EFFECT_WORDS: dict[Effect, str] = {"single": "single sets", "interaction": "interaction of combined edits"}
 _ROW_INCHES = 0.5
 _FAR_OUT = 3
 """Quartile ranges beyond the quartiles from which on a draw would squash the others (Tukey's outer fences)."""
@@ -83,8 +80,7 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
             "norm_matched": f"{outcome}: norm-matched, less the {reference} of its parts",
         }
         for axes, (form, found) in zip(row, pairs.items(), strict=True):
-            squares = _own_effects(results, edit, outcome) | _interactions(results, found, outcome, drawn)
-            _matrix(axes, squares, tasks)
+            _matrix(axes, _squares(results, edit, found, outcome, drawn), tasks)
             # In lines as wide as the panel.
             axes.set_title("\n".join(textwrap.wrap(titles[form], max(20, 9 * len(tasks)))), fontsize=11.5)
             axes.tick_params(labelsize=10.5)
@@ -102,29 +98,21 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
     style.save_png(figure, path_png)
 
 
-def _own_effects(results: StudyResults, edit: str, outcome: Outcome) -> _Squares:
-    """The single sets' own drift or accuracy difference, on the diagonal."""
-    found = {}
+def _squares(
+    results: StudyResults, edit: str, pairs: Sequence[InteractionRow], outcome: Outcome, drawn: Any
+) -> _Squares:
+    """The interactions of pairs; on the diagonal the single sets' own drift or accuracy difference."""
+    tasks, found = results.spec.tasks, _Squares()
     for row in results.edited(edit, "single"):
-        if row.drift is not None and row.difference is not None:
-            value = row.drift.share.value if outcome == "drift" else row.difference.value
-            place = results.spec.tasks.index(row.sets[0])
-            found[place, place] = Square(points(value), _OWN, style="italic")
-    return found
-
-
-def _interactions(results: StudyResults, pairs: Sequence[InteractionRow], outcome: Outcome, drawn: Any) -> _Squares:
-    found = {}
+        own = row.difference if outcome == "accuracy" else row.drift and row.drift.share
+        place = tasks.index(row.sets[0])
+        found[place, place] = Square(points(own.value if own else None), _OWN, style="italic")
     for pair in pairs:
         figure, p = pair.interaction(outcome)
-        column, row = map(results.spec.tasks.index, pair.parts)
-        if figure.value is None:
-            found[row, column] = Square(UNDEFINED, "white")
-        else:
-            text, weight = points(figure.value), "normal"
-            if results.passes(p):
-                text, weight = f"{text}*", "bold"
-            found[row, column] = Square(text, drawn.to_rgba(100 * figure.value), weight)
+        passes = figure.value is not None and results.passes(p)
+        colour = "white" if figure.value is None else drawn.to_rgba(100 * figure.value)
+        text, weight = f"{points(figure.value)}{'*' * passes}", "bold" if passes else "normal"
+        found[tasks.index(pair.parts[1]), tasks.index(pair.parts[0])] = Square(text, colour, weight)
     return found
 
 

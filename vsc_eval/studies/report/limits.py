@@ -1,4 +1,4 @@
-"""What was excluded, reasons for caution, where every number is, and how to make it all again."""
+"""What was excluded, and reasons for caution."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from vsc_eval.probing.result import ProbeRow
 from vsc_eval.probing.spec import EMBEDDINGS
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.answer import COMMAND
-from vsc_eval.studies.report.appendix import FOLDER, TABLES
 from vsc_eval.studies.words import KIND_WORDS, Section
 from vsc_eval.synthetic import LETTERS
 from vsc_eval.tables.clean import TEXT, code
 from vsc_eval.tables.markdown import bullets
 from vsc_eval.tables.numbers import counted, decimal, in_points, p_value, percent
-from vsc_eval.tables.table import Column, columns, table
+from vsc_eval.tables.table import Column, table
 
 _CEILING = 0.95
 _ABOVE_CHANCE = 0.1
@@ -185,36 +183,3 @@ def _floor(results: StudyResults) -> Iterator[str]:
             f"Answers change where nothing is done: {worst.n_changed} of {worst.drift.n_items} in {code(worst.name)}. "
             "Drift of that size is no effect."
         )
-
-
-def numbers(results: StudyResults) -> Section:
-    """Every table of the appendix, and what is needed to make the study again."""
-    spec = results.spec
-    files = [
-        f"[{name}.csv]({FOLDER}/{name}.csv): {counted(len(rows), 'row')}, {about}"
-        for name, (of, about) in TABLES.items()
-        if (rows := of(results))
-    ]
-    rows = [
-        ("model", spec.model),
-        ("model fingerprint", results.model_fingerprint),
-        ("SAE fingerprint", results.sae_fingerprint),
-        ("benchmark generator", results.generator_version),
-        ("seed", str(spec.seed)),
-        ("bootstrap draws", str(spec.statistics.draws)),
-        ("sign-flip permutations", str(spec.statistics.permutations)),
-        *results.versions.items(),
-    ]
-    note = (
-        "Every random stream is derived from the seed by name. The same spec, versions and kind of machine give the "
-        "same numbers; other hardware or another number of threads may differ in the last digits."
-    )
-    return [
-        "## Every number",
-        "Shares and differences are between 0 and 1; columns are named as in [results.json](results.json).",
-        bullets(files),
-        "## How to reproduce",
-        f"Take [study.yaml]({FOLDER}/study.yaml), the spec, and run {code(COMMAND)}. The report alone: delete "
-        "`report.md` in the study's folder and give the same command again.",
-        table("versions", "Fingerprints, seeds and versions", columns("what", ("value", "name")), rows, [note]),
-    ]
