@@ -38,7 +38,7 @@ def record_data(records: Iterable[Record]) -> Data:
     `draws_1`; its words are joined by `+`. A column in which nothing is defined is left out."""
     rows = [dict(_flat(record.model_dump(mode="json"))) for record in records]
     # Of the fullest row, so that neighbours stay neighbours.
-    heads = tuple(dict.fromkeys(chain(max(rows, key=len, default={}), *rows)))
+    heads = tuple(dict.fromkeys(chain(*sorted(rows, key=len)[-1:], *rows)))
     return Data(heads, tuple(tuple(row.get(head) for head in heads) for row in rows))
 
 

@@ -184,7 +184,7 @@ def sets(results: StudyResults) -> Section:
     )
     alone = {row.sets[0]: row for row in results.edited(edit, "single")}
     rows = [alone[chosen.name] for chosen in found.sets]
-    differences, drifts = [row.difference for row in rows], [row.drift and row.drift.share for row in rows]
+    differences, drifts = [row.difference for row in rows], [row.drift.share if row.drift else None for row in rows]
     three = ("decimal", "", "", 40, 3)
     return [
         "## The feature sets",

@@ -7,7 +7,6 @@ from pathlib import Path
 from vsc_eval.figures.style import plain_style
 from vsc_eval.files import replacing
 from vsc_eval.records import Record
-from vsc_eval.specs import yaml_text
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.report import evidence
 from vsc_eval.studies.report.answer import COMMAND, answer, asked
@@ -19,6 +18,7 @@ from vsc_eval.tables.csv import record_data, to_csv
 from vsc_eval.tables.markdown import bullets, paragraphs
 from vsc_eval.tables.numbers import counted
 from vsc_eval.tables.table import columns, table
+from vsc_eval.yaml_files import yaml_text
 
 REPORT_FILE = "report.md"
 FIGURES_FOLDER = "figures"
