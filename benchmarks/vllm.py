@@ -13,7 +13,8 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.vllm.engine import VllmEngine
-from vsc_eval.backends.vllm.start import parse_options, require_vllm
+from vsc_eval.backends.vllm.start import require_vllm
+from vsc_eval.cli.flags import named_values
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
@@ -66,7 +67,7 @@ def bench_vllm(
 
 def bench(options: argparse.Namespace) -> list[str]:
     """The lines to print."""
-    installed, vllm_options = require_vllm(), parse_options(options.vllm)
+    installed, vllm_options = require_vllm(), named_values("--backend-options", options.backend_options)
     if options.with_vllm_vlm:
         from benchmarks.vllm_vlm import require_vllm_vlm
 
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     parser = build_parser("vllm", "vLLM against transformers, baseline and mixed conditions.")
     add_edits(parser, conditions=7)
-    parser.add_argument("--vllm", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
+    parser.add_argument("--backend-options", action="append", default=[], metavar="NAME=VALUE", help="argument of vLLM")
     parser.add_argument("--with-vllm-vlm", action="store_true", help="also the baseline against lm-eval's vllm-vlm")
     return run(parser, bench, argv)
 

@@ -52,8 +52,16 @@ def test_every_kind_of_field(tmp_path: Path) -> None:
         memory_gb=0.5,
         sweep_file=Path("f.yaml"),
     )
-    vllm = read(RUN, "--backend", "vllm", "--vllm", "max_num_seqs=2", "--vllm", "limit_mm_per_prompt={image: 4}")
-    assert vllm.vllm == {"max_num_seqs": 2, "limit_mm_per_prompt": {"image": 4}}
+    vllm = read(
+        RUN,
+        "--backend",
+        "vllm",
+        "--backend-options",
+        "max_num_seqs=2",
+        "--backend-options",
+        "limit_mm_per_prompt={image: 4}",
+    )
+    assert vllm.backend_options == {"max_num_seqs": 2, "limit_mm_per_prompt": {"image": 4}}
 
 
 def test_fields_of_inner_specs_stand_beside_the_others() -> None:
@@ -69,11 +77,14 @@ def test_fields_of_inner_specs_stand_beside_the_others() -> None:
         ("--n 6", "--n: 6 is no positive multiple of 4"),
         ("--limit many", "--limit: input should be a valid integer, not 'many'"),
         ("--override a.x=1 --override a.x=2", "--override: 'a.x' is set twice"),
-        ("--backend vllm --vllm a=1 --vllm a=2", "--vllm sets 'a' twice"),
-        ("--vllm a=1", "--vllm: arguments of vLLM go with the backend vllm"),
+        ("--backend vllm --backend-options a=1 --backend-options a=2", "--backend-options sets 'a' twice"),
+        (
+            "--backend-options a=1",
+            "--backend-options: the backend hf has none; arguments of vLLM go with the backend vllm",
+        ),
         ("--backend vllm --device cpu", "--device: it is not of the backend vllm"),
         ("--max-new-tokens 3", "--max-new-tokens: it is of the scoring `generate`"),
-        ("--vllm a=[", "--vllm a=[:1: no YAML"),
+        ("--backend-options a=[", "--backend-options a=[:1: no YAML"),
     ],
 )
 def test_wrong_values_name_the_option(words: str, message: str) -> None:

@@ -105,8 +105,8 @@ class EngineSpec(ModelSpec):
 
     backend: Annotated[BackendName, HOW] = "hf"
     """What answers: hf is transformers; vllm, or another package's."""
-    vllm: Annotated[dict[str, Any], HOW] = Field(default_factory=dict)
-    """Argument of vLLM, such as tensor_parallel_size=2, or of another package's backend."""
+    backend_options: Annotated[dict[str, Any], HOW] = Field(default_factory=dict)
+    """Argument of the backend: of vLLM's own, such as tensor_parallel_size=2, or of another package's."""
     engine_mode: Annotated[Literal["auto", "shared", "hooks"], HOW] = "auto"
     """Of transformers: layers below the edit once for all conditions, or a plain run with hooks for each."""
     memory_gb: Annotated[float | None, Field(gt=0), HOW] = None
@@ -117,21 +117,21 @@ class EngineSpec(ModelSpec):
 
     @model_validator(mode="after")
     def _backend_fits(self) -> Self:
-        if self.backend == "hf" and self.vllm:
-            raise ValueError("vllm: arguments of vLLM go with the backend vllm")
+        if self.backend == "hf" and self.backend_options:
+            raise ValueError("backend_options: the backend hf has none; arguments of vLLM go with the backend vllm")
         backend = BACKENDS.get(self.backend)
         for name in () if backend.needs_weights else self.hf_only:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name}: it is not of the backend {self.backend}")
-        backend.check_options(self.vllm)
+        backend.check_options(self.backend_options)
         return self
 
     def identity(self) -> dict[str, Any]:
         """The fields that say what. Another backend than transformers counts, with those of its arguments that may
         change an answer by more than rounding."""
         found = super().identity()
-        counting = BACKENDS.get(self.backend).options_that_count(self.vllm)
-        return found if self.backend == "hf" else {**found, "backend": self.backend, "vllm": counting}
+        counting = BACKENDS.get(self.backend).options_that_count(self.backend_options)
+        return found if self.backend == "hf" else {**found, "backend": self.backend, "backend_options": counting}
 
     def answering(self) -> dict[str, Any]:
         """The arguments of `open_session` that say what runs the model."""
@@ -140,7 +140,7 @@ class EngineSpec(ModelSpec):
             "memory_budget_bytes": self.memory_bytes,
             "mode": self.engine_mode,
             "backend": self.backend,
-            "options": self.vllm,
+            "options": self.backend_options,
         }
 
     @property

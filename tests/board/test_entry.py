@@ -283,7 +283,7 @@ def test_paths_in_settings_are_cut_to_their_last_part() -> None:
         "model": "org/name",
         "tasks": ["vsc", "/home/me/tasks/mine.yaml", "./mine.yaml", "~/x/y.yaml"],
         "override": ["mine.dataset.path=/data/secret/set", "mine.filters={file: '/srv/a b'}"],
-        "vllm": {"download_dir": "C:\\Users\\me\\hub", "n": 1.5, "none": None},
+        "backend_options": {"download_dir": "C:\\Users\\me\\hub", "n": 1.5, "none": None},
         "ratio": ["1/2", "/", " / ", "https://example.org/a/b", r"\d+/x", "A:B/C"],
         "urls": ["file:///home/me/x.json", "key:/home/me/b", r"\\\\server\\share\\x", "~me/secret/x"],
     }
@@ -291,7 +291,7 @@ def test_paths_in_settings_are_cut_to_their_last_part() -> None:
         "model": "org/name",
         "tasks": ["vsc", "mine.yaml", "mine.yaml", "y.yaml"],
         "override": ["mine.dataset.path=set", "mine.filters={file: 'a b'}"],
-        "vllm": {"download_dir": "hub", "n": 1.5, "none": None},
+        "backend_options": {"download_dir": "hub", "n": 1.5, "none": None},
         "ratio": ["1/2", "/", " / ", "https://example.org/a/b", r"\d+/x", "A:B/C"],
         "urls": ["file:x.json", "key:b", "x", "x"],
     }

@@ -171,6 +171,6 @@ def test_cells_of() -> None:
 
 def test_arguments_that_are_not_ours_are_vllms_or_none_at_all() -> None:
     spec = VscVllm._spec({"model": "m", "backend": "vllm", "tensor_parallel_size": 2, "vsc_n": 4})
-    assert (spec.vllm, spec.model) == ({"tensor_parallel_size": 2}, "m")
+    assert (spec.backend_options, spec.model) == ({"tensor_parallel_size": 2}, "m")
     with pytest.raises(SpecError, match="vsc-hf has no argument tensor_parallel_size"):
         VscHF._spec({"model": "m", "backend": "hf", "tensor_parallel_size": 2})

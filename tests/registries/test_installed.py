@@ -59,7 +59,7 @@ def test_a_run_of_the_task_under_the_edit(package: Path, tmp_path: Path) -> None
 def test_a_run_on_the_backend(package: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     named = ("--tasks", "vsc_majority_easy", "--n", "8", "--conditions", "counting:square=1", "--backend", "echo")
-    vsc(package, "run", *named, "--vllm", "word=C", "--scoring", "generate", "--out", out)
+    vsc(package, "run", *named, "--backend-options", "word=C", "--scoring", "generate", "--out", out)
     answers = pd.read_parquet(out / "answers.parquet")
     assert set(answers.text) == {"C"}
     rows = json.loads((out / "results.json").read_text(encoding="utf-8"))["rows"]
@@ -80,7 +80,7 @@ def test_a_task_file_with_the_metric(package: Path, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     out, named = tmp_path / "run", ("--tasks", tmp_path / "things.yaml", "--scoring", "generate")
-    vsc(package, "run", *named, "--backend", "echo", "--vllm", "word=truck", "--out", out)
+    vsc(package, "run", *named, "--backend", "echo", "--backend-options", "word=truck", "--out", out)
     official = json.loads((out / "results.json").read_text(encoding="utf-8"))["official"]
     found = {row["figure"]: row["value"]["value"] for row in official}
     assert found["first_letter[road]"] == 0.5

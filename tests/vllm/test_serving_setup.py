@@ -11,27 +11,30 @@ from typing import Any
 import pytest
 
 from vsc_eval.backends.vllm import start
-from vsc_eval.backends.vllm.start import Installed, options_mark, parse_options, require_vllm, start_vllm
+from vsc_eval.backends.vllm.start import Installed, check_options, options_mark, require_vllm, start_vllm
+from vsc_eval.cli.flags import named_values
 from vsc_eval.cli.run import add_parser
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
 
 def test_arguments_are_read_as_yaml() -> None:
-    found = parse_options(["tensor_parallel_size=2", "limit_mm_per_prompt={image: 4, video: 0}", "quantization=fp8"])
+    found = named_values(
+        "--backend-options", ["tensor_parallel_size=2", "limit_mm_per_prompt={image: 4, video: 0}", "quantization=fp8"]
+    )
     assert found == {"tensor_parallel_size": 2, "limit_mm_per_prompt": {"image": 4, "video": 0}, "quantization": "fp8"}
 
 
 @pytest.mark.parametrize("pair", ["tensor_parallel_size", "=2", "a b=1", "a={"])
 def test_what_is_no_argument_is_refused(pair: str) -> None:
     with pytest.raises(SpecError):
-        parse_options([pair])
+        named_values("--backend-options", [pair])
 
 
 @pytest.mark.parametrize("name", ["enable_prefix_caching", "dtype", "worker_extension_cls", "speculative_config"])
 def test_what_would_break_an_edit_cannot_be_set(name: str) -> None:
     with pytest.raises(SpecError, match=name):
-        parse_options([f"{name}=1"])
+        check_options({name: 1})
 
 
 def test_only_what_changes_answers_is_in_their_key() -> None:
@@ -40,18 +43,18 @@ def test_only_what_changes_answers_is_in_their_key() -> None:
 
 
 def test_a_run_is_another_run_on_another_backend() -> None:
-    plain, vllm = RunSpec(), RunSpec(backend="vllm", vllm={"tensor_parallel_size": 2})
+    plain, vllm = RunSpec(), RunSpec(backend="vllm", backend_options={"tensor_parallel_size": 2})
     assert "backend" not in plain.identity()
-    assert "vllm" not in plain.identity()
+    assert "backend_options" not in plain.identity()
     assert vllm.identity()["backend"] == "vllm"
     assert vllm.identity() == RunSpec(backend="vllm").identity()
-    assert vllm.identity() != RunSpec(backend="vllm", vllm={"quantization": "fp8"}).identity()
+    assert vllm.identity() != RunSpec(backend="vllm", backend_options={"quantization": "fp8"}).identity()
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"vllm": {"max_num_seqs": 2}},
+        {"backend_options": {"max_num_seqs": 2}},
         {"backend": "vllm", "engine_mode": "hooks"},
         {"backend": "vllm", "device": "cpu"},
         {"backend": "vllm", "attn_implementation": "eager"},
@@ -117,8 +120,10 @@ def test_the_command_line_knows_the_backend() -> None:
 
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    options = parser.parse_args(["run", "--out", "x", "--backend", "vllm", "--vllm", "a=1", "--vllm", "b=2"])
-    assert (options.backend, options.vllm) == ("vllm", ["a=1", "b=2"])
+    options = parser.parse_args(
+        ["run", "--out", "x", "--backend", "vllm", "--backend-options", "a=1", "--backend-options", "b=2"]
+    )
+    assert (options.backend, options.backend_options) == ("vllm", ["a=1", "b=2"])
 
 
 @pytest.mark.parametrize(

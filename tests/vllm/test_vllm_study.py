@@ -43,7 +43,7 @@ def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path
     spec = tmp_path / "study.yaml"
     spec.write_text(SPEC)
     run(spec, tmp_path / "hf")
-    run(spec, tmp_path / "vllm", "--backend", "vllm", "--vllm", "max_num_seqs=32")
+    run(spec, tmp_path / "vllm", "--backend", "vllm", "--backend-options", "max_num_seqs=32")
     ours, theirs = read_results(tmp_path / "hf"), read_results(tmp_path / "vllm")
     assert theirs.sae_fingerprint == ours.sae_fingerprint, "activations come from transformers in both"
     assert theirs.selection == ours.selection
@@ -64,11 +64,11 @@ def test_a_study_in_vllm_gives_the_answers_of_one_in_transformers(tmp_path: Path
 
 def test_arguments_of_vllm_need_the_backend() -> None:
     with pytest.raises(ValueError, match="go with the backend vllm"):
-        StudySpec(vllm={"max_num_seqs": 8})
+        StudySpec(backend_options={"max_num_seqs": 8})
     with pytest.raises(SpecError, match="enable_prefix_caching"):
         StudySpec(backend="vllm", vllm={"enable_prefix_caching": True})
 
 
 def test_a_study_in_transformers_is_the_study_that_it_was_before_there_was_a_choice() -> None:
-    assert not {"backend", "vllm"} & set(StudySpec().identity())
+    assert not {"backend", "backend_options"} & set(StudySpec().identity())
     assert StudySpec(backend="vllm", vllm={"tensor_parallel_size": 2, "seed": 3}).identity()["vllm"] == {"seed": 3}

@@ -5,7 +5,7 @@ are called the same. Lists take commas and add up over repeats; pydantic reads t
 """
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -14,11 +14,11 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_ori
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from vsc_eval.backends.vllm.start import parse_options
 from vsc_eval.errors import SpecError
 from vsc_eval.mistakes import first_mistake, place_words
 from vsc_eval.settings import marks
 from vsc_eval.specs import Spec, split_names
+from vsc_eval.yaml_files import read_yaml_value
 
 S = TypeVar("S", bound=Spec)
 
@@ -78,7 +78,7 @@ class Flags(Generic[S]):
             if flag.kind is list:
                 value = [name for words in value for word in words for name in split_names(word)]
             elif flag.kind is dict:
-                value = parse_options(value)
+                value = named_values(flag.option, value)
             inner = found
             for name in flag.path[:-1]:
                 inner = inner.setdefault(name, {})
@@ -114,6 +114,19 @@ class Flags(Generic[S]):
             taken.add(name)
             negated = kind is bool and inner.default is True and dotted not in self.names
             yield _Flag(path, f"--{'no-' if negated else ''}{name}", inner, kind, mark.short)
+
+
+def named_values(option: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE`, each value YAML, of an option that may be repeated. Raises SpecError."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SpecError(f"{option} {pair} is not NAME=VALUE.", hint="Write, for example, tensor_parallel_size=2.")
+        if name.strip() in found:
+            raise SpecError(f"{option} sets '{name.strip()}' twice.", hint="Keep one of the two.")
+        found[name.strip()] = read_yaml_value(text, f"{option} {pair}")
+    return found
 
 
 def _leaves(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any]]:

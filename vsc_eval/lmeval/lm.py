@@ -47,9 +47,9 @@ class VscHF(SessionLM):
         whole = split_names(",".join([str(ours.get("condition") or ""), *others]))
         refuse_grid(whole[0] if whole else "")
         if cls.backend == "vllm":
-            ours["vllm"] = others
+            ours["backend_options"] = others
         elif others:
-            known = sorted({"pretrained", *LmEvalSpec.model_fields} - {"model", "backend", "vllm"})
+            known = sorted({"pretrained", *LmEvalSpec.model_fields} - {"model", "backend", "backend_options"})
             raise SpecError(
                 f"{cls.name} has no argument {', '.join(sorted(others))}.",
                 hint=known_names("arguments", min(others), known),

@@ -249,9 +249,11 @@ def _report(study: Study) -> list[Path]:
 PROBING = Stage("probing", _probe, (), ("probing",), bound=_PROBING)
 SAE = Stage("sae", _train, (PROBING,), ("sae",), bound=_SAE)
 SELECT = Stage("select", _select, (SAE,), ("sae", "select", "verdict"))
-SWEEP = Stage("sweep", _sweep, (SELECT,), ("sae", "sweep", "controls", "verdict", "backend", "vllm"))
+SWEEP = Stage("sweep", _sweep, (SELECT,), ("sae", "sweep", "controls", "verdict", "backend", "backend_options"))
 # Not before the sweep, whose baseline it takes from the store: in other batches that would differ in its last bits.
-CONTROLS = Stage("controls", _control, (SELECT, SWEEP), ("sae", "select", "controls", "verdict", "backend", "vllm"))
+CONTROLS = Stage(
+    "controls", _control, (SELECT, SWEEP), ("sae", "select", "controls", "verdict", "backend", "backend_options")
+)
 CONCLUDE = Stage(
     "conclude",
     _conclude,

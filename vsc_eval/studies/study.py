@@ -115,7 +115,9 @@ class Study:
             self.vlm,
             sae=intervention.sae if intervention else None,
             layer=intervention.spec.layer if intervention else None,
-            settings=EngineSettings(batch_size, self.spec.engine_mode, self.spec.memory_bytes, self.spec.vllm),
+            settings=EngineSettings(
+                batch_size, self.spec.engine_mode, self.spec.memory_bytes, self.spec.backend_options
+            ),
         )
 
     def counts(self, stage: str, what: str) -> Callable[[int, int], None]:

@@ -31,10 +31,9 @@ from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
-from vsc_eval.lmeval.requests import cut
 from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
-from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
+from vsc_eval.lmeval.session_lm import DocKey, Question, SessionLM, cut
+from vsc_eval.lmeval.tasks import SweepTasks, find_tasks, score_condition
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
@@ -155,7 +154,11 @@ def _content_hashes(session: Session) -> dict[str, str]:
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
     """Where and how it is computed. A backend without transformers' weights takes the accelerator that it finds."""
     backend = BACKENDS.get(spec.backend)
-    entry = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype), **backend.attempt(spec.vllm)}
+    entry = {
+        "batch_size": session.engine.batch_size,
+        "dtype": str(session.vlm.dtype),
+        **backend.attempt(spec.backend_options),
+    }
     if backend.needs_weights:
         return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
     return {**entry, "device": "cuda" if cuda_words() else "cpu"}
@@ -168,10 +171,10 @@ def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Consol
     lacking = max(0, len(plan.tasks.items) * len(set(_content_hashes(session).values())) - len(session.store))
     asking, scoring = "answers", "conditions scored by lm-eval"
     table: AnswerTable | None = None
-    with progress_shown(console, {asking: lacking, scoring: len(plan.conditions)}) as advance, one_environment_report():
+    with progress_shown(console, {asking: lacking, scoring: len(plan.conditions)}) as advance:
         session.progress = partial(advance, asking)
         for n_scored, condition in enumerate(plan.conditions, start=1):
-            model = SweepLM(session, condition.name)
+            model = SessionLM(session, condition.name, in_sweep=True)
             target = folder.harness_folder(condition.name) if folder else None
             scored = score_condition(model, plan.tasks, target, name=spec.model, seed=spec.seed)
             if table is None:

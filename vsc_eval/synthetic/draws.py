@@ -90,11 +90,7 @@ def snap(x: int, y: int, phase: int) -> Point:
 
 def clear(x: int, y: int, size: int, boxes: Sequence[Box], gap: int) -> bool:
     """Whether a box keeps at least `gap` px from all `boxes`, along x or along y."""
-    for bx, by, bs in boxes:
-        need = size + bs + 2 * gap
-        if -need < 2 * (x - bx) < need and -need < 2 * (y - by) < need:
-            return False
-    return True
+    return all(2 * max(abs(x - bx), abs(y - by)) >= size + bs + 2 * gap for bx, by, bs in boxes)
 
 
 def place(stream: Stream, sizes: Sequence[int], *, gap: int, phase: int, taken: Sequence[Box] = ()) -> list[Point]:

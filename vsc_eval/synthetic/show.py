@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.synthetic.items import Item, make_items
-from vsc_eval.synthetic.phrasing import LETTERS
+from vsc_eval.synthetic.program import LETTERS
 from vsc_eval.synthetic.scene import CANVAS
 
 _TEXT_WIDTH = 372

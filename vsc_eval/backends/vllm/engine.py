@@ -77,7 +77,7 @@ class VllmEngine(AnswerEngine):
             if reason is not None:
                 raise BackendError(
                     f"vLLM cannot edit '{self.vlm.name}': {reason}.",
-                    hint="Change vLLM's arguments (--vllm NAME=VALUE), or use --backend hf.",
+                    hint="Change vLLM's arguments (--backend-options NAME=VALUE), or use --backend hf.",
                 )
         return llm
 

@@ -65,14 +65,14 @@ def render(llm: LLM, vlm: LoadedVLM, prompt: Prompt) -> Any:
         raise DataError(
             f"vLLM does not take the prompt '{prompt_head(prompt)}': {error}",
             hint="Shorten it or use smaller pictures; for several pictures a prompt give"
-            " --vllm 'limit_mm_per_prompt={image: 8, video: 0}'.",
+            " --backend-options 'limit_mm_per_prompt={image: 8, video: 0}'.",
         ) from error
     token_ids = found["prompt_token_ids"]
     if len(token_ids) >= model.max_model_len:
         raise DataError(
             f"The prompt '{prompt_head(prompt)}' has {len(token_ids)} tokens; vLLM takes {model.max_model_len - 1} of"
             f" '{vlm.name}'.",
-            hint="Shorten it, use smaller pictures (`max_pixels`), or give --vllm max_model_len=N.",
+            hint="Shorten it, use smaller pictures (`max_pixels`), or give --backend-options max_model_len=N.",
         )
     check_image_tokens(vlm, prompt, sum(token in vlm.image_token_ids for token in token_ids))
     return found

@@ -8,14 +8,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vsc_eval import resources
 from vsc_eval.backends.hf.folders import EMBEDDED
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.yaml_files import read_yaml_value
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -94,20 +93,6 @@ def require_vllm() -> Installed:
     return found
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` with a YAML value -> arguments of vLLM. Raises SpecError."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SpecError(f"--vllm {pair} is not NAME=VALUE.", hint="Write, for example, tensor_parallel_size=2.")
-        if name.strip() in found:
-            raise SpecError(f"--vllm sets '{name.strip()}' twice.", hint="Keep one of the two.")
-        found[name.strip()] = read_yaml_value(text, f"--vllm {pair}")
-    check_options(found)
-    return found
-
-
 def check_options(options: Mapping[str, Any]) -> None:
     """Raises SpecError for an argument of vLLM that is not the user's to set."""
     for name in options:
@@ -159,7 +144,7 @@ def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iter
         except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise BackendError(
                 f"vLLM does not start with '{vlm.name}': {_first_line(error)}",
-                hint="Change its arguments (--vllm NAME=VALUE), or leave --backend vllm out.",
+                hint="Change its arguments (--backend-options NAME=VALUE), or leave --backend vllm out.",
             ) from error
 
 

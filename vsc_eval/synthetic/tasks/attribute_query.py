@@ -10,9 +10,9 @@ from typing import Final, Literal
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import CrowdedError
 from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind, Scene
 from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, scene, turned
 
 
 class AttributeDifficulty(Difficulty):
@@ -151,5 +151,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return only(objects, f"objects are {word} {noun['shape']}").colour
 
 
-TEXTS = (*TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)
-TASK = SyntheticTask("attribute_query", LEVELS, build, read, TEXTS)
+TASK = SyntheticTask("attribute_query", LEVELS, build, read, (*TEMPLATES, "large", "small", *POSITION_WORDS))

@@ -14,11 +14,10 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import CrowdedError, Stream
-from vsc_eval.synthetic.phrasing import plural
-from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.program import Program, plural
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, scene
 
 
 class LogicDifficulty(Difficulty):
@@ -42,7 +41,6 @@ TEMPLATES = (
     "What is true of the image?",
 )
 
-
 Statement = tuple[str, Program]
 """What is said, and the program that says whether it is so."""
 
@@ -57,13 +55,13 @@ def exists_statement(colour: str, shape: str, positive: bool) -> Statement:
 
 
 def all_statement(colour: str, shape: str, positive: bool) -> Statement:
-    every = program.all_(program.filter_(shape=shape), colour)
+    every = program.all_(colour, program.filter_(shape=shape))
     return f"{'' if positive else 'not '}all {plural(shape)} are {colour}", _checked(every, positive)
 
 
 def none_statement(colour: str, shape: str, positive: bool) -> Statement:
     """Positive: no such object (`no star is blue`); negative: at least one (`some star is blue`)."""
-    nowhere = program.none_(program.filter_(shape=shape), colour)
+    nowhere = program.none_(colour, program.filter_(shape=shape))
     return f"{'no' if positive else 'some'} {shape} is {colour}", _checked(nowhere, positive)
 
 
@@ -218,5 +216,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
 
 
 _STATEMENT_WORDS = ("there is a an no", "not all are", "no some is", ", and either or")
-TEXTS = (*TEMPLATES, *_STATEMENT_WORDS, *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES))
-TASK = SyntheticTask("logic", LEVELS, build, read, TEXTS)
+TASK = SyntheticTask("logic", LEVELS, build, read, (*TEMPLATES, *_STATEMENT_WORDS))
