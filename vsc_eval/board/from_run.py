@@ -1,25 +1,38 @@
-"""From the folder of a finished run or study to an entry."""
+"""From the folder of a finished run or study to an entry; and questions and small pictures of external data sets, for
+publishers whose data may be passed on."""
+
+from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from vsc_eval.analysis.noise_floor import changes_nothing
-from vsc_eval.answers.answer_table import Answers, AnswerTable
+from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem
 from vsc_eval.answers.bounded import fault
-from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun
-from vsc_eval.board.board import scoring_of
-from vsc_eval.board.entry.folder import entry_id, last_part, model_name, results_without_paths, without_paths
+from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun, read_run
+from vsc_eval.answers.hashes import picture_hash
+from vsc_eval.board.entry_files import entry_id, last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
+from vsc_eval.board.spec import scoring_of
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.figures.data_uri import data_uri
+from vsc_eval.synthetic import TASKS
+
+if TYPE_CHECKING:
+    from vsc_eval.taskfiles.items import ExternalData
 
 _KEPT = ("schema_version", "settings", "hashes", "versions", "files")
 """Sections of run.yaml that an entry has."""
 _TEXTS = ("text", "thought")
+SIDE_PX = 320
+"""Longest side of a picture in an entry."""
+_JPEG_QUALITY = 75
 
 
 def entry_of_run(
@@ -42,7 +55,8 @@ def entry_of_run(
     results = _results(run)
     revision, last = run.hashes.get("model_revision"), run.attempts[-1] if run.attempts else {}
     asked_model = str(run.settings.get("model", "model"))
-    shown_name, public_model = model_name(asked_model, revision, name), model_name(asked_model, revision, None)
+    shown_name, public_name = (model_name(asked_model, revision, given) for given in (name, None))
+    named = {"model": lambda _: public_name, "intervention": last_part}
     versions = run.section("versions") or run.results.get("versions") or last.get("versions") or {}
     about = About(
         id="unnamed-0000000000",
@@ -60,9 +74,9 @@ def entry_of_run(
     document = {key: run.document[key] for key in _KEPT if key in run.document}
     entry = Entry(
         about=about,
-        run={**document, "settings": without_paths(_public(run.settings, public_model))},
+        run={**document, "settings": without_paths(run.settings, named)},
         table=run.table if shown is not None else without_texts(run.table),
-        document=_public_results(run.results, public_model),
+        document=results_without_paths(run.results, named),
         results=results,
         shown=shown or {},
     )
@@ -127,23 +141,6 @@ def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> Boa
     )
 
 
-def _public(section: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """With the model as the entry shows it, and the intervention by its name."""
-    own = {"model": model} if "model" in section else {}
-    if isinstance(section.get("intervention"), str):
-        own["intervention"] = last_part(section["intervention"])
-    return {**section, **own}
-
-
-def _public_results(document: dict[str, Any], model: str) -> dict[str, Any]:
-    public = _public(document, model)
-    if isinstance(document.get("spec"), dict):
-        public["spec"] = {**document["spec"], "model": model}
-    if isinstance(document.get("probing"), dict):
-        public["probing"] = {**document["probing"], "spec": {**document["probing"]["spec"], "model": model}}
-    return results_without_paths(public)
-
-
 def without_texts(table: AnswerTable) -> AnswerTable:
     """The table without what the model wrote and was told, which may quote a data set."""
 
@@ -179,3 +176,61 @@ def _date(run: FinishedRun) -> str:
             hint="Give the command that made the run again: it writes the date, and computes nothing anew.",
         )
     return moment.isoformat()
+
+
+def shown_items(run: Path, *, include: Sequence[Path] = (), data_dir: Path | None = None) -> dict[str, Shown]:
+    """Item id -> its question and picture, of the external items whose answer some condition changed: the gallery has
+    no others. `include` and `data_dir` say where task files and data are, as they did to the run.
+
+    Raises SpecError for a run without external items, DataError if the data are not what the run was asked.
+    """
+    found = read_run(run)
+    table = found.table
+    if all(item.task in TASKS for item in table.items):
+        raise SpecError(
+            "--with-pictures: the run has no items of external data sets.",
+            hint="Leave it out: the page draws pictures of synthetic items anew.",
+        )
+    is_changed = table.changed(table.names).max(axis=0) > 0
+    changed = {
+        item.item_id: item
+        for item, is_one in zip(table.items, is_changed.tolist(), strict=True)
+        if is_one and item.task not in TASKS
+    }
+    shown: dict[str, Shown] = {}
+    for data in _data(found, include, data_dir):
+        for document in data.documents:
+            item = changed.get(document["id"])
+            if item is not None:
+                shown[item.item_id] = _shown(item, document, data)
+    missing = next((name for name in changed if name not in shown), None)
+    if missing is not None:
+        raise DataError(
+            f"Item '{missing}' is not in the data of its task.",
+            hint="Name the run's task files and data with --include-path and --data-dir.",
+        )
+    return shown
+
+
+def _data(run: FinishedRun, include: Sequence[Path], data_dir: Path | None) -> list[ExternalData]:
+    # Loads `datasets`, which takes a second, and the data themselves.
+    from vsc_eval.lmeval.documents import load_data
+    from vsc_eval.lmeval.task_index import chosen_files
+    from vsc_eval.settings import AskSpec
+
+    known = {name: run.settings[name] for name in ("tasks", "override", "limit") if name in run.settings}
+    _, files = chosen_files(AskSpec.model_validate({**known, "include_path": include, "data_dir": data_dir}))
+    return [load_data(file) for file in files.values()]
+
+
+def _shown(item: AskedItem, document: Mapping[str, Any], data: ExternalData) -> Shown:
+    image = data.pictures.decode(document["vsc_row"])
+    if picture_hash(image) != item.image_hash or document["answer"] != item.gold:
+        raise DataError(
+            f"Item '{item.item_id}' has another picture or right answer than when the run was made.",
+            hint="Publish without --with-pictures, or make the run again with the data as they are now.",
+        )
+    small, content = image.copy(), io.BytesIO()
+    small.thumbnail((SIDE_PX, SIDE_PX))
+    small.save(content, "JPEG", quality=_JPEG_QUALITY)
+    return Shown(question=str(document["prompt"]), picture=data_uri("jpeg", content.getvalue()))

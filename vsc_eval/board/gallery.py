@@ -1,47 +1,23 @@
-"""What the page's gallery needs of a board, as plain data for JSON: what all entries share,
+"""What the page's gallery needs of a board, as plain data for JSON. What all entries share:
 
-    {
-      "kinds": ["right to wrong", ...],        # KIND_WORDS
-      "tasks": ["counting", ...],              # in the board's order
-      "levels": ["easy", ...],
-      "letters": [["A", "B", "C", "D"], []],   # what probabilities are of; [] where there are none
-      "reasons": ["No picture was published for this item.", ...],
-      "items": {                               # by column; the same item of several entries is there once
-        "id": ["test/counting/easy/00000/A", ...],
-        "task": [0, ...],                      # place in `tasks`
-        "level": [0, null, ...],               # place in `levels`
-        "question": ["How many ...", ""],      # "" where it is not known
-        "options": [["1", "2", "3", "4"], []], # texts in the order of the letters; [] where they are not known
-        "gold": ["A", ...],
-        "picture": [0, null, ...],             # place in `sources` and `alts`
-        "reason": [null, 0, ...]               # place in `reasons`: why there is no picture
-      },
-      "sources": ["data:image/png;base64,...", ...],
-      "alts": ["4 shapes on a plain background; ...", ...]
-    }
+    kinds, tasks, levels   words, in the order of the benchmark and of the board
+    letters                lists of letters that probabilities are of: [["A", "B"], []]; [] where there are none
+    reasons                why there is no picture, in sentences
+    sources, alts          pictures as data URIs, and what is to be seen in them
+    items                  by column, the same item of several entries once: `id`, `gold`, `question` ("" where it is
+                           not known), `options` (texts in the order of the letters, [] where they are not known), and
+                           places in the lists above or null: `task`, `level`, `picture`, `reason`
 
 and one view for each entry, in the board's order; those of entries without edits hold nothing, so that the browser
 reads what is looked at:
 
-    {
-      "conditions": [{                         # headline ones first, then in the entry's order
-        "name": "counting", "place": 1,        # in the entry's own list
-        "n_flips": 210, "n_shown": 60          # of many flips only some are in the page, evenly over the items
-      }, ...],
-      "items": {                               # items of this entry that some shown flip is of
-        "item": [17, ...],                     # place in the shared items
-        "before": ["A", ...],                  # the baseline's answer
-        "letters": [0, ...],                   # place in `letters`
-        "p_before": [[0.7, 0.1, 0.1, 0.1], null, ...]   # over the whole vocabulary: they need not add up to 1
-      },
-      "flips": {                               # by condition, then in the order of the items
-        "condition": [0, ...],                 # place in the view's conditions
-        "row": [0, ...],                       # place in the view's items
-        "after": ["B", ...],
-        "kind": [0, ...],                      # place in `kinds`
-        "p_after": [[0.2, 0.6, 0.1, 0.1], null, ...]
-      }
-    }
+    conditions             headline ones first, then in the entry's order: `name`, `place` in the entry's own list,
+                           `n_flips`, `n_shown` (of many flips only some are in the page, evenly over the items)
+    items                  by column, those that some shown flip is of: `item` (place in the shared items), `before`
+                           (the baseline's answer), `letters` (place), `p_before` (over the whole vocabulary, so that
+                           they need not add up to 1; or null)
+    flips                  by column, by condition and then in the order of the items: `condition`, `row` and `kind`
+                           (places in the view's conditions, its items, and the kinds), `after`, `p_after`
 
 All strings are made plain; the page escapes them.
 """
@@ -49,18 +25,26 @@ All strings are made plain; the page escapes them.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
+
+import numpy as np
 
 from vsc_eval.analysis.flips import Change, Flip, flips
 from vsc_eval.answers.answer_table import AskedItem
+from vsc_eval.answers.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery.pictures import ItemView, Picture, item_view
 from vsc_eval.board.records import Entry
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.figures.data_uri import picture_problem, png_data_uri
 from vsc_eval.specs import BASELINE
-from vsc_eval.synthetic import LEVELS
+from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS, Item, blind_image, find_item
+from vsc_eval.synthetic.scene import scene_words
 from vsc_eval.tables.clean import everywhere, name
 
+ASKED_BLIND = "The question was asked without a picture."
+NOT_PUBLISHED = "No picture was published for this item."
+GIVEN_ALT = "The item's picture; its publisher did not describe it."
 MOST_FLIPS = 40_000
 """In the page of a board."""
 MOST_PICTURE_CHARS = 8_000_000
@@ -79,6 +63,97 @@ _DIGITS = 3
 Key = tuple[str, ...]
 """What makes an item the same item in two entries: how it was asked, and what is shown of it."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Picture:
+    src: str
+    """A data URI of a PNG or JPEG."""
+    alt: str
+    """What is to be seen, in words."""
+
+
+@dataclass(frozen=True)
+class ItemView:
+    question: str
+    """Empty where the board does not know it."""
+    options: tuple[str, ...]
+    """Texts of the options in the order of their letters; empty where they are part of the question or unknown."""
+    picture: Picture | None
+    absent: str = ""
+    """Why there is no picture, as a sentence; empty if there is one."""
+
+
+def item_view(entry: Entry, row: int, *, is_synthetic: bool) -> ItemView:
+    """What the item in that row of the entry's table asked and showed: drawn anew from its id where the benchmark made
+    it, else what the publisher gave.
+
+    Raises DataError if an item of the benchmark is not the one that its hashes tell of, or if a picture that came with
+    the entry is not fit to be shown.
+    """
+    item = entry.table.items[row]
+    if not is_synthetic:
+        return _given(entry, item)
+    try:
+        drawn, drawn_hash, picture = _draw(item.item_id)
+    except SpecError as error:
+        raise _other(entry, item, error.message) from error
+    if (drawn.task, drawn.level, drawn.answer) != (item.task, item.level, item.gold):
+        raise _other(
+            entry,
+            item,
+            f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.answer}; the entry's is "
+            f"{item.task}, {item.level}, gold {item.gold}.",
+        )
+    if prompt_hash(drawn.prompt) != item.prompt_hash:
+        raise _other(entry, item, "Its question is another one than the entry's prompt_hash tells of.")
+    if item.image_hash == NO_PICTURE:
+        return ItemView(drawn.question, drawn.options, None, ASKED_BLIND)
+    found = dict([(drawn_hash, picture), _grey()]).get(item.image_hash)
+    if found is None:
+        raise _other(entry, item, "Its picture is another one than the entry's image_hash tells of.")
+    return ItemView(drawn.question, drawn.options, found)
+
+
+# All entries of a board ask the same items.
+@lru_cache(maxsize=4096)
+def _draw(item_id: str) -> tuple[Item, str, Picture]:
+    """The benchmark's item of that id, the hash of its picture, and the picture."""
+    item = find_item(item_id)
+    image = item.image()
+    return item, picture_hash(image), Picture(png_data_uri(np.asarray(image)), scene_words(item.scene))
+
+
+@lru_cache(maxsize=1)
+def _grey() -> tuple[str, Picture]:
+    image = blind_image("grey")
+    assert image is not None
+    return picture_hash(image), Picture(png_data_uri(np.asarray(image)), "A plain grey canvas in place of the picture.")
+
+
+def _other(entry: Entry, item: AskedItem, what: str) -> DataError:
+    version = entry.generator_version
+    hint = "Take the entry off the board, or publish its run again: it was asked something else."
+    if version != GENERATOR_VERSION:
+        hint = (
+            f"The entry is of generator version {version}, this vsc-eval has {GENERATOR_VERSION}: build the board with "
+            "the version that made the entry."
+        )
+    return DataError(f"Entry '{entry.id}', item '{item.item_id}': {what}", hint=hint)
+
+
+def _given(entry: Entry, item: AskedItem) -> ItemView:
+    shown = entry.shown.get(item.item_id)
+    if shown is None or shown.picture is None:
+        absent = ASKED_BLIND if item.image_hash == NO_PICTURE else NOT_PUBLISHED
+        return ItemView(shown.question if shown else "", (), None, absent)
+    problem = picture_problem(shown.picture)
+    if problem is not None:
+        raise DataError(
+            f"Entry '{entry.id}', item '{item.item_id}': the picture in `shown` {problem}.",
+            hint="Publish the run again with --with-pictures, or without pictures.",
+        )
+    return ItemView(shown.question, (), Picture(shown.picture, GIVEN_ALT))
 
 
 @dataclass(frozen=True)

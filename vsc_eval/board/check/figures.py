@@ -160,14 +160,12 @@ def _compared(section: str, entry: Entry, right: Sequence[BaseModel], skipped: s
             field, what = difference
             hint = {"hint": _REDRAWN} if field.rpartition(".")[2] in _DRAWN else {}
             yield Problem(f"{section}[{place}].{field}", f"{key_words(key)}: {what}", **hint)
-    missing = next((key for key in found if key not in seen and not _may_miss(section, entry, key)), None)
+    # A study has rows of cells for the baseline alone.
+    is_part = section == "rows" and entry.is_study
+    wanted = (key for key in found if not (is_part and key[1] == "cell" and key[0] != BASELINE))
+    missing = next((key for key in wanted if key not in seen), None)
     if missing is not None:
         yield Problem(section, f"{key_words(missing)} is missing")
-
-
-def _may_miss(section: str, entry: Entry, key: tuple[Any, ...]) -> bool:
-    """A study has rows of cells for the baseline alone."""
-    return section == "rows" and entry.is_study and key[1] == "cell" and key[0] != BASELINE
 
 
 def _differences(stated: Any, right: Any, skipped: set[str], place: str = "") -> Iterator[tuple[str, str]]:

@@ -7,15 +7,15 @@ from typing import Any
 
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.rows import Row
-from vsc_eval.answers.answer_table import AskedCondition, Role
-from vsc_eval.board.records import Effect, Entry
+from vsc_eval.answers.answer_table import Role
+from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.figures import style
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import drawable, fit, label_points
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name
-from vsc_eval.tables.numbers import percent, points, span, with_interval
+from vsc_eval.tables.numbers import percent, span, with_interval
 
 WIDTH_PX, HEIGHT_PX = 1200, 640
 DPI = 100
@@ -30,44 +30,41 @@ _LOOKS: dict[Role, tuple[str, str, float, str]] = {
 }
 """Marker, colour, area, words. Drawn in this order: those in one place are all to be seen."""
 
+Effect = tuple[Row, tuple[float, float]]
+"""What an edit did over all items, and its place: drift in percent, change of accuracy in percentage points."""
 Cells = dict[tuple[str, str], tuple[Row, float]]
 """(task, level) of the benchmark -> the baseline's row and accuracy."""
 
 
-def summary_figure(entry: Entry, svg: Path, png: Path) -> str:
-    """Draw the entry's summary and return its text alternative.
+def summary_figure(entry: Entry, svg: Path, png: Path) -> None:
+    """Draw the entry's summary.
 
     On the left the accuracy of the 21 cells, on the right the headline conditions' change of accuracy against their
     drift. An entry without edits, or without the benchmark's cells, has its tasks' accuracies there instead. Both files
     are the same bytes every time. Raises BackendError if they cannot be written.
     """
-    cells, shown = _cells(entry), effects(entry)
-    overall = entry.row(BASELINE, "all")
+    found = {(str(row.task), str(row.level)): (row, share) for row, share in known_accuracies(entry, "cell")}
+    cells = {(task, level): cell for (task, level), cell in found.items() if task in TASKS and level in LEVELS}
+    shown, overall = effects(entry), entry.row(BASELINE, "all")
     accuracy = "accuracy not known"
     if overall is not None and overall.accuracy.value is not None:
         accuracy = f"accuracy {with_interval(overall.accuracy, percent)} % of {overall.n:,} items"
     with style.plain_style():
         model = drawable(name(entry.name, _NAME))
         figure = style.new_figure(WIDTH_PX / DPI, HEIGHT_PX / DPI, pad=(0.12, 0.08))
-        if cells or shown:
-            left, right = figure.subplots(1, 2, width_ratios=(0.85, 1) if cells else (1, 1))
-        else:
-            left, right = None, figure.subplots()
+        widths = [0.85 if cells else 1, 1] if cells or shown else [1]
+        first, *_, last = 2 * list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
         if cells:
-            _draw_cells(left, cells)
+            _draw_cells(first, cells)
         if shown:
-            _draw_effects(right, entry, shown)
+            _draw_effects(last, entry, shown)
         if not (cells and shown):
-            _draw_tasks(right if cells or not shown else left, entry)
+            _draw_tasks(last if cells else first, entry)
         fit(figure, figure.suptitle(f"{model} · {accuracy}", fontsize=15))
         fit(figure, figure.supxlabel(_provenance(entry), fontsize=9, color=style.GREY))
         title = f"{model}: summary of its results"
         style.save_svg(figure, svg, title=title)
         style.save_png(figure, png, dpi=DPI, title=title)
-    words = [f"Results of {name(entry.name, _NAME)}: {accuracy}."]
-    words += [_cell_words(cells)] if cells else []
-    words += [_effect_words(shown)] if shown else []
-    return " ".join(words)
 
 
 def _provenance(entry: Entry) -> str:
@@ -92,11 +89,6 @@ def known_accuracies(entry: Entry, scope: Scope) -> list[tuple[Row, float]]:
     return [(row, row.accuracy.value) for row in rows if row.accuracy.value is not None]
 
 
-def _cells(entry: Entry) -> Cells:
-    found = {(str(row.task), str(row.level)): (row, share) for row, share in known_accuracies(entry, "cell")}
-    return {(task, level): cell for (task, level), cell in found.items() if task in TASKS and level in LEVELS}
-
-
 def _draw_cells(axes: Any, cells: Cells) -> None:
     """7 x 3, accuracy in percent in every cell."""
     tasks = [task for task in TASKS if any((task, level) in cells for level in LEVELS)]
@@ -107,15 +99,6 @@ def _draw_cells(axes: Any, cells: Cells) -> None:
         squares[y, x] = Square(percent(share, 0), "white" if share is None else scale.to_rgba(share))
     draw_squares(axes, squares, [task.replace("_", " ") for task in tasks], levels, font_size=13)
     axes.set_title(f"Accuracy without edits, % ({span((row.n for row, _ in cells.values()), str)} items a cell)")
-
-
-def _cell_words(cells: Cells) -> str:
-    """The heat map in a sentence."""
-    ordered = sorted((share, place) for place, (_, share) in cells.items())
-    worst, best = (
-        f"{share:.0%} ({task.replace('_', ' ')}, {level})" for share, (task, level) in (ordered[0], ordered[-1])
-    )
-    return f"A heat map of {len(cells)} cells of tasks and levels runs from {worst} to {best}."
 
 
 def _draw_tasks(axes: Any, entry: Entry) -> None:
@@ -142,27 +125,28 @@ def _draw_tasks(axes: Any, entry: Entry) -> None:
 
 def effects(entry: Entry) -> list[Effect]:
     """Of the headline conditions, those that have both figures."""
-    return [effect for effect in entry.effects if effect.condition.name in entry.headlines]
+    shown = [row for row in entry.effects if row.condition in entry.headlines]
+    values = [(drift_share(row), row.difference) for row in shown]
+    places = [(100 * (x.value or 0), 100 * (y.value or 0)) for x, y in values if x and y]
+    return list(zip(shown, places, strict=True))
 
 
-def _words(condition: AskedCondition) -> str:
+def _words(row: Row) -> str:
     """The sets and the edit; that a combined edit is norm-matched is told by its mark."""
-    sets = " + ".join(each.replace("_", " ") for each in condition.spec.sets)
-    return name(f"{sets}, {condition.edit}" if sets and condition.edit else condition.name, _EDIT)
+    sets = " + ".join(each.replace("_", " ") for each in row.sets)
+    return drawable(name(f"{sets}, {row.edit}" if sets and row.edit else row.condition, _EDIT))
 
 
 def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     """One mark a condition; intervals where there are few, names of the extremes where there are many."""
     axes.axhline(0, color=style.GREY, linewidth=1, linestyle="--", zorder=1)
     for role, (marker, colour, area, words) in _LOOKS.items():
-        those = [effect for effect in found if effect.condition.role == role]
-        for effect in those if len(found) <= _MAX_BARS else ():
-            style.cross(axes, effect.point, effect.drift, effect.change, colour)
+        those = [(row, point) for row, point in found if row.role == role]
+        for row, point in those if len(found) <= _MAX_BARS else ():
+            style.cross(axes, point, drift_share(row), row.difference, colour)
         if those:
-            xy = [effect.point[0] for effect in those], [effect.point[1] for effect in those]
-            axes.scatter(
-                *xy, marker=marker, s=area, color=colour, edgecolor="white", linewidths=0.6, zorder=3, label=words
-            )
+            look = {"marker": marker, "s": area, "color": colour, "edgecolor": "white", "linewidths": 0.6}
+            axes.scatter(*zip(*(point for _, point in those), strict=True), zorder=3, label=words, **look)
     axes.set_xlabel("drift: answers that are not the baseline's, %")
     axes.set_ylabel("change of accuracy, percentage points")
     shown = "all conditions" if len(found) + 1 == len(entry.conditions) else f"{len(found)} headline conditions"
@@ -172,31 +156,18 @@ def _draw_effects(axes: Any, entry: Entry, found: Sequence[Effect]) -> None:
     style.bare(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(_LOOKS), frameon=False, fontsize=10)
     named = found if len(found) <= _MAX_NAMED else extremes(found)
-    names = [(drawable(_words(effect.condition)), effect.point) for effect in named]
-    label_points(axes, names, [effect.point for effect in found])
+    label_points(axes, [(_words(row), point) for row, point in named], [point for _, point in found])
 
 
 def extremes(found: Sequence[Effect]) -> list[Effect]:
     """Those that a reader asks for: most and least accurate, of all and of single sets, and the most drift."""
-    singles = [effect for effect in found if effect.condition.role == "single"] or list(found)
+    singles = [(row, point) for row, point in found if row.role == "single"] or found
     picked = [
-        max(found, key=lambda e: e.point[1]),
-        min(found, key=lambda e: e.point[1]),
-        max(found, key=lambda e: e.point[0]),
-        max(singles, key=lambda e: e.point[1]),
-        min(singles, key=lambda e: e.point[1]),
+        max(found, key=lambda effect: effect[1][1]),
+        min(found, key=lambda effect: effect[1][1]),
+        max(found, key=lambda effect: effect[1][0]),
+        max(singles, key=lambda effect: effect[1][1]),
+        min(singles, key=lambda effect: effect[1][1]),
     ]
     # Of those in one place only the first is named.
-    return list({effect.point: effect for effect in reversed(picked)}.values())
-
-
-def _effect_words(found: Sequence[Effect]) -> str:
-    """The points in a sentence."""
-    drifts = [effect.point[0] for effect in found]
-    ordered = sorted(found, key=lambda effect: effect.point[1])
-    least, most = (points(effect.change.value) for effect in (ordered[0], ordered[-1]))
-    noun = "edit changes" if len(found) == 1 else "edits change"
-    return (
-        f"{len(found)} {noun} {min(drifts):.1f}% to {max(drifts):.1f}% of the answers, and accuracy by {least} to "
-        f"{most} percentage points; the least accurate is {_words(ordered[0].condition)}."
-    )
+    return list({point: (row, point) for row, point in reversed(picked)}.values())

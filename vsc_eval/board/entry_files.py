@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -16,8 +17,8 @@ from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.bounded import MOST_BYTES, RESTORE, fault, read_json, read_yaml
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, table_files, write_table
-from vsc_eval.board.board import asked_hash
 from vsc_eval.board.records import About, Entry, Results, Shown
+from vsc_eval.board.spec import asked_hash
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.files import file_hash, replacing
 
@@ -37,6 +38,7 @@ _FIGURES = frozenset({
 """Sections of results.json."""
 
 M = TypeVar("M", bound=BaseModel)
+Named = Mapping[str, Callable[[str], str]]
 
 
 def entry_id(entry: Entry) -> str:
@@ -206,18 +208,23 @@ def last_part(path: str) -> str:
     return PurePath(path.replace("\\", "/")).name or "model"
 
 
-def without_paths(value: Any) -> Any:
-    """Settings with every path of the machine cut to its last part, wherever it stands."""
+def without_paths(value: Any, named: Named = MappingProxyType({})) -> Any:
+    """Settings with every path of the machine cut to its last part, wherever it stands. Texts under the keys of `named`
+    become what its functions make of them."""
     if isinstance(value, str):
         return _PATH.sub(lambda found: last_part(found.group()), value)
     if isinstance(value, Mapping):
-        return {key: without_paths(inner) for key, inner in value.items()}
+        return {
+            key: named[key](inner) if key in named and isinstance(inner, str) else without_paths(inner, named)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [without_paths(inner) for inner in value]
+        return [without_paths(inner, named) for inner in value]
     return value
 
 
-def results_without_paths(document: Mapping[str, Any]) -> dict[str, Any]:
+def results_without_paths(document: Mapping[str, Any], named: Named = MappingProxyType({})) -> dict[str, Any]:
     """results.json with the same done to all but the figures, whose names of conditions and categories are as they
     are."""
-    return {name: value if name in _FIGURES else without_paths(value) for name, value in document.items()}
+    others = {name: value for name, value in document.items() if name not in _FIGURES}
+    return {**document, **without_paths(others, named)}

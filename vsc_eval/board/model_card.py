@@ -14,8 +14,8 @@ import yaml
 
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board
+from vsc_eval.board.figure import known_accuracies
 from vsc_eval.board.records import Entry
-from vsc_eval.board.share.figure import known_accuracies
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.tables import clean
