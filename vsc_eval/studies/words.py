@@ -24,13 +24,6 @@ OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift", "accuracy": "accuracy dif
 FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
 """Forms of a combined edit."""
 CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-ROLE_WORDS: dict[Role, str] = {
-    "baseline": "baseline",
-    "single": "single set",
-    "combined": "union",
-    "norm_matched": "norm-matched union",
-}
-"""Roles of a condition in a board's entries, which the page's scripts know by these words."""
 EDITED: dict[Role, str] = {
     "single": "single sets",
     "combined": "combined edits",
