@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.resources import interventions_dir
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 STAGE_NAMES = ("probing", "sae", "select", "sweep", "controls", "conclude", "report")
 
+_DESCRIPTION = """\
+Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature sets, edit them and
+their combined edits, compare with controls, and say for every pair whether it interferes.
+"""
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.
 A finished stage is not run again; a study that was cut off goes on when the same command is given again.
@@ -22,16 +26,9 @@ example: vsc-eval study vsc-tiny --out studies/first
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `study`."""
-    parser = subparsers.add_parser(
-        "study",
-        help="probing, train, select, sweep, control, conclude",
-        description="Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature "
-        "sets, edit them and two at once, compare with controls, and say for every pair whether it interferes.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `study`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`"
     )
