@@ -98,7 +98,7 @@ def test_a_norm_matched_pair_stands_on_the_raw_ones_controls() -> None:
     assert decide(matched, RULE, raw_verdict="interference").verdict == "interference"
     ruling = decide(matched, RULE, raw_verdict="not enough evidence")
     assert ruling.verdict == "not enough evidence"
-    assert "the raw union: not enough evidence" in ruling.decided_by
+    assert "the raw combined edit: not enough evidence" in ruling.decided_by
 
 
 figures = st.floats(-0.5, 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,14 +20,9 @@ is made from those.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `board`."""
-    parser = subparsers.add_parser(
-        "board",
-        help="make, check, build or show a board of published results",
-        description=_BOARD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The actions of `board`."""
+    parser.description = _BOARD
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="start a board that asks what a run asked")
     new.add_argument("board", type=Path, metavar="DIR", help="folder of the board; its name is the board's")

@@ -2,34 +2,34 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.errors import SpecError
 
 _FEWEST = 20
 _ENOUGH = 200
 
+_DESCRIPTION = """\
+Put simulated studies through the statistics of a real one: with edits that do nothing, with sets drawn as those of
+permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of studies, planted interference
+found in at least 90 %.
+"""
 _EPILOG = """\
 Without a spec: the default sizes and the default rule of a study. Exit code 1 if a bar is missed.
 example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --out calibration.json
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `calibrate`."""
-    parser = subparsers.add_parser(
-        "calibrate",
-        help="false verdicts and power of a study's rule, on simulated studies",
-        description="Put simulated studies through the statistics of a real one: with edits that do nothing, with sets "
-        "drawn as those of permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of "
-        "studies, planted interference found in at least 90 %.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `calibrate`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
     parser.add_argument("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
     parser.add_argument(
-        "--sizes", type=float, nargs="+", metavar="SHARE", help="planted: shares of items that the union puts wrong"
+        "--sizes",
+        type=float,
+        nargs="+",
+        metavar="SHARE",
+        help="planted: shares of items that the combined edit puts wrong",
     )
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all figures there")
@@ -64,8 +64,7 @@ def _simulated(options: argparse.Namespace) -> int:
     from vsc_eval.files import replacing
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
-    from vsc_eval.studies.calibrate import SIZES, calibrate
-    from vsc_eval.studies.calibration import bar_lines, false_table, power_table
+    from vsc_eval.studies.calibrate import SIZES, bar_lines, calibrate, false_table, power_table
     from vsc_eval.studies.spec import StudySpec
     from vsc_eval.tables.console import console_for, draw, say
 
@@ -86,8 +85,7 @@ def _simulated(options: argparse.Namespace) -> int:
 
 def _of_study(folder: Path) -> int:
     from vsc_eval.answers.parquet import read_table
-    from vsc_eval.studies.calibrate import left_out_draws
-    from vsc_eval.studies.calibration import rate
+    from vsc_eval.studies.calibrate import left_out_draws, rate
     from vsc_eval.studies.conditions import CONTROLS_STEM
     from vsc_eval.studies.records import RESULTS_FILE, read_results
 

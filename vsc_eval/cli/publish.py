@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.board import log_built, logger
 from vsc_eval.cli.flags import Flags
@@ -15,14 +14,9 @@ entries/. Then the board's tables, page, cards and figures are made anew. Publis
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `publish`."""
-    parser = subparsers.add_parser(
-        "publish",
-        help="add a finished run or study to a board",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `publish`."""
+    parser.description = _DESCRIPTION
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a finished run or study")
     add("--to", dest="board", type=Path, metavar="DIR", required=True, help="folder of the board")

@@ -14,7 +14,7 @@ from vsc_eval.specs import FeatureSet, InterventionSpec, load_yaml_spec, save_ya
 INTERVENTION_FILE = "intervention.yaml"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LoadedIntervention:
     """An intervention with its SAE; every set's indices are known to fit it."""
 

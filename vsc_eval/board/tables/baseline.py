@@ -21,6 +21,8 @@ _CSV = (
     *(*COUNTS, *INTERVAL, "reason", "method"),
 )
 
+Group = tuple[Scope, str | None, str | None]
+"""Of items: scope, task, level."""
 Rows = Sequence[tuple[Ranked, Record]]
 """Of each row the model, and what to show of it by column."""
 
@@ -141,17 +143,19 @@ def _ranked_record(found: Ranked) -> Record:
 
 
 def _model_record(board: Board, found: Ranked) -> Record:
-    of_levels = {f"level_{level}": board.baseline(found.entry, "level", level=level) for level in board.spec.levels}
-    of_tasks = {f"task_{task}": board.baseline(found.entry, "task", task) for task in board.spec.tasks_of("synthetic")}
-    accuracies = {key: _accuracy(row) for key, row in (of_levels | of_tasks).items()}
-    return _ranked_record(found) | accuracies | {"backend": backend_words(found.model.first)}
+    groups: dict[str, Group] = {f"level_{level}": ("level", None, level) for level in board.spec.levels}
+    groups |= {f"task_{task}": ("task", task, None) for task in board.spec.tasks_of("synthetic")}
+    return {**_ranked_record(found), **_accuracies(board, found, groups), "backend": backend_words(found.model.first)}
 
 
 def _task_record(board: Board, found: Ranked, task: str) -> Record:
-    of_levels = {f"level_{level}": board.baseline(found.entry, "cell", task, level) for level in board.spec.levels}
-    accuracies = {key: _accuracy(row) for key, row in of_levels.items()}
-    of_all = {"all": _accuracy(board.baseline(found.entry, "task", task))}
-    return _ranked_record(found) | accuracies | of_all | {"task": task.replace("_", " ")}
+    groups: dict[str, Group] = {f"level_{level}": ("cell", task, level) for level in board.spec.levels}
+    groups["all"] = "task", task, None
+    return {**_ranked_record(found), **_accuracies(board, found, groups), "task": task.replace("_", " ")}
+
+
+def _accuracies(board: Board, found: Ranked, groups: dict[str, Group]) -> Record:
+    return {key: _accuracy(board.baseline(found.entry, *group)) for key, group in groups.items()}
 
 
 def _external_record(found: Ranked, task: str) -> Record:
@@ -192,8 +196,8 @@ def _sizes(board: Board, scope: Scope) -> str:
     return f", n = {span(sizes, str)} items a {scope}" if sizes else ""
 
 
-def _groups(board: Board) -> Iterator[tuple[Scope, str | None, str | None]]:
-    """The groups of synthetic items: scope, task, level."""
+def _groups(board: Board) -> Iterator[Group]:
+    """Those of synthetic items."""
     tasks = board.spec.tasks_of("synthetic")
     yield "all", None, None
     yield from (("task", task, None) for task in tasks)
