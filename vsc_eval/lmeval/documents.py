@@ -11,7 +11,7 @@ are kept for the process: lm-eval loads a task anew for each condition.
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -179,11 +179,9 @@ def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
     path, name = Path(file.dataset.path).expanduser(), f"Rows of {file.name}"
     # Where relative paths of pictures begin; None for the hub's data.
     folder = path.parent if path.is_file() else path if path.is_dir() else None
-    with ExitStack() as stack:
-        progress = None
-        if len(rows) >= _LARGE:
-            shown = stack.enter_context(progress_shown(Console(stderr=True), {name: len(rows)}))
-            progress = partial(shown, name)
+    is_long = len(rows) >= _LARGE
+    with progress_shown(Console(stderr=True), {name: len(rows)}) if is_long else nullcontext() as shown:
+        progress = partial(shown, name) if shown else None
         data = read_rows(file, rows, folder=folder, score_columns=score_columns, progress=progress)
     for note in data.report.notes():
         _LOG.warning(note)

@@ -3,7 +3,6 @@ scoring by lm-eval itself, one condition after the other."""
 
 import difflib
 import logging
-import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,7 +106,7 @@ def find_tasks(spec: AskSpec) -> SweepTasks:
 def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile]) -> TaskManager:
     """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
     compiled = compiled_folder(files.values())
-    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled)]
+    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled.name)]
     metadata = {} if spec.n is None else {"vsc_n": spec.n}
     manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
     unknown = [name for name in names if _variant(name, spec.scoring, manager) is None]
@@ -115,7 +114,7 @@ def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile])
         # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
         manager = TaskManager(include_path=folders, metadata=metadata)
     # lm-eval reads a file again whenever it loads its task.
-    weakref.finalize(manager, shutil.rmtree, compiled, True)
+    weakref.finalize(manager, compiled.cleanup)
     return manager
 
 

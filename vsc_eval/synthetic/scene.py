@@ -97,11 +97,7 @@ def background_rgb(background: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-_ZONES = (
-    ("top left", "top", "top right"),
-    ("left", "centre", "right"),
-    ("bottom left", "bottom", "bottom right"),
-)
+_ZONES = (("top left", "top", "top right"), ("left", "centre", "right"), ("bottom left", "bottom", "bottom right"))
 
 
 def scene_words(scene: Scene) -> str:
