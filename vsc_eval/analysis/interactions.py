@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from vsc_eval.analysis.controls import Outcome
 from vsc_eval.analysis.groups import resampled
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats
 from vsc_eval.records import Record
@@ -57,6 +58,12 @@ class InteractionRow(Record):
     of the raw combined edit: it interferes only where that does."""
     decided_by: str | None = None
     """The numbers that decided it, in words."""
+
+    def interaction(self, outcome: Outcome) -> tuple[Figure, float | None]:
+        """That of the outcome, and its adjusted p."""
+        if outcome == "drift":
+            return self.drift_interaction, self.p_drift_adjusted
+        return self.accuracy_interaction, self.p_accuracy_adjusted
 
 
 _FIGURES = ("drift", "difference", "drift_interaction", "drift_bliss", "accuracy_interaction")

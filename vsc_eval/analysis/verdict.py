@@ -9,7 +9,6 @@ from pydantic import Field
 from vsc_eval.analysis.controls import CONTROL_KINDS, HARM, ControlKind, ControlTest, Outcome, Pair
 from vsc_eval.analysis.interactions import InteractionRow, Verdict
 from vsc_eval.specs import Spec
-from vsc_eval.stats import Figure
 from vsc_eval.stats.figure import zero_count_limit
 
 
@@ -173,8 +172,7 @@ def ruling(
     """The rule on the numbers of a row; `against` has the p of its controls."""
     evidence = []
     for outcome in rule.outcomes:
-        found: Figure = getattr(row, f"{outcome}_interaction")
-        p, controls = getattr(row, f"p_{outcome}_adjusted"), against.get((row.parts, outcome), {})
+        (found, p), controls = row.interaction(outcome), against.get((row.parts, outcome), {})
         assert found.value is not None
         evidence.append(Evidence(outcome, found.value, found.low, found.high, row.n_clusters, p, controls))
     return decide(evidence, rule, level=level, raw_verdict=raw_verdict)

@@ -144,9 +144,18 @@ class Board:
 
     def baseline(self, entry: Entry, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
         """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
-        if scope in ("level", "all") and not entry.tasks <= set(self.spec.tasks_of("synthetic")):
-            return baseline_of(entry, self.spec.tasks_of("synthetic"), scope, level)
-        return entry.row(BASELINE, scope, task, level)
+        tasks, whole = self.spec.tasks_of("synthetic"), entry.row(BASELINE, "all")
+        if scope not in ("level", "all") or whole is None or entry.tasks <= set(tasks):
+            return entry.row(BASELINE, scope, task, level)
+        wanted = [item.task in tasks and level in (None, item.level) for item in entry.table.items]
+        part = entry.table.only(np.array(wanted, dtype=np.bool_))
+        if not part.items:
+            return None
+        rng, right = stream(0, "leaderboard", scope, str(level)), part.right([BASELINE])
+        (found,) = bootstrap_many(right, part.clusters, rng, n_shares=1, cluster_name=part.cluster_name)
+        own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
+        own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
+        return whole.model_copy(update=own)
 
 
 def _order(found: Ranked) -> tuple[int, int, float, str, tuple[str, ...]]:
@@ -197,17 +206,3 @@ def _answered(entry: Entry, tasks: Iterable[str]) -> Answered:
         clusters=tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
         right=entry.table.right([BASELINE])[0, rows],
     )
-
-
-def baseline_of(entry: Entry, tasks: Sequence[str], scope: Scope, level: str | None = None) -> Row | None:
-    """The baseline's row of these tasks alone, of all their items or those of a level; None if there is no item."""
-    wanted = [item.task in tasks and (scope == "all" or item.level == level) for item in entry.table.items]
-    whole, part = entry.row(BASELINE, "all"), entry.table.only(np.array(wanted, dtype=np.bool_))
-    if whole is None or not part.items:
-        return None
-    rng = stream(0, "leaderboard", scope, str(level))
-    right, name = part.right([BASELINE]), part.cluster_name
-    (found,) = bootstrap_many(right, part.clusters, rng, n_shares=1, cluster_name=name)
-    own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
-    own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
-    return whole.model_copy(update=own)

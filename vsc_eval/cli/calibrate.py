@@ -64,8 +64,7 @@ def _simulated(options: argparse.Namespace) -> int:
     from vsc_eval.files import replacing
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
-    from vsc_eval.studies.calibrate import SIZES, calibrate
-    from vsc_eval.studies.calibration import bar_lines, false_table, power_table
+    from vsc_eval.studies.calibrate import SIZES, bar_lines, calibrate, false_table, power_table
     from vsc_eval.studies.spec import StudySpec
     from vsc_eval.tables.console import console_for, draw, say
 
@@ -86,8 +85,7 @@ def _simulated(options: argparse.Namespace) -> int:
 
 def _of_study(folder: Path) -> int:
     from vsc_eval.answers.parquet import read_table
-    from vsc_eval.studies.calibrate import left_out_draws
-    from vsc_eval.studies.calibration import rate
+    from vsc_eval.studies.calibrate import left_out_draws, rate
     from vsc_eval.studies.conditions import CONTROLS_STEM
     from vsc_eval.studies.records import RESULTS_FILE, read_results
 

@@ -60,9 +60,8 @@ def load_cell(
     if strangers := sorted(name for name in others if name.startswith("vsc_")):
         raise SpecError(f"The vsc tasks have no setting {', '.join(strangers)}.", hint="They have vsc_n and vsc_split.")
     if vsc_n is None:
-        if vsc_split not in DEFAULT_SIZES:
-            raise SpecError(f"Unknown split '{vsc_split}'.", hint=f"Use one of {', '.join(DEFAULT_SIZES)}.")
-        vsc_n = DEFAULT_SIZES[vsc_split]
+        # Of an unknown split, make_items says so.
+        vsc_n = DEFAULT_SIZES.get(vsc_split, 4)
     if isinstance(vsc_n, bool) or not isinstance(vsc_n, int):
         raise SpecError(f"vsc_n={vsc_n!r} is not a number of items.", hint="Write for example `vsc_n=20`.")
     return _cell(vsc_task, vsc_level, vsc_split, vsc_n, bool(vsc_paired))

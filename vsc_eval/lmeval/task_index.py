@@ -3,7 +3,6 @@
 lm-eval's own index leaves a file out that it cannot read, without a word; here a broken file stops with its name.
 """
 
-import difflib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from lm_eval.tasks._index import TaskIndex
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from vsc_eval import metrics
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.lmeval.documents import adjusted
 from vsc_eval.lmeval.task_files import COMPILED, TAG, VARIANTS, cell_files, compiled_files, variants, write_task_files
 from vsc_eval.resources import tasks_dir
@@ -120,12 +119,8 @@ def chosen_files(spec: AskSpec) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
     for change in spec.override:
         wrong = change.partition(".")[0]
         if wrong not in used:
-            close = difflib.get_close_matches(wrong, used, n=1)
-            raise SpecError(
-                f"The override '{change}' names no task of this run.",
-                hint=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
-                f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
-            )
+            hint = f"Write NAME.KEY=VALUE. {known_names('tasks of data sets in this run', wrong, used)}"
+            raise SpecError(f"The override '{change}' names no task of this run.", hint=hint)
     final = [adjusted(file, spec.override, limit=spec.limit, data_dir=spec.data_dir) for file in used.values()]
     return tuple(resolved), dict(zip(used, final, strict=True))
 

@@ -170,9 +170,22 @@ def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:
 
 
 def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[AskedItem, tuple[str, ...]]:
-    """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
+    """One item and its letters: of a task file, the synthetic benchmark, or any lm-eval multiple-choice task."""
     if is_external(doc):
-        return _external_item(name, doc_id, doc), tuple(doc["answers"])
+        item = AskedItem(
+            item_id=doc["id"],
+            doc_id=doc_id,
+            task=name.removesuffix("_choice"),
+            gold=doc["answer"],
+            gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
+            categories=tuple((column, value) for column, value in doc["categories"]),
+            fields=tuple((column, value) for column, value in doc["fields"]),
+            group=doc["group"] or None,
+            score=doc["score"] or None,
+            accepted=tuple(doc["accepted"]),
+            **{key: doc[key] for key in ("cluster", "cluster_kind", "group_size")},
+        )
+        return item, tuple(doc["answers"])
     if letters := option_letters(doc):
         item = AskedItem(
             item_id=doc["id"],
@@ -198,24 +211,6 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[As
         cluster_kind="image" if images else "item",
     )
     return item, letters
-
-
-def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
-    return AskedItem(
-        item_id=doc["id"],
-        doc_id=doc_id,
-        task=name.removesuffix("_choice"),
-        cluster=doc["cluster"],
-        gold=doc["answer"],
-        gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
-        cluster_kind=doc["cluster_kind"],
-        categories=tuple((column, value) for column, value in doc["categories"]),
-        group=doc["group"] or None,
-        group_size=doc["group_size"],
-        score=doc["score"] or None,
-        accepted=tuple(doc["accepted"]),
-        fields=tuple((column, value) for column, value in doc["fields"]),
-    )
 
 
 def _choices(name: str, task: Any, doc: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:

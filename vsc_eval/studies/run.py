@@ -143,7 +143,8 @@ def _control_items(spec: StudySpec) -> list[Item]:
 
 
 def _sweep(study: Study) -> list[Path]:
-    """Ask the test items under every single set and union; measure how far answers move where nothing is done."""
+    """Ask the test items under every single set and combined edit; measure how far answers move where nothing is
+    done."""
     spec, intervention = study.spec, study.intervention()
     items = benchmark_items(_SPLIT, spec.tasks, spec.sweep.items_per_cell)
     conditions = sweep_conditions(spec, intervention.spec)

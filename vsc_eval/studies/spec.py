@@ -62,14 +62,14 @@ class SelectOptions(Spec):
 
 
 class SweepOptions(Spec):
-    """Real sets: every single one and the unions of two, on the `test` split."""
+    """Real sets: every single one and the combined edits of two, on the `test` split."""
 
     items_per_cell: ItemsPerCell = 20
     edits: tuple[str, ...] = ("scale=2", "scale=4", "ablate")
     """As in a condition's expression after the colon; grids such as scale=2,4 are written out."""
     pairs: Literal["all"] | tuple[Pair, ...] = "all"
     norm_match: Literal["mean", "max"] | None = "mean"
-    """Each union also rescaled per token to the mean or max of its parts' norms; None: not."""
+    """Each combined edit also rescaled per token to the mean or max of its parts' norms; None: not."""
 
     @field_validator("edits")
     @classmethod

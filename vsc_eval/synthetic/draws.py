@@ -102,12 +102,10 @@ def place(stream: Stream, sizes: Sequence[int], *, gap: int, phase: int, taken: 
     points: dict[int, Point] = {}
     for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
         size = sizes[index]
-        for _ in range(_TRIES):
-            x, y = stream.point(MARGIN_PX + (size + 1) // 2, phase)
-            if clear(x, y, size, boxes, gap):
-                break
-        else:
+        tries = (stream.point(MARGIN_PX + (size + 1) // 2, phase) for _ in range(_TRIES))
+        point = next((at for at in tries if clear(*at, size, boxes, gap)), None)
+        if point is None:
             raise CrowdedError
-        boxes.append((x, y, size))
-        points[index] = (x, y)
+        boxes.append((*point, size))
+        points[index] = point
     return [points[index] for index in range(len(sizes))]

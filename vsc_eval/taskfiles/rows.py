@@ -84,11 +84,9 @@ def to_document(
             kind = file.without_options
         elif len(options) < 2:
             where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
-            raise DataError(
-                f"Row '{raw.id}' has {'1 option' if options else 'no options'} in {where}: {_short(question)}",
-                hint="If such rows are answered freely, write `without_options: short_text`; else drop them with"
-                " `filters`.",
-            )
+            said = f" has {'1 option' if options else 'no options'} in {where}: {_short(question)}"
+            free = "If such rows are answered freely, write `without_options: short_text`"
+            raise raw.error(said, f"{free}; else drop them with `filters`.")
     accepted = (_letter(raw, options),) if kind == "multiple_choice" else _accepted(raw, kind)
     words, answers = (["Yes", "No"], ["yes", "no"]) if kind == "yes_no" else (list(options), list(options))
     group, columns = group_of(file, row, index), file.cluster_columns

@@ -1,16 +1,27 @@
-"""The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks."""
+"""The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks; and
+what the columns of all of a board's tables and CSV are made of."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.ranks import METHOD
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board, Ranked, backend_words
-from vsc_eval.board.tables.records import COUNTS, INTERVAL, MODEL, N_ITEMS, NOT_ASKED, Record, copied, who
+from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
 from vsc_eval.tables.numbers import counted, span
 from vsc_eval.tables.table import Cell, Column, Data, Table, TableRow, cell, methods_note, table
+
+NOT_ASKED = "not asked"
+MODEL = Column("model", "model")
+N_ITEMS = Column("n", "n", "count", note="Items")
+COUNTS = ("n", "n_clusters", "n_right", "n_invalid")
+INTERVAL = ("value", "low", "high")
+
+Record = dict[str, Any]
+"""Column -> what a table or a CSV shows there."""
 
 _RANK = Column("rank", "rank", "place", note="1 + number of models that were shown to be better")
 _BACKEND = Column("backend", "run with", note="Backend and dtype")
@@ -21,8 +32,31 @@ _CSV = (
     *(*COUNTS, *INTERVAL, "reason", "method"),
 )
 
+Group = tuple[Scope, str | None, str | None]
+"""Of items: scope, task, level."""
 Rows = Sequence[tuple[Ranked, Record]]
 """Of each row the model, and what to show of it by column."""
+
+
+def copied(source: object, *names: str, start: str = "") -> Record:
+    """Fields that are columns of the same name, but for its start; None where there is no source."""
+    return {f"{start}{name}": None if source is None else getattr(source, name) for name in names}
+
+
+def who(entry: Entry, label: str) -> Record:
+    """What tells an entry from others, in CSV. `label` is what the board calls it, or its model."""
+    own = copied(entry, "revision", "fingerprint", "backend")
+    return {"model": label, **own, "dtype": entry.about.dtype, "scoring": entry.scoring, "entry": entry.id}
+
+
+def flat(records: Sequence[Record], figures: Sequence[str]) -> Data:
+    """Records of the same keys, one number a column: the keys of `figures` have one for the value and for each end."""
+    rows = [
+        [copied(value, *INTERVAL, start=f"{key}_") if key in figures else {key: value} for key, value in record.items()]
+        for record in records
+    ]
+    heads = [column for part in rows[0] for column in part] if rows else []
+    return Data(tuple(heads), tuple(tuple(plain for part in row for plain in part.values()) for row in rows))
 
 
 def baseline_tables(board: Board) -> tuple[Table, ...]:
@@ -141,17 +175,19 @@ def _ranked_record(found: Ranked) -> Record:
 
 
 def _model_record(board: Board, found: Ranked) -> Record:
-    of_levels = {f"level_{level}": board.baseline(found.entry, "level", level=level) for level in board.spec.levels}
-    of_tasks = {f"task_{task}": board.baseline(found.entry, "task", task) for task in board.spec.tasks_of("synthetic")}
-    accuracies = {key: _accuracy(row) for key, row in (of_levels | of_tasks).items()}
-    return _ranked_record(found) | accuracies | {"backend": backend_words(found.model.first)}
+    groups: dict[str, Group] = {f"level_{level}": ("level", None, level) for level in board.spec.levels}
+    groups |= {f"task_{task}": ("task", task, None) for task in board.spec.tasks_of("synthetic")}
+    return {**_ranked_record(found), **_accuracies(board, found, groups), "backend": backend_words(found.model.first)}
 
 
 def _task_record(board: Board, found: Ranked, task: str) -> Record:
-    of_levels = {f"level_{level}": board.baseline(found.entry, "cell", task, level) for level in board.spec.levels}
-    accuracies = {key: _accuracy(row) for key, row in of_levels.items()}
-    of_all = {"all": _accuracy(board.baseline(found.entry, "task", task))}
-    return _ranked_record(found) | accuracies | of_all | {"task": task.replace("_", " ")}
+    groups: dict[str, Group] = {f"level_{level}": ("cell", task, level) for level in board.spec.levels}
+    groups["all"] = "task", task, None
+    return {**_ranked_record(found), **_accuracies(board, found, groups), "task": task.replace("_", " ")}
+
+
+def _accuracies(board: Board, found: Ranked, groups: dict[str, Group]) -> Record:
+    return {key: _accuracy(board.baseline(found.entry, *group)) for key, group in groups.items()}
 
 
 def _external_record(found: Ranked, task: str) -> Record:
@@ -192,8 +228,8 @@ def _sizes(board: Board, scope: Scope) -> str:
     return f", n = {span(sizes, str)} items a {scope}" if sizes else ""
 
 
-def _groups(board: Board) -> Iterator[tuple[Scope, str | None, str | None]]:
-    """The groups of synthetic items: scope, task, level."""
+def _groups(board: Board) -> Iterator[Group]:
+    """Those of synthetic items."""
     tasks = board.spec.tasks_of("synthetic")
     yield "all", None, None
     yield from (("task", task, None) for task in tasks)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from vsc_eval.analysis.controls import ControlTest, Outcome
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.answers.answer_table import AskedCondition
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.records import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
+from vsc_eval.board.tables.baseline import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
 from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.studies.words import CORRECTION_WORDS
@@ -164,7 +163,9 @@ def _records(board: Board, entry: Entry) -> Iterator[Record]:
     adjusted = adjust([row.p_difference if row else None for row in rows.values()])
     pairs = {pair.condition: pair for pair in entry.results.interactions}
     controls = {(found["condition"], found["of"]): found for found in controlled(entry)}
-    made, floor = entry.about.intervention, worst_floor(entry)
+    known = [floor for floor in entry.results.floor if floor.drift.value is not None]
+    floor = max(known, key=lambda floor: floor.drift.value or 0.0, default=None)
+    made = entry.about.intervention
     floor_note = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
     floor_drift = cell(floor.drift if floor else None, missing=_MISSING["floor_drift"], note=floor_note)
     for condition, p_holm in zip(entry.edits, adjusted, strict=True):
@@ -207,12 +208,6 @@ def _on_or_off(entry: Entry, condition: AskedCondition, scope: Scope) -> Record:
         return {f"{scope}_n": None, f"{scope}_drift": cell(None, missing=why)}
     about = f"n = {row.n} in {row.n_clusters} clusters"
     return {f"{scope}_n": row.n, f"{scope}_drift": cell(drift_share(row), missing=NOT_ASKED, note=about)}
-
-
-def worst_floor(entry: Entry) -> FloorRow | None:
-    """The null condition that changed most answers."""
-    known = [floor for floor in entry.results.floor if floor.drift.value is not None]
-    return max(known, key=lambda floor: floor.drift.value or 0.0, default=None)
 
 
 def _verdict(pair: InteractionRow) -> Cell:
