@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.errors import DataError
+from vsc_eval.files import picture_hash
 from vsc_eval.lmeval import task_check
 from vsc_eval.lmeval.documents import images, load_data
 from vsc_eval.lmeval.task_check import baselines

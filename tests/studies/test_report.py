@@ -23,8 +23,18 @@ from vsc_eval.analysis.controls import Pair
 from vsc_eval.analysis.noise_floor import floor_rows
 from vsc_eval.analysis.rows import READINGS
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult, choose, explain_choice
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
+from vsc_eval.probing.records import (
+    CONTROLS,
+    EMBEDDINGS,
+    POOLINGS,
+    TARGETS,
+    LayerRule,
+    ProbeRow,
+    ProbingResult,
+    ProbingSpec,
+    choose,
+    explain_choice,
+)
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE, EditSpec, load_yaml_spec, parse_condition
 from vsc_eval.studies import report

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vsc_eval.analysis.controls import CONTROL_KINDS
 from vsc_eval.analysis.verdict import Evidence, VerdictRule, decide
-from vsc_eval.stats.figure import zero_count_limit
+from vsc_eval.stats.bootstrap import zero_count_limit
 
 RULE = VerdictRule()
 EXTREME = dict.fromkeys(CONTROL_KINDS, 0.04)

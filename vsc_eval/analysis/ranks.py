@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Floats, bootstrap_means, cluster_sums
-from vsc_eval.stats.figure import stream, zero_count_limit
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Floats, bootstrap_means, cluster_sums, stream, zero_count_limit
 
 METHOD = (
     f"{LEVEL:.0%} percentile bootstrap interval of the paired difference ({DRAWS} draws of whole clusters, all models "

@@ -9,7 +9,7 @@ from pydantic import Field
 from vsc_eval.analysis.controls import CONTROL_KINDS, HARM, ControlKind, ControlTest, Outcome, Pair
 from vsc_eval.analysis.interactions import InteractionRow, Verdict
 from vsc_eval.specs import Spec
-from vsc_eval.stats.figure import zero_count_limit
+from vsc_eval.stats.bootstrap import zero_count_limit
 
 
 class VerdictRule(Spec):

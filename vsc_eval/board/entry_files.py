@@ -20,7 +20,7 @@ from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.board.records import About, Entry, Results, Shown
 from vsc_eval.board.spec import asked_hash
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import file_hash, replacing
+from vsc_eval.files import file_hash, write_text
 
 ABOUT, PICTURES = "entry.json", "pictures.json"
 FILES = (*table_files(), RUN, RESULTS)
@@ -82,8 +82,7 @@ def write_entry(entry: Entry, folder: Path) -> About:
 
 
 def _write(file: Path, text: str) -> None:
-    with replacing(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(file, text)
 
 
 def _a_record_a_line(document: Mapping[str, Any]) -> str:

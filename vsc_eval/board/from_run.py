@@ -16,12 +16,12 @@ from vsc_eval.analysis.noise_floor import changes_nothing
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem
 from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun, read_run
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.board.entry_files import entry_id, last_part, model_name, results_without_paths, without_paths
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
 from vsc_eval.board.spec import scoring_of
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import data_uri
+from vsc_eval.files import picture_hash
 from vsc_eval.synthetic import TASKS
 
 if TYPE_CHECKING:

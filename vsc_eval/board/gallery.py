@@ -32,11 +32,11 @@ import numpy as np
 
 from vsc_eval.analysis.flips import Change, Flip, flips
 from vsc_eval.answers.answer_table import AskedItem
-from vsc_eval.answers.hashes import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import picture_problem, png_data_uri
+from vsc_eval.files import NO_PICTURE, picture_hash, prompt_hash
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS, Item, blind_image, find_item
 from vsc_eval.synthetic.scene import scene_words

@@ -17,7 +17,7 @@ from vsc_eval.analysis.noise_floor import FloorRow, changes_nothing
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Scoring
-from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.records import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS

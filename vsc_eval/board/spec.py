@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.answers.finished_run import read_run
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing, short_hash
+from vsc_eval.files import short_hash
 from vsc_eval.mistakes import explain
 from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
@@ -151,8 +151,7 @@ def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, des
     name, version = path.resolve().name, next(iter(versions), None)
     about = {"title": title or name, "description": description, "scoring": scorings[0]}
     spec = spec_of(tuple(asked.values()), name=name, generator_version=version, **about)
-    with replacing(path / BOARD_FILE) as partial:
-        save_yaml_spec(partial, spec)
+    save_yaml_spec(path / BOARD_FILE, spec)
     return spec
 
 

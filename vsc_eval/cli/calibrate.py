@@ -61,7 +61,7 @@ def _handle(options: argparse.Namespace) -> int:
 def _simulated(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vsc_eval.files import replacing
+    from vsc_eval.files import write_text
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
     from vsc_eval.studies.calibrate import SIZES, bar_lines, calibrate, false_table, power_table
@@ -78,8 +78,7 @@ def _simulated(options: argparse.Namespace) -> int:
     for line in bar_lines(found):
         say(line, console)
     if options.out:
-        with replacing(options.out) as partial:
-            partial.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_text(options.out, found.model_dump_json(indent=1) + "\n")
     return 0 if found.calibrated and found.powerful_from is not None else 1
 
 

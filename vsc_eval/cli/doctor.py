@@ -68,7 +68,7 @@ def _check(name: str, good: object, found: str, hint: str, *, otherwise: State =
 
 
 def _machine() -> Iterator[Check]:
-    from vsc_eval.sweeps.machine import cuda_bytes, cuda_words, memory_bytes, package_versions, usable_cores
+    from vsc_eval.sweeps.folder import cuda_bytes, cuda_words, memory_bytes, package_versions, usable_cores
 
     versions = package_versions()
     for name in ("torch", "transformers", "lm_eval", "torchvision"):
@@ -97,7 +97,7 @@ def _largest(memory_bytes: int) -> str:
 
 def _backends() -> Iterator[Check]:
     from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
-    from vsc_eval.sweeps.machine import cuda_words
+    from vsc_eval.sweeps.folder import cuda_words
 
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         yield Check("torchvision import", "missing", "not tried without torch and transformers", "Install them.")

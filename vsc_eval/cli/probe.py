@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.specs import load_yaml_spec
 
 _TOLERANCE = 0.02
@@ -41,8 +41,8 @@ def spec_of(args: argparse.Namespace) -> ProbingSpec:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vsc_eval.probing.result import RESULT_FILE
-    from vsc_eval.probing.run import run_probing
+    from vsc_eval.probing.probes import run_probing
+    from vsc_eval.probing.records import RESULT_FILE
     from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
-from vsc_eval.sae.read_options import ReadOptions
+from vsc_eval.sae.options import ReadOptions
 from vsc_eval.specs import EditSpec, parse_condition
 from vsc_eval.tables.clean import terminal
 

@@ -27,8 +27,7 @@ import numpy.typing as npt
 
 from vsc_eval.errors import DataError
 from vsc_eval.extract import INVALID
-from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Clusters, Floats, bootstrap_means, cluster_sums
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Clusters, Figure, Floats, bootstrap_means, cluster_sums
 
 Mask = npt.NDArray[np.bool_]
 _MOST_UNDEFINED = 0.05

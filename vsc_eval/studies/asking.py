@@ -4,15 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vsc_eval.analysis.controls import ControlKind
-from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Pass
-from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.answer_table import AnswerCollector, Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.extract import likeliest_option
-from vsc_eval.features.benchmark import to_prompt
+from vsc_eval.features.harvest import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.records import Reading

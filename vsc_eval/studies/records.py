@@ -11,7 +11,7 @@ from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.rows import Row, find_row
 from vsc_eval.answers.answer_table import Role
-from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.records import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE

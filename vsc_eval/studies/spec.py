@@ -8,8 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from vsc_eval.analysis.controls import CONTROL_KINDS, ControlKind, Pair
 from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.probing.spec import ProbeSizes
-from vsc_eval.sae.train_config import TrainConfig
+from vsc_eval.probing.records import ProbeSizes
+from vsc_eval.sae.options import TrainConfig
 from vsc_eval.settings import (
     EngineSpec,
     ItemsPerCell,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import Figure
 from vsc_eval.tables.clean import LONG, plain
 from vsc_eval.tables.numbers import UNDEFINED, Unit, interval, writer
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import datasets
 
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.errors import DataError, SpecError, known_names
-from vsc_eval.files import short_hash
+from vsc_eval.files import picture_hash, short_hash
 from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
 from vsc_eval.taskfiles.rows import group_of, to_document
 from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, DataReport, LeftOut, TaskFile, placeholders, several

@@ -13,7 +13,7 @@ import yaml
 
 from vsc_eval.errors import DataError, SpecError, VscError
 from vsc_eval.extract import INVALID, Kind, extract
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.taskfiles.image import picture_columns, undecoded
 from vsc_eval.taskfiles.read import validated
 from vsc_eval.taskfiles.rows import inline_options, text_list, to_document
@@ -51,8 +51,7 @@ def new_task_file(
     raw, remarks = _guessed(rows, sample)
     raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
     file = validated(raw, "The guess")
-    with replacing(path) as partial:
-        partial.write_text(_text(raw, path, rows.column_names), encoding="utf-8")
+    write_text(path, _text(raw, path, rows.column_names))
     return file, remarks
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
-from vsc_eval.answers.table_faults import Fault, answer_faults, item_faults, shape_faults
+from vsc_eval.answers.finished_run import Fault, answer_faults, item_faults, shape_faults
 from vsc_eval.board.check.figures import key_words, same, shown
 from vsc_eval.board.entry_files import entry_id, results_without_paths, without_paths
 from vsc_eval.board.records import Entry, Problem, mapping
 from vsc_eval.figures.data_uri import picture_problem
-from vsc_eval.probing.result import ProbeRow
+from vsc_eval.probing.records import ProbeRow
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import control_p, control_percentile
 from vsc_eval.synthetic import TASKS

@@ -11,8 +11,7 @@ from vsc_eval.board.board import Board
 from vsc_eval.board.page.tables import entry_tables, table_view
 from vsc_eval.board.records import Entry, drift_share, mapping
 from vsc_eval.board.spec import NO_LEVEL
-from vsc_eval.probing.result import CONTROL_WORDS, POOLING_WORDS, ProbingResult
-from vsc_eval.probing.spec import Target
+from vsc_eval.probing.records import CONTROL_WORDS, POOLING_WORDS, ProbingResult, Target
 from vsc_eval.stats import Figure
 from vsc_eval.tables.clean import name, plain
 from vsc_eval.tables.numbers import counted, hundredfold

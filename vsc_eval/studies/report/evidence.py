@@ -5,7 +5,7 @@ from typing import Any
 
 from vsc_eval.analysis.controls import Outcome
 from vsc_eval.analysis.interactions import Form, InteractionRow
-from vsc_eval.probing.spec import TARGETS
+from vsc_eval.probing.records import TARGETS
 from vsc_eval.studies.records import SetRow, StudyResults
 from vsc_eval.studies.report import figures
 from vsc_eval.studies.words import (

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from vsc_eval.probing.result import ProbeRow
-from vsc_eval.probing.spec import EMBEDDINGS
+from vsc_eval.probing.records import EMBEDDINGS, ProbeRow
 from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.words import KIND_WORDS, Section
 from vsc_eval.synthetic import LETTERS
