@@ -148,7 +148,7 @@ def drawn(block: Block, size: int) -> list[list[Figure]]:
 def kappa(answers_a: list[str], answers_b: list[str]) -> Figure:
     words = sorted({*answers_a, *answers_b})
     a, b = (np.array([words.index(word) for word in answers], dtype=np.int32) for answers in (answers_a, answers_b))
-    ((*_, figure),) = drawn(answer_block(a, b, a)[0], 2)
+    ((*_, figure),) = drawn(answer_block(a, b)[0], 2)
     return figure
 
 

@@ -79,8 +79,12 @@ class Parser(argparse.ArgumentParser):
         """Adds the options when they are first needed: those of a spec that takes seconds to import."""
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Unknown ones are an error here, in the innermost command, whose options a misspelt one is compared with."""
         self._filled()
-        return super().parse_known_args(*args, **kwargs)
+        options, unknown = super().parse_known_args(*args, **kwargs)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
 
     def format_help(self) -> str:
         self._filled()
@@ -120,10 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
 
     def run() -> int:
-        parser = build_parser()
-        options, unknown = parser.parse_known_args(arguments)
-        if unknown:
-            _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
+        options = build_parser().parse_args(arguments)
         return int(options.handler(options) or 0)
 
     hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""
@@ -159,16 +160,6 @@ def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> in
 def print_error(error: VscError, prog: str = "vsc-eval") -> None:
     """An error and its hint on stderr."""
     print(terminal(f"{prog}: error: {error.message}\n  Hint: {error.hint}"), file=sys.stderr)
-
-
-def _parser_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of the innermost command among `words`, whose options a misspelt one is compared with."""
-    for word in words:
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                parser = action.choices[word]
-                break
-    return parser
 
 
 if __name__ == "__main__":

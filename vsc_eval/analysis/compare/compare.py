@@ -21,7 +21,7 @@ from vsc_eval.answers.finished_run import FinishedRun
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure, adjust, wilson_interval
+from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.bootstrap import detectable_differences
 from vsc_eval.stats.drift import kl_options
 
@@ -94,9 +94,8 @@ class Block:
     of_means: Callable[[Floats], Floats]
 
 
-def answer_block(before: Codes, after: Codes, gold: Codes) -> tuple[Block, str]:
-    """The first run's accuracy, agreement and Cohen's kappa of two runs' answers [items], and why kappa is undefined
-    where it is.
+def answer_block(before: Codes, after: Codes) -> tuple[Block, str]:
+    """Agreement and Cohen's kappa of two runs' answers [items], and why kappa is undefined where it is.
 
     kappa = (p_o - p_e) / (1 - p_e), p_e = sum over answers of p_a p_b (Cohen 1960); NaN where p_e is 1 or unknown.
     """
@@ -106,15 +105,15 @@ def answer_block(before: Codes, after: Codes, gold: Codes) -> tuple[Block, str]:
     sides = [side == label for side in (before, after) for label in labels]
 
     def of_means(means: Floats) -> Floats:
-        shares = means[..., 2:]
+        shares = means[..., 1:]
         chance = np.sum(shares[..., : len(labels)] * shares[..., len(labels) :], axis=-1)
         room = 1 - chance if is_known else np.zeros_like(chance)
         kappa = np.full(np.shape(room), np.nan)
-        np.divide(means[..., 1] - chance, room, out=kappa, where=room > 1e-12)
-        return np.stack([means[..., 0], means[..., 1], kappa], axis=-1)
+        np.divide(means[..., 0] - chance, room, out=kappa, where=room > 1e-12)
+        return np.stack([means[..., 0], kappa], axis=-1)
 
     why = "both give one and the same answer" if is_known else f"more than {MOST_LABELS} different answers"
-    return Block(np.array([before == gold, before == after, *sides], dtype=np.float64), of_means), why
+    return Block(np.array([before == after, *sides], dtype=np.float64), of_means), why
 
 
 def effect_block(a: AnswerTable, condition_a: str, b: AnswerTable, condition_b: str) -> Block:
@@ -218,8 +217,7 @@ def _rows(
     names_a, names_b = zip(*pairs, strict=True)
     before, after, invalid, n_pairs = a.codes(names_a), b.codes(names_b), a.invalid(names_a), len(pairs)
     changes = rows_against(b, names_b, before, statistics, by=_SCOPES)
-    # A right answer that only B gave is in the vocabulary of both.
-    answers = [answer_block(own, other, a.gold) for own, other in zip(before, after, strict=True)]
+    answers = [answer_block(own, other) for own, other in zip(before, after, strict=True)]
     logprobs = [(a.main.option_logprobs[a.main.rows[x]], b.main.option_logprobs[b.main.rows[y]]) for x, y in pairs]
     options = [OptionDistances.of(*sides) for sides in logprobs]
     found: list[list[CompareRow]] = [[] for _ in pairs]
@@ -227,17 +225,17 @@ def _rows(
         known = {i: part for i, part in enumerate(options) if part and (part.present & group.mask).any()}
         parts = [(block, group.mask) for block, _ in answers]
         parts += [(part, group.mask & part.finite) for part in known.values()]
-        drawn = block_figures(parts, a, group, statistics)
+        drawn, names = block_figures(parts, a, group, statistics), (*_STREAM, *group.stream)
         distances = dict(zip(known, drawn[n_pairs:], strict=True))
-        for i, (accuracy, agreement, kappa) in enumerate(drawn[:n_pairs]):
+        # A right answer that only B gave is in the vocabulary of both.
+        right = a.right(names_a)[:, group.mask]
+        accuracies = resampled(right, a, statistics, names, mask=group.mask, n_shares=n_pairs)
+        for i, (agreement, kappa) in enumerate(drawn[:n_pairs]):
             row = changes[i][len(found[i])]
-            if accuracy.n_clusters == accuracy.n_items:
-                n_right = int((before[i] == a.gold)[group.mask].sum())
-                accuracy = wilson_interval(n_right, accuracy.n_items, level=statistics.level)
             unchanged = row.drift is not None and row.drift.n_changed == 0
             own = {
                 "condition_a": names_a[i],
-                "accuracy_a": accuracy,
+                "accuracy_a": accuracies[i],
                 "invalid_rate_a": float(invalid[i, group.mask].mean()),
                 "agreement": agreement,
                 "kappa": replace(kappa, reason=answers[i][1]) if kappa.value is None else kappa,
