@@ -1,16 +1,27 @@
-"""The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks."""
+"""The baseline board: models by rank, by task and cell by cell, and on external data sets each with its own ranks; and
+what the columns of all of a board's tables and CSV are made of."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.ranks import METHOD
 from vsc_eval.analysis.rows import Row
 from vsc_eval.board.board import Board, Ranked, backend_words
-from vsc_eval.board.tables.records import COUNTS, INTERVAL, MODEL, N_ITEMS, NOT_ASKED, Record, copied, who
+from vsc_eval.board.records import Entry
 from vsc_eval.specs import BASELINE
 from vsc_eval.tables.clean import SHORT, name
 from vsc_eval.tables.numbers import counted, span
 from vsc_eval.tables.table import Cell, Column, Data, Table, TableRow, cell, methods_note, table
+
+NOT_ASKED = "not asked"
+MODEL = Column("model", "model")
+N_ITEMS = Column("n", "n", "count", note="Items")
+COUNTS = ("n", "n_clusters", "n_right", "n_invalid")
+INTERVAL = ("value", "low", "high")
+
+Record = dict[str, Any]
+"""Column -> what a table or a CSV shows there."""
 
 _RANK = Column("rank", "rank", "place", note="1 + number of models that were shown to be better")
 _BACKEND = Column("backend", "run with", note="Backend and dtype")
@@ -25,6 +36,27 @@ Group = tuple[Scope, str | None, str | None]
 """Of items: scope, task, level."""
 Rows = Sequence[tuple[Ranked, Record]]
 """Of each row the model, and what to show of it by column."""
+
+
+def copied(source: object, *names: str, start: str = "") -> Record:
+    """Fields that are columns of the same name, but for its start; None where there is no source."""
+    return {f"{start}{name}": None if source is None else getattr(source, name) for name in names}
+
+
+def who(entry: Entry, label: str) -> Record:
+    """What tells an entry from others, in CSV. `label` is what the board calls it, or its model."""
+    own = copied(entry, "revision", "fingerprint", "backend")
+    return {"model": label, **own, "dtype": entry.about.dtype, "scoring": entry.scoring, "entry": entry.id}
+
+
+def flat(records: Sequence[Record], figures: Sequence[str]) -> Data:
+    """Records of the same keys, one number a column: the keys of `figures` have one for the value and for each end."""
+    rows = [
+        [copied(value, *INTERVAL, start=f"{key}_") if key in figures else {key: value} for key, value in record.items()]
+        for record in records
+    ]
+    heads = [column for part in rows[0] for column in part] if rows else []
+    return Data(tuple(heads), tuple(tuple(plain for part in row for plain in part.values()) for row in rows))
 
 
 def baseline_tables(board: Board) -> tuple[Table, ...]:

@@ -9,7 +9,7 @@ from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.answers.answer_table import AskedCondition
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.records import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
+from vsc_eval.board.tables.baseline import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
 from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.studies.words import CORRECTION_WORDS
