@@ -1,10 +1,11 @@
-"""The tables of a sweep, drawn in the terminal and written to results.md; those of rows are a study's too."""
+"""The tables of a sweep, drawn in the terminal and written to results.md."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
+from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import Row
 from vsc_eval.specs import BASELINE
@@ -79,12 +80,17 @@ def cell_table(results: Results, condition: str = BASELINE) -> Table:
     rows = [row for row in results.rows if row.condition == condition]
     sizes = {row.n for row in rows if row.scope == "cell"}
     size = f", n = {sizes.pop()} a cell" if len(sizes) == 1 else ""
-    return cells_table(
-        lambda scope, task, level: results.find(condition, scope, task, level),
-        [str(row.task) for row in rows if row.scope == "task"],
-        [str(row.level) for row in rows if row.scope == "level"],
-        f"Accuracy % of {condition}{size}",
-    )
+    tasks = [str(row.task) for row in rows if row.scope == "task"]
+    levels = [str(row.level) for row in rows if row.scope == "level"]
+
+    def accuracy(scope: Scope, task: str | None = None, level: str | None = None) -> Value:
+        row = results.find(condition, scope, task, level)
+        return None if row is None else row.accuracy.value
+
+    cells = [(task, *(accuracy("cell", task, level) for level in levels), accuracy("task", task)) for task in tasks]
+    heads = columns(("task", "name"), *((level, "percent") for level in levels), ("all", "percent"))
+    margins = ("all", *(accuracy("level", None, level) for level in levels), accuracy("all"))
+    return table("cells", f"Accuracy % of {condition}{size}", heads, [*cells, margins])
 
 
 def category_table(results: Results) -> Table:
@@ -173,18 +179,16 @@ def part_columns(drifts: Sequence[Drift]) -> Iterator[tuple[Any, ...]]:
         yield head, "count", [getattr(drift, part) for drift in drifts]
 
 
-def parts_table(rows: Rows, title: str, note: str, *, above_floor: bool = False) -> Table:
+def parts_table(rows: Rows, title: str, note: str) -> Table:
     """The parts of each drift in items, and McNemar's test; rows without a drift are left out."""
-    shown = [(name, row, row.drift, row.mcnemar) for name, row in rows.items() if row.drift and row.mcnemar]
-    floor: list[Any] = [("above floor %", "percent", [row.drift_above_noise_floor for _, row, _, _ in shown])]
+    shown = [(name, row.drift, row.mcnemar) for name, row in rows.items() if row.drift and row.mcnemar]
     return by_columns(
         "parts",
         title,
         ("condition", "name", [name for name, *_ in shown]),
-        ("changed", "count", [drift.n_changed for _, _, drift, _ in shown]),
-        *(floor if above_floor else ()),
-        *part_columns([drift for _, _, drift, _ in shown]),
-        ("McNemar p", "p", [cell(test.p_value, missing=test.reason or "") for *_, test in shown]),
+        ("changed", "count", [drift.n_changed for _, drift, _ in shown]),
+        *part_columns([drift for _, drift, _ in shown]),
+        ("McNemar p", "p", [cell(test.p_value, missing=test.reason or "") for _, _, test in shown]),
         notes=[f"{PARTS_NOTE} McNemar: exact, two-sided, items taken as independent, {note}"],
     )
 
@@ -206,31 +210,6 @@ def readings_table(rows: Rows, title: str) -> Table:
             else None,
         ],
     )
-
-
-def cells_table(
-    find: Callable[..., Row | None],
-    tasks: Sequence[str],
-    levels: Sequence[str],
-    title: str,
-    notes: Iterable[str] = (),
-    *,
-    intervals: bool = False,
-) -> Table:
-    """Accuracy of one condition, tasks down and levels across; `find` is a function of (scope, task, level).
-
-    `intervals`: the margins of tasks have them.
-    """
-
-    def accuracy(scope: str, task: str | None = None, level: str | None = None) -> Value:
-        if (row := find(scope, task, level)) is None:
-            return None
-        return row.accuracy if intervals and level is None else row.accuracy.value
-
-    rows = [(task, *(accuracy("cell", task, level) for level in levels), accuracy("task", task)) for task in tasks]
-    heads = columns(("task", "name"), *((level, "percent") for level in levels), ("all", "percent"))
-    margins = ("all", *(accuracy("level", None, level) for level in levels), accuracy("all"))
-    return table("cells", title, heads, [*rows, margins], notes)
 
 
 def null_note(rows: Rows) -> str | None:

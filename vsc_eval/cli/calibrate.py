@@ -55,10 +55,6 @@ def _handle(options: argparse.Namespace) -> int:
     for size in options.sizes or ():
         if not 0 < size < 1:
             raise SpecError(f"--sizes: {size:g} is no share of items.", hint="Give numbers between 0 and 1.")
-    return _simulated(options)
-
-
-def _simulated(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vsc_eval.files import write_text
@@ -73,8 +69,8 @@ def _simulated(options: argparse.Namespace) -> int:
     with progress_shown(Console(stderr=True), {}) as advance:
         found = calibrate(spec, repetitions=options.repetitions, sizes=sizes, seed=options.seed, progress=advance)
     console = console_for()
-    for table in (false_table(found, spec), power_table(found)):
-        draw(table, console)
+    draw(false_table(found, spec), console)
+    draw(power_table(found), console)
     for line in bar_lines(found):
         say(line, console)
     if options.out:

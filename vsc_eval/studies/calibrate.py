@@ -190,14 +190,14 @@ def _simulated(
     drawn_as = "permuted" if kind == "planted" else kind
     rng = stream(seed, "calibrate", drawn_as, world, str(repetition))
     pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
-    simulated = simulate(
+    table, controls = simulate(
         spec,
         rng,
         world=WORLDS[world].model_copy(update={"noise": FLOOR_NOISE if kind == "zero" else 0.0}),
         planted={} if pair is None or size is None else {pair: size},
         real_strength={"zero": 0.0, "stronger": STRONGER}.get(kind, 1.0),
     )
-    return judged(simulated.table, simulated.controls, spec, pair)
+    return judged(table, controls, spec, pair)
 
 
 def judged(
@@ -263,9 +263,8 @@ def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStu
 def _without(controls: AnswerTable, left_out: int) -> AnswerTable:
     """The other draws, numbered without a gap."""
     part = controls.under([c.name for c in controls.conditions if c.draw != left_out])
-    draws = [c.draw if c.draw is None or c.draw < left_out else c.draw - 1 for c in part.conditions]
-    conditions = (replace(c, draw=draw) for c, draw in zip(part.conditions, draws, strict=True))
-    return replace(part, conditions=tuple(conditions))
+    later = (c if c.draw is None or c.draw < left_out else replace(c, draw=c.draw - 1) for c in part.conditions)
+    return replace(part, conditions=tuple(later))
 
 
 def _as_real(controls: AnswerTable, real: Mapping[str, str]) -> AnswerTable:

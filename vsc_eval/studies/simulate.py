@@ -10,9 +10,9 @@ controls alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +58,7 @@ WORLDS: Mapping[str, World] = {
 threshold: hardly any answer is near the edge, so two sets cross it where neither alone did, and change more."""
 
 
-@dataclass(frozen=True, eq=False)
-class Simulated:
+class Simulated(NamedTuple):
     """Tables as a sweep and its controls give them."""
 
     table: AnswerTable

@@ -14,7 +14,7 @@ from vsc_eval.studies.words import (
     sign_flip_words,
     size,
 )
-from vsc_eval.synthetic import LEVELS
+from vsc_eval.synthetic import LETTERS, LEVELS
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import bullets
 from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, span, with_interval
@@ -123,7 +123,7 @@ def asked(results: StudyResults) -> Section:
 
 
 def _setting(results: StudyResults) -> str:
-    spec = results.spec
+    spec, baseline = results.spec, results.baseline
     revision = f", revision {code(spec.revision)}" if spec.revision else ""
     match = spec.sweep.norm_match
     matched = (
@@ -136,12 +136,15 @@ def _setting(results: StudyResults) -> str:
             f"Model: {code(spec.model)}{revision}, fingerprint {code(results.model_fingerprint)}. Edits act on the "
             f"output of decoder layer {results.layer} of 0 to {results.probing.n_layers - 1}.",
             f"Command: {code(COMMAND)}, with [study.yaml](tables/study.yaml).",
-            f"Items: {size(results.baseline)}, split `test`: {spec.sweep.items_per_cell} for each of {len(spec.tasks)} "
+            f"Items: {size(baseline)}, split `test`: {spec.sweep.items_per_cell} for each of {len(spec.tasks)} "
             f"tasks x {len(LEVELS)} levels. Controls: the first {spec.controls.items_per_cell} of each cell, "
             f"{results.n_control_items} in all.",
             f"Feature sets: one a task, {len(results.selection.sets)} in all. Edits: "
             f"{', '.join(map(code, spec.sweep.edits))}; {counted(len(spec.pairs), 'pair')} of sets, {matched}.",
-            "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's.",
+            "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's. "
+            f"The baseline is right on {with_interval(baseline.accuracy, percent)} %, guessing on "
+            f"{percent(1 / len(LETTERS))} %; {percent(baseline.invalid_rate)} % cannot be read. Where nothing is done, "
+            f"{percent(results.noise_floor, 2)} % drift (the noise floor).",
         ]
     )
 
