@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import compress
+from itertools import compress, product
 from typing import NamedTuple
 
 import numpy as np
@@ -77,13 +77,11 @@ class _Model:
         self._task = np.unique([item.task for item in items], return_inverse=True)[1]
         self._orbit = np.unique([item.cluster for item in items], return_inverse=True)[1]
         self._n_orbits = int(self._orbit.max()) + 1
-        self.scores = self._base_scores() if scores is None else scores
-
-    def _base_scores(self) -> _Scores:
-        lead = self.world.margin + self.world.margin_spread * self._noise(1)[:, 0]
-        scores = self._noise()
-        scores[np.arange(len(scores)), self._gold] += lead
-        return scores.astype(np.float32)
+        if scores is None:
+            lead = world.margin + world.margin_spread * self._noise(1)[:, 0]
+            scores = self._noise()
+            scores[np.arange(len(scores)), self._gold] += lead
+        self.scores = scores
 
     def _noise(self, columns: int = _ORBIT) -> _Scores:
         """Standard normal [items, columns], in part common to an orbit."""
@@ -174,8 +172,7 @@ def simulate(
     real_strength: float = 1.0,
 ) -> Simulated:
     """One study under the verdict's edit. `planted` interferes: on that random share of items the pair's combined edit
-    alone
-    puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
+    alone puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
     model, of_hits = _Model(study_items(spec), world or World(), rng), rng.spawn(1)[0]
     edit, match = spec.verdict.edit, spec.sweep.norm_match
     real, baseline = model.effects(spec.tasks, real_strength), _best(model.scores)
@@ -192,12 +189,11 @@ def simulate(
     mask = np.arange(len(baseline)) % spec.sweep.items_per_cell < spec.controls.items_per_cell
     few, groups, answers = model.only(mask), control_groups(spec), []
     singles = [group[0] for group in groups if len(group) == 1]
-    for kind in spec.controls.kinds:
-        for draw in range(spec.controls.draws):
-            sets = few.effects(singles, few.world.kind_strength[kind])
-            for group in groups:
-                condition = _asked(control_name(group, kind, draw, edit), kind, draw)
-                answers.append((condition, few.answers(np.sum([sets[task] for task in group], axis=0))))
+    for kind, draw in product(spec.controls.kinds, range(spec.controls.draws)):
+        sets = few.effects(singles, few.world.kind_strength[kind])
+        for group in groups:
+            condition = _asked(control_name(group, kind, draw, edit), kind, draw)
+            answers.append((condition, few.answers(np.sum([sets[task] for task in group], axis=0))))
     return Simulated(table, few.table(baseline[mask], answers))
 
 

@@ -19,10 +19,8 @@ KIND_WORDS: dict[ControlKind, str] = {
     "random_directions": "random directions",
     "permuted_labels": "permuted labels",
 }
-"""Kinds of control."""
 OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift", "accuracy": "accuracy difference"}
 FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
-"""Forms of a combined edit."""
 CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 EDITED: dict[Role, str] = {
     "single": "single sets",

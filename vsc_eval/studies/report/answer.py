@@ -70,8 +70,7 @@ def _claim(results: StudyResults) -> str:
 
 
 def _harmed(results: StudyResults, role: Role) -> tuple[int, int, int]:
-    """Combined edits that drift beyond the floor by their interval, that lose accuracy, and all of them: against the
-    baseline, whatever their parts do."""
+    """Combined edits that, against the baseline, drift beyond the floor by their interval; that lose accuracy; all."""
     edits = results.edited(results.spec.verdict.edit, role)
     drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > results.noise_floor for row in edits)
     return drift, sum(results.passes(row.p_difference_adjusted) and gain_of(row) < 0 for row in edits), len(edits)
