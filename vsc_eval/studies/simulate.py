@@ -40,11 +40,7 @@ class World(Spec):
     """Median spread of a set's effect on an item."""
     strength_spread: float = 0.5
     """Of its logarithm, over sets and again over a set's tasks."""
-    kind_strength: Mapping[ControlKind, float] = {
-        "random_sets": 0.7,
-        "random_directions": 0.5,
-        "permuted_labels": 1.0,
-    }
+    kind_strength: Mapping[ControlKind, float] = {"random_sets": 0.7, "random_directions": 0.5, "permuted_labels": 1.0}
     """Strength of a control's sets against the real ones; permuted sets are drawn as the real ones are."""
     noise: float = 0.0
     """Share of answers that differ from run to run though nothing was done."""

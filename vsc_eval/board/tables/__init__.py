@@ -66,16 +66,13 @@ def board_tables(board: Board) -> BoardTables:
 def table_files(tables: BoardTables, title: str) -> dict[str, str]:
     """File name -> text. CSV has CRLF line ends and must be written without translating them. Where no entry has
     interventions there are no files of them."""
-    parts = {
-        "baseline": ("baselines", tables.baseline, tables.baseline_data),
-        "interventions": ("interventions", tables.interventions, tables.interventions_data),
-    }
-    if not tables.interventions:
-        del parts["interventions"]
+    parts = [("baseline", "baselines", tables.baseline, tables.baseline_data)]
+    if tables.interventions:
+        parts.append(("interventions", "interventions", tables.interventions, tables.interventions_data))
     files = {}
     # A comment of LaTeX ends with its line, and the title is on one.
     shown = name(title, LONG).encode("ascii", "replace").decode()
-    for stem, (what, found, data) in parts.items():
+    for stem, what, found, data in parts:
         head = _LATEX_HEAD.replace("{what}", what).replace("{title}", shown)
         files[f"{stem}.md"] = "\n".join([f"# {markdown(title, LONG)}: {what}\n", *map(to_markdown, found)])
         files[f"{stem}.tex"] = "\n".join([head, *map(to_latex, found)])

@@ -66,12 +66,7 @@ def baseline_tables(board: Board) -> tuple[Table, ...]:
 
 
 def _table(
-    key: str,
-    title: str,
-    columns: Sequence[Column],
-    rows: Rows,
-    notes: Iterable[str | None],
-    section: str | None = None,
+    key: str, title: str, columns: Sequence[Column], rows: Rows, notes: Iterable[str | None], section: str | None = None
 ) -> Table:
     made = [TableRow.of((record[column.key] for column in columns), entries=found.model.ids) for found, record in rows]
     return table(key, title, columns, made, notes, section=section)

@@ -102,7 +102,7 @@ def _scope(results: StudyResults) -> str:
         if (pairs := results.ruled(form))
     ]
     return (
-        f"By the sign-flip tests alone (p adjusted by {correction_words(results)}, at most "
+        f"By the sign-flip tests alone (p adjusted by {correction_words(results.spec)}, at most "
         f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome is "
         f"found for {' and '.join(by_sign_flip)}. p of single conditions are adjusted over all conditions of the "
         "sweep. This is one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about "
@@ -165,7 +165,7 @@ def _rule(results: StudyResults) -> list[str]:
         "and d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's "
         "is negative.",
         f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
-        f"sign-flip p, adjusted by {correction_words(results)} over all pairs and outcomes, is at most {rule.alpha:g}"
+        f"sign-flip p, adjusted by {correction_words(results.spec)} over all pairs and outcomes, is at most {rule.alpha:g}"
         f"{controls if kinds else ''}.",
         *(matched if match else ()),
         f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
@@ -187,6 +187,6 @@ def _power(results: StudyResults) -> str:
         "points.\n\n"
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
         f"{markdown(results.baseline.accuracy.method)}. p of a difference or an interaction: "
-        f"{sign_flip_words(results)}; adjusted by {correction_words(results)}. – is undefined, and the note below says "
+        f"{sign_flip_words(results.spec)}; adjusted by {correction_words(results.spec)}. – is undefined, and the note below says "
         "why. Every number is in [results.json](results.json), and as [tables](#every-number)."
     )

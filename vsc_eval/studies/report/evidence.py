@@ -62,7 +62,7 @@ def verdict_table(results: StudyResults, form: Form) -> Table:
         *(column for outcome in OUTCOME_WORDS for column in _interactions(pairs, outcome)),
         ("verdict", "text", [pair.verdict for pair in pairs]),
         notes=[
-            tests_note(results, interactions, f"the {2 * len(pairs)} tests of pairs and outcomes"),
+            tests_note(results.spec, interactions, f"the {2 * len(pairs)} tests of pairs and outcomes"),
             f"Smallest detectable interaction (power 0.8, one test alone): {detectable_words(pairs)}.",
         ],
     )
@@ -197,7 +197,7 @@ def sets(results: StudyResults) -> Section:
                 f"stability: mean Jaccard overlap with the sets that {found.stability_draws} bootstrap samples of "
                 "orbits choose, [2.5 %, 97.5 % quantile] over the samples. accuracy: difference in points.",
                 tests_note(
-                    results, [*differences, *drifts], f"the {len(results.conditions) - 1} conditions of the sweep"
+                    results.spec, [*differences, *drifts], f"the {len(results.conditions) - 1} conditions of the sweep"
                 ),
             ],
         ),
