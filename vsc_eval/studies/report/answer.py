@@ -165,8 +165,8 @@ def _rule(results: StudyResults) -> list[str]:
         "and d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's "
         "is negative.",
         f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
-        f"sign-flip p, adjusted by {correction_words(results.spec)} over all pairs and outcomes, is at most {rule.alpha:g}"
-        f"{controls if kinds else ''}.",
+        f"sign-flip p, adjusted by {correction_words(results.spec)} over all pairs and outcomes, is at most "
+        f"{rule.alpha:g}{controls if kinds else ''}.",
         *(matched if match else ()),
         f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
         "the confidence interval of its interaction.",
@@ -187,6 +187,6 @@ def _power(results: StudyResults) -> str:
         "points.\n\n"
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
         f"{markdown(results.baseline.accuracy.method)}. p of a difference or an interaction: "
-        f"{sign_flip_words(results.spec)}; adjusted by {correction_words(results.spec)}. – is undefined, and the note below says "
-        "why. Every number is in [results.json](results.json), and as [tables](#every-number)."
+        f"{sign_flip_words(results.spec)}; adjusted by {correction_words(results.spec)}. – is undefined, and the note "
+        "below says why. Every number is in [results.json](results.json), and as [tables](#every-number)."
     )
