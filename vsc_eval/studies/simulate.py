@@ -10,6 +10,7 @@ controls alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import compress, product
 from typing import NamedTuple
@@ -138,19 +139,12 @@ def _best(scores: _Scores) -> Codes:
 
 def study_items(spec: StudySpec) -> list[AskedItem]:
     """Task by task and level by level, in the study's sizes, in orbits of four with one right answer each."""
-    cells = [(task, level) for task in spec.tasks for level in LEVELS for _ in range(spec.sweep.items_per_cell)]
-    return [
-        AskedItem(
-            item_id=f"{place // _ORBIT:05d}/{LETTERS[place % _ORBIT]}",
-            task=task,
-            level=level,
-            cluster=f"{place // _ORBIT:05d}",
-            gold=LETTERS[place % _ORBIT],
-            gold_index=place % _ORBIT,
-            options=LETTERS,
-        )
-        for place, (task, level) in enumerate(cells)
-    ]
+    found = []
+    for place, (task, level, _) in enumerate(product(spec.tasks, LEVELS, range(spec.sweep.items_per_cell))):
+        orbit, gold = f"{place // _ORBIT:05d}", place % _ORBIT
+        item = AskedItem(item_id=f"{orbit}/{LETTERS[gold]}", task=task, cluster=orbit, gold=LETTERS[gold])
+        found.append(replace(item, level=level, gold_index=gold, options=LETTERS))
+    return found
 
 
 def control_groups(spec: StudySpec) -> list[tuple[str, ...]]:
