@@ -130,7 +130,7 @@ def test_each_option_has_a_help() -> None:
 def test_what_and_how_are_told_by_the_fields() -> None:
     how = {"device", "batch_size"}
     assert ModelSpec.how() == how
-    assert EngineSpec.how() == how | {"backend", "vllm", "engine_mode", "memory_gb"}
+    assert EngineSpec.how() == how | {"backend", "backend_options", "engine_mode", "memory_gb"}
     assert AskSpec.how() == {"include_path", "data_dir", "conditions", "sweep_file"}
     assert ProbingSpec(device="cpu", batch_size=4).identity() == ProbingSpec().identity()
     assert ProbingSpec(dtype="float16").identity() != ProbingSpec().identity()
