@@ -23,7 +23,7 @@ from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
 from vsc_eval.specs import ConditionSpec, InterventionSpec, parse_condition
-from vsc_eval.sweeps.machine import machine_words
+from vsc_eval.sweeps.folder import machine_words
 from vsc_eval.synthetic import LETTERS, LEVELS, TASKS, Item, make_items
 
 T = TypeVar("T")

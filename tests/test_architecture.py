@@ -163,7 +163,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 LIGHT = (
     "vsc_eval",
     "vsc_eval.specs",
-    "vsc_eval.edit_kinds.scale",
+    "vsc_eval.edit_kinds",
     "vsc_eval.settings",
     "vsc_eval.records",
     "vsc_eval.stats",

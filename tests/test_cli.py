@@ -28,21 +28,21 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[argparse.Namesp
     """Put a command `part` with the given handler into the command line."""
 
     def install(handler: Callable[[argparse.Namespace], int | None], name: str = "part") -> None:
-        module = types.ModuleType(f"vsc_eval_test_{name}")
 
-        def add_parser(subparsers: Any) -> None:
-            parser = subparsers.add_parser(name)
+        def fill(parser: argparse.ArgumentParser) -> None:
             parser.add_argument("--batch-size", type=int, default=1)
             parser.set_defaults(handler=handler)
-            outer = subparsers.add_parser(f"{name}s")
+
+        def fill_outer(outer: argparse.ArgumentParser) -> None:
             inner = outer.add_subparsers().add_parser("inner")
             inner.add_argument("--verbose", action="store_true")
             inner.set_defaults(handler=handler)
 
-        module.add_parser = add_parser  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(cli.COMMANDS, name, (module.__name__, "a part"))
-        monkeypatch.setitem(cli.COMMANDS, f"{name}s", (module.__name__, "a part with parts"))
+        for command, filling in ((name, fill), (f"{name}s", fill_outer)):
+            module = types.ModuleType(f"vsc_eval_test_{command}")
+            module.fill = filling  # type: ignore[attr-defined]
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            monkeypatch.setitem(cli.COMMANDS, command, (module.__name__, "a part"))
 
     return install
 
@@ -137,7 +137,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         "module = types.ModuleType('part')\n"
         "def handler(options):\n"
         "    for _ in range(100000): print('x' * 80)\n"
-        "module.add_parser = lambda s: s.add_parser('part').set_defaults(handler=handler)\n"
+        "module.fill = lambda parser: parser.set_defaults(handler=handler)\n"
         "sys.modules['part'] = module; cli.COMMANDS['part'] = ('part', '')\n"
         "sys.exit(cli.main(['part']))"
     )

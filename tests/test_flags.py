@@ -14,7 +14,7 @@ from vsc_eval.features.sae_select import SelectSpec
 from vsc_eval.features.sae_train import SAETrainSpec
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.lmeval.models import LmEvalSpec
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.settings import AskSpec, EngineSpec, ModelSpec, Settings, StatisticsSpec
 from vsc_eval.specs import Spec
 from vsc_eval.stats.bootstrap import DRAWS, LEVEL

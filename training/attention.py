@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from training.questions import Question, hops
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import Scene, SceneObject
-from vsc_eval.synthetic.phrasing import plural
-from vsc_eval.synthetic.program import Program, referent
+from vsc_eval.synthetic.program import Program, plural, referent
 from vsc_eval.synthetic.scene import COLOURS, LARGE_MIN_PX, SHAPES, SMALL_MAX_PX
 
 WORD, PHRASE, BACK, BACK_TOO, OBJECT, QUESTION, OPTION, OTHER_WORD, COUNT = range(9)

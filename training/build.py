@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from training.config import TinyShape
 from training.tokenizer import CHAT_TEMPLATE
 from vsc_eval.synthetic import SHAPES
-from vsc_eval.synthetic.phrasing import plural
+from vsc_eval.synthetic.program import plural
 
 EMBEDDING_STD = 0.5
 

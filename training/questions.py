@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic import phrasing, program
+from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream
 from vsc_eval.synthetic.items import Item
 from vsc_eval.synthetic.program import Program, execute
@@ -83,7 +83,7 @@ def marks(question: Question, scene: Scene) -> list[Mark]:
     end = len(question.text)
     if question.program["op"] == "count":
         # A number is known where the phrase ends; the question's end would have to be told first.
-        counted = phrasing.plural(question.program["of"]["shape"])
+        counted = program.plural(question.program["of"]["shape"])
         end = question.text.index(counted) + len(counted)
     out = [Mark(None, end, str(execute(question.program, scene)))]
     at = 0
@@ -116,7 +116,7 @@ def _one(o: SceneObject) -> Program:
 
 
 def _worded(stream: Stream, templates: Sequence[str], **words: str) -> str:
-    return asked(templates, **words)(stream.below(phrasing.MAIN_TEMPLATES))
+    return asked(templates, **words)(stream.below(program.MAIN_TEMPLATES))
 
 
 def _choose(stream: Stream, task: str, text: str, gold: str, foils: Sequence[str], p: Program) -> Question | None:
@@ -139,7 +139,7 @@ def _counting(stream: Stream, scene: Scene) -> Question | None:
     p = program.count(program.filter_(colour=o.colour, shape=o.shape))
     n = int(execute(p, scene))
     low = max(1, n - stream.below(4))
-    text = _worded(stream, counting.TEMPLATES, colour=o.colour, shapes=phrasing.plural(o.shape))
+    text = _worded(stream, counting.TEMPLATES, colour=o.colour, shapes=program.plural(o.shape))
     return _choose(stream, "counting", text, str(n), [str(k) for k in range(low, low + 4)], p)
 
 
@@ -189,7 +189,7 @@ def _comparison(stream: Stream, scene: Scene) -> Question | None:
         return None
     p = program.query_colour(program.extreme("size", "max" if largest else "min", program.filter_(shape=shape)))
     extreme = "largest" if largest else "smallest"
-    text = _worded(stream, comparison.TEMPLATES, extreme=extreme, shape=shape, shapes=phrasing.plural(shape))
+    text = _worded(stream, comparison.TEMPLATES, extreme=extreme, shape=shape, shapes=program.plural(shape))
     return _choose(stream, "comparison", text, str(execute(p, scene)), _colour_foils(stream, scene, same), p)
 
 

@@ -1,14 +1,22 @@
-"""Hashing files, and writing them so that a crash never leaves half of one and no two processes write at once."""
+"""Hashes, and writing files so that a crash never leaves half of one and no two processes write at once."""
+
+from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import lock_descriptor
 
 from vsc_eval.errors import BackendError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+NO_PICTURE = "none"
 
 
 def file_hash(path: Path) -> str:
@@ -20,6 +28,22 @@ def file_hash(path: Path) -> str:
 def short_hash(*texts: str) -> str:
     """First 16 hex digits of the sha256 of texts, one after the other."""
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def prompt_hash(text: str) -> str:
+    """First 16 hex digits of the sha256 of the question's text; the option letters are left out."""
+    return short_hash(text)
+
+
+def picture_hash(*images: Image.Image) -> str:
+    """First 16 hex digits of the sha256 of mode, size and all pixels of RGB pictures; `none` without a picture."""
+    if not images:
+        return NO_PICTURE
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.mode}{image.size}".encode())
+        digest.update(image.tobytes())
+    return digest.hexdigest()[:16]
 
 
 @contextmanager
@@ -43,6 +67,12 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path} cannot be written: {error.strerror or error}.",
             hint="Choose a folder that you may write to, on a disk with space left.",
         ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file at once or not at all, in UTF-8. Raises BackendError as `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def ensure_writable(folder: Path) -> None:

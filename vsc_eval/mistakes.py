@@ -10,9 +10,8 @@ from pydantic import BaseModel, ValidationError
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.yaml_files import YamlFile
 
-_BRANCHES = frozenset({"str", "dict", "bool", "int", "float", "constrained-str", "expression", "condition"})
-"""Branches of unions, which pydantic adds to the place of an error; none is a key of ours."""
-
+_KEY = re.compile(r"(?!(str|dict|bool|int|float|constrained-str|expression|condition)$)[A-Za-z0-9_ \-]+")
+"""Not the branches of unions, which pydantic adds to the place of an error; none is a key of ours."""
 
 M = TypeVar("M", bound=BaseModel)
 Mistake = tuple[tuple[str | int, ...], str, str]
@@ -70,7 +69,8 @@ def first_mistake(error: ValidationError, model: type[BaseModel], hints: Mapping
     # Of a list where one name or several may stand, what is wrong is not that it is no name.
     telling = [e for e in errors if not (e["type"] == "string_type" and isinstance(e["input"], list))]
     first: Any = next((e for e in errors if e["type"] == "extra_forbidden"), (telling or errors)[0])
-    place = tuple(part for part in first["loc"] if isinstance(part, int) or _is_key(part))
+    # Branches of unions are no keys.
+    place = tuple(part for part in first["loc"] if isinstance(part, int) or _KEY.fullmatch(part))
     if first["type"] == "extra_forbidden":
         return place, "unknown key", known_names("keys", str(place[-1]), keys_at(model, place[:-1]))
     if first["type"] == "value_error":
@@ -110,16 +110,11 @@ def _said(error: Any, key: str, hints: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _not_among(given: Any, expected: str) -> tuple[str, str]:
-    allowed = re.findall(r"'([^']*)'", expected)
-    if not allowed:
+    if not (allowed := re.findall(r"'([^']*)'", expected)):
         return f"{given!r} is not {expected}", f"Write {expected}."
     close = difflib.get_close_matches(str(given), allowed, n=1)
     guess = f"Did you mean {close[0]}? " if close else ""
     return f"{given!r} is not allowed", f"{guess}Use one of {', '.join(allowed)}."
-
-
-def _is_key(part: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_ \-]+", part) is not None and part not in _BRANCHES
 
 
 def shortened(text: str, most: int = 60) -> str:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 
 SCHEMA_VERSION = 1
 
@@ -18,8 +18,7 @@ class Record(BaseModel):
 
 def write_record(record: Record, path: Path) -> None:
     """Write `record` as JSON in one step. Raises BackendError if that fails."""
-    with replacing(path) as partial:
-        partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, record.model_dump_json(indent=2) + "\n")
 
 
 def read_record(model: type[R], path: Path) -> R | None:

@@ -1,7 +1,7 @@
 """Named things that anybody can add to: edit kinds, selection scores, synthetic tasks, SAE layouts, metrics, backends.
 
-Each thing is one file with one object in it. Ours are listed where their `Registry` is made, as "module:object"; those
-of other packages are entry points of its group in their pyproject.toml:
+Each thing is one object. Ours are listed where their `Registry` is made, as "module:object"; those of other packages
+are entry points of its group in their pyproject.toml:
 
     [project.entry-points."vsc_eval.edits"]
     square = "my_package.square:SQUARE"
@@ -11,8 +11,8 @@ Modules are imported when a thing is asked for, other packages' when a name is a
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 from typing import Any, Generic, Protocol, TypeVar
 
 from vsc_eval.errors import SpecError, known_names
@@ -29,22 +29,12 @@ T = TypeVar("T", bound=Named)
 class Registry(Generic[T]):
     """Things of one kind by name: ours first, in their order, then those of other packages and of `register`."""
 
-    def __init__(
-        self,
-        what: str,
-        group: str,
-        shipped: Mapping[str, str],
-        check: Callable[[Any], str | None],
-    ) -> None:
+    def __init__(self, what: str, group: str, shipped: Mapping[str, str], check: Callable[[Any], str | None]) -> None:
         """`what`: a thing of this kind in words, "edit kind". `group`: of entry points. `shipped`: name ->
         "module:object". `check`: why an object cannot be such a thing; None if it can."""
-        self.what = what
-        self.group = group
-        self.shipped: tuple[str, ...] = tuple(shipped)
-        self._targets = dict(shipped)
-        self._check = check
-        self._loaded: dict[str, T] = {}
-        self._registered: list[str] = []
+        self.what, self.group, self.shipped = what, group, tuple(shipped)
+        self._targets, self._check = shipped, check
+        self._registered: dict[str, T] = {}
 
     def names(self) -> tuple[str, ...]:
         """All names; imports nothing. Raises SpecError where two packages give the same one."""
@@ -64,15 +54,12 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The thing of that name. Raises SpecError for an unknown one, naming the known ones, and for one of another
         package that cannot be imported or is of another kind, naming the package."""
-        if name not in self._loaded:
-            if name in self._targets:
-                module, _, attribute = self._targets[name].partition(":")
-                self._loaded[name] = getattr(import_module(module), attribute)
-            elif name in self._points:
-                self._loaded[name] = self._foreign(self._points[name])
-            else:
-                raise SpecError(f"Unknown {self.what} '{name}'.", hint=self._known(name))
-        return self._loaded[name]
+        if name in self._targets:
+            ours: T = resolve_name(self._targets[name])
+            return ours
+        if name not in self:
+            raise SpecError(f"Unknown {self.what} '{name}'.", hint=self._known(name))
+        return self._registered[name] if name in self._registered else self._foreign(self._points[name])
 
     def valid(self, name: str) -> str:
         """`name` as it is, for fields of specs; raises ValueError for an unknown one, as pydantic wants it."""
@@ -91,8 +78,7 @@ class Registry(Generic[T]):
             raise SpecError(
                 f"There is a {self.what} '{thing.name}' already.", hint="Choose another name, or unregister yours."
             )
-        self._registered.append(thing.name)
-        self._loaded[thing.name] = thing
+        self._registered[thing.name] = thing
         return thing
 
     def unregister(self, name: str) -> None:
@@ -101,8 +87,7 @@ class Registry(Generic[T]):
             raise SpecError(
                 f"No {self.what} '{name}' was registered here.", hint="Only what `register` added can go again."
             )
-        self._registered.remove(name)
-        del self._loaded[name]
+        del self._registered[name]
 
     def _known(self, name: str) -> str:
         return known_names(f"{self.what}s", name, self.names())

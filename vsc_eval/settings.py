@@ -92,8 +92,7 @@ class ModelSpec(Settings):
 
     def loading(self) -> dict[str, Any]:
         """The arguments of `load_vlm` besides the model's name."""
-        found = self.model_settings()
-        return {name: value for name, value in found.items() if name not in ("model", "batch_size")}
+        return {name: getattr(self, name) for name in ModelSpec.model_fields if name not in ("model", "batch_size")}
 
     def model_settings(self) -> dict[str, Any]:
         """The fields of a `ModelSpec`, to make another spec of the same model."""

@@ -25,7 +25,7 @@ from pydantic import (
 
 from vsc_eval.edit_kinds import EDITS, RESERVED, usage
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.files import short_hash
+from vsc_eval.files import short_hash, write_text
 from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
@@ -55,7 +55,7 @@ class NormMatch(Spec):
 class EditSpec(Spec):
     """What is done to the residual stream h at one decoder layer. The delta is added to h; the SAE's error term stays.
 
-    Each kind has its formula in a file of vsc_eval.edit_kinds, or in another package's.
+    Each kind has its formula in vsc_eval.edit_kinds, or in another package's.
     """
 
     kind: Annotated[str, AfterValidator(EDITS.valid)] = "scale"
@@ -205,8 +205,8 @@ def load_yaml_spec(path: Path, model: type[S]) -> S:
 
 
 def save_yaml_spec(path: Path, spec: Spec) -> None:
-    """Write `spec` as YAML, keys in the order of the model."""
-    path.write_text(yaml_text(spec.model_dump(mode="json")), encoding="utf-8")
+    """Write `spec` as YAML in one step, keys in the order of the model. Raises BackendError if that fails."""
+    write_text(path, yaml_text(spec.model_dump(mode="json")))
 
 
 def _changes(modifier: str, expression: str) -> dict[str, Any]:

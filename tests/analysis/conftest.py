@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
-from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.answers.parquet import write_table
+from vsc_eval.files import prompt_hash
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec
 
 LETTERS = ("A", "B", "C", "D")

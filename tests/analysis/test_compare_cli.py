@@ -21,6 +21,7 @@ from vsc_eval.answers.finished_run import read_run
 from vsc_eval.cli import main as cli
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
+from vsc_eval.tables.console import LOG_COLUMNS
 
 Tables = Callable[..., AnswerTable]
 MakeRun = Callable[..., Path]
@@ -30,7 +31,7 @@ def test_tables_and_files(make_run: MakeRun, tmp_path: Path, capsys: pytest.Capt
     a, b, out = make_run("a", 0), make_run("b", 1, settings={"model": "other"}), tmp_path / "out"
     assert cli.main(["compare", str(a), str(b), "--out", str(out)]) == 0
     shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= 132
+    assert max(map(len, shown.splitlines())) <= LOG_COLUMNS
     found = Comparison.model_validate_json((out / "compare.json").read_text())
     assert found == compare_runs(read_run(a), read_run(b))
     text = (out / "compare.md").read_text()
@@ -145,7 +146,7 @@ def test_real_runs_of_the_embedded_model(tmp_path: Path) -> None:
         assert row.options is not None
         assert row.options.max_abs_difference is not None
         assert row.options.max_abs_difference < 1e-3
-    edit = compare_runs(runs[0], runs[0], condition_a="baseline", condition_b="counting")
+    edit = compare_runs(runs[0], runs[0], conditions=("baseline", "counting"))
     theirs = Results.model_validate_json((tmp_path / "a" / "results.json").read_text())
     for row in edit.rows:
         result = theirs.find("counting", row.scope, row.task, row.level)

@@ -15,8 +15,14 @@ from made import cells_of, words_of
 from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
-from vsc_eval.analysis.compare.blocks import MOST_LABELS, Block, OptionDistances, answer_block, block_figures
-from vsc_eval.analysis.compare.compare import compare_runs
+from vsc_eval.analysis.compare.compare import (
+    MOST_LABELS,
+    Block,
+    OptionDistances,
+    answer_block,
+    block_figures,
+    compare_runs,
+)
 from vsc_eval.analysis.compare.records import CompareRow, Comparison
 from vsc_eval.analysis.groups import ItemGroup
 from vsc_eval.analysis.rows import find_row, rows
@@ -142,7 +148,7 @@ def drawn(block: Block, size: int) -> list[list[Figure]]:
 def kappa(answers_a: list[str], answers_b: list[str]) -> Figure:
     words = sorted({*answers_a, *answers_b})
     a, b = (np.array([words.index(word) for word in answers], dtype=np.int32) for answers in (answers_a, answers_b))
-    ((*_, figure),) = drawn(answer_block(a, b, a)[0], 2)
+    ((*_, figure),) = drawn(answer_block(a, b)[0], 2)
     return figure
 
 
@@ -211,7 +217,7 @@ def test_probability_zero_has_no_finite_difference() -> None:
     assert block is not None
     assert block.present.tolist() == [True, True, True, False, False]
     assert block.finite.tolist() == [True, False, True, False, False]
-    assert (block.block.values[0] * block.scale[0])[[0, 2]] == pytest.approx([0.5 / 3, 0.125])
+    assert (block.values[0] * block.scale[0])[[0, 2]] == pytest.approx([0.5 / 3, 0.125])
     assert block.largest[[0, 2]] == pytest.approx([0.5, 0.25])
     assert OptionDistances.of(np.array([[gap, gap]]), np.array([[-1.0, -1.0]])) is None
 
@@ -239,7 +245,7 @@ def test_tiny_distances_keep_their_interval() -> None:
     rng = np.random.default_rng(0)
     block = OptionDistances.of(rng.normal(size=(40, 4)) * 1e-7, np.zeros((40, 4)))
     assert block is not None
-    (raw,) = drawn(block.block, 4)
+    (raw,) = drawn(block, 4)
     kl = block.in_nats(raw)[1]
     assert kl.low is not None
     assert kl.value is not None

@@ -133,13 +133,11 @@ def test_conditions_of_one_run_only(make_run: MakeRun, table_with: Tables) -> No
     b = make_run("b", table=table_with(0, ("baseline", "logic:ablate")))
     assert [pair.condition_a for pair in compare(a, b).pairs] == ["baseline"]
     with pytest.raises(SpecError, match=r"\(B\) has no condition 'counting'") as caught:
-        compare(a, b, condition_a="counting", condition_b="counting")
+        compare(a, b, conditions=("counting", "counting"))
     assert "logic:ablate" in caught.value.hint
-    found = compare(a, b, condition_a="counting", condition_b="logic:ablate")
+    found = compare(a, b, conditions=("counting", "logic:ablate"))
     assert [(pair.condition_a, pair.condition_b) for pair in found.pairs] == [("counting", "logic:ablate")]
     assert {row.scope for row in found.effects} == {"all", "task", "level"}
-    with pytest.raises(SpecError, match="One condition is named and the other is not"):
-        compare(a, b, condition_a="counting")
 
 
 def test_folders_that_are_no_finished_run(make_run: MakeRun, tmp_path: Path) -> None:

@@ -88,6 +88,6 @@ def test_another_model_or_precision_is_no_floor(make_run: MakeRun, changes: dict
 
 def test_two_conditions_of_one_folder_are_no_floor(make_run: MakeRun) -> None:
     run = read_run(make_run("a"))
-    found = compare_runs(run, run, condition_a="baseline", condition_b="counting")
+    found = compare_runs(run, run, conditions=("baseline", "counting"))
     assert found.pairs[0].floor is None
     assert compare_runs(run, run).pairs[0].floor is None

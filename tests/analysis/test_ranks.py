@@ -26,7 +26,7 @@ def answered(right: npt.ArrayLike, size: int = 4, scoring: str = "loglikelihood"
 
 
 def texts(found: Sequence[Rank]) -> list[str]:
-    return [rank.text for rank in found]
+    return [f"{rank.rank}{'=' if rank.is_shared else ''}" for rank in found]
 
 
 def test_one_clear_winner_and_two_alike() -> None:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vsc_eval.answers.answer_table import FLOAT_COLUMNS, AnswerTable, AskedCondition, AskedItem
-from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.answer_table import FLOAT_COLUMNS, AnswerCollector, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch
 

@@ -55,7 +55,7 @@ def test_sets_of_ones_own(iv: vsc.Intervention) -> None:
 
 
 def test_an_sae_with_sets(iv: vsc.Intervention, tmp_path: Path) -> None:
-    made = vsc.load_intervention(sae=iv.loaded.folder / "sae", sets={"mine": [3, 17]})
+    made = vsc.load_intervention(sae=iv.folder / "sae", sets={"mine": [3, 17]})
     assert (made.layer, made.sae.fingerprint()) == (4, iv.sae.fingerprint())
     assert made["mine"].edit().spec == parse_condition("mine:scale=2:all", iv.default_edit).model_copy(
         update={"name": "mine"}
@@ -65,7 +65,7 @@ def test_an_sae_with_sets(iv: vsc.Intervention, tmp_path: Path) -> None:
     assert again.spec == made.spec
     assert again.sae.fingerprint() == iv.sae.fingerprint()
     with pytest.raises(vsc.SpecError, match=r"layer 4.*not 2"):
-        vsc.load_intervention(sae=iv.loaded.folder / "sae", layer=2)
+        vsc.load_intervention(sae=iv.folder / "sae", layer=2)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_its_answers_are_those_of_a_run(model: vsc.Model, run: vsc.Run, iv: vsc.
 def test_an_edit_is_the_formula_at_its_layer(model: vsc.Model, iv: vsc.Intervention) -> None:
     """Against a hook of our own that adds the delta to every token."""
     item, condition = vsc.find_item(ITEM), iv["counting"].scale(8)
-    compiled = compile_condition(condition.spec, iv.loaded.sets, iv.sae, iv.layer)
+    compiled = compile_condition(condition.spec, iv.sets, iv.sae, iv.layer)
 
     def add(_module, _args, output):  # type: ignore[no-untyped-def]
         return output + edit_delta(compiled, output, iv.sae.encode_sparse(output), iv.sae)

@@ -14,8 +14,8 @@ import yaml
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
 from vsc_eval.answers.finished_run import RESULTS, RUN
 from vsc_eval.answers.parquet import read_table, write_table
-from vsc_eval.board.board import ENTRIES
-from vsc_eval.board.entry.folder import ABOUT, content_sha256
+from vsc_eval.board.entry_files import ABOUT, content_sha256
+from vsc_eval.board.spec import ENTRIES
 from vsc_eval.files import file_hash
 
 Document = dict[str, Any]

@@ -12,10 +12,11 @@ from typing import Any
 from samples import DRAWS, add_entry, load_board, parts_of, sample_items, sample_parts, table_of
 
 from vsc_eval.answers.answer_table import AskedCondition, AskedItem
-from vsc_eval.answers.hashes import prompt_hash
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, BoardSpec, spec_of
-from vsc_eval.board.entry.folder import without_paths
+from vsc_eval.board.board import Board
+from vsc_eval.board.entry_files import without_paths
 from vsc_eval.board.records import Entry, Results, Shown
+from vsc_eval.board.spec import BOARD_FILE, ENTRIES, BoardSpec, spec_of
+from vsc_eval.files import prompt_hash
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
 

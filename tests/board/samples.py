@@ -20,13 +20,13 @@ from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.rows import SCOPES, rows
 from vsc_eval.analysis.verdict import VerdictRule, with_verdicts
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
-from vsc_eval.answers.hashes import picture_hash, prompt_hash
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, Board, entry_folders, read_board_spec, spec_of
-from vsc_eval.board.entry.folder import entry_id, read_entry, write_entry
+from vsc_eval.board.board import Board
+from vsc_eval.board.entry_files import entry_id, read_entry, write_entry
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results
+from vsc_eval.board.spec import BOARD_FILE, ENTRIES, entry_folders, read_board_spec, spec_of
 from vsc_eval.extract import INVALID
-from vsc_eval.probing.result import ProbeRow, ProbingResult
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.files import picture_hash, prompt_hash
+from vsc_eval.probing.records import ProbeRow, ProbingResult, ProbingSpec
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec
 from vsc_eval.stats import control_p, control_percentile

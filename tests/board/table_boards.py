@@ -8,8 +8,9 @@ from hostile_entries import hostile_entry
 from samples import sample_entry, with_headlines, with_results, with_settings
 
 from vsc_eval.analysis.controls import ControlTest
-from vsc_eval.board.board import Board, BoardSpec, spec_of
+from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import BoardSpec, spec_of
 
 _VERDICTS = ("interference", "none", "not enough evidence")
 

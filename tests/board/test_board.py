@@ -12,17 +12,9 @@ from hypothesis import strategies as st
 from samples import load_board, sample_board, sample_parts
 
 from vsc_eval.answers.answer_table import AskedItem
-from vsc_eval.board.board import (
-    BOARD_FILE,
-    ENTRIES,
-    NO_LEVEL,
-    Board,
-    asked_hash,
-    entry_folders,
-    read_board_spec,
-    spec_of,
-)
+from vsc_eval.board.board import Board
 from vsc_eval.board.build import generated_texts
+from vsc_eval.board.spec import BOARD_FILE, ENTRIES, NO_LEVEL, asked_hash, entry_folders, read_board_spec, spec_of
 from vsc_eval.errors import SpecError
 from vsc_eval.synthetic import LEVELS, TASKS
 

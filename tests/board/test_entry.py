@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from samples import sample_parts
 
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.answers.parquet import read_table
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.board.board import spec_of
-from vsc_eval.board.check.board_check import entry_problems
-from vsc_eval.board.entry.folder import (
+from vsc_eval.board.check import entry_problems
+from vsc_eval.board.entry_files import (
     ABOUT,
     FILES,
     PICTURES,
@@ -31,10 +29,11 @@ from vsc_eval.board.entry.folder import (
     without_paths,
     write_entry,
 )
-from vsc_eval.board.entry.from_run import entry_of_run
-from vsc_eval.board.entry.pictures import shown_items
+from vsc_eval.board.from_run import entry_of_run, shown_items
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import spec_of
 from vsc_eval.errors import DataError, SpecError
+from vsc_eval.files import picture_hash, prompt_hash
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import GENERATOR_VERSION, find_item
 

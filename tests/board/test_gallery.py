@@ -21,8 +21,16 @@ from samples import edit_items, sample_board, sample_parts, with_headlines, writ
 
 from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery.data import KIND_WORDS, LEFT_OUT, choose, evenly, gallery_views, shares
-from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED
+from vsc_eval.board.gallery import (
+    ASKED_BLIND,
+    KIND_WORDS,
+    LEFT_OUT,
+    NOT_PUBLISHED,
+    choose,
+    evenly,
+    gallery_views,
+    shares,
+)
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
 
@@ -234,7 +242,7 @@ def test_flips_add_up_to_the_counts_of_the_rows(board: Board) -> None:
 
 def test_the_gallery_and_the_cards_load_neither_torch_nor_matplotlib() -> None:
     code = (
-        "import sys, vsc_eval.board.gallery.data, vsc_eval.board.share.figure, vsc_eval.board.share.model_card;"
+        "import sys, vsc_eval.board.gallery, vsc_eval.board.figure, vsc_eval.board.model_card;"
         "print([m for m in ('torch', 'transformers', 'lm_eval', 'matplotlib', 'vllm') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

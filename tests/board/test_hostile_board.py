@@ -15,8 +15,8 @@ from hostile_entries import NOTE_LENGTH
 from vsc_eval.analysis.flips import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
-from vsc_eval.board.entry.folder import ABOUT, read_entry, write_entry
-from vsc_eval.board.gallery.data import gallery_views
+from vsc_eval.board.entry_files import ABOUT, read_entry, write_entry
+from vsc_eval.board.gallery import gallery_views
 from vsc_eval.board.tables import board_tables
 from vsc_eval.errors import DataError
 from vsc_eval.tables.clean import everywhere, name

@@ -12,9 +12,9 @@ from hostile import HOSTILE, NAMED
 from hostile_entries import hostile_board, hostile_parts
 from samples import sample_parts
 
-from vsc_eval.board.board import read_board_spec
-from vsc_eval.board.check.board_check import check_entries
+from vsc_eval.board.check import check_entries
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import read_board_spec
 
 MARK = "\N{CLOUD}mark"
 

@@ -18,8 +18,8 @@ from samples import parts_of, sample_board, sample_entry, with_results, write_bo
 
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.board import Board
+from vsc_eval.board.model_card import model_card
 from vsc_eval.board.records import Entry
-from vsc_eval.board.share.model_card import model_card
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS
 from vsc_eval.tables import clean

@@ -17,9 +17,10 @@ from hostile import HOSTILE, NAMED, hostile_board
 from samples import sample_board
 from table_boards import golden_board
 
-from vsc_eval.board.board import Board, BoardSpec
+from vsc_eval.board.board import Board
 from vsc_eval.board.page.entry_view import entry_view
 from vsc_eval.board.page.render import SCRIPTS, page_script, page_style, render_page
+from vsc_eval.board.spec import BoardSpec
 from vsc_eval.board.tables import board_tables
 
 PAGE = Path(sys.modules["vsc_eval.board.page.render"].__file__ or "").parent
@@ -141,7 +142,7 @@ def test_totals_of_the_map_hold_synthetic_tasks_alone() -> None:
     board = golden_board()
     mixed = next(entry for entry in board.entries if "made-up" in entry.tasks)
     own = mixed.row("baseline", "all")
-    grid = entry_view(mixed, board, "mixed")["grid"]
+    grid = entry_view(mixed, board)["grid"]
     cells = [cell for cell in grid["values"][0] if cell[0] < 7 and cell[1] < 3]
     (total,) = [cell for cell in grid["values"][0] if cell[:2] == (7, 3)]
     assert own is not None

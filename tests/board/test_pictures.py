@@ -15,11 +15,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 from samples import edit_items, sample_entry, with_hashes
 
-from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.board.gallery.pictures import ASKED_BLIND, NOT_PUBLISHED, item_view
+from vsc_eval.board.gallery import ASKED_BLIND, NOT_PUBLISHED, item_view
 from vsc_eval.board.records import Entry, Shown
 from vsc_eval.errors import DataError
 from vsc_eval.figures.data_uri import MAX_SIDE_PX, MAX_URI_CHARS, picture_problem, png_data_uri
+from vsc_eval.files import picture_hash
 from vsc_eval.synthetic import LEVELS, TASKS, Scene, SceneObject, blind_image, find_item, make_items
 from vsc_eval.synthetic.scene import scene_words
 

@@ -17,12 +17,12 @@ from harm import edit_json
 from samples import load_board, renamed, sample_parts, write_board
 
 from vsc_eval.board import build
-from vsc_eval.board.board import BOARD_FILE, ENTRIES, new_board
 from vsc_eval.board.build import build_board, stale_files
 from vsc_eval.board.check import check_board
-from vsc_eval.board.entry.folder import ABOUT, FILES
+from vsc_eval.board.entry_files import ABOUT, FILES
 from vsc_eval.board.publish import publish
 from vsc_eval.board.records import Entry
+from vsc_eval.board.spec import BOARD_FILE, ENTRIES, new_board
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import locked_folder

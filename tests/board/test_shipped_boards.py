@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vsc_eval.board.board import BOARD_FILE
 from vsc_eval.board.build import checked_board, stale_files
 from vsc_eval.board.check import check_board
+from vsc_eval.board.spec import BOARD_FILE
 
 LEADERBOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
 BOARDS = sorted(file.parent for file in LEADERBOARDS.glob(f"*/{BOARD_FILE}"))

@@ -18,7 +18,6 @@ from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.board.records import Entry
 from vsc_eval.board.tables import board_tables, table_files
 from vsc_eval.board.tables.interventions import controlled
-from vsc_eval.board.tables.models import BoardView
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.drift import PARTS
@@ -93,7 +92,7 @@ def test_all_21_cells_are_there() -> None:
 
 def test_the_note_names_the_test_and_that_nothing_is_corrected() -> None:
     table = table_of("ranking", *(sample_entry(f"model-{i}") for i in range(3)))
-    note = next(note for note in table.notes if note.startswith("place"))
+    note = next(note for note in table.notes if note.startswith("rank"))
     for words in ("1 + number of models", "95% percentile bootstrap", "whole clusters", "without correction", "(3)"):
         assert words in note
 
@@ -103,7 +102,7 @@ def test_entries_of_one_model_complement_each_other() -> None:
     own = dated(sample_entry("model-a"), "2026-12-01T00:00:00+00:00")
     other = renamed(hostile_entry("pope"), "pope", name=own.name, fingerprint=own.fingerprint, revision=own.revision)
     board = board_of(own, other)
-    (model,) = BoardView(board).models
+    (model,) = board.models
     assert model.latest(board.spec.tasks_of("synthetic")) == own
     assert model.latest(["pope"]) == other
     assert model.latest(["textvqa"]) is None
@@ -123,7 +122,7 @@ def test_entries_of_one_model_complement_each_other() -> None:
 )
 def test_another_fingerprint_revision_or_backend_is_another_model(change: dict[str, str]) -> None:
     entry = sample_entry("model-a")
-    assert len(BoardView(board_of(entry, renamed(entry, "other", **change))).models) == 2
+    assert len(board_of(entry, renamed(entry, "other", **change)).models) == 2
 
 
 def test_sums_leave_external_items_out() -> None:
@@ -176,7 +175,7 @@ def test_names_that_look_alike_are_told_apart() -> None:
         renamed(entry, "d", name=f"{long}base", fingerprint="3" * 16),
         renamed(entry, "e", name=f"{long}chat", fingerprint="4" * 16),
     ]
-    view = BoardView(board_of(*entries))
+    view = board_of(*entries)
     shown = {name(model.label, 40) for model in view.models}
     assert len(shown) == 5
     assert any("abcdef0" in label for label in shown)
@@ -199,8 +198,8 @@ def test_p_is_adjusted_over_all_conditions_of_the_entry() -> None:
     table = table_of("effects", entry)
     rows = [entry.row(name, "all") for name in column(table, "condition")]
     raw = [row.p_difference for row in rows if row is not None]
-    assert [row.cells[table.index("p")].value for row in table.rows] == raw
-    assert [row.cells[table.index("p_holm")].value for row in table.rows] == list(adjust(raw))
+    assert [row.cells[table.index("p_difference")].value for row in table.rows] == raw
+    assert [row.cells[table.index("p_difference_holm")].value for row in table.rows] == list(adjust(raw))
     assert [c.head for c in table.columns if c.unit == "p"] == ["p, unadjusted", "p, Holm"]
 
 
@@ -215,15 +214,15 @@ def test_the_floor_is_the_largest_one() -> None:
     entry = sample_entry("model-b", source="study")
     larger = entry.results.floor[0].model_copy(update={"name": "zero", "drift": Figure(0.01, 0.0, 0.03, 9, 3, "")})
     table = table_of("effects", with_results(entry, floor=(*entry.results.floor, larger)))
-    assert set(column(table, "floor")) == {"1.0 [0.0, 3.0]"}
+    assert set(column(table, "floor_drift")) == {"1.0 [0.0, 3.0]"}
 
 
 def test_the_worst_control_is_the_one_that_hides_the_effect_best() -> None:
     """By p first; of random directions and permuted labels, at p 0.43 each, the lower percentile."""
     entry = judged(sample_entry("model-b", source="study"))
-    found = next(found for found in controlled(entry) if found.of == "interaction")
-    assert (found.worst["drift"].kind, found.n_kinds["drift"]) == ("permuted_labels", 3)
-    assert found.worst["accuracy"].kind == "random_sets"
+    found = next(found for found in controlled(entry) if found["of"] == "interaction")
+    assert (found["drift_control_kind"], found["drift_n_kinds"]) == ("permuted_labels", 3)
+    assert found["accuracy_control_kind"] == "random_sets"
     table = table_of("controls", entry)
     row = next(row for row in table.rows if table.texts(row)[table.index("of")] == "interaction")
     assert table.texts(row)[3:] == [
@@ -233,9 +232,9 @@ def test_the_worst_control_is_the_one_that_hides_the_effect_best() -> None:
 
 
 def test_verdicts_are_named_and_none_is_not_a_gap() -> None:
-    table = table_of("unions", judged(sample_entry("model-b", source="study")))
+    table = table_of("combined", judged(sample_entry("model-b", source="study")))
     assert column(table, "verdict") == ["interference", "no interference"]
-    assert column(table, "p_drift") == ["<0.0001", "0.0002"]
+    assert column(table, "p_drift_interaction_adjusted") == ["<0.0001", "0.0002"]
 
 
 def test_csv_has_every_figure_in_full_precision() -> None:
@@ -260,7 +259,7 @@ def test_csv_has_every_figure_in_full_precision() -> None:
         row = by_id[record["entry"]].row(BASELINE, "cell", record["task"], record["level"])
         assert row is not None
         assert (int(record["n_right"]), float(record["value"])) == (row.n_right, row.accuracy.value)
-    assert {r["place"] for r in baseline if r["scope"] == "all"} == {"1", "4"}
+    assert {r["rank"] for r in baseline if r["scope"] == "all"} == {"1", "4"}
 
 
 def test_what_is_missing_has_a_reason_in_the_notes() -> None:

@@ -46,4 +46,4 @@ def test_every_table_is_in_the_files(files: dict[str, str]) -> None:
             assert f"## {table.title}\n" in files[f"{stem}.md"]
             assert rf"\caption{{{table.title}" in files[f"{stem}.tex"]
     assert [table.key for table in tables.baseline] == ["ranking", "tasks", "cells", "external"]
-    assert [table.key for table in tables.interventions] == ["effects", "parts", "unions", "controls"]
+    assert [table.key for table in tables.interventions] == ["effects", "parts", "combined", "controls"]

@@ -15,8 +15,7 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import encode_prompts
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts, to_prompt
-from vsc_eval.features.harvest import LayerReader
+from vsc_eval.features.harvest import LayerReader, benchmark_items, endless_shuffled_prompts, to_prompt
 from vsc_eval.features.options import Positions
 from vsc_eval.features.sae_select import QUALITY_FILE, SelectSpec, select_sets
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, SAETrainSpec, train_sae_for

@@ -14,9 +14,9 @@ from selecting import select_features
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets, permuted_labels
-from vsc_eval.interventions.harvest import Firing, FiringMeter, Harvest, PooledActivations
+from vsc_eval.interventions.harvest import Harvest, PooledActivations
 from vsc_eval.interventions.select import SelectionRule, TooFewFeaturesError
-from vsc_eval.sae.model import SparseCodes
+from vsc_eval.sae.quality import Firing
 from vsc_eval.specs import FeatureSet
 
 TASKS = ("logic", "counting", "existence")
@@ -45,23 +45,6 @@ def harvest(n_features: int = 120, orbits_per_task: int = 10, seed: int = 0, **o
 
 def real_sets(of: Harvest) -> tuple[FeatureSet, ...]:
     return select_features(of.pooled, of.tasks, RULE, provenance=of.origin)
-
-
-def test_frequency_and_strength_by_hand() -> None:
-    meter = FiringMeter(4)
-    indices = torch.tensor([[[0, 1], [1, 2], [3, 0]]])
-    meter.update(
-        SparseCodes(indices, torch.tensor([[[1.0, 2.0], [4.0, -5.0], [9.0, 9.0]]])), torch.tensor([[1, 1, 0]]) > 0
-    )
-    meter.update(
-        SparseCodes(indices, torch.tensor([[[1.0, 2.0], [4.0, 0.0], [9.0, 7.0]]])), torch.tensor([[0, 0, 1]]) > 0
-    )
-    firing = meter.result()
-    assert firing.frequency.tolist() == pytest.approx([2 / 3, 2 / 3, 0, 1 / 3])
-    assert firing.strength.tolist() == pytest.approx([4, 3, 0, 9])
-    assert firing.mean.tolist() == pytest.approx([8 / 3, 2, 0, 3])
-    with pytest.raises(DataError, match="No token was harvested"):
-        FiringMeter(4).result()
 
 
 @given(draw=st.integers(0, 200))

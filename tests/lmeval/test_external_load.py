@@ -20,7 +20,7 @@ from PIL import Image
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.errors import BackendError, DataError, SpecError, VscError
 from vsc_eval.lmeval.documents import images, load_data, load_task
-from vsc_eval.taskfiles.blind import baselines
+from vsc_eval.lmeval.task_check import baselines
 from vsc_eval.taskfiles.image import budget_size
 from vsc_eval.taskfiles.schema import PixelBudget, TaskFile
 from vsc_eval.taskfiles.source import local_copy
@@ -81,8 +81,8 @@ def task(path: Path | str, **keys: Any) -> TaskFile:
 
 def test_a_parquet_file_becomes_questions(tmp_path: Path) -> None:
     data = load_data(task(parquet(tmp_path, rows_of(4)), report_by=["level"]))
-    assert [row.gold for row in data.rows] == ["A", "B", "A", "B"]
-    assert [row.categories["level"] for row in data.rows] == ["easy", "easy", "hard", "hard"]
+    assert [row["answer"] for row in data.documents] == ["A", "B", "A", "B"]
+    assert [dict(row["categories"])["level"] for row in data.documents] == ["easy", "easy", "hard", "hard"]
     assert data.report.n_rows == data.report.n_items == 4
     assert data.documents[0]["image_size"] == [20, 10]
     assert all(isinstance(value, str | int | list) for value in data.documents[0].values())
@@ -139,16 +139,16 @@ def _folder(folder: Path) -> Path:
 def test_each_local_format_gives_the_same_questions(tmp_path: Path, make: Any) -> None:
     expected = load_data(task(parquet(tmp_path / "reference", rows_of(4))))
     found = load_data(task(make(tmp_path)))
-    assert [row.prompt for row in found.rows] == [row.prompt for row in expected.rows]
+    assert [row["prompt"] for row in found.documents] == [row["prompt"] for row in expected.documents]
     assert [doc["image"] for doc in found.documents] == [doc["image"] for doc in expected.documents]
-    assert [row.gold for row in found.rows] == [row.gold for row in expected.rows]
+    assert [row["answer"] for row in found.documents] == [row["answer"] for row in expected.documents]
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
 def test_a_named_format_reads_a_folder(tmp_path: Path, form: str) -> None:
     _folder(tmp_path) if form == "parquet" else _jsonl(tmp_path)
     folder = tmp_path / "repo" if form == "parquet" else tmp_path
-    assert len(load_data(task(folder, dataset={"format": form})).rows) == 4
+    assert len(load_data(task(folder, dataset={"format": form})).documents) == 4
 
 
 def test_pictures_are_decoded_when_looked_at_and_not_kept(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_rows_that_cannot_be_decoded_are_reported_by_id_and_counted(
     rows[1]["image"] = {"bytes": b"no picture", "path": None}
     rows[3]["image"] = {"bytes": png((1, 2, 3), (400, 300))[:-40], "path": None}
     data = load_data(task(parquet(tmp_path, rows), name="holes"))
-    assert [row.id for row in data.rows] == ["holes/0", "holes/2", "holes/4"]
+    assert [row["id"] for row in data.documents] == ["holes/0", "holes/2", "holes/4"]
     assert [row.id for row in data.report.undecodable] == ["holes/1", "holes/3"]
     assert data.report.n_rows == data.report.n_items + 2
     assert "2 of 5 rows" in caplog.text
@@ -226,10 +226,10 @@ def test_groups_stay_whole(tmp_path: Path) -> None:
     rows[6]["image"] = {"bytes": b"no picture", "path": None}
     path = parquet(tmp_path, rows)
     data = load_data(task(path, group={"by": "level"}))
-    assert [row.group for row in data.rows] == ["a", "a", "b", "b", "d", "d"]
+    assert [row["group"] for row in data.documents] == ["a", "a", "b", "b", "d", "d"]
     assert [row.id for row in data.report.incomplete] == ["small/2"]
     limited = load_data(task(path, group={"by": "level"}, limit=3))
-    assert [row.id for row in limited.rows] == ["small/0", "small/4"]
+    assert [row["id"] for row in limited.documents] == ["small/0", "small/4"]
     assert [row.id for row in limited.report.incomplete] == ["small/1"]
     assert limited.report.n_beyond_limit == 5
     assert {doc["group_size"] for doc in data.documents} == {2}
@@ -241,7 +241,7 @@ def test_filters_keep_the_rows_that_match(tmp_path: Path) -> None:
     path = parquet(tmp_path, rows_of(6, number=lambda i: i), number=datasets.Value("int64"))
     data = load_data(task(path, filters={"level": "hard", "number": [1, 4, 5]}))
     # Ids are numbers in the whole data set.
-    assert [row.id for row in data.rows] == ["small/4", "small/5"]
+    assert [row["id"] for row in data.documents] == ["small/4", "small/5"]
     assert data.report.n_filtered_out == 4
 
 
@@ -253,7 +253,7 @@ def test_a_hook_makes_columns(tmp_path: Path) -> None:
     path = parquet(tmp_path, rows_of(2, question="red|blue"))
     fields = {"image": "image", "question": "q", "choices": "c", "answer": "answer"}
     data = load_data(task(path, fields=fields, hook=f"{hook}:row"))
-    assert data.rows[0].options == ("red", "blue")
+    assert data.documents[0]["options"] == ["red", "blue"]
     with pytest.raises(SpecError, match="hook"):
         load_data(task(path, hook=f"{hook}:absent"))
     hook.write_text("def bad(r):\n    raise KeyError('x')\n")
@@ -314,7 +314,7 @@ def test_what_does_not_fit_is_told_with_its_column(
 
 def test_other_pictures_may_be_left_out_on_purpose(tmp_path: Path) -> None:
     path = parquet(tmp_path, rows_of(2, second=picture), second=datasets.Image())
-    assert len(load_data(task(path, fields={**FIELDS, "other_images": ["second"]})).rows) == 2
+    assert len(load_data(task(path, fields={**FIELDS, "other_images": ["second"]})).documents) == 2
 
 
 def test_several_pictures_in_one_cell_are_refused(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_several_pictures_in_one_cell_are_refused(tmp_path: Path) -> None:
     datasets.Dataset.from_list(rows, features=datasets.Features(many)).to_parquet(str(path))
     with pytest.raises(DataError, match=r"small/1.*2 pictures"):
         load_data(task(path))
-    assert len(load_data(task(path, limit=1)).rows) == 1
+    assert len(load_data(task(path, limit=1)).documents) == 1
 
 
 def test_a_loading_script_is_refused(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_local_copies_are_found_by_name(tmp_path: Path) -> None:
     for name in ("birds", "owner__birds", "owner/birds", "small"):
         parquet(tmp_path / name, rows_of(2))
         assert local_copy(file, tmp_path) == tmp_path / name
-    assert len(load_data(file, data_dir=tmp_path).rows) == 2
+    assert len(load_data(file, data_dir=tmp_path).documents) == 2
 
 
 UNREACHABLE = """

@@ -63,7 +63,7 @@ def use(name, folder):
         n += len(request.args[2]["visual"][0].tobytes()) // ({WIDTH} * {HEIGHT} * 3)
         if n % 250 == 0:
             peak = max(peak, anonymous())
-    return peak, len(data.rows), n
+    return peak, len(data.documents), n
 
 folder = Path(sys.argv[1])
 write(16, folder / "small")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.errors import DataError
+from vsc_eval.files import picture_hash
+from vsc_eval.lmeval import task_check
 from vsc_eval.lmeval.documents import images, load_data
-from vsc_eval.taskfiles import blind
-from vsc_eval.taskfiles.blind import baselines
+from vsc_eval.lmeval.task_check import baselines
 from vsc_eval.taskfiles.schema import TaskFile
 
 FIELDS = {"image": "image", "question": "question", "choices": "choices", "answer": "answer"}
@@ -49,8 +49,8 @@ def test_the_blind_vote_is_taken_of_a_thousand_at_most(monkeypatch: pytest.Monke
         compared.append(a)
         return float(a == b)
 
-    monkeypatch.setattr(blind, "_MOST", 10)
-    monkeypatch.setattr(blind, "_overlap", overlap)
+    monkeypatch.setattr(task_check, "_MOST", 10)
+    monkeypatch.setattr(task_check, "_overlap", overlap)
     documents = [{"answer": "1", "answers": [], "prompt": "?", "cluster": str(i), "options": []} for i in range(95)]
     assert baselines(documents).blind == 1.0
     assert len(compared) == 10 * 9
@@ -72,9 +72,9 @@ def test_cells_of_a_csv_file_are_the_texts_that_stand_there(tmp_path: Path, name
     fields = {"image": "picture", "question": "question", "choices": ["a", "b", "c", "d"], "answer": "answer"}
     data = load_data(task(tmp_path / name, fields=fields))
     first, second = text.splitlines()[1].split(","), text.splitlines()[2].split(",")
-    assert [row.options for row in data.rows] == [tuple(first[2:5]), tuple(second[2:6])]
-    assert [row.gold for row in data.rows] == ["C", "D"]
-    assert len(load_data(task(tmp_path / name, fields=fields, filters={"ok": True})).rows) == 1
+    assert [row["options"] for row in data.documents] == [list(first[2:5]), list(second[2:6])]
+    assert [row["answer"] for row in data.documents] == ["C", "D"]
+    assert len(load_data(task(tmp_path / name, fields=fields, filters={"ok": True})).documents) == 1
 
 
 @pytest.mark.parametrize(

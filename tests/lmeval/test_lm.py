@@ -19,12 +19,10 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import encode_prompts, option_token_ids
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.lmeval.condition import SweepLM
 from vsc_eval.lmeval.documents import document, scene_images
 from vsc_eval.lmeval.lm import VscHF
-from vsc_eval.lmeval.requests import conditions_of, cut, gen_settings, to_prompt
 from vsc_eval.lmeval.scoring import option_letters
-from vsc_eval.lmeval.session_lm import SessionLM
+from vsc_eval.lmeval.session_lm import SessionLM, conditions_of, cut, gen_settings, to_prompt
 from vsc_eval.records import Reading
 from vsc_eval.resources import tasks_dir
 from vsc_eval.specs import BASELINE
@@ -108,7 +106,7 @@ def test_stored_answers_are_not_asked_again(tiny_vlm: LoadedVLM, monkeypatch: py
     assert again["results"] == first["results"]
 
 
-def readings_of(lm: SweepLM) -> dict[str, list[Reading]]:
+def readings_of(lm: SessionLM) -> dict[str, list[Reading]]:
     """What every document was answered under each condition of the session."""
     prompts = [question.prompt for question in lm.questions.values()]
     (settings,) = {question.settings for question in lm.questions.values()}
@@ -120,7 +118,7 @@ def test_both_scorings_see_the_same_options(tiny_vlm: LoadedVLM, intervention_fo
     session = open_session(tiny_vlm, ["counting"], intervention=intervention_folder, batch_size=4)
     found: dict[str, dict[str, list[Reading]]] = {}
     for name in ("vsc_logic_hard", "vsc_logic_hard_choice"):
-        lm = SweepLM(session, BASELINE)
+        lm = SessionLM(session, in_sweep=True)
         evaluate(lm, name, n=4)
         assert {question.prompt.options for question in lm.questions.values()} == {("A", "B", "C", "D")}
         found["generate" if name == "vsc_logic_hard" else "loglikelihood"] = readings_of(lm)
@@ -153,7 +151,7 @@ def test_only_documents_in_our_shape_have_letters() -> None:
 
 
 def test_texts_of_other_tasks_have_no_options(session: Session) -> None:
-    lm = SweepLM(session, BASELINE)
+    lm = SessionLM(session, in_sweep=True)
     lm.generate_until([request(doc={"question": "How many?", "answer": "3"})])
     (reading,) = readings_of(lm)[BASELINE]
     assert (reading.option_logprobs, reading.kl_options) == (None, None)
@@ -163,7 +161,7 @@ def test_texts_of_other_tasks_have_no_options(session: Session) -> None:
 def test_letters_that_are_no_single_tokens_cost_their_figures_only(session: Session) -> None:
     letters = ["first one", "second one"]
     doc = {"id": "x", "prompt": "Q?", "options": ["red", "blue"], "letters": letters, "answer": "first one"}
-    lm = SweepLM(session, BASELINE)
+    lm = SessionLM(session, in_sweep=True)
     with pytest.warns(EngineWarning, match="as one token.*stay undefined"):
         lm.generate_until([request(doc=doc)])
     (reading,) = readings_of(lm)[BASELINE]

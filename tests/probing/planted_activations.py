@@ -8,7 +8,7 @@ import numpy as np
 
 from vsc_eval.probing.activations import InputKind, Part, Sample, draw_samples
 from vsc_eval.probing.probes import Floats
-from vsc_eval.probing.spec import Pooling, ProbingSpec
+from vsc_eval.probing.records import Pooling, ProbingSpec
 from vsc_eval.stats import stream
 
 Make = Callable[[np.random.Generator, Sample, InputKind, int, Pooling], "Floats | None"]

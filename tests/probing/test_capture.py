@@ -17,7 +17,7 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError
 from vsc_eval.probing.activations import pooled_layers
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, Pooling
+from vsc_eval.probing.records import EMBEDDINGS, POOLINGS, Pooling
 from vsc_eval.synthetic import LETTERS
 
 TEXTS = ("How many red circles are there?\nA. 1\nB. 2", "Where?", "Is the red circle left of the blue square?")

@@ -8,8 +8,7 @@ from planted_activations import Planted, codes, noise
 
 from vsc_eval.probing.activations import InputKind, Sample
 from vsc_eval.probing.probes import CAN_ONLY_GUESS, Floats, probe_all
-from vsc_eval.probing.result import ProbeRow, choose
-from vsc_eval.probing.spec import EMBEDDINGS, LayerRule, Pooling, ProbingSpec
+from vsc_eval.probing.records import EMBEDDINGS, LayerRule, Pooling, ProbeRow, ProbingSpec, choose
 
 SPEC = ProbingSpec(
     model="planted",

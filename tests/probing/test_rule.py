@@ -10,8 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from vsc_eval.errors import SpecError
-from vsc_eval.probing.result import ProbeRow, check_rule, choose, explain_choice
-from vsc_eval.probing.spec import LayerRule, Pooling, ProbingSpec
+from vsc_eval.probing.records import LayerRule, Pooling, ProbeRow, ProbingSpec, check_rule, choose, explain_choice
 
 # Layers:             emb   0     1     2     3     4 (the last)
 ACCURACY = (0.99, 0.50, 0.79, 0.80, 0.80, 0.95)
@@ -95,7 +94,7 @@ def test_a_spec_survives_json() -> None:
 
 def test_spec_and_records_load_nothing_heavy() -> None:
     code = (
-        "import sys; from vsc_eval.probing.result import ProbingSpec, ProbingResult, ProbeRow\n"
+        "import sys; from vsc_eval.probing.records import ProbingSpec, ProbingResult, ProbeRow\n"
         "import vsc_eval.cli.probe\n"
         "print(*[n for n in ('torch', 'transformers', 'sklearn', 'matplotlib') if n in sys.modules])"
     )

@@ -14,10 +14,9 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.cli.main import main
 from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.probing.activations import Activations, draw_samples, pooled_layers, to_prompt
-from vsc_eval.probing.result import ProbingResult
-from vsc_eval.probing.run import rounding_of, run_probing
+from vsc_eval.probing.probes import rounding_of, run_probing
+from vsc_eval.probing.records import LayerRule, ProbingResult, ProbingSpec
 from vsc_eval.probing.show import probe_figure
-from vsc_eval.probing.spec import LayerRule, ProbingSpec
 
 TASKS = ("counting", "existence")
 SPEC = ProbingSpec(

@@ -25,17 +25,18 @@ from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition, edit_delta
-from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
+from vsc_eval.interventions.harvest import Harvest, PooledActivations
 from vsc_eval.interventions.scores import SCORES
 from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
-from vsc_eval.interventions.stability import set_stability
+from vsc_eval.interventions.similarity import set_stability
 from vsc_eval.lmeval.task_files import VARIANTS
 from vsc_eval.lmeval.task_index import compiled_includes
 from vsc_eval.lmeval.tasks import find_tasks
 from vsc_eval.metrics import METRICS
 from vsc_eval.metrics.base import ScoredItem
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.quality import Firing
 from vsc_eval.sae.readers import LAYOUTS, read_any_sae
 from vsc_eval.settings import AskSpec
 from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, load_yaml_spec, parse_condition, save_yaml_spec

@@ -23,11 +23,10 @@ import torch
 from planted import Planted, best_cosines, planted
 from torch import Tensor
 
-from vsc_eval.sae.mixing import MixBuffer
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import ReconstructionMeter
 from vsc_eval.sae.readers import read_any_sae
-from vsc_eval.sae.train import TrainConfig, train_sae
+from vsc_eval.sae.train import MixBuffer, TrainConfig, train_sae
 from vsc_eval.seeding import torch_generator
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu")

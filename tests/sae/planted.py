@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vsc_eval.sae.mixing import TokenStream
+from vsc_eval.sae.train import TokenStream
 
 
 def restartable(factory: Callable[[], Iterator[Tensor]]) -> TokenStream:

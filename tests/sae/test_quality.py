@@ -55,6 +55,19 @@ def test_undefined_is_none_and_nothing_is_an_error() -> None:
     assert meter.result().fvu is None
 
 
+def test_frequency_and_strength_by_hand() -> None:
+    sae = SAE(SAEConfig(d_in=4, d_sae=4, k=2, topk_relu=False)).requires_grad_(False)
+    sae.W_enc.copy_(torch.eye(4))
+    meter = ReconstructionMeter(sae)
+    # The two largest: 2 and 1; 4 and a negative one, which is no firing; 9 and 1.
+    meter.update(torch.tensor([[1.0, 2.0, 0.0, 0.0], [-9.0, 4.0, -5.0, -9.0]]))
+    meter.update(torch.tensor([[1.0, 0.0, 0.0, 9.0]]))
+    firing = meter.firing()
+    assert firing.frequency.tolist() == pytest.approx([2 / 3, 2 / 3, 0, 1 / 3])
+    assert firing.strength.tolist() == pytest.approx([1, 3, 0, 9])
+    assert firing.mean.tolist() == pytest.approx([2 / 3, 2, 0, 3])
+
+
 def test_splice_by_hand() -> None:
     h = torch.tensor([[3.0, 1.0], [1.0, 5.0], [4.0, 3.0]])
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vsc_eval.sae.model import SAE, SAEConfig
+from vsc_eval.sae.options import TrainConfig
 from vsc_eval.sae.sparsity import BatchTopK, Fired, JumpReLU, TopK
-from vsc_eval.sae.train_config import TrainConfig
 
 N, D, F, K = 30, 8, 32, 4
 

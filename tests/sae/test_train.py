@@ -11,10 +11,9 @@ from planted import best_cosines, planted, restartable
 from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.mixing import MixBuffer
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.quality import ReconstructionMeter
-from vsc_eval.sae.train import TrainConfig, TrainProgress, TrainResult, aux_loss, train_sae
+from vsc_eval.sae.train import MixBuffer, TrainConfig, TrainProgress, TrainResult, aux_loss, train_sae
 
 SMALL = TrainConfig(
     d_sae=64, k=4, n_tokens=20_000, batch_size=500, mix_tokens=2_000, warmup_steps=5, dead_after_tokens=2_000

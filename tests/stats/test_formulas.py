@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from scipy.special import softmax
 
+from vsc_eval.stats.bootstrap import zero_count_limit
 from vsc_eval.stats.drift import (
     PARTS,
     additive,
@@ -21,7 +22,6 @@ from vsc_eval.stats.drift import (
     over_mean,
     under_smaller,
 )
-from vsc_eval.stats.figure import zero_count_limit
 from vsc_eval.stats.significance import extreme_p
 
 logits = st.lists(st.floats(-20, 20), min_size=4, max_size=4)

@@ -13,9 +13,8 @@ from scipy import stats as scipy_stats
 
 from vsc_eval.extract import INVALID
 from vsc_eval.stats import bootstrap_many, cluster_bootstrap, stream, wilson_interval
-from vsc_eval.stats.bootstrap import bootstrap_means, cluster_standard_errors, cluster_sums
+from vsc_eval.stats.bootstrap import bootstrap_means, cluster_standard_errors, cluster_sums, detectable_difference
 from vsc_eval.stats.drift import PARTS, change_parts
-from vsc_eval.stats.figure import detectable_difference
 from vsc_eval.stats.significance import McNemar, mcnemar
 
 

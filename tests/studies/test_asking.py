@@ -18,7 +18,7 @@ from vsc_eval.backends import ask as ask_module
 from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.harvest import benchmark_items
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
 from vsc_eval.specs import ConditionSpec, EditSpec, parse_condition

@@ -15,8 +15,7 @@ from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.cli import main as cli
 from vsc_eval.specs import save_yaml_spec
 from vsc_eval.stats import stream
-from vsc_eval.studies.calibrate import calibrate, judged, left_out_draws, summarise
-from vsc_eval.studies.calibration import Calibration, ScenarioResult, rate
+from vsc_eval.studies.calibrate import Calibration, ScenarioResult, calibrate, judged, left_out_draws, rate, summarise
 from vsc_eval.studies.conditions import condition_name, control_name
 from vsc_eval.studies.simulate import WORLDS, World, matching_factor, simulate, study_items
 from vsc_eval.studies.spec import ControlOptions, StatisticsOptions, StudySpec, SweepOptions

@@ -8,8 +8,9 @@ import torch
 
 from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.interventions.controls import permuted_label_sets
-from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
+from vsc_eval.interventions.harvest import Harvest, PooledActivations
 from vsc_eval.interventions.select import SelectionRule
+from vsc_eval.sae.quality import Firing
 from vsc_eval.specs import EditSpec, InterventionSpec
 from vsc_eval.studies.conditions import SHUFFLES_A_DRAW, ControlSets, draw_controls
 from vsc_eval.studies.run import exclusions

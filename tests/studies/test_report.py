@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-import yaml
 from made import together
 from PIL import Image
 
@@ -23,19 +23,28 @@ from vsc_eval.analysis.controls import Pair
 from vsc_eval.analysis.noise_floor import floor_rows
 from vsc_eval.analysis.rows import READINGS
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.probing.result import CONTROLS, ProbeRow, ProbingResult, choose, explain_choice
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, TARGETS, LayerRule, ProbingSpec
+from vsc_eval.probing.records import (
+    CONTROLS,
+    EMBEDDINGS,
+    POOLINGS,
+    TARGETS,
+    LayerRule,
+    ProbeRow,
+    ProbingResult,
+    ProbingSpec,
+    choose,
+    explain_choice,
+)
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
-from vsc_eval.specs import BASELINE, EditSpec, parse_condition
+from vsc_eval.specs import BASELINE, EditSpec, load_yaml_spec, parse_condition
 from vsc_eval.studies import report
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.conditions import asked_condition, control_set
-from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults
-from vsc_eval.studies.report.pairs import interference_figure_name
-from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, report_figures, report_text, write_report
+from vsc_eval.studies.records import Exclusion, Selection, SetRow, StudyResults, read_results
+from vsc_eval.studies.report.figures import interference_name, report_figures
+from vsc_eval.studies.report.write import FIGURES_FOLDER, REPORT_FILE, TABLES, TABLES_FOLDER, report_text, write_report
 from vsc_eval.studies.simulate import World, simulate
 from vsc_eval.studies.spec import StudySpec
-from vsc_eval.synthetic import LEVELS
 
 N_LAYERS = 4
 STATISTICS = {"draws": 300, "permutations": 300}
@@ -234,8 +243,8 @@ def spellings(value: float) -> set[str]:
 
 
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
-_OWN = ("condition", "name", "task", "sets", "parts", "target")
-"""Fields that name what a record is about."""
+_OWN = ("condition", "name", "sets", "parts")
+"""Fields that name what a record is about: a condition, a set or a pair."""
 
 
 def named(value: Any) -> Iterator[tuple[str, Any]]:
@@ -256,7 +265,10 @@ def test_every_number_of_every_table_is_in_the_record_that_its_row_is_about(writ
     everywhere = {text for value in numbers(document) for text in spellings(value)}
     about: dict[str, set[str]] = {}
     for name, record in named(document):
-        about.setdefault(name, set()).update(text for value in numbers(record) for text in spellings(value))
+        # The tables are of the verdict's edit on all items; controls have a file of their own.
+        elsewhere = record.get("scope", "all") != "all" or record.get("edit") not in (None, "scale=4")
+        if not elsewhere and "draws" not in record:
+            about.setdefault(name, set()).update(text for value in numbers(record) for text in spellings(value))
     strict, loose = [], 0
     for table in tables((written / REPORT_FILE).read_text(encoding="utf-8")):
         for row in table[1:]:
@@ -282,7 +294,7 @@ def test_every_number_of_every_table_is_in_the_record_that_its_row_is_about(writ
 
 def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
     results = interfering()
-    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    text = (written / REPORT_FILE).read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
     pair = next(p for p in results.pairs if p.parts == ("counting", "logic") and p.form == "raw" and p.verdict)
     drift, accuracy = pair.drift_interaction, pair.accuracy_interaction
     assert drift.value is not None
@@ -292,14 +304,92 @@ def test_a_row_of_each_of_the_main_tables_by_hand(written: Path) -> None:
     assert (
         f"| `counting+logic` | {100 * drift.value:+.1f} [{100 * drift.low:+.1f}, {100 * drift.high:+.1f}] | "
         f"{pair.p_drift_adjusted:.2g} | {100 * accuracy.value:+.1f} ["
-    ) in text.replace("\N{MINUS SIGN}", "-")
+    ) in text
     row = results.row("counting:scale=4")
     assert row is not None
     assert row.drift is not None
-    assert f"| `counting` | {100 * (row.accuracy.value or 0):.1f} |" in text
-    parts = row.drift
-    counts = (parts.right_to_wrong, parts.wrong_to_right, parts.wrong_to_other, parts.to_invalid, parts.from_invalid)
-    assert f"| {' | '.join(map(str, counts))} |" in text
+    assert row.difference is not None
+    values = (row.difference, row.drift.share)
+    gain, share = ((100 * (f.value or 0), 100 * (f.low or 0), 100 * (f.high or 0)) for f in values)
+    words = "| {:+.1f} [{:+.1f}, {:+.1f}] | {:.2g} | {:.1f} [{:.1f}, {:.1f}] |"
+    assert words.format(*gain, row.p_difference_adjusted, *share) in text
+
+
+def leaves(value: Any) -> Iterator[str | float]:
+    """Every number and text in a JSON document, the words of a list as one."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        value = "+".join(value)
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from leaves(child)
+    elif value is not None:
+        yield value
+
+
+def test_every_row_of_the_results_is_in_a_file_beside_the_report(written: Path) -> None:
+    """All that a record holds is in its row, numbers in full precision."""
+    document = json.loads(interfering().model_dump_json())
+    places = {
+        "conditions": document["rows"],
+        "pairs": document["pairs"],
+        "controls": document["controls"],
+        "noise_floor": document["floor"],
+        "probes": document["probing"]["rows"],
+        "layers": document["probing"]["choices"],
+        "sae": [document["reconstruction"], document["splice"]],
+        "sets": document["selection"]["sets"],
+    }
+    assert places.keys() == TABLES.keys() - {"overlap", "excluded"}
+    for name, records in places.items():
+        with (written / TABLES_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as opened:
+            heads, *found = csv.reader(opened)
+        assert len(found) == len(records) > 0
+        assert len(set(heads)) == len(heads)
+        for record, row in zip(records, found, strict=True):
+            # What a spreadsheet would compute has an apostrophe before it.
+            cells = sorted(cell.replace("'", "") for cell in row if cell)
+            assert cells == sorted(str(leaf).replace("'", "") for leaf in leaves(record))
+
+
+def test_heads_are_the_places_in_the_results(written: Path) -> None:
+    results = interfering()
+    with (written / TABLES_FOLDER / "pairs.csv").open(encoding="utf-8", newline="") as opened:
+        first = next(csv.DictReader(opened))
+    pair = results.pairs[0]
+    assert (first["parts"], first["condition"], first["verdict"]) == (
+        "+".join(pair.parts),
+        pair.condition,
+        pair.verdict,
+    )
+    assert float(first["drift_interaction_low"]) == pair.drift_interaction.low
+    with (written / TABLES_FOLDER / "controls.csv").open(encoding="utf-8", newline="") as opened:
+        control = next(csv.DictReader(opened))
+    assert [float(control[f"draws_{i}"]) for i in range(1, 21)] == list(results.controls[0].draws)
+    with (written / TABLES_FOLDER / "overlap.csv").open(encoding="utf-8", newline="") as opened:
+        overlaps = {
+            (row["a"], row["b"]): (float(row["jaccard"]), float(row["decoder_cosine"]))
+            for row in csv.DictReader(opened)
+        }
+    selection = results.selection
+    assert overlaps["counting", "logic"] == (selection.jaccard[0][2], selection.decoder_cosine[0][2])
+    assert len(overlaps) == 3
+
+
+def test_the_report_is_short_and_its_links_lead_somewhere(written: Path) -> None:
+    text = (written / REPORT_FILE).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 250
+    links = set(re.findall(r"\]\(([^)#]+)\)", text)) - {"results.json"}
+    assert links == {file.relative_to(written).as_posix() for file in written.glob("*/*")}
+    assert {Path(link).stem for link in links if link.endswith(".csv")} == TABLES.keys() - {"excluded"}
+    assert "union" not in text
+
+
+def test_the_shipped_report_is_that_of_its_results() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "studies" / "vsc-tiny"
+    text = report_text(read_results(folder))
+    assert (folder / REPORT_FILE).read_text(encoding="utf-8") == text
+    assert len(text.splitlines()) <= 250
+    assert all((folder / link).is_file() for link in re.findall(r"\]\(([^)#]+)\)", text))
 
 
 def test_the_answer_counts_the_verdicts_and_claims_no_more(written: Path) -> None:
@@ -349,11 +439,8 @@ def test_the_same_results_give_the_same_bytes_and_leave_no_trace(written: Path, 
         assert b"Software" not in file.read_bytes() or file.name == "probes.png"
 
 
-def test_the_spec_in_the_report_is_the_study_s_own(written: Path) -> None:
-    text = (written / REPORT_FILE).read_text(encoding="utf-8")
-    spec = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert spec is not None
-    assert StudySpec.model_validate(yaml.safe_load(spec[1])) == interfering().spec
+def test_the_spec_beside_the_report_is_the_study_s_own(written: Path) -> None:
+    assert load_yaml_spec(written / TABLES_FOLDER / "study.yaml", StudySpec) == interfering().spec
 
 
 def test_two_tasks_one_edit_and_neither_norm_matching_nor_controls(tmp_path: Path) -> None:
@@ -371,7 +458,7 @@ def test_two_tasks_one_edit_and_neither_norm_matching_nor_controls(tmp_path: Pat
     assert "Of 1 pair under `ablate`" in text
     assert "norm-matched" not in text.lower()
     assert "The study ran no controls" in text
-    assert "–: every task is on target." in text
+    assert not (tmp_path / TABLES_FOLDER / "controls.csv").exists()
     assert not (tmp_path / FIGURES_FOLDER / "controls.png").exists()
 
 
@@ -383,14 +470,14 @@ def test_excluded_draws_and_undefined_figures_are_shown_with_their_reasons() -> 
         update={"stability_mean": None, "stability_low": None, "stability_high": None}
     )
     selection = results.selection.model_copy(update={"sets": (row, *results.selection.sets[1:])})
-    undefined = {"mean_kl_vocab": None, "amplification": None, "p_difference_adjusted": None}
+    undefined = {"p_difference_adjusted": None}
     rows = tuple(r if r.role == "baseline" else r.model_copy(update=undefined) for r in results.rows)
     text = report_text(results.model_copy(update={"reconstruction": quality, "selection": selection, "rows": rows}))
+    assert "no sample chose a set" in text
     assert "Only 3 features fire as often as \\`counting\\` &#60;wants&#62; &#124; it." in text
     assert "2 of 20 draws were excluded" in text
     assert "| fraction of variance unexplained | – |" in text
     assert "– is undefined: the activations are constant." in text
-    assert "–: no item has this figure" in text
 
 
 def test_norm_matched_to_the_larger_and_some_pairs_only(tmp_path: Path) -> None:
@@ -402,7 +489,7 @@ def test_norm_matched_to_the_larger_and_some_pairs_only(tmp_path: Path) -> None:
     }
     results = study(settings)
     write_report(results, tmp_path)
-    assert (tmp_path / FIGURES_FOLDER / interference_figure_name("scale=4:image")).is_file()
+    assert (tmp_path / FIGURES_FOLDER / interference_name("scale=4:image")).is_file()
     text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
     assert "less the larger drift and the smaller accuracy difference" in text
     assert "Benjamini-Hochberg" in text
@@ -416,14 +503,13 @@ def test_a_hostile_model_name_stays_a_name(tmp_path: Path) -> None:
     results = study(spec)
     write_report(results, tmp_path)
     text = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
-    body, _, appendix = text.partition("<summary>The spec</summary>")
-    outside = re.sub(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", body)
+    outside = re.sub(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", text)
     assert "<script>" not in outside
     assert "http://x" not in outside
-    assert not re.search(r"^# head", body, re.MULTILINE)
-    widths = {len(table[0]) for table in tables(body)}
-    assert all(len(row) == len(table[0]) for table in tables(body) for row in table), widths
-    assert yaml.safe_load(appendix.split("```yaml\n")[1].split("\n```")[0])["model"] == HOSTILE
+    assert not re.search(r"^# head", text, re.MULTILINE)
+    widths = {len(table[0]) for table in tables(text)}
+    assert all(len(row) == len(table[0]) for table in tables(text) for row in table), widths
+    assert load_yaml_spec(tmp_path / TABLES_FOLDER / "study.yaml", StudySpec).model == HOSTILE
 
 
 def test_matplotlib_is_loaded_only_to_draw() -> None:
@@ -431,10 +517,3 @@ def test_matplotlib_is_loaded_only_to_draw() -> None:
         top = ast.parse(file.read_text(encoding="utf-8")).body
         loaded = [ast.unparse(line) for line in top if isinstance(line, ast.Import | ast.ImportFrom)]
         assert not [line for line in loaded if "matplotlib" in line], file.name
-
-
-def test_levels_of_the_baseline_are_all_in_the_table_of_cells(written: Path) -> None:
-    text = (written / REPORT_FILE).read_text(encoding="utf-8")
-    table = next(found for found in tables(text) if found[0][0] == "task" and found[0][-1] == "all")
-    assert table[0][1:-1] == list(LEVELS)
-    assert [row[0] for row in table[1:]] == ["`counting`", "`existence`", "`logic`", "`all`"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vsc_eval.analysis.controls import CONTROL_KINDS
 from vsc_eval.analysis.verdict import Evidence, VerdictRule, decide
-from vsc_eval.stats.figure import zero_count_limit
+from vsc_eval.stats.bootstrap import zero_count_limit
 
 RULE = VerdictRule()
 EXTREME = dict.fromkeys(CONTROL_KINDS, 0.04)
@@ -98,7 +98,7 @@ def test_a_norm_matched_pair_stands_on_the_raw_ones_controls() -> None:
     assert decide(matched, RULE, raw_verdict="interference").verdict == "interference"
     ruling = decide(matched, RULE, raw_verdict="not enough evidence")
     assert ruling.verdict == "not enough evidence"
-    assert "the raw union: not enough evidence" in ruling.decided_by
+    assert "the raw combined edit: not enough evidence" in ruling.decided_by
 
 
 figures = st.floats(-0.5, 0.5)

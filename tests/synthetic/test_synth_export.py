@@ -40,7 +40,7 @@ def test_export_refuses_bad_sizes_and_folders(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="multiple of 4"):
         export_benchmark(tmp_path, sizes={"test": 6})
     (tmp_path / "file").write_text("")
-    with pytest.raises(BackendError, match="writable"):
+    with pytest.raises(BackendError, match="cannot be written"):
         export_benchmark(tmp_path / "file" / "out", sizes={"test": 4})
 
 
@@ -58,7 +58,7 @@ def test_examples_refuse_bad_input(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Unknown task"):
         write_examples("chess", "hard", 4, tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(BackendError, match="writable"):
+    with pytest.raises(BackendError, match="cannot be written"):
         write_examples("logic", "hard", 4, tmp_path / "file" / "out")
 
 

@@ -10,7 +10,7 @@ from synth_cells import CELLS
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import Scene, SceneObject, answer_index, execute, make_orbit, program, vocabulary
-from vsc_eval.synthetic.phrasing import plural, words
+from vsc_eval.synthetic.program import plural, words
 from vsc_eval.synthetic.tasks import counting, logic, multi_hop
 from vsc_eval.synthetic.tasks.base import asked
 
@@ -78,13 +78,13 @@ _BLUE = program.unique(program.filter_(colour="blue"))
         ),
         (program.exists(program.filter_(colour="red", shape="star")), True),
         (program.not_(program.exists(program.filter_(colour="red", shape="star"))), False),
-        (program.all_(_CIRCLES, "red"), False),
-        (program.all_(program.filter_(shape="star"), "red"), True),
-        (program.none_(_CIRCLES, "green"), True),
-        (program.none_(_CIRCLES, "blue"), False),
-        (program.and_([program.all_(_CIRCLES, "red"), program.none_(_CIRCLES, "green")]), False),
-        (program.or_([program.all_(_CIRCLES, "red"), program.none_(_CIRCLES, "green")]), True),
-        (program.which([program.all_(_CIRCLES, "red"), program.none_(_CIRCLES, "green")]), 1),
+        (program.all_("red", _CIRCLES), False),
+        (program.all_("red", program.filter_(shape="star")), True),
+        (program.none_("green", _CIRCLES), True),
+        (program.none_("blue", _CIRCLES), False),
+        (program.and_([program.all_("red", _CIRCLES), program.none_("green", _CIRCLES)]), False),
+        (program.or_([program.all_("red", _CIRCLES), program.none_("green", _CIRCLES)]), True),
+        (program.which([program.all_("red", _CIRCLES), program.none_("green", _CIRCLES)]), 1),
     ],
 )
 def test_executor(question: dict[str, Any], value: object) -> None:
@@ -99,7 +99,7 @@ def test_executor(question: dict[str, Any], value: object) -> None:
         (program.query_colour(program.extreme("y", "max", _CIRCLES)), "no single answer"),
         (program.query_colour(program.extreme("size", "max", program.filter_(colour="cyan"))), "no single answer"),
         (program.query_colour(program.move("left", _RED_CIRCLE)), "no single answer"),
-        (program.which([program.none_(_CIRCLES, "green"), program.none_(_CIRCLES, "cyan")]), "no single answer"),
+        (program.which([program.none_("green", _CIRCLES), program.none_("cyan", _CIRCLES)]), "no single answer"),
         (program.relate(_RED_CIRCLE, _RED_CIRCLE), "no single answer"),
         (program.query_colour(_CIRCLES), "does not give one object"),
         (program.count(_RED_CIRCLE), "does not give a set"),

@@ -20,7 +20,7 @@ from training.train import Trainer
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import LEVELS, TASKS, answer_index, find_item, format_prompt, make_orbit, vocabulary
 from vsc_eval.synthetic.draws import Stream
-from vsc_eval.synthetic.phrasing import words
+from vsc_eval.synthetic.program import words
 
 SHAPE = TinyShape(n_layers=3)
 

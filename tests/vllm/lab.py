@@ -35,7 +35,7 @@ from vsc_eval.backends.vllm.engine import VllmEngine
 from vsc_eval.backends.vllm.requests import Asked, render, sampling
 from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError
-from vsc_eval.features.benchmark import benchmark_items, to_prompt
+from vsc_eval.features.harvest import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.records import Reading

@@ -13,7 +13,7 @@ import pytest
 from vsc_eval.backends.vllm import start
 from vsc_eval.backends.vllm.start import Installed, check_options, options_mark, require_vllm, start_vllm
 from vsc_eval.cli.flags import named_values
-from vsc_eval.cli.run import add_parser
+from vsc_eval.cli.run import fill
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
@@ -119,9 +119,9 @@ def test_the_command_line_knows_the_backend() -> None:
     import argparse
 
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
+    fill(parser)
     options = parser.parse_args(
-        ["run", "--out", "x", "--backend", "vllm", "--backend-options", "a=1", "--backend-options", "b=2"]
+        ["--out", "x", "--backend", "vllm", "--backend-options", "a=1", "--backend-options", "b=2"]
     )
     assert (options.backend, options.backend_options) == ("vllm", ["a=1", "b=2"])
 

@@ -10,7 +10,7 @@ from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.vllm.engine import VllmEngine
-from vsc_eval.features.benchmark import benchmark_items, to_prompt
+from vsc_eval.features.harvest import benchmark_items, to_prompt
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.specs import parse_condition

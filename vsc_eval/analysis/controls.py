@@ -1,5 +1,6 @@
 """The real sets' effects beside those of control draws, on the control items and under one edit."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -46,13 +47,11 @@ class ControlTest(Record):
 
 def first_of_cells(table: AnswerTable, n: int) -> AnswerTable:
     """The first `n` items of each task and level, which a study's controls are asked."""
-    seen: dict[tuple[str, str | None], int] = {}
-    mask = np.zeros(len(table.items), dtype=np.bool_)
-    for place, item in enumerate(table.items):
-        cell = item.task, item.level
-        seen[cell] = seen.get(cell, 0) + 1
-        mask[place] = seen[cell] <= n
-    return table.only(mask)
+    seen, mask = Counter[tuple[str, str | None]](), []
+    for item in table.items:
+        seen[item.task, item.level] += 1
+        mask.append(seen[item.task, item.level] <= n)
+    return table.only(np.array(mask, dtype=np.bool_))
 
 
 def control_tests(
@@ -81,16 +80,11 @@ def control_tests(
     for condition in controls.conditions:
         if condition.control_kind is not None and condition.draw is not None:
             drawn.setdefault((condition.control_kind, condition.draw), []).append(condition)
-    return tuple(
-        test
-        for kind in kinds
-        for test in _tests_of(
-            kind,
-            own,
-            [_effects(_means(controls, drawn.get((kind, draw), [])), pairs) for draw in range(n_draws)],
-            outcomes,
-        )
-    )
+    found: list[ControlTest] = []
+    for kind in kinds:
+        draws = [_effects(_means(controls, drawn.get((kind, draw), [])), pairs) for draw in range(n_draws)]
+        found += _tests_of(kind, own, draws, outcomes)
+    return tuple(found)
 
 
 def _means(table: AnswerTable, conditions: Sequence[AskedCondition]) -> dict[tuple[str, ...], Floats]:
@@ -102,11 +96,9 @@ def _means(table: AnswerTable, conditions: Sequence[AskedCondition]) -> dict[tup
 
 def _effects(means: Mapping[tuple[str, ...], Floats], pairs: Sequence[Pair]) -> _Effects:
     """Every effect of one draw, or of the real sets, but for those of which an answer is missing."""
-    singles = [key[0] for key in means if len(key) == 1]
+    in_pairs = {task for pair in pairs for task in pair}
     found: dict[tuple[Effect, tuple[str, ...]], Floats] = {}
-    for task in singles:
-        if any(task in pair for pair in pairs):
-            found["single", (task,)] = means[task,]
+    found |= {("single", key): mean for key, mean in means.items() if len(key) == 1 and key[0] in in_pairs}
     found |= {("combined", pair): means[pair] for pair in pairs if pair in means}
     for a, b in pairs:
         if (a, b) in means and (a,) in means and (b,) in means:
@@ -122,8 +114,12 @@ def _tests_of(
         for (effect, sets), value in real.items():
             key = effect, sets
             found = [float(draw[key][place]) for draw in draws if key in draw]
-            p_family = family.get((key, outcome))
+            p_family, n_lost, reasons = family.get((key, outcome)), len(draws) - len(found), list[str]()
             harm, harms = HARM[outcome] * float(value[place]), HARM[outcome] * np.array(found, dtype=np.float64)
+            if n_lost:
+                reasons.append(f"{n_lost} of {len(draws)} draws were excluded")
+            if p_family is None and effect == "interaction" and outcome in outcomes:
+                reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
             yield ControlTest(
                 kind=kind,
                 outcome=outcome,
@@ -134,15 +130,8 @@ def _tests_of(
                 percentile=control_percentile(harm, harms),
                 p=control_p(harm, harms),
                 p_family=p_family,
-                reason=_reason(len(draws), len(found), effect == "interaction" and outcome in outcomes, p_family),
+                reason="; ".join(reasons) or None,
             )
-
-
-def _reason(wanted: int, found: int, has_family: bool, p_family: float | None) -> str | None:
-    reasons = [f"{wanted - found} of {wanted} draws were excluded"] if found < wanted else []
-    if has_family and p_family is None:
-        reasons.append("fewer than two draws have all pairs, so there is no family-wise p")
-    return "; ".join(reasons) or None
 
 
 def _family(

@@ -37,10 +37,7 @@ def flips(table: AnswerTable, condition: str) -> tuple[Flip, ...]:
     changes = sorted((place, change) for change, mask in parts.items() for place in np.flatnonzero(mask).tolist())
     return tuple(
         Flip(
-            item_id=table.items[place].item_id,
-            task=table.items[place].task,
-            level=table.items[place].level,
-            gold=table.items[place].gold,
+            **{name: getattr(table.items[place], name) for name in ("item_id", "task", "level", "gold")},
             before=words[before[place]],
             after=words[after[place]],
             change=cast(Change, change),

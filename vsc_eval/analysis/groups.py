@@ -121,28 +121,15 @@ def _in_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
 def _categories(table: AnswerTable) -> Iterator[ItemGroup]:
     """Every category of every task, in the order they are first met, all values of a column before the next's."""
     found = dict.fromkeys((item.task, *pair) for item in table.items for pair in item.categories)
-    columns = {place: rank for rank, place in enumerate(dict.fromkeys(key[:2] for key in found))}
-    for task, column, value in sorted(found, key=lambda key: columns[key[:2]]):
+    columns = list(dict.fromkeys(key[:2] for key in found))
+    for task, column, value in sorted(found, key=lambda key: columns.index(key[:2])):
         mask = [item.task == task and (column, value) in item.categories for item in table.items]
         yield ItemGroup("category", np.array(mask, dtype=bool), task=task, by=column, category=value)
 
 
-@dataclass(frozen=True, eq=False)
-class GroupedTable:
-    """A table whose items are the complete groups of one task."""
-
-    task: str
-    table: AnswerTable
-    members: tuple[tuple[int, ...], ...]
-    """Places of each group's items in the table that it was made of."""
-
-    def any(self, mask: Mask) -> Mask:
-        """Which groups have an item in the mask [items of the table that it was made of]."""
-        return np.array([mask[list(rows)].any() for rows in self.members], dtype=bool)
-
-
-def group_tables(table: AnswerTable) -> tuple[GroupedTable, ...]:
-    """One for each task that has complete groups.
+def group_tables(table: AnswerTable) -> Iterator[tuple[str, AnswerTable, list[list[int]]]]:
+    """For each task that has complete groups, a table whose items are these, and the places of each one's items in the
+    table that it was made of.
 
     A group's answer is that of all its items, so it is right exactly if each of them is, and has changed if one of them
     has; with one that cannot be read it is `invalid`.
@@ -151,20 +138,21 @@ def group_tables(table: AnswerTable) -> tuple[GroupedTable, ...]:
     for place, item in enumerate(table.items):
         if item.group is not None:
             places.setdefault((item.task, item.group), []).append(place)
-    whole: dict[str, list[tuple[int, ...]]] = {}
+    whole: dict[str, list[list[int]]] = {}
     for (task, _), rows in places.items():
         if len(rows) == table.items[rows[0]].group_size:
-            whole.setdefault(task, []).append(tuple(rows))
-    return tuple(GroupedTable(task, _grouped(table, found), tuple(found)) for task, found in whole.items())
+            whole.setdefault(task, []).append(rows)
+    for task, members in whole.items():
+        yield task, _grouped(table, members), members
 
 
-def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTable:
+def _grouped(table: AnswerTable, members: Sequence[list[int]]) -> AnswerTable:
     def joined(answers: Sequence[str]) -> str:
         return INVALID if INVALID in answers else _JOINT.join(answers)
 
     words, known = table.main.vocabulary, dict[str, int]()
     codes = [
-        [known.setdefault(joined([words[code] for code in row[list(places)]]), len(known)) for places in members]
+        [known.setdefault(joined([words[code] for code in row[places]]), len(known)) for places in members]
         for row in table.main.answer
     ]
     found: Codes = np.array(codes, dtype=np.int32)
@@ -182,8 +170,7 @@ def _grouped(table: AnswerTable, members: Sequence[tuple[int, ...]]) -> AnswerTa
         )
         for group in groups
     )
-    main = Answers(table.names, tuple(known), found, found, no_logprobs)
-    return AnswerTable(items, table.conditions, main)
+    return AnswerTable(items, table.conditions, Answers(table.names, tuple(known), found, found, no_logprobs))
 
 
 def resampled(
@@ -196,6 +183,5 @@ def resampled(
     **options: Any,
 ) -> tuple[Figure, ...]:
     """`bootstrap_many` of `values` [k, masked items of the table], from the random stream of that name."""
-    rng, name = stream(statistics.seed, *streams), table.cluster_name
-    own: dict[str, Any] = {"draws": statistics.draws, "level": statistics.level, "cluster_name": name}
-    return bootstrap_many(values, table.clusters[mask], rng, **own, **options)
+    options |= {"draws": statistics.draws, "level": statistics.level, "cluster_name": table.cluster_name}
+    return bootstrap_many(values, table.clusters[mask], stream(statistics.seed, *streams), **options)

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from vsc_eval.analysis.controls import Outcome
 from vsc_eval.analysis.groups import resampled
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Floats
 from vsc_eval.records import Record
@@ -58,7 +59,14 @@ class InteractionRow(Record):
     decided_by: str | None = None
     """The numbers that decided it, in words."""
 
+    def interaction(self, outcome: Outcome) -> tuple[Figure, float | None]:
+        """That of the outcome, and its adjusted p."""
+        if outcome == "drift":
+            return self.drift_interaction, self.p_drift_adjusted
+        return self.accuracy_interaction, self.p_accuracy_adjusted
 
+
+_FIGURES = ("drift", "difference", "drift_interaction", "drift_bliss", "accuracy_interaction")
 _FORMULAS: dict[str | None, tuple[Formula, Formula]] = {
     None: (additive, additive),
     "mean": (over_mean, over_mean),
@@ -117,39 +125,32 @@ def _rows(
     found = resampled(values, table, statistics, ("study", "pairs", "bootstrap"), statistic=of_means)
     if of_drift is of_accuracy:
         contrasts = [of_drift(part[a], part[b], part[both]) for part in (changed, gain)]
-        tests = _tests(contrasts, table, statistics)
+        tests = _tests(np.concatenate(contrasts), table, statistics)
     else:
-        contrasts = [part[both] - part[one] for part in (changed, gain) for one in (a, b)]
-        over = _tests(contrasts, table, statistics)
-        tests = [
-            [_beyond_both(x, y, beyond) for x, y in zip(*sides, strict=True)]
-            for sides, beyond in ((over[:2], 1), (over[2:], -1))
-        ]
-    of_pairs = zip(*(found[i : i + n_pairs] for i in range(0, len(found), n_pairs)), *tests, strict=True)
-    adjusted = adjust([test.p for part in tests for test in part], statistics.correction)
-    for i, (triple, figures) in enumerate(zip(family, of_pairs, strict=True)):
-        drift, difference, drift_interaction, drift_bliss, accuracy_interaction, drift_test, accuracy_test = figures
-        condition = triple[2]
-        assert condition.edit is not None
+        over_parts = [part[both] - part[one] for one in (a, b) for part in (changed, gain)]
+        over = _tests(np.concatenate(over_parts), table, statistics)
+        beyond = [1] * n_pairs + [-1] * n_pairs
+        tests = list(map(_beyond_both, over[: 2 * n_pairs], over[2 * n_pairs :], beyond))
+    adjusted = adjust([test.p for test in tests], statistics.correction)
+    for i, (one, other, combined) in enumerate(family):
+        assert combined.edit is not None
+        figures: dict[str, Figure | None] = dict(zip(_FIGURES, found[i::n_pairs], strict=True))
+        drift, accuracy = tests[i], tests[n_pairs + i]
         yield InteractionRow(
-            parts=(triple[0].spec.sets[0], triple[1].spec.sets[0]),
-            part_conditions=(triple[0].name, triple[1].name),
-            condition=condition.name,
-            edit=condition.edit,
+            parts=(one.spec.sets[0], other.spec.sets[0]),
+            part_conditions=(one.name, other.name),
+            condition=combined.name,
+            edit=combined.edit,
             form="raw" if reference is None else "norm_matched",
             n=len(table.items),
-            n_clusters=drift.n_clusters,
-            drift=drift,
-            difference=difference,
-            drift_interaction=drift_interaction,
-            drift_bliss=drift_bliss if reference is None else None,
-            accuracy_interaction=accuracy_interaction,
-            p_drift=drift_test.p,
-            p_accuracy=accuracy_test.p,
+            n_clusters=found[i].n_clusters,
+            **(figures if reference is None else {**figures, "drift_bliss": None}),
+            p_drift=drift.p,
+            p_accuracy=accuracy.p,
             p_drift_adjusted=adjusted[i],
             p_accuracy_adjusted=adjusted[n_pairs + i],
-            detectable_drift=drift_test.detectable,
-            detectable_accuracy=accuracy_test.detectable,
+            detectable_drift=drift.detectable,
+            detectable_accuracy=accuracy.detectable,
         )
 
 
@@ -159,15 +160,12 @@ class _Test(NamedTuple):
     detectable: float | None
 
 
-def _tests(contrasts: Sequence[Floats], table: AnswerTable, statistics: StatisticsSpec) -> list[list[_Test]]:
-    """Of every pair in each of the contrasts [pairs, items], all under the same sign flips."""
+def _tests(contrasts: Floats, table: AnswerTable, statistics: StatisticsSpec) -> list[_Test]:
+    """Of each contrast [contrasts, items], all under the same sign flips."""
     rng = stream(statistics.seed, "study", "pairs", "sign flips")
-    p = iter(sign_flip(np.concatenate(contrasts), table.clusters, rng, draws=statistics.permutations))
-    found = []
-    for values in contrasts:
-        means, detectable = values.mean(axis=1).tolist(), detectable_differences(values, table.clusters)
-        found.append([_Test(next(p), mean, least) for mean, least in zip(means, detectable, strict=True)])
-    return found
+    p = sign_flip(contrasts, table.clusters, rng, draws=statistics.permutations)
+    detectable = detectable_differences(contrasts, table.clusters)
+    return list(map(_Test, p, contrasts.mean(axis=1).tolist(), detectable))
 
 
 def _beyond_both(over_a: _Test, over_b: _Test, beyond: int) -> _Test:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Floats, bootstrap_means, cluster_sums
-from vsc_eval.stats.figure import stream, zero_count_limit
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Floats, bootstrap_means, cluster_sums, stream, zero_count_limit
 
 METHOD = (
     f"{LEVEL:.0%} percentile bootstrap interval of the paired difference ({DRAWS} draws of whole clusters, all models "
@@ -45,11 +44,6 @@ class Rank:
     is_shared: bool
     """Whether another model has the same rank."""
 
-    @property
-    def text(self) -> str:
-        """`3`, or `3=` where it is shared."""
-        return f"{self.rank}{'=' if self.is_shared else ''}"
-
 
 def rank_models(models: Sequence[Answered], *, seed: int = 0) -> tuple[Rank, ...]:
     """The rank of each model among those that were asked the same items with the same scoring."""
@@ -58,17 +52,11 @@ def rank_models(models: Sequence[Answered], *, seed: int = 0) -> tuple[Rank, ...
         groups.setdefault(model.asked, []).append(row)
     found: dict[int, Rank] = {}
     for rows in groups.values():
-        better = told_better(
-            np.stack([models[row].right for row in rows]).astype(np.float64), models[rows[0]].clusters, seed=seed
-        )
-        rank = 1 + better.sum(axis=0)
-        for i, row in enumerate(rows):
-            found[row] = Rank(
-                rank=int(rank[i]),
-                n_worse=int(better[i].sum()),
-                n_compared=len(rows),
-                is_shared=int(np.sum(rank == rank[i])) > 1,
-            )
+        right = np.array([models[row].right for row in rows], dtype=np.float64)
+        better = told_better(right, models[rows[0]].clusters, seed=seed)
+        ranks, n_worse = (1 + better.sum(axis=0)).tolist(), better.sum(axis=1).tolist()
+        for row, rank, worse in zip(rows, ranks, n_worse, strict=True):
+            found[row] = Rank(rank, worse, n_compared=len(rows), is_shared=ranks.count(rank) > 1)
     return tuple(found[row] for row in range(len(models)))
 
 
@@ -89,10 +77,8 @@ def told_better(right: Floats, clusters: Sequence[str], *, seed: int = 0) -> npt
     drawn = np.ascontiguousarray(bootstrap_means(sums, sizes, stream(seed, "leaderboard", "places"), DRAWS).T)
     limit = zero_count_limit(len(sizes), level=LEVEL)
     assert limit is not None
-    for position, i in enumerate(order):
+    for position, i in enumerate(order[:-1]):
         others = order[position + 1 :]
-        if not len(others):
-            break
         gaps = drawn[i] - drawn[others]
         low = np.quantile(gaps, (1 - LEVEL) / 2, axis=1)
         constant = np.ptp(gaps, axis=1) <= _SAME

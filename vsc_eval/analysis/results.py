@@ -12,7 +12,7 @@ from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row, find_row
 from vsc_eval.records import Record
 from vsc_eval.specs import ConditionSpec
-from vsc_eval.taskfiles.rows import DataReport
+from vsc_eval.taskfiles.schema import DataReport
 
 
 class Results(Record):

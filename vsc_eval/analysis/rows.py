@@ -1,9 +1,6 @@
 """Every condition of a table against the baseline, on any group of items: the one row of figures that there is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +8,7 @@ import numpy.typing as npt
 
 from vsc_eval.analysis.groups import SCOPES, ItemGroup, Scope, column_groups, group_tables, groups, resampled
 from vsc_eval.analysis.noise_floor import changed_without_cause
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Codes, Floats, Mask, Role
+from vsc_eval.answers.answer_table import AnswerTable, Codes, Floats, Mask, Role
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.extract import INVALID
 from vsc_eval.records import Record
@@ -107,14 +104,14 @@ def rows(
     of these there. Raises SpecError for an unknown scope or column.
     """
     null = changed_without_cause(table) if null_changed is None else null_changed
-    per_item, found = _PerItem.of(table, table.names, table.main.answer[:1], null), list[Row]()
+    per_item, found = _PerItem(table, table.names, table.main.answer[:1], null), list[Row]()
     for grouping in [by] if isinstance(by, str) else by:
         if grouping == "group":
-            for grouped in group_tables(table):
-                whole, own_null = grouped.table, {name: grouped.any(mask) for name, mask in null.items()}
-                own = _PerItem.of(whole, whole.names, whole.main.answer[:1], own_null)
+            for task, whole, members in group_tables(table):
+                own_null = {name: np.array([mask[rows].any() for rows in members]) for name, mask in null.items()}
+                own = _PerItem(whole, whole.names, whole.main.answer[:1], own_null)
                 everything = np.ones(len(whole.items), dtype=bool)
-                found += _rows(ItemGroup("group", everything, task=grouped.task), own, statistics)
+                found += _rows(ItemGroup("group", everything, task=task), own, statistics)
         else:
             for group in _groups(table, grouping):
                 found += _rows(group, per_item, statistics)
@@ -131,7 +128,7 @@ def rows_against(
     `before` [names, items] are places in the table's vocabulary. What is measured against the table's own baseline
     (distances, shifts, the noise floor) is None.
     """
-    per_item = _PerItem.of(table, names, before, None)
+    per_item = _PerItem(table, names, before, None)
     found = [tuple(_rows(group, per_item, statistics)) for scope in by for group in groups(table, scope)]
     return tuple(zip(*found, strict=True))
 
@@ -155,56 +152,33 @@ def _groups(table: AnswerTable, grouping: Grouping) -> Iterator[ItemGroup]:
     )
 
 
-@dataclass(frozen=True, eq=False)
 class _PerItem:
-    """What groups sum up: [conditions, items] each, but `null_changed` [null conditions, items]."""
+    """What groups sum up, [conditions, items] each: of conditions against `before` [names or 1, items], the baseline's
+    answers, or others where `null_changed` is None."""
 
-    table: AnswerTable
-    conditions: tuple[AskedCondition, ...]
-    compared: tuple[bool, ...]
-    """Which conditions are compared with others: all but the baseline, which would be with itself."""
-    changed: Mask
-    gain: Floats
-    right: Mask
-    invalid: Mask
-    counted: Mapping[str, Mask]
-    """The parts of drift, and the cells of McNemar's test."""
-    readings: Mapping[str, Floats]
-    """READINGS, and `margin_change` against the baseline."""
-    null_changed: Floats
-
-    @classmethod
-    def of(
-        cls, table: AnswerTable, names: Sequence[str], before: Codes, null_changed: Mapping[str, Mask] | None
-    ) -> _PerItem:
-        """Of some conditions against `before` [names or 1, items]: the baseline's answers, or others where
-        `null_changed` is None."""
+    def __init__(
+        self, table: AnswerTable, names: Sequence[str], before: Codes, null_changed: Mapping[str, Mask] | None
+    ) -> None:
         codes, gold, words = table.codes(names), table.gold, table.main.vocabulary
         # A gold answer that no condition gave has the code -1, so "unreadable" needs another one.
         invalid = words.index(INVALID) if INVALID in words else -2
         assert not any(item.gold == INVALID for item in table.items), "a gold answer cannot be invalid"
         right, was_right = codes == gold, before == gold
         cells = (right & was_right, ~right & was_right, right & ~was_right, ~right & ~was_right)
-        return cls(
-            table=table,
-            conditions=tuple(map(table.condition, names)),
-            compared=tuple(null_changed is None or name != BASELINE for name in names),
-            changed=codes != before,
-            gain=right.astype(np.float64) - was_right,
-            right=right,
-            invalid=codes == invalid,
-            counted={**change_parts(before, codes, gold, invalid), **dict(zip(CELLS, cells, strict=True))},
-            readings={} if null_changed is None else _readings(table),
-            null_changed=np.array(list((null_changed or {}).values()), dtype=np.float64).reshape(-1, len(table.items)),
-        )
-
-
-def _readings(table: AnswerTable) -> dict[str, Floats]:
-    found = {name: table.figures(name, table.names) for name in READINGS}
-    margins = table.margins(table.names)
-    with np.errstate(invalid="ignore"):
-        found["margin_change"] = margins - margins[0]
-    return found
+        self.table, self.conditions = table, [table.condition(name) for name in names]
+        # All but the baseline, which would be compared with itself.
+        self.compared = [null_changed is None or name != BASELINE for name in names]
+        self.right, self.changed, self.invalid = right, codes != before, codes == invalid
+        self.gain = right.astype(np.float64) - was_right
+        self.counted = {**change_parts(before, codes, gold, invalid), **dict(zip(CELLS, cells, strict=True))}
+        self.readings = dict[str, Floats]()
+        if null_changed is not None:
+            margins = table.margins(names)
+            with np.errstate(invalid="ignore"):
+                self.readings["margin_change"] = margins - margins[0]
+            self.readings |= {name: table.figures(name, names) for name in READINGS}
+        null = list((null_changed or {}).values())
+        self.null_changed = np.array(null, dtype=np.float64).reshape(-1, len(table.items))
 
 
 def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from vsc_eval.analysis.controls import CONTROL_KINDS, HARM, ControlKind, ControlTest, Outcome, Pair
 from vsc_eval.analysis.interactions import InteractionRow, Verdict
 from vsc_eval.specs import Spec
-from vsc_eval.stats.figure import zero_count_limit
+from vsc_eval.stats.bootstrap import zero_count_limit
 
 
 class VerdictRule(Spec):
@@ -82,18 +82,21 @@ def decide(
 ) -> Ruling:
     """Applies `rule`, whose docstring defines it, to the evidence of its outcomes.
 
-    `raw_verdict` is given for a norm-matched pair: it has no controls of its own and stands on those of the raw union,
-    so it interferes only where that does. `level` is that of the intervals.
+    `raw_verdict` is given for a norm-matched pair: it has no controls of its own and stands on those of the raw
+    combined edit, so it interferes only where that does. `level` is that of the intervals.
     """
     judged = [e for e in evidence if e.outcome in rule.outcomes]
     assert {e.outcome for e in judged} == set(rule.outcomes)
     kinds = rule.control_kinds if raw_verdict is None else ()
     failures = {e.outcome: _failures(e, rule, kinds) for e in judged}
     if raw_verdict not in (None, "interference"):
-        failures = {outcome: [*found, f"the raw union: {raw_verdict}"] for outcome, found in failures.items()}
+        failures = {outcome: [*found, f"the raw combined edit: {raw_verdict}"] for outcome, found in failures.items()}
     enough = any if rule.require == "any" else all
     if enough(not found for found in failures.values()):
-        met = [_met(e, rule, kinds) for e in judged if not failures[e.outcome]]
+        met = []
+        for e in (e for e in judged if not failures[e.outcome]):
+            controls = "".join(f", {kind} p {_p(e.family_p[kind])}" for kind in kinds)
+            met.append(f"{_interaction(e)}: sign-flip p {_p(e.p_adjusted)} ({rule.correction}){controls}")
         return Ruling("interference", "; ".join(met))
     limits = [(e, e.most_harm(level)) for e in judged]
     if all(limit is not None and limit < rule.margin for _, limit in limits):
@@ -116,11 +119,6 @@ def _failures(e: Evidence, rule: VerdictRule, kinds: Sequence[ControlKind]) -> l
         elif (p := e.family_p[kind]) is None or p > rule.control_alpha + 1e-12:
             found.append(f"{kind} p {_p(p)} > {rule.control_alpha:g}")
     return found
-
-
-def _met(e: Evidence, rule: VerdictRule, kinds: Sequence[ControlKind]) -> str:
-    controls = "".join(f", {kind} p {_p(e.family_p[kind])}" for kind in kinds)
-    return f"{_interaction(e)}: sign-flip p {_p(e.p_adjusted)} ({rule.correction}){controls}"
 
 
 def _unmet(e: Evidence, failures: Sequence[str], level: float, rule: VerdictRule) -> str:
@@ -158,11 +156,11 @@ def with_verdicts(
             a, b = test.sets
             against.setdefault(((a, b), test.outcome), {})[test.kind] = test.p_family
     judged = [row for row in rows if row.edit == rule.edit]
-    found = {row.condition: ruling(row, rule, against, level=level) for row in judged if row.form == "raw"}
-    raw = {row.parts: found[row.condition].verdict for row in judged if row.form == "raw"}
+    raw = {row.parts: ruling(row, rule, against, level=level) for row in judged if row.form == "raw"}
+    found = {row.condition: raw[row.parts] for row in judged if row.form == "raw"}
     for row in judged:
         if row.form == "norm_matched" and row.parts in raw:
-            found[row.condition] = ruling(row, rule, {}, raw[row.parts], level=level)
+            found[row.condition] = ruling(row, rule, {}, raw[row.parts].verdict, level=level)
     return tuple(
         row.model_copy(update=found[row.condition]._asdict() if row.condition in found else {}) for row in rows
     )
@@ -172,13 +170,9 @@ def ruling(
     row: InteractionRow, rule: VerdictRule, against: FamilyP, raw_verdict: Verdict | None = None, *, level: float = 0.95
 ) -> Ruling:
     """The rule on the numbers of a row; `against` has the p of its controls."""
-    numbers = {
-        "drift": (row.drift_interaction, row.p_drift_adjusted),
-        "accuracy": (row.accuracy_interaction, row.p_accuracy_adjusted),
-    }
     evidence = []
     for outcome in rule.outcomes:
-        (found, p), controls = numbers[outcome], against.get((row.parts, outcome), {})
+        (found, p), controls = row.interaction(outcome), against.get((row.parts, outcome), {})
         assert found.value is not None
         evidence.append(Evidence(outcome, found.value, found.low, found.high, row.n_clusters, p, controls))
     return decide(evidence, rule, level=level, raw_verdict=raw_verdict)

@@ -4,7 +4,7 @@ names it."""
 import json
 import math
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,14 +92,9 @@ def read_json(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
     Raises DataError, naming the file and the place, for one that is too large, is no JSON in that encoding, has a key
     twice or a number that is none.
     """
+    numbers: dict[str, Any] = {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
     try:
-        document = json.loads(
-            read_bytes(path).decode(encoding),
-            object_pairs_hook=_object,
-            parse_constant=_no_number,
-            parse_float=_finite,
-            parse_int=_whole,
-        )
+        document = json.loads(read_bytes(path).decode(encoding), object_pairs_hook=_object, **numbers)
         # Half a character (a lone surrogate) is read, and can be written nowhere.
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -162,10 +157,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number in JSON")
-
-
 def _whole(text: str) -> int:
     if len(text) > _MOST_DIGITS:
         raise ValueError(f"the number {text:.40} is too large")
@@ -175,5 +166,6 @@ def _whole(text: str) -> int:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"the number {text:.40} is too large")
+        named = text in ("NaN", "Infinity", "-Infinity")
+        raise ValueError(f"{text} is no number in JSON" if named else f"the number {text:.40} is too large")
     return number

@@ -77,6 +77,7 @@ _ANSWER_SCHEMA = pa.schema(
     _META,
 )
 """What is the same for all items of a run stands in items.parquet."""
+_SCHEMAS = (_ITEM_SCHEMA, _CONDITION_SCHEMA, _ANSWER_SCHEMA)
 
 
 def table_files(stem: str = ANSWERS) -> tuple[str, str, str]:
@@ -88,14 +89,10 @@ def table_files(stem: str = ANSWERS) -> tuple[str, str, str]:
 def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[str, str]:
     """Write the three files, each at once or not at all; file name -> sha256 of its bytes. The answers come last, so a
     folder that has them has all. Raises BackendError if it cannot be written."""
-    item_rows = [vars(item) for item in table.items]
-    condition_rows = [_condition_row(condition) for condition in table.conditions]
-    parts: tuple[tuple[pa.Schema, Iterable[pa.Table]], ...] = (
-        (_ITEM_SCHEMA, [pa.Table.from_pylist(item_rows, _ITEM_SCHEMA)]),
-        (_CONDITION_SCHEMA, [pa.Table.from_pylist(condition_rows, _CONDITION_SCHEMA)]),
-        (_ANSWER_SCHEMA, _answer_parts(table)),
-    )
-    return {name: _write(folder / name, *part) for name, part in zip(table_files(stem), parts, strict=True)}
+    items = pa.Table.from_pylist([vars(item) for item in table.items], _ITEM_SCHEMA)
+    conditions = pa.Table.from_pylist([_condition_row(condition) for condition in table.conditions], _CONDITION_SCHEMA)
+    parts = ([items], [conditions], _answer_parts(table))
+    return {name: _write(folder / name, *part) for name, *part in zip(table_files(stem), _SCHEMAS, parts, strict=True)}
 
 
 def read_table(folder: Path, stem: str = ANSWERS, *, bounded: bool = False) -> AnswerTable:
@@ -106,16 +103,16 @@ def read_table(folder: Path, stem: str = ANSWERS, *, bounded: bool = False) -> A
     missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
     """
     item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
-    item_rows = _read(item_file, _ITEM_SCHEMA, MOST_ITEMS if bounded else None)
-    condition_rows = _read(condition_file, _CONDITION_SCHEMA, MOST_ITEMS if bounded else None)
-    found = _read(answer_file, _ANSWER_SCHEMA, MOST_ANSWERS if bounded else None)
+    files, limits = (item_file, condition_file, answer_file), (MOST_ITEMS, MOST_ITEMS, MOST_ANSWERS)
+    item_rows, condition_rows, found = (
+        _read(file, schema, most if bounded else None)
+        for file, schema, most in zip(files, _SCHEMAS, limits, strict=True)
+    )
     items = tuple(_item(row) for row in item_rows.to_pylist())
     conditions = tuple(_condition(row, condition_file) for row in condition_rows.to_pylist())
-    of_rows = found["pass"].cast(pa.string())
-    passes = {
-        name: _answers(found.filter(pc.equal(of_rows, name)), items, answer_file)
-        for name in of_rows.unique().to_pylist()
-    }
+    kinds = found["pass"].cast(pa.string())
+    of_pass = {name: found.filter(pc.equal(kinds, name)) for name in kinds.unique().to_pylist()}
+    passes = {name: _answers(rows, items, answer_file) for name, rows in of_pass.items()}
     main = passes.pop("main", None)
     if main is None or main.names != tuple(condition.name for condition in conditions) or main.names[0] != BASELINE:
         raise damaged(answer_file, f"its conditions are not those of {condition_file.name}, the baseline first")
@@ -156,15 +153,8 @@ def _item(row: dict[str, Any]) -> AskedItem:
 
 def _condition_row(condition: AskedCondition) -> dict[str, Any]:
     spec = condition.spec
-    return {
-        **condition.described,
-        "sets": spec.sets,
-        "edit": spec.edit and json.dumps(spec.edit.model_dump(mode="json")),
-        "content_hash": condition.content_hash,
-        "targets": condition.targets,
-        "control_kind": condition.control_kind,
-        "draw": condition.draw,
-    }
+    edit = spec.edit and json.dumps(spec.edit.model_dump(mode="json"))
+    return {**vars(condition), **condition.described, "sets": spec.sets, "edit": edit}
 
 
 def _condition(row: dict[str, Any], path: Path) -> AskedCondition:
@@ -173,13 +163,8 @@ def _condition(row: dict[str, Any], path: Path) -> AskedCondition:
         spec = ConditionSpec.model_validate({"name": row["condition"], "sets": row["sets"] or (), "edit": edit})
     except ValueError as error:
         raise damaged(path, f"condition '{row['condition']}' cannot be read: {error}") from error
-    return AskedCondition(
-        spec=spec,
-        content_hash=row["content_hash"],
-        targets=None if row["targets"] is None else tuple(row["targets"]),
-        control_kind=row["control_kind"],
-        draw=row["draw"],
-    )
+    targets = None if row["targets"] is None else tuple(row["targets"])
+    return AskedCondition(spec, row["content_hash"], targets, row["control_kind"], row["draw"])
 
 
 def _answer_parts(table: AnswerTable) -> Iterator[pa.Table]:
@@ -251,16 +236,12 @@ def _read(path: Path, schema: pa.Schema, most_rows: int | None) -> pa.Table:
 
 
 def _answers(rows: pa.Table, items: Sequence[AskedItem], path: Path) -> Answers:
-    item_ids, of_rows, read, answer = (
-        rows[name].cast(pa.string()).to_pylist() for name in ("item_id", "condition", "read", "answer")
-    )
+    words = (rows[name].cast(pa.string()).to_pylist() for name in ("item_id", "condition", "read", "answer"))
+    item_ids, of_rows, read, answer = words
     names = tuple(dict.fromkeys(of_rows))
     shape = (len(names), len(items))
-    if (
-        len(rows) != len(names) * len(items)
-        or item_ids != [item.item_id for item in items] * len(names)
-        or of_rows != [name for name in names for _ in items]
-    ):
+    in_order = of_rows == [name for name in names for _ in items]
+    if not in_order or item_ids != [item.item_id for item in items] * len(names):
         raise damaged(path, "it does not hold one answer for each item and condition, in their order")
     vocabulary = tuple(sorted({*answer, *read}))
     place = {word: code for code, word in enumerate(vocabulary)}

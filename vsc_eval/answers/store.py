@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -38,16 +38,9 @@ class AnswerStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
-        with self._errors():
+        with self._errors(), ExitStack() as on_failure:
             self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level="IMMEDIATE")
-        try:
-            self._open()
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _open(self) -> None:
-        with self._errors():
+            on_failure.callback(self._db.close)
             (application_id,) = self._db.execute("PRAGMA application_id").fetchone()
             (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if application_id != _APPLICATION_ID and (application_id or tables):
@@ -60,6 +53,7 @@ class AnswerStore:
             # In this order: a file with a table and not our id would be refused the next time.
             self._db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             self._db.execute(_SCHEMA)
+            on_failure.pop_all()
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Reading]:
         """The stored readings of `keys`; keys that are not stored are left out. Raises DataError for a damaged row."""

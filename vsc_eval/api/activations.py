@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,6 @@ from vsc_eval.sae.model import SAE, check_width
 Floats = npt.NDArray[np.float32]
 Images = str | Path | Image.Image | Sequence[str | Path | Image.Image] | None
 """A picture or its file, several of them, or None for a question without one."""
-
-
-class LoadedModel(Protocol):
-    """What `load_model` gives."""
-
-    vlm: LoadedVLM
 
 
 @dataclass(frozen=True, eq=False, repr=False)

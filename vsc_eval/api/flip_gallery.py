@@ -11,10 +11,10 @@ from PIL import Image
 
 from vsc_eval.analysis.flips import Flip, flips
 from vsc_eval.answers.answer_table import AnswerTable, AskedItem
-from vsc_eval.answers.hashes import picture_hash
 from vsc_eval.api.frames import record_frame
 from vsc_eval.errors import SpecError
 from vsc_eval.figures.data_uri import png_data_uri
+from vsc_eval.files import picture_hash
 from vsc_eval.synthetic import find_item
 from vsc_eval.tables.clean import html
 

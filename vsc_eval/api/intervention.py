@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from vsc_eval import specs
-from vsc_eval.api.activations import Activations, Images, LoadedModel, activations
+from vsc_eval.api.activations import Activations, Images, activations
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions import intervention as stored
 from vsc_eval.mistakes import validated
@@ -16,6 +16,9 @@ from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.sae.readers.saelens import save_sae
 from vsc_eval.specs import ConditionSpec, EditSpec, InterventionSpec, parse_condition
+
+if TYPE_CHECKING:
+    from vsc_eval.api.model import Model
 
 _DEFAULT_EDIT = "scale=2"
 """As `vsc-eval sae select` has it."""
@@ -137,6 +140,10 @@ class FeatureSet:
         """Number of features."""
         return len(self.indices)
 
+    def __str__(self) -> str:
+        """The expression of its default edit."""
+        return self.name
+
     def __repr__(self) -> str:
         return f"FeatureSet('{self.name}', {len(self)} features)"
 
@@ -147,11 +154,14 @@ def _number(value: float) -> str:
 
 
 Given = str | FeatureSet
-"""What may stand for a condition; a Condition is a str."""
+"""What may stand for a condition, whose expression is its `str`; a Condition is one."""
 
 
-class Intervention:
+class Intervention(stored.LoadedIntervention):
     """An SAE, the decoder layer whose output it reads, and feature sets by name; `load_intervention` makes one.
+
+    spec: what its intervention.yaml says, or would say. sae: float32, on the CPU unless a model on another device has
+    used it.
 
     Examples:
         >>> import vsc_eval as vsc
@@ -162,20 +172,10 @@ class Intervention:
         FeatureSet('counting', 16 features)
     """
 
-    def __init__(self, name: str, loaded: stored.LoadedIntervention) -> None:
+    def __init__(self, name: str, spec: InterventionSpec, sae: SAE, folder: Path) -> None:
+        super().__init__(spec, sae, folder)
         self.name = name
         """As it was named; `sets of PATH` for one that was put together here and not saved."""
-        self.loaded = loaded
-
-    @property
-    def spec(self) -> InterventionSpec:
-        """What its intervention.yaml says, or would say."""
-        return self.loaded.spec
-
-    @property
-    def sae(self) -> SAE:
-        """Float32, on the CPU unless a model on another device has used it."""
-        return self.loaded.sae
 
     @property
     def layer(self) -> int:
@@ -192,15 +192,15 @@ class Intervention:
         return FeatureSet(self, (self.spec.get(name).name,))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.loaded.sets)
+        return iter(self.sets)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.loaded.sets
+        return name in self.sets
 
     def __len__(self) -> int:
         return len(self.spec.sets)
 
-    def activations(self, model: LoadedModel, image: Images, question: str) -> Activations:
+    def activations(self, model: Model, image: Images, question: str) -> Activations:
         """What every feature does at every token of one prompt, without any edit; see Activations.
 
         Raises SpecError for a layer that the model lacks, DataError for an SAE of another width and BackendError for a
@@ -212,9 +212,9 @@ class Intervention:
         Raises BackendError if it cannot be written."""
         folder = Path(folder)
         save_sae(self.sae, folder / "sae", {"layer": self.layer, "positions": self.default_edit.positions})
-        self.loaded = stored.LoadedIntervention(self.spec.model_copy(update={"sae": "sae"}), self.sae, folder)
+        self.spec = self.spec.model_copy(update={"sae": "sae"})
         stored.save_intervention(self.spec, folder)
-        self.name = str(folder)
+        self.folder, self.name = folder, str(folder)
         return folder
 
     def __repr__(self) -> str:
@@ -269,8 +269,7 @@ def load_intervention(
         changes["default_edit"] = parse_condition(f"set:{edit}", loaded.spec.default_edit).edit
     spec = validated(InterventionSpec, {**dict(loaded.spec), **changes}, "load_intervention")
     is_as_named = sae is None and not own and edit is None
-    title = str(name) if is_as_named else f"sets of {name or sae}"
-    return Intervention(title, stored.LoadedIntervention(spec, loaded.sae, loaded.folder))
+    return Intervention(str(name) if is_as_named else f"sets of {name or sae}", spec, loaded.sae, loaded.folder)
 
 
 def _of_sae(
@@ -312,8 +311,3 @@ def one_intervention(given: Iterable[Given], named: Intervention | None = None) 
                 hint="A run edits one layer with one SAE: load one intervention, and take all sets from it.",
             )
     return first
-
-
-def expression(given: Given) -> str:
-    """The expression of a condition; that of a set is its name, for the default edit."""
-    return given.name if isinstance(given, FeatureSet) else str(given)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from vsc_eval.api.activations import Images, pictures
-from vsc_eval.api.arguments import takes
-from vsc_eval.api.intervention import (
-    Condition,
-    Given,
-    Intervention,
-    expression,
-    load_intervention,
-    one_intervention,
-)
+from vsc_eval.api.intervention import Condition, Given, Intervention, load_intervention, one_intervention
 from vsc_eval.backends.ask import Session, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.hf.prompts import Prompt
@@ -30,7 +23,9 @@ from vsc_eval.interventions.edits import compile_condition
 from vsc_eval.mistakes import validated
 from vsc_eval.records import Reading
 from vsc_eval.settings import EngineSpec
-from vsc_eval.specs import BASELINE
+from vsc_eval.specs import BASELINE, Spec
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Model:
@@ -71,7 +66,7 @@ class Model:
                 hint="Leave that block first, or combine the sets: (a + b).scale(4).",
             )
         own = one_intervention([condition], intervention) or self._own_intervention
-        made = condition if isinstance(condition, Condition) else Condition(expression(condition), own)
+        made = condition if isinstance(condition, Condition) else Condition(str(condition), own)
         self._open(made)
         self._condition = made
         try:
@@ -123,16 +118,14 @@ class Model:
             opened = open_session(
                 self.vlm,
                 [] if condition is None else [condition.spec],
-                intervention=None if own is None else own.loaded,
+                intervention=own,
                 # One prompt at a time gains nothing from shared layers, whose self-check costs some forwards.
                 **{**self.spec.answering(), "batch_size": 1, "mode": "hooks"},
             )
             self._session = own, opened
         session = self._session[1]
         if condition is not None and own is not None and condition not in session.conditions:
-            compiled = compile_condition(
-                condition.spec, own.loaded.sets, own.sae, own.layer, d_model=self.vlm.decoder.d_model
-            )
+            compiled = compile_condition(condition.spec, own.sets, own.sae, own.layer, d_model=self.vlm.decoder.d_model)
             session.conditions = {**session.conditions, condition: compiled.to(self.vlm.device)}
         return session
 
@@ -141,6 +134,26 @@ class Model:
         where = self.spec.backend if self.spec.backend != "hf" else str(self.vlm.device)
         dtype = str(self.vlm.dtype).removeprefix("torch.")
         return f"Model('{self.name}', {decoder.n_layers} layers of width {decoder.d_model}, {dtype} on {where})"
+
+
+def takes(model: type[Spec]) -> Callable[[F], F]:
+    """Shows the fields of `model`, with what they say of themselves, as keyword arguments of a function that takes
+    `**settings`: in its help and where an editor completes names."""
+
+    def shown(function: F) -> F:
+        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        added = {name: field for name, field in model.model_fields.items() if name not in {p.name for p in own}}
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in added.items()}
+        keywords = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=field.annotation)
+            for name, field in added.items()
+        ]
+        function.__signature__ = inspect.Signature([*own, *keywords])  # type: ignore[attr-defined]
+        words = [f"    {n}: {' '.join((f.description or '').split())} ({defaults[n]!r})" for n, f in added.items()]
+        function.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Settings, with their defaults:", *words])
+        return function
+
+    return shown
 
 
 @takes(EngineSpec)

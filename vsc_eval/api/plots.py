@@ -80,14 +80,16 @@ class Plots:
         ax.axhline(100 * base["accuracy"], color=GREY, linewidth=0.9, zorder=1)
         ax.scatter([0], [100 * base["accuracy"]], marker="*", s=220, color="black", zorder=4)
         edited = rows[rows["condition"] != BASELINE]
-        colours = {edit: _COLOURS[i % len(_COLOURS)] for i, edit in enumerate(edited["edit"].unique())}
-        for _, row in edited.iterrows():
-            x, y, colour = 100 * row["drift"], 100 * row["accuracy"], colours[row["edit"]]
-            face = "none" if row["role"] == "norm_matched" else colour
-            ax.scatter([x], [y], marker=_MARKERS[row["role"]], s=45, facecolor=face, edgecolor=colour, zorder=3)
+        for place, (_, same) in enumerate(edited.groupby("edit", sort=False)):
+            colour = _COLOURS[place % len(_COLOURS)]
             look = {"color": colour, "alpha": 0.25, "linewidth": 1, "zorder": 2}
-            ax.plot([x, x], [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **look)
-            ax.plot([100 * row["drift_low"], 100 * row["drift_high"]], [y, y], **look)
+            ax.vlines(100 * same["drift"], 100 * same["accuracy_low"], 100 * same["accuracy_high"], **look)
+            ax.hlines(100 * same["accuracy"], 100 * same["drift_low"], 100 * same["drift_high"], **look)
+            for role, marker in _MARKERS.items():
+                alike = same[same["role"] == role]
+                face = "none" if role == "norm_matched" else colour
+                x, y = 100 * alike["drift"], 100 * alike["accuracy"]
+                ax.scatter(x, y, marker=marker, s=45, facecolor=face, edgecolor=colour, zorder=3)
         _finish(ax, "drift: answers that are not the baseline's, %", "accuracy, %", title)
         points = [(0.0, 100 * base["accuracy"]), *zip(100 * edited["drift"], 100 * edited["accuracy"], strict=True)]
         first: dict[tuple[float, float], str] = {}

@@ -1,7 +1,7 @@
 """A run: the answers of one model under many conditions, and all that is computed from them; started, or read from
 disk."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,12 @@ from vsc_eval.analysis.interactions import InteractionRow, interactions
 from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, floor_rows
 from vsc_eval.analysis.official import OfficialRow, official_rows
 from vsc_eval.analysis.rows import Row, rows
-from vsc_eval.answers.answer_table import AnswerTable, Mask
+from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.api.arguments import takes
 from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
-from vsc_eval.api.intervention import Given, Intervention, expression, load_intervention, one_intervention
-from vsc_eval.api.model import Model
+from vsc_eval.api.intervention import Given, Intervention, load_intervention, one_intervention
+from vsc_eval.api.model import Model, takes
 from vsc_eval.api.plots import Plots
 from vsc_eval.errors import SpecError
 from vsc_eval.mistakes import validated
@@ -108,12 +107,9 @@ class Run:
         """The conditions that have rows."""
         return self.table
 
-    @cached_property
-    def _null_changed(self) -> Mapping[str, Mask]:
-        return changed_without_cause(self.table)
-
     def _rows(self, grouping: str | tuple[str, ...]) -> tuple[Row, ...]:
-        return rows(self._analysed, self.statistics, by=[grouping], null_changed=self._null_changed)
+        null_changed = changed_without_cause(self.table)
+        return rows(self._analysed, self.statistics, by=[grouping], null_changed=null_changed)
 
     def __repr__(self) -> str:
         size = f"{len(self.conditions)} conditions x {len(self.table.items)} items"
@@ -198,7 +194,7 @@ def run(
         **of_model,
         **settings,
         "tasks": split_names(tasks) if isinstance(tasks, str) else tasks,
-        "conditions": [name for each in given for name in split_names(expression(each))],
+        "conditions": [name for each in given for name in split_names(str(each))],
         "intervention": own.name if own else None,
     }
     spec = validated(RunSpec, values, "run")
@@ -208,13 +204,8 @@ def run(
     # What it says besides its progress would stay behind in the notebook.
     console.quiet = console.is_jupyter
     folder = None if out is None else Path(out)
-    finished = run_sweep(
-        spec,
-        folder,
-        console=console,
-        vlm=loaded.vlm if loaded else None,
-        intervention=own.loaded if own else None,
-    )
+    vlm = loaded.vlm if loaded else None
+    finished = run_sweep(spec, folder, console=console, vlm=vlm, intervention=own)
     return Run(finished.table, spec.model, spec.statistics, folder)
 
 

@@ -18,14 +18,13 @@ from typing import Any
 import torch
 
 from vsc_eval.answers.answer_table import AskedItem
-from vsc_eval.answers.hashes import prompt_hash
 from vsc_eval.answers.store import AnswerStore, answer_key
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.registry import BACKENDS, EngineSettings, Mode
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.files import short_hash
+from vsc_eval.files import prompt_hash, short_hash
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading

@@ -1,79 +1,26 @@
-"""A board's folder: board.yaml says what is asked of every model, entries/ holds one folder for each run."""
+"""A board that was read: its entries put together by what was evaluated, the names and ranks of models on it, and sums
+over the synthetic tasks alone."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError
+import numpy as np
 
-from vsc_eval.answers.answer_table import AskedItem, Scoring
-from vsc_eval.answers.finished_run import read_run
+from vsc_eval.analysis.groups import Scope
+from vsc_eval.analysis.ranks import Answered, Rank, rank_models
+from vsc_eval.analysis.rows import Row
 from vsc_eval.board.records import Entry
-from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing, short_hash
-from vsc_eval.mistakes import explain
-from vsc_eval.specs import Spec, load_yaml_spec, save_yaml_spec
+from vsc_eval.board.spec import BoardSpec
+from vsc_eval.specs import BASELINE
+from vsc_eval.stats import bootstrap_many, stream
 from vsc_eval.synthetic import TASKS
+from vsc_eval.tables.clean import SHORT, name
 
-BOARD_FILE = "board.yaml"
-FOLDERS = ENTRIES, CARDS, FIGURES, TABLES = "entries", "cards", "figures", "tables"
-NO_LEVEL = "all"
-"""Stands for the level of a task without levels."""
-
-
-TaskKind = Literal["synthetic", "external"]
-
-
-class Group(Spec):
-    """Items of one task at one level."""
-
-    n: int = Field(ge=1)
-    sha256: str = Field(pattern=r"^[0-9a-f]{16}$")
-    """First 16 hex digits of `asked_hash`."""
-
-
-class BoardTask(Spec):
-    kind: TaskKind
-    levels: dict[str, Group]
-    """Level -> its items; the key of a task without levels is `all`."""
-
-    @property
-    def n_items(self) -> int:
-        return sum(group.n for group in self.levels.values())
-
-
-class BoardSpec(Spec):
-    """board.yaml: what an entry must have been asked, item by item. An entry covers all synthetic tasks, or none, and
-    any of the external ones."""
-
-    schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._\-]*$", max_length=60)
-    title: str
-    description: str = ""
-    url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9._~:/?#@!&=+%\-]+$", max_length=300)
-    """Where the board is published, for those who share an entry of it."""
-    scoring: Scoring
-    generator_version: str | None = None
-    tasks: dict[str, BoardTask]
-
-    @property
-    def n_items(self) -> int:
-        return sum(task.n_items for task in self.tasks.values())
-
-    def tasks_of(self, kind: TaskKind) -> tuple[str, ...]:
-        """Names of the tasks of a kind, in the order of board.yaml."""
-        return tuple(name for name, task in self.tasks.items() if task.kind == kind)
-
-
-@dataclass(frozen=True)
-class Board:
-    """A board that was read: all entries are valid by themselves and in the order of their ids."""
-
-    path: Path
-    spec: BoardSpec
-    entries: tuple[Entry, ...]
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 Identity = tuple[str, str | None, str, str]
@@ -84,125 +31,178 @@ def identity(entry: Entry) -> Identity:
     return entry.fingerprint, entry.revision, entry.backend, entry.scoring
 
 
-def asked_hash(items: Sequence[AskedItem]) -> str:
-    """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
-
-    The letters and the model's answers are left out, so two models that were asked the same have the same hash.
-    """
-    lines = sorted([i.item_id, i.cluster, i.cluster_kind, i.gold, i.prompt_hash, i.image_hash] for i in items)
-    return short_hash(json.dumps(lines, ensure_ascii=False))
-
-
 def name_of_known(entry: Entry, others: Iterable[Entry]) -> str | None:
     """What `others` call the model of the entry, if another name: a model has one row, and so one name."""
     names = (known.name for known in others if identity(known) == identity(entry))
     return next((name for name in names if name != entry.name), None)
 
 
-def tasks_asked(items: Sequence[AskedItem]) -> dict[str, BoardTask]:
-    """The tasks of a board that asks exactly these items."""
-    found: dict[str, dict[str, list[AskedItem]]] = {}
-    for item in items:
-        found.setdefault(item.task, {}).setdefault(item.level or NO_LEVEL, []).append(item)
-    return {
-        task: BoardTask(
-            kind="synthetic" if task in TASKS else "external",
-            levels={level: Group(n=len(own), sha256=asked_hash(own)) for level, own in levels.items()},
+@dataclass(frozen=True)
+class BoardedModel:
+    """One model of the board."""
+
+    label: str
+    """Its name as it was given, and more where two models of the board have the same."""
+    entries: tuple[Entry, ...]
+
+    def latest(self, tasks: Iterable[str]) -> Entry | None:
+        """The entry that its baseline on these tasks is taken from: of several, the last that was computed."""
+        wanted = set(tasks)
+        # Of the same date, the first id, whichever way the files were read.
+        by_id = sorted((entry for entry in self.entries if entry.tasks & wanted), key=lambda entry: entry.id)
+        return max(by_id, key=moment, default=None)
+
+    @property
+    def first(self) -> Entry:
+        """An entry that speaks for what all of them share."""
+        return self.latest(TASKS) or self.entries[0]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(entry.id for entry in self.entries)
+
+    @cached_property
+    def n_differing(self) -> int:
+        """Items to which two of its entries give different baseline answers."""
+        answers: dict[str, set[str]] = {}
+        for entry in self.entries if len(self.entries) > 1 else ():
+            for item, answer in zip(entry.table.items, entry.table.words(BASELINE), strict=True):
+                answers.setdefault(item.item_id, set()).add(answer)
+        return sum(len(given) > 1 for given in answers.values())
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A model on some tasks, with its rank there."""
+
+    model: BoardedModel
+    entry: Entry
+    """The one that these tasks are taken from."""
+    all: Row
+    """Its baseline on all items of these tasks."""
+    rank: Rank
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that was read: all entries are valid by themselves and in the order of their ids."""
+
+    path: Path
+    spec: BoardSpec
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def models(self) -> tuple[BoardedModel, ...]:
+        """In the order of their first entries."""
+        groups: dict[Identity, list[Entry]] = {}
+        for entry in self.entries:
+            groups.setdefault(identity(entry), []).append(entry)
+        labels = _told_apart(
+            [entries[0] for entries in groups.values()],
+            lambda entry: entry.name,
+            (backend_words, lambda entry: (entry.revision or "")[:7], lambda entry: entry.fingerprint[:8]),
         )
-        for task, levels in found.items()
-    }
+        return tuple(BoardedModel(label, tuple(own)) for label, own in zip(labels, groups.values(), strict=True))
+
+    @cached_property
+    def edited(self) -> tuple[Entry, ...]:
+        """Entries with interventions, those of one model together."""
+        return tuple(entry for model in self.models for entry in model.entries if entry.edits)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Entry id -> its model's label, and what tells it from other entries of that model: the intervention, and the
+        id's last digits where needed."""
+        label_of = {entry.id: model.label for model in self.models for entry in model.entries}
+        found = _told_apart(
+            self.entries,
+            lambda entry: label_of[entry.id],
+            (
+                lambda entry: entry.about.intervention.name if entry.about.intervention else "",
+                lambda entry: entry.id[-6:],
+            ),
+        )
+        return {entry.id: label for entry, label in zip(self.entries, found, strict=True)}
+
+    @cached_property
+    def ranking(self) -> tuple[Ranked, ...]:
+        """The models that have the synthetic tasks, by their accuracy on all of those items."""
+        return self._ranked(self.spec.tasks_of("synthetic"), "all")
+
+    @cached_property
+    def external_rankings(self) -> dict[str, tuple[Ranked, ...]]:
+        """Task -> its models by the share of right items; tasks without a model are left out."""
+        ranked = {task: self._ranked((task,), "task", task) for task in self.spec.tasks_of("external")}
+        return {task: found for task, found in ranked.items() if found}
+
+    def _ranked(self, tasks: Sequence[str], scope: Scope, task: str | None = None) -> tuple[Ranked, ...]:
+        latest = [(model, model.latest(tasks)) for model in self.models]
+        found = [(model, entry, row) for model, entry in latest if entry and (row := self.baseline(entry, scope, task))]
+        ranks = rank_models([_answered(entry, tasks) for _, entry, _ in found])
+        ranked = [Ranked(*each, rank) for each, rank in zip(found, ranks, strict=True)]
+        return tuple(sorted(ranked, key=_order))
+
+    def baseline(self, entry: Entry, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
+        """The baseline's row of a cell or a task; of a level or of all, over the synthetic tasks alone."""
+        tasks, whole = self.spec.tasks_of("synthetic"), entry.row(BASELINE, "all")
+        if scope not in ("level", "all") or whole is None or entry.tasks <= set(tasks):
+            return entry.row(BASELINE, scope, task, level)
+        wanted = [item.task in tasks and level in (None, item.level) for item in entry.table.items]
+        part = entry.table.only(np.array(wanted, dtype=np.bool_))
+        if not part.items:
+            return None
+        rng, right = stream(0, "leaderboard", scope, str(level)), part.right([BASELINE])
+        (found,) = bootstrap_many(right, part.clusters, rng, n_shares=1, cluster_name=part.cluster_name)
+        own = {"n": found.n_items, "n_clusters": found.n_clusters, "accuracy": found}
+        own |= {"scope": scope, "level": level, "invalid_rate": float(part.invalid([BASELINE]).mean())}
+        return whole.model_copy(update=own)
 
 
-def spec_of(
-    items: Sequence[AskedItem],
-    *,
-    name: str,
-    title: str,
-    scoring: Scoring,
-    generator_version: str | None,
-    description: str = "",
-) -> BoardSpec:
-    """The spec of a board that asks exactly these items. Raises SpecError for a name that a board cannot have."""
-    tasks = tasks_asked(items)
+def _order(found: Ranked) -> tuple[int, int, float, str, tuple[str, ...]]:
+    """Best rank first; of equal ranks, the larger accuracy."""
+    rank, accuracy = found.rank, found.all.accuracy.value or 0.0
+    return -rank.n_compared, rank.rank, -accuracy, found.model.label, found.model.ids
+
+
+def moment(entry: Entry) -> datetime:
+    """When it was computed: as texts, dates of different offsets have no order. Long ago for what is no date, which a
+    check finds."""
     try:
-        return BoardSpec(
-            name=name,
-            title=title,
-            description=description,
-            scoring=scoring,
-            generator_version=generator_version if any(task.kind == "synthetic" for task in tasks.values()) else None,
-            tasks=tasks,
-        )
-    except ValidationError as error:
-        if any(fault["loc"] == ("name",) for fault in error.errors(include_url=False)):
-            raise SpecError(
-                f"'{name}' is no name of a board, which its folder's name is.",
-                hint="Name the folder in lower-case letters, digits, dots, hyphens and underscores, at most 60.",
-            ) from error
-        raise explain(error, BoardSpec, f"The board '{name}'") from error
+        found = datetime.fromisoformat(entry.about.date)
+    except ValueError:
+        return _LONG_AGO
+    return found if found.tzinfo else _LONG_AGO
 
 
-def new_board(path: Path, runs: Sequence[Path], *, title: str | None = None, description: str = "") -> BoardSpec:
-    """Write the board.yaml of a board that asks what these runs asked; nothing is published.
+def backend_words(entry: Entry) -> str:
+    """`hf float32`."""
+    return f"{entry.backend} {entry.about.dtype}"
 
-    Raises SpecError for a board that is there already, a folder's name that is none for a board, or runs that asked the
-    same task differently.
+
+def _told_apart(
+    entries: Sequence[Entry], first: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
+) -> list[str]:
+    """Names [entries]; of those that are shown alike, one mark after the other is put into them.
+
+    A mark stands before the end that is cut off, so that it is seen of long names too.
     """
-    if (path / BOARD_FILE).exists():
-        raise SpecError(
-            f"{path} is a board already.", hint=f"Add the run to it: `vsc-eval publish {runs[0]} --to {path}`."
-        )
-    asked: dict[tuple[str, str], AskedItem] = {}
-    tasks: dict[str, BoardTask] = {}
-    scorings: list[Scoring] = []
-    versions: set[str | None] = set()
-    for run in runs:
-        found = read_run(run)
-        if not found.table.items:
-            raise DataError(f"The run in {run} has no items.", hint="Name another run.")
-        scorings.append(scoring_of(found.table.items))
-        if scorings[-1] != scorings[0]:
-            raise SpecError(f"{run} was read by another scoring.", hint="A board asks all items in one way.")
-        own = tasks_asked(found.table.items)
-        for task, levels in own.items():
-            if tasks.setdefault(task, levels) != levels:
-                raise SpecError(f"{run} asked other items of '{task}'.", hint="Name runs that asked the same items.")
-        if any(task in TASKS for task in own):
-            versions.add(found.hashes.get("generator_version", found.results.get("generator_version")))
-        asked |= {(item.task, item.item_id): item for item in found.table.items}
-    if len(versions - {None}) > 1:
-        raise SpecError("The runs' items are of several generator versions.", hint="Name runs of one version.")
-    name, version = path.resolve().name, next(iter(versions - {None}), None)
-    about = {"name": name, "title": title or name, "description": description}
-    spec = spec_of(tuple(asked.values()), **about, scoring=scorings[0], generator_version=version)
-    with replacing(path / BOARD_FILE) as partial:
-        save_yaml_spec(partial, spec)
-    return spec
+    labels = [first(entry) for entry in entries]
+    for mark in marks:
+        shown = [name(label, SHORT) for label in labels]
+        counts = Counter(shown)
+        for row, entry in enumerate(entries):
+            if counts[shown[row]] > 1 and mark(entry):
+                words = f" · {name(mark(entry), SHORT // 3 + 2)}"
+                labels[row] = f"{name(labels[row], SHORT - len(words))}{words}"
+    return labels
 
 
-def scoring_of(items: Sequence[AskedItem]) -> Scoring:
-    """How all items were asked. Raises SpecError if not all in one way."""
-    ways = sorted({item.scoring for item in items})
-    if len(ways) != 1:
-        raise SpecError(
-            f"The run's items were asked in {len(ways)} ways ({', '.join(ways) or 'there are none'}).",
-            hint="A board asks all items in one way: publish a run of one scoring.",
-        )
-    return ways[0]
-
-
-def read_board_spec(path: Path) -> BoardSpec:
-    """The board.yaml of a board's folder. Raises SpecError if there is none or it is wrong."""
-    if not (path / BOARD_FILE).is_file():
-        raise SpecError(
-            f"{path} is no board: it has no {BOARD_FILE}.",
-            hint=f"Make one with `vsc-eval board new {path} --from RUN`, or name a board's folder.",
-        )
-    return load_yaml_spec(path / BOARD_FILE, BoardSpec)
-
-
-def entry_folders(path: Path) -> list[Path]:
-    """The folders of the entries of the board in `path`, by name."""
-    # A link may lead out of the board, to what changes without it.
-    found = (each for each in (path / ENTRIES).glob("[!.]*") if each.is_dir() and not each.is_symlink())
-    return sorted(found)
+def _answered(entry: Entry, tasks: Iterable[str]) -> Answered:
+    """What the baseline got right in the items of these tasks, sorted by id."""
+    wanted, items = set(tasks), entry.table.items
+    rows = sorted((row for row, item in enumerate(items) if item.task in wanted), key=lambda row: items[row].item_id)
+    return Answered(
+        asked=(entry.scoring, tuple(items[row].item_id for row in rows)),
+        clusters=tuple(f"{items[row].task}\x1f{items[row].cluster}" for row in rows),
+        right=entry.table.right([BASELINE])[0, rows],
+    )

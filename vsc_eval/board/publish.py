@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vsc_eval.board.board import ENTRIES, Board, BoardSpec, name_of_known, read_board_spec
-from vsc_eval.board.build import Built, Progress, checked_board, generated_texts, no_progress, write_generated
-from vsc_eval.board.check.board_check import entry_problems
-from vsc_eval.board.entry.folder import read_entry, write_entry
+from vsc_eval.board.board import Board, name_of_known
+from vsc_eval.board.build import Built, checked_board, generated_texts, write_generated
+from vsc_eval.board.check import entry_problems
+from vsc_eval.board.entry_files import read_entry, write_entry
 from vsc_eval.board.records import Entry
-from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.board.spec import ENTRIES
+from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.files import locked_folder
+from vsc_eval.progress import Advance
 
 Done = Literal["added", "replaced", "already there"]
 
@@ -35,7 +37,7 @@ def publish(
     *,
     replace: bool = False,
     log: Callable[[str], None] = lambda _: None,
-    progress: Progress = no_progress,
+    progress: Advance = lambda *_: None,
 ) -> Published:
     """Write a run's entry into the board, then everything that is made from the entries.
 
@@ -46,14 +48,25 @@ def publish(
     with locked_folder(board, "a board", log), _staged(entry, board) as (entry, staged):
         folder = board / ENTRIES / entry.id
         # To put a run in the place of a damaged entry is how that is fixed.
-        is_damaged = replace and folder.is_dir() and _is_damaged(folder)
-        before = checked_board(board, but=folder.name if is_damaged else None)
-        _check_fits(entry, before.spec)
+        before = checked_board(board, forgiven=folder.name if replace else None)
+        if problems := entry_problems(entry, before.spec):
+            first = problems[0]
+            more = f" There are {len(problems) - 1} more such problems." if len(problems) > 1 else ""
+            raise SpecError(
+                f"The run of '{entry.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
+                hint=first.hint,
+            )
         twins = [known for known in before.entries if known.asked == entry.asked]
-        done: Done = "replaced" if is_damaged else _decide(entry, twins, replace)
         others = [known for known in before.entries if known not in twins]
-        _check_name(entry, others)
-        after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda known: known.id)))
+        done = _decide(entry, twins, replace, is_there=folder.is_dir())
+        if (known := name_of_known(entry, others)) is not None:
+            raise SpecError(
+                f"The board has entries of this model under the name '{known:.80}', and this one says "
+                f"'{entry.name:.80}'.",
+                hint=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a "
+                "board.",
+            )
+        after = Board(board, before.spec, tuple(sorted([*others, entry], key=lambda each: each.id)))
         log(f"Building {board} ...")
         texts = generated_texts(after)
         if done == "already there":
@@ -94,43 +107,15 @@ def _take_place(staged: Path, folder: Path, twins: Sequence[Path]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_damaged(folder: Path) -> bool:
-    """Whether an entry is not one of its board, for whatever reason."""
-    try:
-        return bool(entry_problems(read_entry(folder), read_board_spec(folder.parent.parent)))
-    except DataError:
-        return True
-
-
-def _check_fits(entry: Entry, spec: BoardSpec) -> None:
-    problems = entry_problems(entry, spec)
-    if problems:
-        first = problems[0]
-        more = f" There are {len(problems) - 1} more such problems." if len(problems) > 1 else ""
-        raise SpecError(
-            f"The run of '{entry.name}' does not fit the board: at '{first.place}': {first.what}.{more}",
-            hint=first.hint,
-        )
-
-
-def _check_name(entry: Entry, others: Sequence[Entry]) -> None:
-    known = name_of_known(entry, others)
-    if known is not None:
-        raise SpecError(
-            f"The board has entries of this model under the name '{known:.80}', and this one says '{entry.name:.80}'.",
-            hint=f"Give --name {shlex.quote(known[:80])}, or take those entries out: a model has one name on a board.",
-        )
-
-
-def _decide(entry: Entry, twins: Sequence[Entry], replace: bool) -> Done:
-    if not twins:
-        return "added"
-    if any(known.id == entry.id and known.about.sha256 == entry.about.sha256 for known in twins) and len(twins) == 1:
+def _decide(entry: Entry, twins: Sequence[Entry], replace: bool, *, is_there: bool) -> Done:
+    """`is_there`: the entry's folder, which is damaged if none of the twins is in it."""
+    same = [known for known in twins if known.id == entry.id]
+    if len(twins) == len(same) == 1 and same[0].about.sha256 == entry.about.sha256:
         return "already there"
-    if not replace:
+    if twins and not replace:
         raise SpecError(
             f"The board has an entry of the same model, items and conditions with other content: {twins[0].id} of "
             f"{twins[0].about.date}.",
             hint="Give --replace to put this run in its place.",
         )
-    return "replaced"
+    return "replaced" if twins or is_there else "added"

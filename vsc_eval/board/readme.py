@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vsc_eval.board.tables.models import backend_words, moment
+from vsc_eval.board.board import backend_words, moment
 from vsc_eval.tables.clean import LONG, TEXT, markdown
 from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.numbers import counted
 
 if TYPE_CHECKING:
-    from vsc_eval.board.board import Board, TaskKind
+    from vsc_eval.board.board import Board
     from vsc_eval.board.records import Entry
     from vsc_eval.board.tables import BoardTables
 
@@ -43,28 +44,16 @@ folder in `entries/` is enough: everything else here is made from those by `vsc-
 def readme(board: Board, tables: BoardTables) -> str:
     """The first table of the models, links to all others, the entries, and figures of the newest with interventions."""
     spec = board.spec
+    version = f" (generator version {markdown(spec.generator_version, LONG)})" if spec.generator_version else ""
     head = _HEAD.format(
         title=markdown(spec.title, LONG),
         description="".join(f"{markdown(line, TEXT)}\n\n" for line in spec.description.splitlines() if line.strip()),
-        asked=_asked(board),
+        asked=f"Every model is asked {spec.asked}{version}, read by `{spec.scoring}`.",
         interventions=_INTERVENTIONS if tables.interventions else "",
     )
     shown = [to_markdown(table) for table in tables.baseline[:1]]
-    entries = ["## Entries\n", *(_entry(entry) for entry in board.entries)] if board.entries else ["No entries yet."]
+    entries = ["## Entries\n", *map(_entry, board.entries)] if board.entries else ["No entries yet."]
     return "\n".join([head, *shown, *_figures(board), *entries, "", _FOOT.format(name=spec.name)])
-
-
-def _asked(board: Board) -> str:
-    spec = board.spec
-    kinds: tuple[TaskKind, ...] = ("synthetic", "external")
-    parts = [
-        f"{sum(spec.tasks[name].n_items for name in names):,} items of {len(names)} {kind} "
-        f"task{'s' if len(names) > 1 else ''}"
-        for kind in kinds
-        if (names := spec.tasks_of(kind))
-    ]
-    version = f" (generator version {markdown(spec.generator_version, LONG)})" if spec.generator_version else ""
-    return f"Every model is asked {' and '.join(parts)}{version}, read by `{spec.scoring}`."
 
 
 def _figures(board: Board) -> list[str]:
@@ -91,6 +80,6 @@ def _entry(entry: Entry) -> str:
     found, n = entry.about, len(entry.conditions)
     return (
         f"- {markdown(entry.name, LONG)}: a {found.source} of {markdown(found.day, LONG)}, "
-        f"{n} condition{'s' if n > 1 else ''}. [Entry](entries/{entry.id}/), "
+        f"{counted(n, 'condition')}. [Entry](entries/{entry.id}/), "
         f"[card](cards/{entry.id}.md), figure ([SVG](figures/{entry.id}.svg), [PNG](figures/{entry.id}.png))."
     )

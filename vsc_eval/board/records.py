@@ -17,7 +17,7 @@ from vsc_eval.analysis.noise_floor import FloorRow, changes_nothing
 from vsc_eval.analysis.official import OfficialRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import AnswerTable, AskedCondition, Scoring
-from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.records import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.stats import Figure
 from vsc_eval.synthetic import TASKS
@@ -90,21 +90,6 @@ class Results(BaseModel):
     controls: tuple[ControlTest, ...] = ()
     floor: tuple[FloorRow, ...] = ()
     probing: ProbingResult | None = None
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What an edit did over all items."""
-
-    condition: AskedCondition
-    drift: Figure
-    change: Figure
-    """Of accuracy."""
-
-    @property
-    def point(self) -> tuple[float, float]:
-        """Drift in percent, change in percentage points."""
-        return 100 * (self.drift.value or 0), 100 * (self.change.value or 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,12 +181,11 @@ class Entry:
         return frozenset(condition.name for condition in self.conditions if condition.edit in shown)
 
     @cached_property
-    def effects(self) -> tuple[Effect, ...]:
-        """Of the edits whose drift and change of accuracy are known."""
-        rows = [(condition, self.row(condition.name, "all")) for condition in self.edits]
-        found = [(condition, drift_share(row), row.difference) for condition, row in rows if row]
-        effects = (Effect(condition, drift, change) for condition, drift, change in found if drift and change)
-        return tuple(effect for effect in effects if None not in (effect.drift.value, effect.change.value))
+    def effects(self) -> tuple[Row, ...]:
+        """What the edits did over all items, where drift and change of accuracy are known."""
+        rows = filter(None, (self.row(condition.name, "all") for condition in self.edits))
+        figures = ((row, drift_share(row), row.difference) for row in rows)
+        return tuple(r for r, drift, gain in figures if drift and gain and None not in (drift.value, gain.value))
 
     def row(self, condition: str, scope: Scope, task: str | None = None, level: str | None = None) -> Row | None:
         """The row of that condition and group (no category), None if there is none."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,14 +20,9 @@ is made from those.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `board`."""
-    parser = subparsers.add_parser(
-        "board",
-        help="make, check, build or show a board of published results",
-        description=_BOARD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The actions of `board`."""
+    parser.description = _BOARD
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="start a board that asks what a run asked")
     new.add_argument("board", type=Path, metavar="DIR", help="folder of the board; its name is the board's")
@@ -56,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from vsc_eval.board.board import new_board
+    from vsc_eval.board.spec import new_board
     from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
@@ -67,14 +61,15 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from vsc_eval.board.check.board_check import check_entries
+    from vsc_eval.board.check import check_entries
+    from vsc_eval.progress import progress_shown
     from vsc_eval.tables import numbers
     from vsc_eval.tables.console import console_for, draw
     from vsc_eval.tables.table import columns, table
 
-    with progress_bar("entries") as progress:
-        entries, problems = check_entries(options.board, intervals=options.intervals, progress=progress)
     console = console_for()
+    with progress_shown(console_for(stderr=True), {}) as progress:
+        entries, problems = check_entries(options.board, intervals=options.intervals, progress=progress)
     if not problems:
         logger(console)(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
         return 0
@@ -86,6 +81,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from vsc_eval.board.build import build_board, checked_board, stale_files
+    from vsc_eval.progress import progress_shown
     from vsc_eval.tables.console import console_for
 
     log = logger(console_for(stderr=True))
@@ -95,7 +91,7 @@ def _build(options: argparse.Namespace) -> int:
             logger(console_for())(f"{name}: {what}")
         log(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
         return 1 if stale else 0
-    with progress_bar("figures") as progress:
+    with progress_shown(console_for(stderr=True), {}) as progress:
         built = build_board(options.board, log=log, progress=progress)
     log_built(built, log)
     return 0
@@ -124,16 +120,6 @@ def log_built(built: Built, log: Log) -> None:
         return
     shown = ", ".join(written[:6]) + (", ..." if len(written) > 6 else "")
     log(f"{len(written)} files written{': ' if written else ''}{shown}" + (f"; {len(removed)} removed" * bool(removed)))
-
-
-@contextmanager
-def progress_bar(stage: str) -> Iterator[Callable[[int, int], None]]:
-    """A function of (done, total) that shows on stderr how far a stage is, while the block runs."""
-    from vsc_eval.progress import progress_shown
-    from vsc_eval.tables.console import console_for
-
-    with progress_shown(console_for(stderr=True), {}) as progress:
-        yield lambda done, total: progress(stage, done, total)
 
 
 def logger(console: Console) -> Log:

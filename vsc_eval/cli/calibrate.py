@@ -2,34 +2,34 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.errors import SpecError
 
 _FEWEST = 20
 _ENOUGH = 200
 
+_DESCRIPTION = """\
+Put simulated studies through the statistics of a real one: with edits that do nothing, with sets drawn as those of
+permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of studies, planted interference
+found in at least 90 %.
+"""
 _EPILOG = """\
 Without a spec: the default sizes and the default rule of a study. Exit code 1 if a bar is missed.
 example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --out calibration.json
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `calibrate`."""
-    parser = subparsers.add_parser(
-        "calibrate",
-        help="false verdicts and power of a study's rule, on simulated studies",
-        description="Put simulated studies through the statistics of a real one: with edits that do nothing, with sets "
-        "drawn as those of permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of "
-        "studies, planted interference found in at least 90 %.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `calibrate`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
     parser.add_argument("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
     parser.add_argument(
-        "--sizes", type=float, nargs="+", metavar="SHARE", help="planted: shares of items that the union puts wrong"
+        "--sizes",
+        type=float,
+        nargs="+",
+        metavar="SHARE",
+        help="planted: shares of items that the combined edit puts wrong",
     )
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all figures there")
@@ -55,17 +55,12 @@ def _handle(options: argparse.Namespace) -> int:
     for size in options.sizes or ():
         if not 0 < size < 1:
             raise SpecError(f"--sizes: {size:g} is no share of items.", hint="Give numbers between 0 and 1.")
-    return _simulated(options)
-
-
-def _simulated(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vsc_eval.files import replacing
+    from vsc_eval.files import write_text
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
-    from vsc_eval.studies.calibrate import SIZES, calibrate
-    from vsc_eval.studies.calibration import bar_lines, false_table, power_table
+    from vsc_eval.studies.calibrate import SIZES, bar_lines, calibrate, false_table, power_table
     from vsc_eval.studies.spec import StudySpec
     from vsc_eval.tables.console import console_for, draw, say
 
@@ -74,20 +69,18 @@ def _simulated(options: argparse.Namespace) -> int:
     with progress_shown(Console(stderr=True), {}) as advance:
         found = calibrate(spec, repetitions=options.repetitions, sizes=sizes, seed=options.seed, progress=advance)
     console = console_for()
-    for table in (false_table(found, spec), power_table(found)):
-        draw(table, console)
+    draw(false_table(found, spec), console)
+    draw(power_table(found), console)
     for line in bar_lines(found):
         say(line, console)
     if options.out:
-        with replacing(options.out) as partial:
-            partial.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_text(options.out, found.model_dump_json(indent=1) + "\n")
     return 0 if found.calibrated and found.powerful_from is not None else 1
 
 
 def _of_study(folder: Path) -> int:
     from vsc_eval.answers.parquet import read_table
-    from vsc_eval.studies.calibrate import left_out_draws
-    from vsc_eval.studies.calibration import rate
+    from vsc_eval.studies.calibrate import left_out_draws, rate
     from vsc_eval.studies.conditions import CONTROLS_STEM
     from vsc_eval.studies.records import RESULTS_FILE, read_results
 

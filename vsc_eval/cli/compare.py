@@ -2,9 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-_COLUMNS = 132
 _DESCRIPTION = """\
 Put two finished runs side by side, paired by item: two models, backends or conditions. Accuracies and their paired
 difference, agreement and drift, distances of the options' log-probabilities, and what each condition does to either
@@ -12,14 +10,9 @@ run. Runs with other prompts, pictures, right answers or generation settings are
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `compare`."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="put two finished runs side by side, item by item",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `compare`."""
+    parser.description = _DESCRIPTION
     add = parser.add_argument
     add("run_a", type=Path, metavar="RUN_A", help="folder of a finished run or study")
     add("run_b", type=Path, metavar="RUN_B", help="another; or the same one, to compare two of its conditions")
@@ -34,19 +27,16 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _handle(options: argparse.Namespace) -> int:
-    condition_a, condition_b = _conditions(options)
-    from rich.console import Console
-
+    conditions = _conditions(options)
     from vsc_eval.analysis.compare.compare import compare_runs
     from vsc_eval.analysis.compare.tables import markdown, print_comparison
     from vsc_eval.answers.finished_run import read_run
     from vsc_eval.files import replacing
+    from vsc_eval.tables.console import console_for
 
     a = read_run(options.run_a)
     b = a if options.run_b == options.run_a else read_run(options.run_b)
-    found = compare_runs(
-        a, b, condition_a=condition_a, condition_b=condition_b, common=options.common, seed=options.seed
-    )
+    found = compare_runs(a, b, conditions=conditions, common=options.common, seed=options.seed)
     text = found.model_dump_json(indent=1) + "\n"
     if options.out is not None:
         for name, content in (("compare.json", text), ("compare.md", markdown(found))):
@@ -55,26 +45,23 @@ def _handle(options: argparse.Namespace) -> int:
     if options.json:
         print(text, end="")
         return 0
-    console = Console()
-    # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
-    console = console if console.is_terminal else Console(width=_COLUMNS)
+    console = console_for()
     print_comparison(found, console)
     if options.out is not None:
         console.print(f"Written to {options.out}: compare.md, compare.json", highlight=False, markup=False)
     return 0
 
 
-def _conditions(options: argparse.Namespace) -> tuple[str | None, str | None]:
+def _conditions(options: argparse.Namespace) -> tuple[str, str] | None:
     from vsc_eval.errors import SpecError
 
     if options.seed < 0:
         raise SpecError(f"--seed: {options.seed} is below 0.", hint="Give 0 or a positive number.")
-    if options.condition is None:
-        if (options.condition_a is None) != (options.condition_b is None):
-            raise SpecError("--condition-a and --condition-b go together.", hint="Give both, or --condition.")
-        return options.condition_a, options.condition_b
-    if options.condition_a is not None or options.condition_b is not None:
+    one, a, b = options.condition, options.condition_a, options.condition_b
+    if one is not None and (a, b) != (None, None):
         raise SpecError(
             "--condition goes without --condition-a and --condition-b.", hint="Give --condition, or the other two."
         )
-    return options.condition, options.condition
+    if (a is None) != (b is None):
+        raise SpecError("--condition-a and --condition-b go together.", hint="Give both, or --condition.")
+    return (one, one) if one is not None else (a, b) if a is not None else None

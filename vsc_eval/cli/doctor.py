@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,9 +36,8 @@ class Check:
     hint: str = ""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `doctor`."""
-    parser = subparsers.add_parser("doctor", help="say what this machine can run")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `doctor`."""
     parser.add_argument("--no-smoke", action="store_true", help="leave the one-item run out")
     parser.set_defaults(handler=_handle)
 
@@ -56,16 +55,9 @@ def _handle(options: argparse.Namespace) -> int:
 
 def examine(*, smoke: bool = True) -> list[Check]:
     """All checks, in the order of the report; the smoke run only where all it needs is there."""
-    checks = [
-        Check("Python", "OK", platform.python_version()),
-        *_packages(),
-        *_machine(),
-        _torchvision(),
-        _vllm(),
-        _model(),
-        _guarded("intervention vsc-tiny", _intervention),
-        _guarded("tasks", lambda: f"{len(list(resources.tasks_dir().rglob('*.yaml')))} task files"),
-    ]
+    checks = [Check("Python", "OK", platform.python_version()), *_machine(), *_backends()]
+    checks.append(_guarded("intervention vsc-tiny", _intervention))
+    checks.append(_guarded("tasks", lambda: f"{len(list(resources.tasks_dir().rglob('*.yaml')))} task files"))
     if smoke and not any(check.state == "missing" for check in checks):
         checks.append(_guarded("one-item run", _smoke))
     return checks
@@ -75,18 +67,13 @@ def _check(name: str, good: object, found: str, hint: str, *, otherwise: State =
     return Check(name, "OK", found) if good else Check(name, otherwise, found, hint)
 
 
-def _packages() -> Iterator[Check]:
-    from vsc_eval.sweeps.machine import package_versions
+def _machine() -> Iterator[Check]:
+    from vsc_eval.sweeps.folder import cuda_bytes, cuda_words, memory_bytes, package_versions, usable_cores
 
     versions = package_versions()
     for name in ("torch", "transformers", "lm_eval", "torchvision"):
         version = versions[name]
         yield _check(name, version, version or "not installed", f"`pip install {name.replace('_', '-')}`")
-
-
-def _machine() -> Iterator[Check]:
-    from vsc_eval.sweeps.machine import cuda_bytes, cuda_words, memory_bytes, usable_cores
-
     yield Check("cores", "OK", str(usable_cores()))
     memory = memory_bytes()
     gib = memory / 2**30 if memory else None
@@ -108,35 +95,29 @@ def _largest(memory_bytes: int) -> str:
     return f"up to about {billions / 2:.1f} billion parameters in 16 bits, {billions / 4:.1f} in float32"
 
 
-def _torchvision() -> Check:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-        return Check("torchvision import", "missing", "not tried without torch and transformers", "Install them.")
-    from vsc_eval.backends.hf.load import MATCHING, broken_torchvision
-
-    why = broken_torchvision()
-    return _check("torchvision import", not why, why or "works beside this torch", MATCHING)
-
-
-def _vllm() -> Check:
+def _backends() -> Iterator[Check]:
     from vsc_eval.backends.vllm.start import MEND, TESTED, installed_vllm
-    from vsc_eval.sweeps.machine import cuda_words
+    from vsc_eval.sweeps.folder import cuda_words
 
-    found = installed_vllm()
-    if found is None:
-        return Check("vLLM", "optional", "not installed", f"Not needed; for --backend vllm: {MEND}")
-    if not found.tested:
-        return Check("vLLM", "optional", f"{found}, which --backend vllm refuses; it works with {TESTED}", MEND)
-    if found.distribution == "vllm" and not cuda_words():
-        return Check("vLLM", "optional", f"{found}, but there is no GPU", MEND)
-    return Check("vLLM", "OK", str(found))
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        yield Check("torchvision import", "missing", "not tried without torch and transformers", "Install them.")
+    else:
+        from vsc_eval.backends.hf.load import MATCHING, broken_torchvision
 
-
-def _model() -> Check:
+        why = broken_torchvision()
+        yield _check("torchvision import", not why, why or "works beside this torch", MATCHING)
+    if (found := installed_vllm()) is None:
+        yield Check("vLLM", "optional", "not installed", f"Not needed; for --backend vllm: {MEND}")
+    elif not found.tested:
+        yield Check("vLLM", "optional", f"{found}, which --backend vllm refuses; it works with {TESTED}", MEND)
+    else:
+        good = found.distribution != "vllm" or cuda_words()
+        yield _check("vLLM", good, str(found) if good else f"{found}, but there is no GPU", MEND, otherwise="optional")
     folder = resources.embedded_dir()
     weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
     size = sum(file.stat().st_size for file in weights) / 2**20
     hint = "Reinstall vsc-eval, or train it in a checkout: `python -m training train`."
-    return _check("vsc-tiny", weights, f"{size:.1f} MiB of weights" if weights else "no weights", hint)
+    yield _check("vsc-tiny", weights, f"{size:.1f} MiB of weights" if weights else "no weights", hint)
 
 
 def _intervention() -> str:

@@ -5,28 +5,25 @@ lm-eval 0.4.13 has no entry points, so this registers the models, adds our task 
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from vsc_eval.errors import SpecError
 from vsc_eval.resources import tasks_dir
 from vsc_eval.specs import split_names
 
 _COMMANDS = ("run", "ls", "validate")
+_DESCRIPTION = "Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available."
+_EPILOG = """\
+example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,condition=counting
+  --tasks vsc_counting_easy_paired
+"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `harness`; everything after it is lm-eval's."""
-    parser = subparsers.add_parser(
-        "harness",
-        help="lm-evaluation-harness's own command line, with our models and tasks",
-        description="Run lm-evaluation-harness with --model vsc-hf and the vsc tasks. All its options are available.",
-        epilog="example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,condition=counting "
-        "--tasks vsc_counting_easy_paired",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `harness`; everything after it is lm-eval's."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's options (`run --help` shows them)")
     parser.set_defaults(handler=lambda options: run_harness([options.harness_command, *options.arguments]))
@@ -51,12 +48,20 @@ def run_harness(arguments: Sequence[str]) -> int:
     setup_logging()
     register_models()
     logging.getLogger("lm_eval.api.task").addFilter(_is_news)
-    # lm-eval's parser reads them there.
-    with patch.object(sys, "argv", ["vsc-eval harness", *arguments]):
-        cli = HarnessCLI()
-        options = cli.parse_args()
+    cli = HarnessCLI()
+    # Not its parse_args, which reads sys.argv.
+    options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)
     asked = {**_config(options), **{key: value for key, value in vars(options).items() if value}}
-    _refuse_caches(asked)
+    if asked.get("use_cache"):
+        raise SpecError(
+            "--use_cache keeps answers under a key without model, edit and picture.",
+            hint="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
+        )
+    if asked.get("cache_requests"):
+        raise SpecError(
+            "--cache_requests keeps requests under a key without the task's settings.",
+            hint="Leave it out; building our requests takes no time.",
+        )
     folder = asked.get("include_path")
     if folder and not Path(folder).is_dir():
         raise SpecError(f"--include_path {folder} is no folder.", hint="Give one folder of task files.")
@@ -87,16 +92,3 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise SpecError(f"{error}.", hint="Check the path and the syntax of the --config file.") from error
     return loaded
-
-
-def _refuse_caches(asked: dict[str, Any]) -> None:
-    if asked.get("use_cache"):
-        raise SpecError(
-            "--use_cache keeps answers under a key without model, edit and picture.",
-            hint="Leave it out; with --model_args ...,answers=FILE answers are kept under a key that has all three.",
-        )
-    if asked.get("cache_requests"):
-        raise SpecError(
-            "--cache_requests keeps requests under a key without the task's settings.",
-            hint="Leave it out; building our requests takes no time.",
-        )

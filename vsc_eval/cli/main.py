@@ -1,7 +1,7 @@
 """The command line. Only the module of the command that was asked for is imported, so that help and errors are fast.
 
-A part offers `add_parser(subparsers)` in its own module; it adds its command and sets `handler`, a function of the
-parsed arguments that returns the exit code (None counts as 0).
+A command's module offers `fill(parser)`; it describes the command, adds its options and sets `handler`, a function of
+the parsed arguments that returns the exit code (None counts as 0).
 """
 
 import argparse
@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from vsc_eval import __version__
@@ -57,11 +58,12 @@ _ACTIONS = {
 }
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     """With the defaults that there are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        has_none = action.default in (None, False, "") or "(default:" in (action.help or "")
+        return action.help if has_none else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,8 +79,12 @@ class Parser(argparse.ArgumentParser):
         """Adds the options when they are first needed: those of a spec that takes seconds to import."""
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Unknown ones are an error here, in the innermost command, whose options a misspelt one is compared with."""
         self._filled()
-        return super().parse_known_args(*args, **kwargs)
+        options, unknown = super().parse_known_args(*args, **kwargs)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
 
     def format_help(self) -> str:
         self._filled()
@@ -97,16 +103,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}.{hint}\n  Try `{self.prog} --help`.\n")
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
-    """The parser; only `command`'s own part is loaded, the others are there by name and help line."""
+def _fill(module: str, parser: Parser) -> None:
+    importlib.import_module(module).fill(parser)
+
+
+def build_parser() -> Parser:
+    """The parser, with the commands by name and help line; the parts are loaded when they are needed."""
     parser = Parser(prog="vsc-eval", description="Evaluate vision-language models with and without SAE interventions.")
     parser.add_argument("--version", action="version", version=f"vsc-eval {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
-    if command in COMMANDS:
-        importlib.import_module(COMMANDS[command][0]).add_parser(subparsers)
-    for name, (_, line) in COMMANDS.items():
-        if name not in subparsers.choices:
-            subparsers.add_parser(name, help=line)
+    for name, (module, line) in COMMANDS.items():
+        subparsers.add_parser(name, help=line).fill = partial(_fill, module)
     return parser
 
 
@@ -117,10 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
 
     def run() -> int:
-        parser = build_parser(command)
-        options, unknown = parser.parse_known_args(arguments)
-        if unknown:
-            _parser_of(parser, arguments).error(f"unrecognized arguments: {' '.join(unknown)}")
+        options = build_parser().parse_args(arguments)
         return int(options.handler(options) or 0)
 
     hint = " Answers computed so far are stored: give the same command again to go on." if command == "run" else ""
@@ -156,16 +160,6 @@ def exit_code(run: Callable[[], int], prog: str, *, interrupted: str = "") -> in
 def print_error(error: VscError, prog: str = "vsc-eval") -> None:
     """An error and its hint on stderr."""
     print(terminal(f"{prog}: error: {error.message}\n  Hint: {error.hint}"), file=sys.stderr)
-
-
-def _parser_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of the innermost command among `words`, whose options a misspelt one is compared with."""
-    for word in words:
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                parser = action.choices[word]
-                break
-    return parser
 
 
 if __name__ == "__main__":

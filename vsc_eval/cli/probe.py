@@ -2,20 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
-from vsc_eval.probing.spec import ProbingSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.specs import load_yaml_spec
 
 _TOLERANCE = 0.02
 _FLAGS = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-pooling"})
 
 
-def add_parser(subparsers: Any) -> None:
-    """Mount `probe` on the main command line."""
-    parser = subparsers.add_parser("probe", help="probe every decoder layer and pick the one that carries the task")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `probe`."""
     parser.add_argument(
         "--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest"
     )
@@ -23,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result; a killed run goes on there"
     )
     _FLAGS.add_to(parser)
-    parser.set_defaults(handler=run)
+    parser.set_defaults(handler=_run)
 
 
 def spec_of(args: argparse.Namespace) -> ProbingSpec:
@@ -42,11 +40,9 @@ def spec_of(args: argparse.Namespace) -> ProbingSpec:
     return _FLAGS.read(args, "vsc-eval probe")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval probe`."""
-
-    from vsc_eval.probing.result import RESULT_FILE
-    from vsc_eval.probing.run import run_probing
+def _run(args: argparse.Namespace) -> int:
+    from vsc_eval.probing.probes import run_probing
+    from vsc_eval.probing.records import RESULT_FILE
     from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for

@@ -2,9 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from vsc_eval.cli.board import log_built, logger, progress_bar
+from vsc_eval.cli.board import log_built, logger
 from vsc_eval.cli.flags import Flags
 from vsc_eval.settings import AskSpec
 
@@ -15,14 +14,9 @@ entries/. Then the board's tables, page, cards and figures are made anew. Publis
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `publish`."""
-    parser = subparsers.add_parser(
-        "publish",
-        help="add a finished run or study to a board",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `publish`."""
+    parser.description = _DESCRIPTION
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a finished run or study")
     add("--to", dest="board", type=Path, metavar="DIR", required=True, help="folder of the board")
@@ -41,15 +35,16 @@ def add_parser(subparsers: Any) -> None:
 
 def _publish(options: argparse.Namespace) -> int:
     from vsc_eval.answers.finished_run import read_run
-    from vsc_eval.board.board import read_board_spec
-    from vsc_eval.board.entry.from_run import entry_of_run
+    from vsc_eval.board.from_run import entry_of_run
     from vsc_eval.board.publish import publish
+    from vsc_eval.board.spec import read_board_spec
+    from vsc_eval.progress import progress_shown
     from vsc_eval.tables.console import console_for
 
     log, shown = logger(console_for(stderr=True)), None
     data = _DATA.read(options, "vsc-eval publish")
     if options.with_pictures:
-        from vsc_eval.board.entry.pictures import shown_items
+        from vsc_eval.board.from_run import shown_items
 
         shown = shown_items(options.run, include=list(data.include_path), data_dir=data.data_dir)
     elif data.include_path or data.data_dir:
@@ -66,7 +61,7 @@ def _publish(options: argparse.Namespace) -> int:
         intervention=options.intervention,
         shown=shown,
     )
-    with progress_bar("figures") as progress:
+    with progress_shown(console_for(stderr=True), {}) as progress:
         found = publish(entry, options.board, replace=options.replace, log=log, progress=progress)
     log(f"{found.folder}: {found.done}.")
     log_built(found.built, log)

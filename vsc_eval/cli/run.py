@@ -2,13 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
-_LOG_COLUMNS = 110
+_DESCRIPTION = """\
+Ask models the same items under many conditions, score each with lm-evaluation-harness, and compare them with the
+baseline. A run that was cut off goes on when the same command is given again.
+"""
 _EPILOG = """\
 conditions: baseline, SET, SET+SET, each with optional :EDIT[:POSITIONS][:norm=mean|max][:prefill],
 EDIT one of scale=X, ablate, clamp=X, add=X and POSITIONS one of image, text, last, all.
@@ -19,16 +21,9 @@ example: vsc-eval run --conditions counting,counting+logic:scale=1,2,4 --n 20 --
 _FLAGS = Flags(RunSpec, skip=("model",), names={"sweep_file": "spec"})
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `run`."""
-    parser = subparsers.add_parser(
-        "run",
-        help="run one model under many conditions and compare them",
-        description="Ask models the same items under many conditions, score each with lm-evaluation-harness, and "
-        "compare them with the baseline. A run that was cut off goes on when the same command is given again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     model = RunSpec.model_fields["model"]
     parser.add_argument(
         "-m", "--model", action="append", help=f"{model.description} Several, if repeated (default: {model.default})"
@@ -41,27 +36,17 @@ def add_parser(subparsers: Any) -> None:
 def _handle(options: argparse.Namespace) -> int:
     models = options.model or [RunSpec.model_fields["model"].default]
     spec = _FLAGS.read(options, "vsc-eval run", model=models[0])
-    from rich.console import Console
+    from vsc_eval.cli.main import print_error
+    from vsc_eval.sweeps.sweep import run_models, run_sweep, show, summary
+    from vsc_eval.tables.console import console_for, draw
 
-    from vsc_eval.sweeps.sweep import run_sweep, show
-
-    console = Console()
-    # rich takes 80 columns for a pipe or a log file, where nothing is gained by folding.
-    console = console if console.is_terminal else Console(width=_LOG_COLUMNS)
+    console = console_for()
     if len(models) == 1:
         show(run_sweep(spec, options.out).results, options.out, console)
         return 0
     if len(set(models)) < len(models):
         raise SpecError(f"--model: one of {', '.join(models)} is named twice.", hint="Name each model once.")
-    return _several(spec, models, options.out, console)
-
-
-def _several(spec: RunSpec, models: list[str], out: Path, console: Any) -> int:
-    from vsc_eval.cli.main import print_error
-    from vsc_eval.sweeps.sweep import run_models, show, summary
-    from vsc_eval.tables.console import draw
-
-    done, failed = run_models(spec, models, out, done=lambda results, folder: show(results, folder, console))
+    done, failed = run_models(spec, models, options.out, done=lambda results, folder: show(results, folder, console))
     if done:
         draw(summary(done), console)
     for model, error in failed.items():

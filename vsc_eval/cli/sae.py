@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
-from vsc_eval.sae.read_options import ReadOptions
+from vsc_eval.sae.options import ReadOptions
 from vsc_eval.specs import EditSpec, parse_condition
 from vsc_eval.tables.clean import terminal
 
@@ -34,26 +34,25 @@ _SELECT = Flags(
 _SOURCE = Flags(ReadOptions)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Mount `sae` on the main command line."""
-    sae = subparsers.add_parser("sae", help="train a sparse autoencoder, select feature sets")
-    commands = sae.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
-    for name, fill, line in (
-        ("train", _fill_train, "train an SAE on one decoder layer"),
-        ("select", _fill_select, "choose one feature set per task and judge the SAE"),
-        ("show", _fill_show, "say what an SAE on disk is, whichever library wrote it"),
-        ("convert", _fill_convert, "write an SAE of another library in the layout used here"),
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The actions of `sae`."""
+    commands: Any = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
+    for name, options, line in (
+        ("train", _train_options, "train an SAE on one decoder layer"),
+        ("select", _select_options, "choose one feature set per task and judge the SAE"),
+        ("show", _read_options, "say what an SAE on disk is, whichever library wrote it"),
+        ("convert", _convert_options, "write an SAE of another library in the layout used here"),
     ):
-        commands.add_parser(name, help=line).fill = fill
+        commands.add_parser(name, help=line).fill = options
 
 
-def _fill_train(parser: argparse.ArgumentParser) -> None:
+def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the SAE")
     _TRAIN.add_to(parser)
-    parser.set_defaults(handler=run_train)
+    parser.set_defaults(handler=_train)
 
 
-def _fill_select(parser: argparse.ArgumentParser) -> None:
+def _select_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sae", type=Path, required=True, metavar="PATH", help="folder of the SAE, of any library")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the intervention")
     parser.add_argument(
@@ -65,49 +64,40 @@ def _fill_select(parser: argparse.ArgumentParser) -> None:
         help="keep every item's features and all scores (5 bytes an item and feature), which control sets need",
     )
     _SELECT.add_to(parser)
-    parser.set_defaults(handler=run_select)
+    parser.set_defaults(handler=_select)
 
 
-def _fill_show(parser: argparse.ArgumentParser) -> None:
+def _read_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
     _SOURCE.add_to(parser)
-    parser.set_defaults(handler=run_show)
+    parser.set_defaults(handler=_show)
 
 
-def _fill_convert(parser: argparse.ArgumentParser) -> None:
-    _fill_show(parser)
+def _convert_options(parser: argparse.ArgumentParser) -> None:
+    _read_options(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write, in SAELens layout")
-    parser.set_defaults(handler=run_convert)
+    parser.set_defaults(handler=_convert)
 
 
-def run_train(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval sae train`."""
+def _train(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vsc_eval.features.sae_train import train_sae_for
     from vsc_eval.progress import progress_shown
-    from vsc_eval.sae.train import TrainProgress
 
     spec = _TRAIN.read(args, "vsc-eval sae train")
-    with progress_shown(Console(stderr=True), {"tokens": spec.train.n_tokens}) as advance:
-
-        def show(step: TrainProgress) -> None:
-            advance("tokens", step.n_tokens, spec.train.n_tokens)
-
-        result = train_sae_for(spec, args.out, callback=show)
+    n = spec.train.n_tokens
+    with progress_shown(Console(stderr=True), {"tokens": n}) as advance:
+        result = train_sae_for(spec, args.out, callback=lambda step: advance("tokens", step.n_tokens, n))
     if result is None:
         print(f"{args.out} holds this SAE already; nothing to do.")
-    else:
-        print(
-            f"{args.out}: {result.n_tokens:,} tokens, FVU {result.final_fvu:.4f} on the last batch, "
-            f"{result.n_dead} of {spec.train.d_sae} features dead."
-        )
+        return 0
+    last = f"FVU {result.final_fvu:.4f} on the last batch, {result.n_dead} of {spec.train.d_sae} features dead"
+    print(f"{args.out}: {result.n_tokens:,} tokens, {last}.")
     return 0
 
 
-def run_select(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval sae select`."""
-
+def _select(args: argparse.Namespace) -> int:
     from vsc_eval.features.sae_select import select_sets
     from vsc_eval.features.select_tables import select_tables
     from vsc_eval.progress import steps_shown
@@ -131,8 +121,8 @@ def _read(args: argparse.Namespace) -> ReadSAE:
     return read_any_sae(args.path, **dict(_SOURCE.read(args, "vsc-eval sae")))
 
 
-def described(read: ReadSAE) -> dict[str, str]:
-    """What `show` prints: a few words about each thing that is known."""
+def _described(read: ReadSAE) -> dict[str, str]:
+    """A few words about each thing that is known."""
     sae, cfg, metadata = read.sae, read.sae.cfg, read.metadata
     norms = sae.W_dec.norm(dim=1)
     lines = {
@@ -156,7 +146,13 @@ def described(read: ReadSAE) -> dict[str, str]:
     # `sae select` leaves figures in the intervention's folder, around that of the SAE.
     path = read.path.parent.parent / QUALITY_FILE
     if read.layout == "saelens" and path.is_file():
-        lines["on the select split"] = _judged(path)
+        try:
+            figures = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]
+            fvu = "undefined" if figures["fvu"] is None else f"{figures['fvu']:.4f}"
+            text = f"FVU {fvu}, L0 {figures['mean_l0']:.2f}, {figures['n_dead']} of {figures['d_sae']} dead"
+            lines["on the select split"] = f"{text}, {figures['n_tokens']:,} tokens"
+        except (OSError, KeyError, TypeError, ValueError):
+            lines["on the select split"] = f"{path} cannot be read"
     return lines
 
 
@@ -165,25 +161,13 @@ def _range(tensor: Any) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _judged(path: Path) -> str:
-    try:
-        figures = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]
-        fvu = "undefined" if figures["fvu"] is None else f"{figures['fvu']:.4f}"
-        text = f"FVU {fvu}, L0 {figures['mean_l0']:.2f}, {figures['n_dead']} of {figures['d_sae']} dead"
-        return f"{text}, {figures['n_tokens']:,} tokens"
-    except (OSError, KeyError, TypeError, ValueError):
-        return f"{path} cannot be read"
-
-
-def run_show(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval sae show`."""
-    for name, value in described(_read(args)).items():
+def _show(args: argparse.Namespace) -> int:
+    for name, value in _described(_read(args)).items():
         print(terminal(f"{name:<20} {value}"))
     return 0
 
 
-def run_convert(args: argparse.Namespace) -> int:
-    """Handler of `vsc-eval sae convert`."""
+def _convert(args: argparse.Namespace) -> int:
     from vsc_eval.sae.readers.saelens import CONFIG_FILE, save_sae
 
     if (args.to / CONFIG_FILE).exists():

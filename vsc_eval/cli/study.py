@@ -2,15 +2,23 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.resources import interventions_dir
 from vsc_eval.settings import EngineSpec
 
+if TYPE_CHECKING:
+    from vsc_eval.studies.records import StudyResults
+
 STAGE_NAMES = ("probing", "sae", "select", "sweep", "controls", "conclude", "report")
 
+_DESCRIPTION = """\
+Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature sets, edit them and
+their combined edits, compare with controls, and say for every pair whether it interferes.
+"""
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.
 A finished stage is not run again; a study that was cut off goes on when the same command is given again.
@@ -18,16 +26,9 @@ example: vsc-eval study vsc-tiny --out studies/first
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `study`."""
-    parser = subparsers.add_parser(
-        "study",
-        help="probing, train, select, sweep, control, conclude",
-        description="Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature "
-        "sets, edit them and their unions, compare with controls, and say for every pair whether it interferes.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The options of `study`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`"
     )
@@ -50,9 +51,10 @@ def spec_file(text: str) -> Path:
 
 def _handle(options: argparse.Namespace) -> int:
     from vsc_eval.specs import load_yaml_spec
+    from vsc_eval.studies.report.evidence import verdict_table
     from vsc_eval.studies.run import run_study
     from vsc_eval.studies.spec import StudySpec
-    from vsc_eval.studies.summary import print_summary
+    from vsc_eval.tables.console import console_for, draw, say
 
     written = load_yaml_spec(spec_file(options.spec), StudySpec)
     spec = Flags(StudySpec, only=EngineSpec.how()).read(options, "vsc-eval study", base=written)
@@ -67,6 +69,35 @@ def _handle(options: argparse.Namespace) -> int:
         return 130
     if results is None:
         print(f"{options.out} is not concluded yet; give the command without --until and --only to go on.")
-    else:
-        print_summary(results, options.out)
+        return 0
+    console = console_for()
+    draw(verdict_table(results, "raw"), console)
+    for line in _summary(results):
+        say(line, console)
+    files = "report.md, results.json, study.yaml, answers.parquet, intervention/"
+    say(f"Written to {options.out}: {files}", console)
     return 0
+
+
+def _summary(results: "StudyResults") -> Iterator[str]:
+    """The verdicts, the most and least harmful conditions, and what the study could have seen."""
+    from vsc_eval.studies.words import drift_of, gain_of
+    from vsc_eval.tables.numbers import counted, percent, points
+
+    (found, denied, unclear), whole = results.verdict_counts("raw"), results.baseline
+    yield (
+        f"Of {counted(found + denied + unclear, 'pair')}: {found} interfere, {denied} do not, {unclear} without enough "
+        "evidence."
+    )
+    yield (
+        f"Layer {results.layer} of {results.spec.model}; baseline accuracy {percent(whole.accuracy.value)} % (n = "
+        f"{whole.n})."
+    )
+    edited = [row for row in results.conditions if row.difference is not None]
+    best, worst = (
+        f"{row.condition} ({points(gain_of(row))} points, drift {percent(drift_of(row))} %)"
+        for row in (max(edited, key=gain_of), min(edited, key=gain_of))
+    )
+    yield f"Best for accuracy: {best}; worst: {worst}."
+    yield f"Noise floor: {percent(results.noise_floor, 2)} % of answers change where nothing is done."
+    yield from (f"Excluded: {entry.what}: {entry.why}" for entry in results.excluded)

@@ -3,7 +3,6 @@
 import argparse
 import difflib
 from pathlib import Path
-from typing import Any
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
@@ -22,9 +21,8 @@ _SOURCE = Flags(DatasetSource, only=("config", "split", "revision"))
 """Which part of a data set a new task file is of."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `tasks` with its actions."""
-    parser = subparsers.add_parser("tasks", help="list tasks, look at their items, export them")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """The actions of `tasks`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="names that --tasks takes")
@@ -117,9 +115,15 @@ def _list(_options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise SpecError(f"Cannot show {options.n} items.", hint="Ask for at least one.")
-    bare = options.task.removeprefix("vsc_")
-    if names_file(options.task) or bare in {path.stem for path in _shipped_files()}:
-        return _show_task_file(options)
+    if names_file(options.task) or options.task.removeprefix("vsc_") in {path.stem for path in _shipped_files()}:
+        # Imported here: it loads `datasets` and lm-eval, which take seconds.
+        from vsc_eval.lmeval.task_check import check, task_file
+
+        spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.task,))
+        for key, value in task_file(spec).model_dump(mode="json", exclude_unset=True).items():
+            print(terminal(f"{key}: {value}"))
+        print()
+        return 0 if check(spec, rows=options.n, show=options.n, out=options.out) else 1
     for task, level in cells_of(options.task, options.level):
         for item in make_items(options.split, task, level, -(-options.n // 4) * 4)[: options.n]:
             print(f"--- {item.id}   gold: {item.answer}. {item.options[item.gold]}\n{item.prompt}")
@@ -141,18 +145,6 @@ def _export(options: argparse.Namespace) -> int:
 
 def _shipped_files() -> list[Path]:
     return sorted(shipped_dir().glob("*.yaml"))
-
-
-def _show_task_file(options: argparse.Namespace) -> int:
-    """`tasks show` of a task file: what it declares, and the first rows."""
-    # Imported here: it loads `datasets` and lm-eval, which take seconds.
-    from vsc_eval.lmeval.task_check import check, task_file
-
-    spec = _DATA.read(options, "vsc-eval tasks", tasks=(options.task,))
-    for key, value in task_file(spec).model_dump(mode="json", exclude_unset=True).items():
-        print(terminal(f"{key}: {value}"))
-    print()
-    return 0 if check(spec, rows=options.n, show=options.n, out=options.out) else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -188,8 +180,8 @@ def _compile(options: argparse.Namespace) -> int:
 def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
-    else:
-        with replacing(options.out) as partial:
-            partial.write_text(to_json_schema(), encoding="utf-8")
-        print(options.out)
+        return 0
+    with replacing(options.out) as partial:
+        partial.write_text(to_json_schema(), encoding="utf-8")
+    print(options.out)
     return 0

@@ -18,19 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vsc_eval.extract.numerals import TEENS
-from vsc_eval.extract.text import (
-    BEHIND,
-    CHOOSE,
-    INVALID,
-    NEGATED_AFTER,
-    REFUSAL,
-    STRONG_NOUN,
-    VERB,
-    Reader,
-    negated,
-    negated_before,
-    normalise,
-)
+from vsc_eval.extract.text import BEHIND, CHOOSE, INVALID, NEGATED_AFTER, REFUSAL, STRONG_NOUN, VERB, Reader, normalise
 
 _NUMBER_WORDS = (*TEENS, "twenty")
 # "A because" is the letter, "A circle" the article; "I is" is the letter, "I see" the pronoun.
@@ -193,7 +181,7 @@ class _Reader(Reader[_Reference]):
             letter = self._by_letter(match, named=named)
             if letter:
                 spans.append(letter)
-        return (span for span in spans if not negated(self.text, span.start, span.end))
+        return (span for span in spans if not self.negated(span.start, span.end))
 
     def line_declarations(self) -> Iterator[_Reference]:
         """The last line that holds nothing but an option. Lines that name every option are an echo of the question."""
@@ -212,7 +200,7 @@ class _Reader(Reader[_Reference]):
             for found in self.after_nouns(noun, VERB, needs_verb=needs_verb):
                 yield found[0]
         for cue, chosen in self.after_cues(CHOOSE):
-            if not negated_before(self.text, cue.start()):
+            if not self.negated_before(cue.start()):
                 yield chosen
         yield from (mention for mention in self.mentions() if _IS_CORRECT.match(self.text, mention.end))
         yield from self.line_declarations()

@@ -18,19 +18,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from vsc_eval.extract.numerals import Number, canonical, numbers, western
-from vsc_eval.extract.text import (
-    CHOOSE,
-    INVALID,
-    REFUSAL,
-    SENTENCE_END,
-    Reader,
-    fold,
-    negated,
-    plain_quotes,
-    squeeze,
-    unquoted,
-    unwrap,
-)
+from vsc_eval.extract.text import CHOOSE, INVALID, REFUSAL, SENTENCE_END, Reader, fold, squeeze, unquoted, unwrap
 
 _NOUN = re.compile(r"\b(?:answer|solution|result)s?\b", re.I)
 _QUANTITY = re.compile(
@@ -93,7 +81,7 @@ def _clean(text: str) -> str:
     text = re.sub(r"\\d?frac\{(\d{1,9})\}\{(\d{1,9})\}", r" \1/\2", text)
     text = re.sub(r"\\([%$#])", r"\1", text)
     text = re.sub(r"\\(?:times|cdot)\b", "×", text).replace("\\approx", "≈").replace("\\,", "").replace("{,}", ",")
-    text = plain_quotes(fold(western(text)))
+    text = fold(western(text))
     return squeeze(unquoted(re.sub(r"\*\*|[`_#\\]|(?<=\d)\$", " ", unwrap(text))))
 
 
@@ -113,7 +101,7 @@ class _Reader(Reader[Number]):
 
     def amounts(self) -> list[Number]:
         """Numbers that are said and not taken back; "one" only where it counts something."""
-        return [n for n in self.all if not n.pronoun and not negated(self.text, n.start, n.end)]
+        return [n for n in self.all if not n.pronoun and not self.negated(n.start, n.end)]
 
     def canonical(self, number: Number) -> Decimal | None:
         """The number's value, None if it is a bound, one end of a range, an alternative or a part of a sum."""
@@ -133,7 +121,7 @@ class _Reader(Reader[Number]):
             if self.canonical(number) is not None:
                 yield number
         for cue, number in self.after_cues(_SAY):
-            if not negated(self.text, cue.start(), cue.end()):
+            if not self.negated(cue.start(), cue.end()):
                 yield number
         yield from self._last_bare_line()
 

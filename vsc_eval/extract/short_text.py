@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from vsc_eval.extract.numerals import canonical, numbers, western
-from vsc_eval.extract.text import INVALID, fold, plain_quotes, squeeze, unwrap
+from vsc_eval.extract.text import INVALID, fold, squeeze, unwrap
 
 _MOST_WORDS = 40
 _PASSES = 8
@@ -54,7 +54,7 @@ def _canonical(text: str) -> str:
 
 
 def _once(text: str) -> str:
-    text = squeeze(plain_quotes(unwrap(fold(western(text)))))
+    text = squeeze(unwrap(fold(western(text))))
     text = squeeze(re.sub(r"\*\*|[`#\\]|(?<=\d)\$", " ", text))
     declared = list(_DECLARED.finditer(text))
     if declared:

@@ -51,15 +51,6 @@ _MARKS_IN_A_ROW = 30
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"'})
 
 
-def negated_before(text: str, start: int) -> bool:
-    return NEGATED_BEFORE.search(text, max(0, start - BEHIND), start) is not None
-
-
-def negated(text: str, start: int, end: int) -> bool:
-    """Whether what stands at `start` to `end` is taken back by the words before or after it."""
-    return negated_before(text, start) or NEGATED_AFTER.match(text, end, end + BEHIND) is not None
-
-
 class Reader(Generic[T]):
     """Finds in a text what answers, among `found`: each kind says what that is and which words are skipped."""
 
@@ -70,6 +61,13 @@ class Reader(Generic[T]):
         self.text = text
         self.all = list(found)
         self._at = {one.start: one for one in self.all}
+
+    def negated_before(self, start: int) -> bool:
+        return NEGATED_BEFORE.search(self.text, max(0, start - BEHIND), start) is not None
+
+    def negated(self, start: int, end: int) -> bool:
+        """Whether what stands at `start` to `end` is taken back by the words before or after it."""
+        return self.negated_before(start) or NEGATED_AFTER.match(self.text, end, end + BEHIND) is not None
 
     def at(self, position: int) -> T | None:
         """What stands at a place."""
@@ -109,7 +107,8 @@ class Reader(Generic[T]):
 
 
 def fold(text: str) -> str:
-    """NFKC. Marks beyond 30 in a row are dropped: ordering them takes time quadratic in their number."""
+    """NFKC with typewriter quotes. Marks beyond 30 in a row are dropped: ordering them takes time quadratic in their
+    number."""
     if text.isascii():
         return text
     kept, run = [], 0
@@ -117,7 +116,7 @@ def fold(text: str) -> str:
         run = run + 1 if unicodedata.combining(character) else 0
         if run <= _MARKS_IN_A_ROW:
             kept.append(character)
-    return unicodedata.normalize("NFKC", "".join(kept))
+    return unicodedata.normalize("NFKC", "".join(kept)).translate(_QUOTES)
 
 
 def unwrap(text: str) -> str:
@@ -142,11 +141,6 @@ def squeeze(text: str) -> str:
     return re.sub(r" ?\n[ \n]*", "\n", re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))).strip()
 
 
-def plain_quotes(text: str) -> str:
-    """Typographic quotes as typewriter ones."""
-    return text.translate(_QUOTES)
-
-
 def unquoted(text: str) -> str:
     """Without quotes around words; an apostrophe inside a word stays."""
     return re.sub(r"(?<!\w)'([^'\n]{1,80})'(?!\w)", r"\1", text.replace('"', " "))
@@ -154,5 +148,4 @@ def unquoted(text: str) -> str:
 
 def normalise(text: str) -> str:
     """One spelling for what models vary: unicode forms, markdown, LaTeX, quotes, reasoning and answer tags."""
-    text = plain_quotes(unwrap(fold(text)))
-    return squeeze(unquoted(re.sub(r"[*_`$#\\]", " ", text)))
+    return squeeze(unquoted(re.sub(r"[*_`$#\\]", " ", unwrap(fold(text)))))

@@ -15,16 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vsc_eval.extract.text import (
-    CHOOSE,
-    INVALID,
-    REFUSAL,
-    STRONG_NOUN,
-    VERB,
-    Reader,
-    negated_before,
-    normalise,
-)
+from vsc_eval.extract.text import CHOOSE, INVALID, REFUSAL, STRONG_NOUN, VERB, Reader, normalise
 
 _MEANINGS = {
     **dict.fromkeys(("yes", "yeah", "yep", "yup", "true"), "yes"),
@@ -83,7 +74,7 @@ class _Reader(Reader[_Said]):
             # "Answer yes or no: yes" declares what comes after the echo.
             yield next((said for said in found if said.meaning), found[0])
         for cue, said in self.after_cues(_SAY):
-            if not negated_before(self.text, cue.start()):
+            if not self.negated_before(cue.start()):
                 yield said
         yield from self._bare()
 
@@ -114,7 +105,7 @@ class _Reader(Reader[_Said]):
         """Words that are no statement and not taken back: "not yes", "yes is wrong". What follows "no" is often its
         reason: "no, there is not" is no double negation."""
         for said in self.all:
-            taken_back = negated_before(self.text, said.start) or _IS_WRONG.match(self.text, said.end)
+            taken_back = self.negated_before(said.start) or _IS_WRONG.match(self.text, said.end)
             if said.meaning and not said.statement and not taken_back:
                 yield said
 

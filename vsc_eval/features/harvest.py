@@ -1,7 +1,7 @@
-"""Run a VLM over prompts and give out what one of its decoder layers says."""
+"""The synthetic benchmark as prompts, and what one of a VLM's decoder layers says of prompts."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,48 @@ from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits, with_hidde
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids
 from vsc_eval.backends.hf.shared import run_prefix
-from vsc_eval.errors import DataError
+from vsc_eval.errors import DataError, SpecError
 from vsc_eval.features.options import Positions
 from vsc_eval.interventions.edits import position_mask
-from vsc_eval.interventions.harvest import Firing, FiringMeter, PooledActivations, pool_codes
+from vsc_eval.interventions.harvest import PooledActivations, pool_codes
 from vsc_eval.interventions.select import Pooling
 from vsc_eval.sae.model import SAE
-from vsc_eval.sae.quality import ReconstructionMeter, ReconstructionQuality
-from vsc_eval.synthetic import LETTERS
+from vsc_eval.sae.quality import Firing, ReconstructionMeter, ReconstructionQuality
+from vsc_eval.seeding import torch_generator
+from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, SYNTHETIC_TASKS, TASKS, Item, make_items, render
+
+
+def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: int | None = None) -> list[Item]:
+    """Items of every level of `tasks` in `split`, cell after cell; the split's default size unless told otherwise.
+
+    Raises SpecError for no task, an unknown or a repeated one, and for a number that is no multiple of 4.
+    """
+    if not tasks or len(set(tasks)) != len(tasks):
+        raise SpecError(f"The tasks are {list(tasks)}.", hint="Name at least one task, and each only once.")
+    for task in tasks:
+        SYNTHETIC_TASKS.get(task)
+    n = DEFAULT_SIZES[split] if items_per_cell is None else items_per_cell
+    return [item for task in tasks for level in LEVELS for item in make_items(split, task, level, n)]
+
+
+def to_prompt(item: Item) -> Prompt:
+    """The item's question with its picture."""
+    return Prompt(text=item.prompt, images=(render(item.scene),), options=LETTERS)
+
+
+def prompts_of(items: Sequence[Item]) -> Iterator[Prompt]:
+    """The items' prompts, each picture drawn when it is its turn: all of them together do not fit into memory."""
+    return (to_prompt(item) for item in items)
+
+
+def endless_shuffled_prompts(items: Sequence[Item], seed: int) -> Iterator[Prompt]:
+    """The items' prompts epoch after epoch, each epoch in an order of its own."""
+    epoch = 0
+    while True:
+        generator = torch_generator("sae items", seed, epoch)
+        for index in torch.randperm(len(items), generator=generator).tolist():
+            yield to_prompt(items[index])
+        epoch += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +92,18 @@ class LayerReader:
 
         `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token.
         """
-        meter, firing = ReconstructionMeter(sae), FiringMeter(sae.cfg.d_sae)
+        meter = ReconstructionMeter(sae)
         values, fired = [], []
         for inputs, mask in self._batches(prompts):
             hidden = self._hidden(inputs)
-            codes = sae.encode_sparse(hidden)
-            pooled = pool_codes(codes, mask, sae.cfg.d_sae, pooling)
-            firing.update(codes, mask)
+            pooled = pool_codes(sae.encode_sparse(hidden), mask, sae.cfg.d_sae, pooling)
             meter.update(hidden[mask])
             values.append(pooled.values.cpu())
             fired.append(pooled.fired.cpu())
             progress(inputs.n_items)
         if not values:
             raise DataError("There are no items to harvest.", hint="Choose at least one task.")
-        return PooledActivations(torch.cat(values), torch.cat(fired)), firing.result(), meter.result()
+        return PooledActivations(torch.cat(values), torch.cat(fired)), meter.firing(), meter.result()
 
     @torch.no_grad()
     def option_logprobs(
@@ -89,17 +121,14 @@ class LayerReader:
         for inputs, mask in self._batches(prompts):
 
             def splice(_module: Any, _args: Any, output: Any, mask: Tensor = mask) -> Any:
-                if replace is None:
-                    return None
-                hidden = hidden_of(output).clone()
-                hidden[mask] = replace(hidden[mask])
-                return with_hidden(output, hidden)
+                if replace is not None:
+                    hidden = hidden_of(output).clone()
+                    hidden[mask] = replace(hidden[mask])
+                    output = with_hidden(output, hidden)
+                return output
 
-            handle = self.vlm.decoder.layers[self.layer].register_forward_hook(splice)
-            try:
+            with self.vlm.decoder.layers[self.layer].register_forward_hook(splice):
                 output = self.vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(self.vlm.model))
-            finally:
-                handle.remove()
             rows.append(output.logits[:, -1].float().log_softmax(-1)[:, ids].cpu())
             progress(inputs.n_items)
         return torch.cat(rows)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vsc_eval.errors import DataError
-from vsc_eval.files import replacing, short_hash
-from vsc_eval.interventions.harvest import Firing, Harvest, PooledActivations
+from vsc_eval.files import short_hash, write_text
+from vsc_eval.interventions.harvest import Harvest, PooledActivations
 from vsc_eval.interventions.select import ScoreTable, SelectionRule
-from vsc_eval.sae.tensors import load_tensors, write_tensors
+from vsc_eval.sae.quality import Firing
+from vsc_eval.sae.readers.files import load_tensors, write_tensors
 
 TENSORS_FILE = "features.safetensors"
 ITEMS_FILE = "features.json"
@@ -42,8 +42,7 @@ def save_harvest(harvest: Harvest, folder: Path) -> None:
     }
     key = harvest_key(harvest.origin, harvest.pooling, harvest.item_ids)
     write_tensors(folder / TENSORS_FILE, tensors, {"key": key})
-    with replacing(folder / ITEMS_FILE) as partial:
-        partial.write_text(harvest.model_dump_json() + "\n", encoding="utf-8")
+    write_text(folder / ITEMS_FILE, harvest.model_dump_json() + "\n")
 
 
 def load_harvest(folder: Path) -> Harvest:
@@ -74,11 +73,3 @@ def save_scores(table: ScoreTable, rule: SelectionRule, folder: Path) -> None:
     made_by = {"made_by": json.dumps({"tasks": table.tasks, "rule": rule.model_dump(mode="json")})}
     tensors = {"scores": torch.from_numpy(table.scores), "eligible": torch.from_numpy(table.eligible).to(torch.uint8)}
     write_tensors(folder / SCORES_FILE, tensors, made_by)
-
-
-def load_scores(folder: Path) -> tuple[tuple[str, ...], Tensor]:
-    """(tasks, scores [tasks, F]) of every feature, selected or not. Raises DataError."""
-    tensors, metadata = load_tensors(folder / SCORES_FILE, _HINT)
-    if "scores" not in tensors or "made_by" not in metadata:
-        raise DataError(f"{folder / SCORES_FILE} holds no scores.", hint=_HINT)
-    return tuple(json.loads(metadata["made_by"])["tasks"]), tensors["scores"]

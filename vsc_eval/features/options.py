@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.sae.read_options import ReadOptions
-from vsc_eval.sae.train_config import TrainConfig
+from vsc_eval.sae.options import ReadOptions, TrainConfig
 from vsc_eval.settings import ItemsPerCell, ModelSpec, Seed, TaskTypesSpec, with_default
 from vsc_eval.specs import EditSpec
 

@@ -1,32 +1,25 @@
 """Choose one feature set per task by the selection rule, on the benchmark's `select` split, and judge the SAE."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError
-from vsc_eval.features.benchmark import benchmark_items, prompts_of
-from vsc_eval.features.harvest import LayerReader
-from vsc_eval.features.kept import (
-    ITEMS_FILE,
-    KEPT_FILES,
-    harvest_key,
-    key_of,
-    load_harvest,
-    save_harvest,
-    save_scores,
-)
+from vsc_eval.features.harvest import LayerReader, benchmark_items, prompts_of
+from vsc_eval.features.kept import ITEMS_FILE, KEPT_FILES, harvest_key, key_of, load_harvest, save_harvest, save_scores
 from vsc_eval.features.options import SelectSpec
-from vsc_eval.features.site import sae_site
+from vsc_eval.features.sae_train import sae_site
 from vsc_eval.files import ensure_writable, file_hash
 from vsc_eval.interventions.harvest import Harvest
 from vsc_eval.interventions.intervention import INTERVENTION_FILE, save_intervention
-from vsc_eval.interventions.overlap import SetOverlap, set_overlap
 from vsc_eval.interventions.select import choose_features, score_table
-from vsc_eval.interventions.stability import Stability, set_stability
+from vsc_eval.interventions.similarity import SetOverlap, Stability, set_overlap, set_stability
 from vsc_eval.progress import Advance
 from vsc_eval.records import Record, read_record, write_record
 from vsc_eval.sae.model import SAE
@@ -88,7 +81,7 @@ def select_sets(
     already, `quality.json`, `overlap.json` and `stability.json`.
 
     `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
-    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`load_scores`), which the
+    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which the
     controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
     selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. `progress`
     is told of (stage, how many were just done, how many there are). Raises DataError if the SAE is damaged, of another
@@ -103,6 +96,10 @@ def select_sets(
     items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
     job = _Job(spec, reader, place, sae.to(vlm.device), items, out, progress)
     return job.finished(keep_features) or job.run(keep_features)
+
+
+_FILES = (INTERVENTION_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
+"""What a selection always leaves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +125,9 @@ class _Job:
             "items_per_cell": self.spec.items_per_cell,
         }
 
-    @cached_property
-    def item_ids(self) -> tuple[str, ...]:
-        return tuple(item.id for item in self.items)
-
     def key(self, pooling: str | None = None) -> str:
         """Hash of what a harvest depends on; without a pooling, of what the figures of the SAE do."""
-        return harvest_key(self.origin, pooling, self.item_ids)
+        return harvest_key(self.origin, pooling, [item.id for item in self.items])
 
     @property
     def full_key(self) -> str:
@@ -148,8 +141,8 @@ class _Job:
 
     def finished(self, keep_features: bool) -> Selected | None:
         """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
-        done = read_record(Done, self.out / DONE_FILE)
-        if done is None or done.inputs != self.full_key or not set(_files(keep_features)) <= set(done.sha256):
+        done, wanted = read_record(Done, self.out / DONE_FILE), {*_FILES, *(KEPT_FILES if keep_features else ())}
+        if done is None or done.inputs != self.full_key or not wanted <= set(done.sha256):
             return None
         files = [(self.out / name, digest) for name, digest in done.sha256.items()]
         if not all(file.is_file() and file_hash(file) == digest for file, digest in files):
@@ -182,31 +175,27 @@ class _Job:
             sets=sets,
         )
         overlap = set_overlap(sets, self.sae, harvest.firing)
-        stability = set_stability(
-            sets,
-            harvest,
-            rule,
-            draws=self.spec.stability_draws,
-            seed=self.spec.seed,
-            progress=lambda n: self.progress("stability", n, harvest.d_sae),
-        )
+
+        def scored(n: int) -> None:
+            self.progress("stability", n, harvest.d_sae)
+
+        draws, seed = self.spec.stability_draws, self.spec.seed
+        stability = set_stability(sets, harvest, rule, draws=draws, seed=seed, progress=scored)
         path = save_intervention(intervention, out)
         write_record(overlap, out / OVERLAP_FILE)
         write_record(stability, out / STABILITY_FILE)
-        hashes = {name: file_hash(out / name) for name in _files(kept_on_disk)}
+        hashes = {name: file_hash(out / name) for name in (*_FILES, *(KEPT_FILES if kept_on_disk else ()))}
         write_record(Done(inputs=self.full_key, sha256=hashes), out / DONE_FILE)
         return Selected(intervention, path, quality, overlap, stability)
 
     def _harvest(self, keep_features: bool) -> Harvest:
         """From the folder if the same one is there, else from the model."""
         pooling, told = self.spec.rule.pooling, self.told("features")
-        try:
+        with suppress(DataError):
             kept = load_harvest(self.out)
             if self.key(pooling) == harvest_key(kept.origin, kept.pooling, kept.item_ids):
                 told(len(self.items))
                 return kept
-        except DataError:
-            pass
         # Beside a new intervention, what is kept of another selection would be taken for the intervention's own.
         for name in KEPT_FILES:
             (self.out / name).unlink(missing_ok=True)
@@ -214,12 +203,12 @@ class _Job:
         harvest = Harvest(
             pooled=pooled,
             firing=firing,
-            item_ids=self.item_ids,
+            reconstruction=reconstruction,
+            item_ids=tuple(item.id for item in self.items),
             tasks=tuple(item.task for item in self.items),
             orbits=tuple(item.orbit_id for item in self.items),
             origin=self.origin,
             pooling=pooling,
-            reconstruction=reconstruction,
         )
         if keep_features:
             save_harvest(harvest, self.out)
@@ -231,19 +220,13 @@ class _Job:
         known = read_record(SAEQuality, path)
         if known is not None and known.inputs == key:
             return known
-        splice = splice_quality(
-            lambda replace: self.reader.option_logprobs(
-                prompts_of(self.items), replace, self.told("SAE spliced in" if replace else "plain model")
-            ),
-            self.sae,
-            [item.gold for item in self.items],
-        )
+
+        def option_logprobs(replace: Callable[[Tensor], Tensor] | None) -> Tensor:
+            told = self.told("SAE spliced in" if replace else "plain model")
+            return self.reader.option_logprobs(prompts_of(self.items), replace, told)
+
+        splice = splice_quality(option_logprobs, self.sae, [item.gold for item in self.items])
         assert harvest.reconstruction is not None
         quality = SAEQuality(split=SPLIT, reconstruction=harvest.reconstruction, splice=splice, inputs=key)
         write_record(quality, path)
         return quality
-
-
-def _files(with_features: bool) -> tuple[str, ...]:
-    always = (INTERVENTION_FILE, QUALITY_FILE, OVERLAP_FILE, STABILITY_FILE)
-    return (*always, *KEPT_FILES) if with_features else always

@@ -1,17 +1,20 @@
-"""Train an SAE on one decoder layer of a VLM, over the benchmark's `sae` split."""
+"""Train an SAE on a decoder layer of a VLM, over the benchmark's `sae` split; and find where in a model one belongs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.errors import SpecError
-from vsc_eval.features.benchmark import benchmark_items, endless_shuffled_prompts
-from vsc_eval.features.harvest import LayerReader
-from vsc_eval.features.options import SAETrainSpec
+from vsc_eval.errors import DataError, SpecError
+from vsc_eval.features.harvest import LayerReader, benchmark_items, endless_shuffled_prompts
+from vsc_eval.features.options import Positions, SAESource, SAETrainSpec
 from vsc_eval.files import ensure_writable
-from vsc_eval.sae.readers.saelens import CONFIG_FILE, read_sae_metadata, save_sae
+from vsc_eval.sae.model import SAE
+from vsc_eval.sae.readers import ReadSAE, read_any_sae
+from vsc_eval.sae.readers.saelens import CONFIG_FILE, load_sae, read_sae_metadata, save_sae
 from vsc_eval.sae.train import TrainProgress, TrainResult, train_sae
 from vsc_eval.synthetic import GENERATOR_VERSION
 
@@ -75,3 +78,71 @@ def train_sae_for(
     save_sae(result.sae, out, {**provenance, **counts})
     checkpoint.unlink(missing_ok=True)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class SAESite:
+    """An SAE from disk with the layer and the tokens that it is for."""
+
+    read: ReadSAE
+    layer: int
+    positions: Positions
+
+    def put_into(self, out: Path) -> tuple[str, SAE]:
+        """The SAE's path relative to the intervention in `out`, and the SAE as it is read back from there.
+
+        One from elsewhere is copied to `out/sae`, with what is known about it now: an intervention can travel. Raises
+        SpecError if files in another layout lie at that place.
+        """
+        home, folder = out / "sae", self.read.path.parent.resolve()
+        if self.read.layout == "saelens" and folder.is_relative_to(out.resolve()):
+            return folder.relative_to(out.resolve()).as_posix(), self.read.sae
+        if folder == home.resolve():
+            raise SpecError(
+                f"{home} is where the intervention keeps its SAE.", hint="Move the files there to another folder."
+            )
+        save_sae(self.read.sae, home, {**self.read.metadata, "layer": self.layer, "positions": self.positions})
+        return "sae", load_sae(home)
+
+
+def sae_site(path: Path, vlm: LoadedVLM, source: SAESource) -> SAESite:
+    """Read the SAE and find where it belongs: its files say so, or else `source` does.
+
+    Raises SpecError for a layer that the model lacks or where the two contradict each other; DataError if the SAE is
+    damaged, of another width or trained on other weights than the model's, or if neither says where it belongs.
+    """
+    read = read_any_sae(path, d_model=vlm.decoder.d_model, **source.model_dump(exclude={"positions"}))
+    layer = _agreed("layer", read.layer, source.layer, path)
+    positions = _agreed("positions", read.metadata.get("positions"), source.positions, path)
+    if positions not in get_args(Positions):
+        raise DataError(
+            f"The SAE in {path} says that its positions are {positions!r}.",
+            hint=f"Its metadata may say {', '.join(get_args(Positions))}.",
+        )
+    trained_on = read.metadata.get("model_fingerprint")
+    if trained_on is None and source.layer is None:
+        raise DataError(
+            f"The SAE in {path} does not say its model_fingerprint.",
+            hint=f"If it belongs to '{vlm.name}', say so by giving its layer: --layer {layer}.",
+        )
+    if trained_on not in (None, vlm.fingerprint):
+        raise DataError(
+            f"The SAE in {path} was trained on other weights than those of '{vlm.name}'.",
+            hint="Train it again with `vsc-eval sae train`, or give the model it was trained on.",
+        )
+    vlm.decoder.check_layer(layer)
+    return SAESite(read, layer, positions)
+
+
+def _agreed(name: str, told: Any, given: int | str | None, path: Path) -> Any:
+    if told is None and given is None:
+        raise DataError(
+            f"The SAE in {path} does not say its {name}.",
+            hint=f"Give --{name}, or use an SAE that `vsc-eval sae train` wrote.",
+        )
+    if told is not None and given not in (None, told):
+        raise SpecError(
+            f"The SAE in {path} was trained for {name} {told}, not {given}.",
+            hint=f"Leave out --{name}, or train another.",
+        )
+    return given if told is None else told

@@ -78,19 +78,15 @@ def picture_problem(uri: str) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with Image.open(io.BytesIO(base64.b64decode(payload, validate=True)), formats=["PNG", "JPEG"]) as image:
-                return _image_problem(image, kind)
+                if (image.format or "").lower() != kind:
+                    return f"says that it is a {kind} but is a {(image.format or 'nothing known').lower()}"
+                if max(image.size) > MAX_SIDE_PX:
+                    return f"is {image.width} x {image.height} px, more than {MAX_SIDE_PX} on a side"
+                if getattr(image, "n_frames", 1) > 1:
+                    return "has more than one frame"
+                image.load()
+                return None
     except _UNREADABLE as error:
         return f"cannot be opened ({type(error).__name__})"
     except Warning as warning:
         return f"cannot be opened safely ({type(warning).__name__})"
-
-
-def _image_problem(image: Image.Image, kind: str) -> str | None:
-    if (image.format or "").lower() != kind:
-        return f"says that it is a {kind} but is a {(image.format or 'nothing known').lower()}"
-    if max(image.size) > MAX_SIDE_PX:
-        return f"is {image.width} x {image.height} px, more than {MAX_SIDE_PX} on a side"
-    if getattr(image, "n_frames", 1) > 1:
-        return "has more than one frame"
-    image.load()
-    return None

@@ -41,14 +41,14 @@ def label_points(axes: Any, named: Sequence[tuple[str, Point]], points: Sequence
     figure = axes.figure
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
-    marks = axes.transData.transform(list(points))
+    marks, frame = axes.transData.transform(list(points)), axes.bbox
     taken: list[Any] = []
     for name, point in named:
         tried = [_label(axes, name, point, offset) for offset in _PLACES]
         boxes = [_extent(each, renderer) for each in tried]
         costs = [
             300 * sum(box.overlaps(other) for other in taken)
-            + 500 * (not _inside(box, axes.bbox))
+            + 500 * (box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1)
             + sum(box.contains(*mark) for mark in marks)
             for box in boxes
         ]
@@ -80,7 +80,3 @@ def _extent(text: Any, renderer: Any) -> Any:
 
     text.update_positions(renderer)
     return Text.get_window_extent(text, renderer).padded(3)
-
-
-def _inside(box: Any, frame: Any) -> bool:
-    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)

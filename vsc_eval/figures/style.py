@@ -8,15 +8,8 @@ from typing import Any
 from vsc_eval.files import replacing
 from vsc_eval.stats import Figure
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#F0E442",
-)
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, YELLOW = "#CC79A7", "#56B4E9", "#F0E442"
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
 GREY = "#6E6E6E"
@@ -34,9 +27,8 @@ def plain_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {"font.size": 11, "axes.titlesize": 13, "svg.hashsalt": "vsc-eval", "text.parse_math": False}
-        )
+        own = {"font.size": 11, "axes.titlesize": 13, "svg.hashsalt": "vsc-eval", "text.parse_math": False}
+        matplotlib.rcParams.update(own)
         yield
 
 

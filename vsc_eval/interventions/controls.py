@@ -59,22 +59,24 @@ def matched_random_sets(
     rng = np.random.default_rng(derived_seed("matched random sets", seed, draw))
     matches = _matches(logs[:, selected], logs[:, others], rng, np.log(tolerance), at_least)
     replacement = dict(zip(selected.tolist(), others[matches].tolist(), strict=True))
-    control: dict[str, Scalar] = {"control": "random_sets", "control_seed": seed, "control_draw": draw}
     found = []
     for chosen in sets:
         drawn = tuple(replacement[i] for i in chosen.indices)
         ratio = logs[:, list(drawn)] - logs[:, list(chosen.indices)]
         size, bias = np.abs(ratio).mean(1), ratio.mean(1)
         # What it shares with the set that it stands for; the rule did not choose it.
-        kept = {key: value for key, value in chosen.provenance.items() if not key.startswith("rule_")}
-        match: dict[str, Scalar] = {
+        provenance = {key: value for key, value in chosen.provenance.items() if not key.startswith("rule_")}
+        provenance |= {
+            "control": "random_sets",
+            "control_seed": seed,
+            "control_draw": draw,
             "match_log_ratio_frequency": float(size[0]),
             "match_log_ratio_strength": float(size[1]),
             "match_bias_frequency": float(bias[0]),
             "match_bias_strength": float(bias[1]),
             "match_n_outside_tolerance": int((np.abs(ratio) > np.log(tolerance)).any(0).sum()),
         }
-        name, provenance = f"{chosen.name}.random.{draw:02d}", {**kept, **control, **match}
+        name = f"{chosen.name}.random.{draw:02d}"
         found.append(FeatureSet(name=name, task=chosen.task, indices=drawn, provenance=provenance))
     return tuple(found)
 
@@ -139,11 +141,7 @@ def permuted_label_sets(
     number = draw if shuffle is None else shuffle
     labels = permuted_labels(harvest, seed=seed, draw=number)
     table = score_table(harvest.pooled, labels, rule, tasks=list(dict.fromkeys(harvest.tasks)))
-    control: dict[str, Scalar] = {
-        "control": "permuted_labels",
-        "control_seed": seed,
-        "control_draw": draw,
-        "control_shuffle": number,
-    }
+    control: dict[str, Scalar] = {"control": "permuted_labels", "control_seed": seed}
+    control |= {"control_draw": draw, "control_shuffle": number}
     sets = choose_features(table, rule, provenance={**harvest.origin, **control})
     return tuple(s.model_copy(update={"name": f"{s.name}.permuted.{draw:02d}"}) for s in sets)

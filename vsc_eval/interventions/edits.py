@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import Literal
 
 import numpy as np
 import torch
@@ -56,23 +56,13 @@ class CompiledCondition:
 
     def to(self, device: torch.device | str) -> CompiledCondition:
         """The same condition with its index tensors on `device`."""
-        return replace(
-            self,
-            members=tuple(m.to(device) for m in self.members),
-            union=self.union.to(device),
-            slots=self.slots.to(device),
-            member_masks=tuple(m.to(device) for m in self.member_masks),
-            directions=None if self.directions is None else self.directions.to(device),
-        )
+        moved = {name: getattr(self, name).to(device) for name in ("union", "slots")}
+        moved |= {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("members", "member_masks")}
+        return replace(self, **moved, directions=None if self.directions is None else self.directions.to(device))
 
 
 def compile_condition(
-    spec: ConditionSpec,
-    known_sets: Mapping[str, FeatureSet],
-    sae: SAE,
-    layer: int,
-    *,
-    d_model: int | None = None,
+    spec: ConditionSpec, known_sets: Mapping[str, FeatureSet], sae: SAE, layer: int, *, d_model: int | None = None
 ) -> CompiledCondition:
     """Bind `spec` to the sets and the SAE.
 
@@ -83,10 +73,8 @@ def compile_condition(
     members = []
     for name in spec.sets:
         if name not in known_sets:
-            raise SpecError(
-                f"Unknown feature set '{name}' in condition '{spec.name}'.",
-                hint=known_names("sets", name, known_sets),
-            )
+            hint = known_names("sets", name, known_sets)
+            raise SpecError(f"Unknown feature set '{name}' in condition '{spec.name}'.", hint=hint)
         check_indices(known_sets[name], sae.cfg.d_sae)
         members.append(torch.tensor(sorted(known_sets[name].indices)))
     union = torch.unique(torch.cat(members)) if members else torch.empty(0, dtype=torch.int64)
@@ -100,17 +88,8 @@ def compile_condition(
         lists = sorted(m.tolist() for m in members) if edit.norm_match else [union.tolist()]
         payload = json.dumps([edit.model_dump(mode="json"), lists, sae.fingerprint(), layer], sort_keys=True)
         content_hash = short_hash(payload)
-    return CompiledCondition(
-        name=spec.name,
-        spec=spec,
-        layer=layer,
-        members=tuple(members),
-        union=union,
-        slots=slots,
-        member_masks=tuple(torch.isin(union, m) for m in members),
-        directions=directions,
-        content_hash=content_hash,
-    )
+    masks = tuple(torch.isin(union, m) for m in members)
+    return CompiledCondition(spec.name, spec, layer, tuple(members), union, slots, masks, directions, content_hash)
 
 
 def random_directions(seed: int, features: Tensor, d_model: int) -> Tensor:
@@ -191,9 +170,5 @@ def position_mask(
         case "text":
             return real & ~image
         case "last":
-            from_the_end = real.flip(-1).long().cumsum(-1).flip(-1)
-            return real & (from_the_end == 1)
-        case "all":
-            return real
-        case _:
-            assert_never(positions)
+            return real & (real.flip(-1).long().cumsum(-1).flip(-1) == 1)
+    return real

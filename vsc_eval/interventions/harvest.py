@@ -1,7 +1,7 @@
 """What a model's features did on the selection items: the selection rule, its controls and its stability read this."""
 
 from dataclasses import dataclass
-from typing import Literal, Self, assert_never
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, InstanceOf, model_validator
@@ -11,7 +11,7 @@ from vsc_eval.errors import DataError
 from vsc_eval.interventions.select import Pooling, Scalar
 from vsc_eval.records import Record
 from vsc_eval.sae.model import SparseCodes
-from vsc_eval.sae.quality import ReconstructionQuality
+from vsc_eval.sae.quality import Firing, ReconstructionQuality
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,57 +43,10 @@ def pool_codes(codes: SparseCodes, mask: Tensor, d_sae: int, how: Pooling) -> Po
     assert k == 0 or int(indices.max()) < d_sae, "codes of another SAE"
     largest = values.new_zeros(batch, d_sae).scatter_reduce_(1, indices, values, reduce="amax")
     fired = largest > 0
-    match how:
-        case "mean":
-            total = values.new_zeros(batch, d_sae).scatter_add_(1, indices, values)
-            return PooledActivations(total / n_tokens[:, None], fired)
-        case "max":
-            return PooledActivations(largest, fired)
-        case "fired":
-            return PooledActivations(fired.to(torch.float32), fired)
-        case _:
-            assert_never(how)
-
-
-@dataclass(frozen=True, eq=False)
-class Firing:
-    """How often and how strongly each feature fires over the chosen tokens, whatever the pooling."""
-
-    frequency: Tensor
-    """Float32 [F], share of tokens on which it fires."""
-    strength: Tensor
-    """Float32 [F], mean activation over the tokens on which it fires; 0 if there are none."""
-
-    @property
-    def mean(self) -> Tensor:
-        """Float32 [F], mean activation over all tokens."""
-        return self.frequency * self.strength
-
-
-class FiringMeter:
-    """Accumulates `Firing` over batches."""
-
-    def __init__(self, d_sae: int) -> None:
-        self._n = 0
-        self._count = torch.zeros(d_sae, dtype=torch.float64)
-        self._total = torch.zeros(d_sae, dtype=torch.float64)
-
-    def update(self, codes: SparseCodes, mask: Tensor) -> None:
-        """Add the tokens that `mask` [B, T] chooses among codes [B, T, k]."""
-        # A top-k without ReLU can hold negative values, which are no firing.
-        values = codes.values[mask].flatten().double().clamp_min(0).cpu()
-        indices = codes.indices[mask].flatten().cpu()
-        self._n += int(mask.sum())
-        self._count.index_add_(0, indices, (values > 0).double())
-        self._total.index_add_(0, indices, values)
-
-    def result(self) -> Firing:
-        """Raises DataError if no token was added."""
-        if self._n == 0:
-            raise DataError(
-                "No token was harvested.", hint="Choose at least one task, and positions that prompts have."
-            )
-        return Firing((self._count / self._n).float(), (self._total / self._count.clamp_min(1)).float())
+    if how == "mean":
+        total = values.new_zeros(batch, d_sae).scatter_add_(1, indices, values)
+        return PooledActivations(total / n_tokens[:, None], fired)
+    return PooledActivations(largest if how == "max" else fired.to(torch.float32), fired)
 
 
 class Harvest(Record):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing
 from vsc_eval.resources import interventions_dir
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.readers import read_any_sae
@@ -14,7 +13,7 @@ from vsc_eval.specs import FeatureSet, InterventionSpec, load_yaml_spec, save_ya
 INTERVENTION_FILE = "intervention.yaml"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LoadedIntervention:
     """An intervention with its SAE; every set's indices are known to fit it."""
 
@@ -77,6 +76,5 @@ def check_indices(feature_set: FeatureSet, d_sae: int) -> None:
 def save_intervention(spec: InterventionSpec, folder: Path) -> Path:
     """Write `intervention.yaml` into `folder` in one step and return its path. Raises BackendError if that fails."""
     path = folder / INTERVENTION_FILE
-    with replacing(path) as partial:
-        save_yaml_spec(partial, spec)
+    save_yaml_spec(path, spec)
     return path

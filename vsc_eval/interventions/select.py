@@ -30,7 +30,7 @@ class SelectionRule(Spec):
     """Everything that decides which features are chosen, stored with the sets."""
 
     score: Annotated[str, AfterValidator(SCORES.valid)] = "auroc"
-    """What a feature is ranked by: a score of interventions/scores, or another package's."""
+    """What a feature is ranked by: a score of interventions.scores, or another package's."""
     pooling: Pooling = "mean"
     """How an item's tokens become one value (not used by frequency_gap)."""
     m: int = Field(default=16, gt=0)
@@ -133,21 +133,13 @@ def choose_features(
         **(provenance or {}),
     }
     sets = []
-    for task, n_items, scores, chosen in zip(
-        table.tasks, table.n_task_items, table.scores, table.chosen(rule), strict=True
-    ):
+    for row, (task, chosen) in enumerate(zip(table.tasks, table.chosen(rule), strict=True)):
         if len(chosen) < rule.m:
             raise TooFewFeaturesError(
                 f"Only {len(chosen)} features are eligible for '{task}', and the rule asks for {rule.m}.",
                 hint="Lower m or the minimum frequency, or train an SAE with more features.",
             )
-        sets.append(
-            FeatureSet(
-                name=task,
-                task=task,
-                indices=tuple(chosen.tolist()),
-                scores=tuple(scores[chosen].tolist()),
-                provenance={"n_task_items": n_items, **described},
-            )
-        )
+        indices, scores = tuple(chosen.tolist()), tuple(table.scores[row, chosen].tolist())
+        provenance = {"n_task_items": table.n_task_items[row], **described}
+        sets.append(FeatureSet(name=task, task=task, indices=indices, scores=scores, provenance=provenance))
     return tuple(sets)

@@ -11,7 +11,7 @@ are kept for the process: lm-eval loads a task anew for each condition.
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,8 @@ def load_cell(
     if strangers := sorted(name for name in others if name.startswith("vsc_")):
         raise SpecError(f"The vsc tasks have no setting {', '.join(strangers)}.", hint="They have vsc_n and vsc_split.")
     if vsc_n is None:
-        if vsc_split not in DEFAULT_SIZES:
-            raise SpecError(f"Unknown split '{vsc_split}'.", hint=f"Use one of {', '.join(DEFAULT_SIZES)}.")
-        vsc_n = DEFAULT_SIZES[vsc_split]
+        # Of an unknown split, make_items says so.
+        vsc_n = DEFAULT_SIZES.get(vsc_split, 4)
     if isinstance(vsc_n, bool) or not isinstance(vsc_n, int):
         raise SpecError(f"vsc_n={vsc_n!r} is not a number of items.", hint="Write for example `vsc_n=20`.")
     return _cell(vsc_task, vsc_level, vsc_split, vsc_n, bool(vsc_paired))
@@ -180,11 +179,9 @@ def load_data(file: TaskFile, *, data_dir: Path | None = None) -> ExternalData:
     path, name = Path(file.dataset.path).expanduser(), f"Rows of {file.name}"
     # Where relative paths of pictures begin; None for the hub's data.
     folder = path.parent if path.is_file() else path if path.is_dir() else None
-    with ExitStack() as stack:
-        progress = None
-        if len(rows) >= _LARGE:
-            shown = stack.enter_context(progress_shown(Console(stderr=True), {name: len(rows)}))
-            progress = partial(shown, name)
+    is_long = len(rows) >= _LARGE
+    with progress_shown(Console(stderr=True), {name: len(rows)}) if is_long else nullcontext() as shown:
+        progress = partial(shown, name) if shown else None
         data = read_rows(file, rows, folder=folder, score_columns=score_columns, progress=progress)
     for note in data.report.notes():
         _LOG.warning(note)

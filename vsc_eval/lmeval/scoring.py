@@ -84,52 +84,45 @@ def category_metric(column: str, value: str) -> str:
 
 def score_text(doc: Document, results: Sequence[str]) -> dict[str, Any]:
     """One generated answer."""
-    return _single(doc, read_text(doc, results[0]))
+    return _scored(doc, read_text(doc, results[0]))
 
 
 def score_choice(doc: Document, results: Sequence[LogLikelihood]) -> dict[str, Any]:
     """The log-likelihood of each option's words."""
-    return _always_valid(_single(doc, _chosen(doc, [logprob for logprob, _ in results])))
+    return _scored(doc, _chosen(doc, [logprob for logprob, _ in results]), is_choice=True)
 
 
 def score_text_pair(doc: Document, results: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Two generated answers to one request: without and with the edit."""
     base, edited = (read_text(doc, text) for text in results[0])
-    return _pair(doc, base, edited)
+    return _scored(doc, edited, base)
 
 
 def score_choice_pair(doc: Document, results: Sequence[Sequence[LogLikelihood]]) -> dict[str, Any]:
     """For each option's words, their log-likelihood without and with the edit."""
     base, edited = (_chosen(doc, [option[arm][0] for option in results]) for arm in (0, 1))
-    return _always_valid(_pair(doc, base, edited))
+    return _scored(doc, edited, base, is_choice=True)
 
 
 def _chosen(doc: Document, logprobs: Sequence[float]) -> Answer:
     return likeliest(doc, doc["answers"] if is_external(doc) else doc["letters"], logprobs)
 
 
-def _single(doc: Document, answer: Answer) -> dict[str, Any]:
+def _scored(doc: Document, answer: Answer, base: Answer | None = None, *, is_choice: bool = False) -> dict[str, Any]:
+    """The values of an answer; `base` is the one without the edit. Of a choice every answer is valid."""
     right = float(answer.counted == doc["answer"])
-    found: dict[str, Any] = {"acc": right, "invalid": float(answer.read == INVALID)}
-    if not is_external(doc):
-        return found
-    found |= {category_metric(column, value): right for column, value in doc["categories"]}
-    if doc["group_size"]:
-        found[GROUP_ACC] = [doc["group"], doc["group_size"], right]
-    if doc["score"]:
-        # The official metric has its own idea of what is right, so it gets the answer as it was read.
-        found[doc["score"]] = [doc["id"], answer.read]
-    return found
-
-
-def _pair(doc: Document, base: Answer, edited: Answer) -> dict[str, Any]:
-    found, before = _single(doc, edited), _single(doc, base)["acc"]
-    changed = float(base.counted != edited.counted)
-    return {**found, "acc_base": before, "acc_delta": found["acc"] - before, "drift": changed}
-
-
-def _always_valid(found: dict[str, Any]) -> dict[str, Any]:
-    del found["invalid"]
+    found: dict[str, Any] = {"acc": right} if is_choice else {"acc": right, "invalid": float(answer.read == INVALID)}
+    if is_external(doc):
+        found |= {category_metric(column, value): right for column, value in doc["categories"]}
+        if doc["group_size"]:
+            found[GROUP_ACC] = [doc["group"], doc["group_size"], right]
+        if doc["score"]:
+            # The official metric has its own idea of what is right, so it gets the answer as it was read.
+            found[doc["score"]] = [doc["id"], answer.read]
+    if base is not None:
+        before = float(base.counted == doc["answer"])
+        drift = float(base.counted != answer.counted)
+        found |= {"acc_base": before, "acc_delta": right - before, "drift": drift}
     return found
 
 

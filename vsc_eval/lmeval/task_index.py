@@ -3,18 +3,16 @@
 lm-eval's own index leaves a file out that it cannot read, without a word; here a broken file stops with its name.
 """
 
-import difflib
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lm_eval.tasks._index import TaskIndex
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from vsc_eval import metrics
-from vsc_eval.errors import SpecError
+from vsc_eval.errors import SpecError, known_names
 from vsc_eval.lmeval.documents import adjusted
 from vsc_eval.lmeval.task_files import COMPILED, TAG, VARIANTS, cell_files, compiled_files, variants, write_task_files
 from vsc_eval.resources import tasks_dir
@@ -120,23 +118,19 @@ def chosen_files(spec: AskSpec) -> tuple[tuple[str, ...], dict[str, TaskFile]]:
     for change in spec.override:
         wrong = change.partition(".")[0]
         if wrong not in used:
-            close = difflib.get_close_matches(wrong, used, n=1)
-            raise SpecError(
-                f"The override '{change}' names no task of this run.",
-                hint=f"{f'Did you mean {close[0]}? ' if close else ''}Write NAME.KEY=VALUE with one of:"
-                f" {', '.join(used) or 'none (the run has no task of a data set)'}.",
-            )
+            hint = f"Write NAME.KEY=VALUE. {known_names('tasks of data sets in this run', wrong, used)}"
+            raise SpecError(f"The override '{change}' names no task of this run.", hint=hint)
     final = [adjusted(file, spec.override, limit=spec.limit, data_dir=spec.data_dir) for file in used.values()]
     return tuple(resolved), dict(zip(used, final, strict=True))
 
 
-def compiled_folder(files: Iterable[TaskFile]) -> Path:
-    """A new temporary folder with the compiled files and other packages' synthetic tasks; who asked removes it."""
-    folder = Path(tempfile.mkdtemp(prefix="vsc-tasks-"))
+def compiled_folder(files: Iterable[TaskFile]) -> TemporaryDirectory[str]:
+    """A new temporary folder with the compiled files and other packages' synthetic tasks; who asked cleans it up."""
+    folder = TemporaryDirectory(prefix="vsc-tasks-", ignore_cleanup_errors=True)
     if added := SYNTHETIC_TASKS.added():
-        write_task_files(folder, cell_files(added))
+        write_task_files(Path(folder.name), cell_files(added))
     for file in files:
-        write_task_files(folder, compiled_files(file))
+        write_task_files(Path(folder.name), compiled_files(file))
     return folder
 
 
@@ -153,11 +147,8 @@ def compiled_includes(folders: Sequence[Path], names: Sequence[str] = ()) -> Ite
     given = {name: Path(name).resolve() for name in names if names_file(name)}
     given = {name: path for name, path in given.items() if path.is_file() and is_task_file(path)}
     files |= {path: read_checked(path) for path in given.values()}
-    compiled = compiled_folder(files.values())
-    try:
-        yield [*map(str, folders), str(compiled)], [files[given[n]].task_name if n in given else n for n in names]
-    finally:
-        shutil.rmtree(compiled, ignore_errors=True)
+    with compiled_folder(files.values()) as compiled:
+        yield [*map(str, folders), compiled], [files[given[n]].task_name if n in given else n for n in names]
 
 
 @contextmanager

@@ -1,33 +1,34 @@
-"""Which lm-eval tasks a sweep asks, and what is known of their items before a model has seen them."""
+"""The lm-eval tasks of a sweep: which they are, what is known of their items before a model has seen them, and their
+scoring by lm-eval itself, one condition after the other."""
 
 import difflib
 import logging
-import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import lm_eval.api.task
 from datasets.exceptions import DatasetsError
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 from PIL import Image
+from torch.utils import collect_env
 
 from vsc_eval.answers.answer_table import AskedItem, Scoring
 from vsc_eval.backends.hf.prompts import Prompt
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import BackendError, DataError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.lmeval.documents import loaded
-from vsc_eval.lmeval.scoring import is_external, option_letters
+from vsc_eval.lmeval.scoring import Answer, is_external, likeliest, option_letters, read_text
+from vsc_eval.lmeval.session_lm import DocKey, SessionLM
 from vsc_eval.lmeval.task_index import benchmark_dir, chosen_files, clear_errors, compiled_folder
 from vsc_eval.settings import AskSpec
-from vsc_eval.taskfiles.rows import DataReport
-from vsc_eval.taskfiles.schema import TaskFile
-
-DocKey = tuple[str, int]
-"""lm-eval's (task name, document number)."""
+from vsc_eval.taskfiles.schema import DataReport, TaskFile
 
 _OUTPUT_TYPES = {"loglikelihood": "multiple_choice", "generate": "generate_until"}
 
@@ -50,19 +51,25 @@ class SweepTasks:
     """Task of a task file -> what became of its rows."""
 
 
+_environment_report = cache(collect_env.get_pretty_env_info)
+
+
 @contextmanager
 def quiet_harness() -> Iterator[None]:
     """Hold back lm-eval's remarks below errors and its bars; one a task and condition would bury the tables, and ours
-    has the time left of the whole run."""
+    has the time left of the whole run. It asks pip and the system what is installed once, not once for each condition
+    (a second each)."""
     logger = logging.getLogger("lm_eval")
-    level, bar = logger.level, lm_eval.api.task.tqdm
+    level, bar, report = logger.level, lm_eval.api.task.tqdm, collect_env.get_pretty_env_info
     logger.setLevel(logging.ERROR)
     lm_eval.api.task.tqdm = partial(bar, disable=True)
+    collect_env.get_pretty_env_info = _environment_report
     try:
         yield
     finally:
         logger.setLevel(level)
         lm_eval.api.task.tqdm = bar
+        collect_env.get_pretty_env_info = report
 
 
 def find_tasks(spec: AskSpec) -> SweepTasks:
@@ -99,7 +106,7 @@ def find_tasks(spec: AskSpec) -> SweepTasks:
 def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile]) -> TaskManager:
     """lm-eval's index of the benchmark, the task files and what else the user's folders hold."""
     compiled = compiled_folder(files.values())
-    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled)]
+    folders = [str(folder) for folder in (benchmark_dir(), *spec.include_path, compiled.name)]
     metadata = {} if spec.n is None else {"vsc_n": spec.n}
     manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
     unknown = [name for name in names if _variant(name, spec.scoring, manager) is None]
@@ -107,7 +114,7 @@ def _manager(names: Sequence[str], spec: AskSpec, files: Mapping[str, TaskFile])
         # lm-eval's own tasks take seconds to index, so only for a name that cannot be ours.
         manager = TaskManager(include_path=folders, metadata=metadata)
     # lm-eval reads a file again whenever it loads its task.
-    weakref.finalize(manager, shutil.rmtree, compiled, True)
+    weakref.finalize(manager, compiled.cleanup)
     return manager
 
 
@@ -162,9 +169,22 @@ def _check_scoring(name: str, task: Any, scoring: Scoring) -> None:
 
 
 def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[AskedItem, tuple[str, ...]]:
-    """One item and its letters: of the synthetic benchmark, a task file, or any lm-eval multiple-choice task."""
+    """One item and its letters: of a task file, the synthetic benchmark, or any lm-eval multiple-choice task."""
     if is_external(doc):
-        return _external_item(name, doc_id, doc), tuple(doc["answers"])
+        item = AskedItem(
+            item_id=doc["id"],
+            doc_id=doc_id,
+            task=name.removesuffix("_choice"),
+            gold=doc["answer"],
+            gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
+            categories=tuple((column, value) for column, value in doc["categories"]),
+            fields=tuple((column, value) for column, value in doc["fields"]),
+            group=doc["group"] or None,
+            score=doc["score"] or None,
+            accepted=tuple(doc["accepted"]),
+            **{key: doc[key] for key in ("cluster", "cluster_kind", "group_size")},
+        )
+        return item, tuple(doc["answers"])
     if letters := option_letters(doc):
         item = AskedItem(
             item_id=doc["id"],
@@ -190,24 +210,6 @@ def _item(name: str, task: Any, doc_id: int, doc: Mapping[str, Any]) -> tuple[As
         cluster_kind="image" if images else "item",
     )
     return item, letters
-
-
-def _external_item(name: str, doc_id: int, doc: Mapping[str, Any]) -> AskedItem:
-    return AskedItem(
-        item_id=doc["id"],
-        doc_id=doc_id,
-        task=name.removesuffix("_choice"),
-        cluster=doc["cluster"],
-        gold=doc["answer"],
-        gold_index=doc["gold_index"] if doc["gold_index"] >= 0 else None,
-        cluster_kind=doc["cluster_kind"],
-        categories=tuple((column, value) for column, value in doc["categories"]),
-        group=doc["group"] or None,
-        group_size=doc["group_size"],
-        score=doc["score"] or None,
-        accepted=tuple(doc["accepted"]),
-        fields=tuple((column, value) for column, value in doc["fields"]),
-    )
 
 
 def _choices(name: str, task: Any, doc: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
@@ -236,3 +238,93 @@ def _check_items(items: Mapping[DocKey, AskedItem]) -> None:
         tasks[item.item_id] = task
     if not items:
         raise SpecError("The tasks have no items.", hint="Raise --limit or --n.")
+
+
+def score_condition(
+    model: SessionLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
+) -> dict[DocKey, Answer]:
+    """Run lm-eval on all tasks under the model's condition and write its files; the answers as lm-eval scored them.
+
+    `name` is the model's in lm-eval's files. Raises BackendError if they cannot be written.
+    """
+    max_new_tokens = tasks.spec.max_new_tokens
+    tracker = EvaluationTracker(output_path=str(folder)) if folder else None
+    with quiet_harness():
+        outcome = simple_evaluate(
+            model=model,
+            model_args={"pretrained": name, "condition": model.condition},
+            tasks=list(tasks.names),
+            task_manager=tasks.manager,
+            limit=tasks.spec.limit,
+            gen_kwargs=None if max_new_tokens is None else {"max_gen_toks": max_new_tokens},
+            evaluation_tracker=tracker,
+            batch_size=model.session.engine.batch_size,
+            device=str(model.session.vlm.device),
+            random_seed=seed,
+            numpy_random_seed=seed,
+            torch_random_seed=seed,
+            fewshot_random_seed=seed,
+            # Of our metrics all are means, whose error has a formula; for others lm-eval's own default is meant.
+            bootstrap_iters=1000,
+        )
+        assert outcome is not None
+        samples = outcome["samples"]
+        answers = _parsed(samples, tasks)
+        _check_accuracies(answers, outcome["results"], tasks, model.condition)
+        if folder is not None and tracker is not None:
+            results = {key: value for key, value in outcome.items() if key != "samples"}
+            tracker.save_results_aggregated(results=results, samples=samples)
+            for task, rows in samples.items():
+                tracker.save_results_samples(task_name=task, samples=rows)
+            # Out of the subfolder that lm-eval names after the model.
+            for subfolder in [path for path in folder.iterdir() if path.is_dir()]:
+                for path in list(subfolder.iterdir()):
+                    path.replace(folder / path.name)
+                subfolder.rmdir()
+            _check_written(folder, samples)
+    return answers
+
+
+def _parsed(samples: Mapping[str, Any], tasks: SweepTasks) -> dict[DocKey, Answer]:
+    """The answers, from the responses that lm-eval itself scored."""
+    answers = {}
+    for name, rows in samples.items():
+        for sample in (sample for sample in rows if sample["filter"] == rows[0]["filter"]):
+            key, doc, responses = (name, int(sample["doc_id"])), sample["doc"], sample["filtered_resps"]
+            if tasks.spec.scoring == "loglikelihood":
+                answers[key] = likeliest(doc, tasks.letters[key], [logprob for logprob, _ in responses])
+            else:
+                answers[key] = read_text(doc, responses[0])
+    assert answers.keys() == tasks.items.keys()
+    return answers
+
+
+def _check_accuracies(
+    answers: Mapping[DocKey, Answer], results: Mapping[str, Any], tasks: SweepTasks, condition: str
+) -> None:
+    """Our accuracy of every task must be the one that lm-eval computed from the same responses."""
+    for name in tasks.hashes:
+        theirs = results[name].get("acc,none")
+        if theirs is None:
+            continue
+        right = [answers[key].counted == item.gold for key, item in tasks.items.items() if key[0] == name]
+        ours = sum(right) / len(right)
+        if abs(ours - theirs) > 1e-9:
+            raise BackendError(
+                f"Task '{name}' under '{condition}': our accuracy is {ours}, lm-eval's is {theirs}.",
+                hint="Report it with the run's folder: one of the two reads answers wrongly. Until then use neither.",
+            )
+
+
+def _check_written(folder: Path, samples: Mapping[str, Any]) -> None:
+    """lm-eval logs a failed write at WARNING and goes on, so look."""
+    n_lines = {}
+    for path in folder.glob("samples_*.jsonl"):
+        with path.open("rb") as file:
+            n_lines[path.name.removeprefix("samples_").rsplit("_", 1)[0]] = sum(1 for _ in file)
+    wanted = {name: len(rows) for name, rows in samples.items()}
+    if len(list(folder.glob("results_*.json"))) != 1 or not wanted.items() <= n_lines.items():
+        raise BackendError(
+            f"lm-eval's files could not be written to {folder}.",
+            hint="Check that the disk has space and give the same command again; stored answers are kept.",
+        )

@@ -18,17 +18,11 @@ def _fault(thing: Any) -> str | None:
     return f"it has no {', '.join(lacking)}" if lacking else None
 
 
+_OFFICIAL = ("cv_bench", "pope", "naturalbench", "chartqa", "realworldqa")
 METRICS: Registry[Metric] = Registry(
     "metric",
     "vsc_eval.metrics",
-    {
-        "exact": "vsc_eval.metrics.base:EXACT",
-        "cv_bench": "vsc_eval.metrics.cv_bench:CV_BENCH",
-        "pope": "vsc_eval.metrics.pope:POPE",
-        "naturalbench": "vsc_eval.metrics.naturalbench:NATURALBENCH",
-        "chartqa": "vsc_eval.metrics.chartqa:CHARTQA",
-        "realworldqa": "vsc_eval.metrics.realworldqa:REALWORLDQA",
-    },
+    {"exact": "vsc_eval.metrics.base:EXACT", **{n: f"vsc_eval.metrics.{n}:{n.upper()}" for n in _OFFICIAL}},
     _fault,
 )
 

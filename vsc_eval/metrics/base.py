@@ -19,7 +19,7 @@ item and a statistic of their k means, which is what a cluster bootstrap resampl
 one condition's items at a time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,8 +27,7 @@ import numpy.typing as npt
 
 from vsc_eval.errors import DataError
 from vsc_eval.extract import INVALID
-from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Clusters, Floats, bootstrap_means, cluster_sums
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL, Clusters, Figure, Floats, bootstrap_means, cluster_sums
 
 Mask = npt.NDArray[np.bool_]
 _MOST_UNDEFINED = 0.05
@@ -65,6 +64,12 @@ class ScoredItem:
                 hint="Use the official data set's columns, or leave `score` out of the task file.",
             )
         return self.fields[name]
+
+    def stranger(self, column: str, what: str, hint: str) -> DataError:
+        """The error that a column's value is no `what`."""
+        return DataError(
+            f"Item '{self.id}': column '{column}' holds '{self.column(column)}', which is no {what}.", hint=hint
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,15 @@ def share(hits: Mask, of: Mask | None = None, *, unit: str = "items", undefined:
     among = np.ones(len(hits), dtype=bool) if of is None else of
     values = np.stack([hits & among, among]).astype(np.float64)
     return Quantity(values, ratio, int(among.sum()), unit, undefined)
+
+
+def shares(
+    figure: str, hits: Mask, labels: Sequence[str], names: Iterable[str], *, undefined: str = "no items"
+) -> dict[str, Quantity]:
+    """`figure[name]` of each name: the share of `hits` [items] among the items of that label. `{}` in `undefined` is
+    the name."""
+    label = np.array(labels, dtype=np.str_)
+    return {f"{figure}[{name}]": share(hits, label == name, undefined=undefined.format(name)) for name in names}
 
 
 def invalid_rate(items: Sequence[ScoredItem], of: Mask | None = None, *, undefined: str = "no items") -> Quantity:

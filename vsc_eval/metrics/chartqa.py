@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vsc_eval.errors import DataError
 from vsc_eval.extract.numerals import numbers
-from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, share
+from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, share, shares
 
 TOLERANCE = 0.05
 _TYPES = {"human_test": "human", "augmented_test": "augmented", "human": "human", "augmented": "augmented"}
@@ -34,14 +33,10 @@ class ChartQA(Metric):
         `invalid_rate`."""
         right = self._right(items)
         exact = np.array([item.answer in item.golds for item in items], dtype=bool)
-        types = np.array([_type(item) for item in items], dtype=np.str_)
-        split = {
-            f"relaxed_accuracy[{name}]": share(right, types == name, undefined=f"no {name} questions")
-            for name in ("human", "augmented")
-        }
+        types, parts = [_type(item) for item in items], ("human", "augmented")
         return {
             "relaxed_accuracy": share(right),
-            **split,
+            **shares("relaxed_accuracy", right, types, parts, undefined="no {} questions"),
             "exact_accuracy": share(exact),
             "invalid_rate": invalid_rate(items),
         }
@@ -82,10 +77,8 @@ def _in_phrase(text: str) -> float | None:
 def _type(item: ScoredItem) -> str:
     value = item.column("type")
     if value not in _TYPES:
-        raise DataError(
-            f"Item '{item.id}': column 'type' holds '{value}', which is no part of ChartQA.",
-            hint="It is human_test or augmented_test. For other data leave `score` out of the task file.",
-        )
+        hint = "It is human_test or augmented_test. For other data leave `score` out of the task file."
+        raise item.stranger("type", "part of ChartQA", hint)
     return _TYPES[value]
 
 

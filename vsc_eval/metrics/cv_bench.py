@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vsc_eval.errors import DataError
-from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, ratio, share
+from vsc_eval.metrics.base import Metric, Quantity, ScoredItem, invalid_rate, ratio, share, shares
 from vsc_eval.stats.bootstrap import Floats
 
 SOURCES = ("ADE20K", "COCO", "Omni3D")
@@ -29,19 +28,19 @@ class CVBench(Metric):
         The three scores are undefined where a source has no items, as in a run of the 2D half alone.
         """
         right = self._right(items)
-        sources = np.array([_source(item) for item in items], dtype=np.str_)
-        by_source = {name: share(right, sources == name, undefined=f"no items from {name}") for name in SOURCES}
+        sources = [_source(item) for item in items]
+        by_source = shares("accuracy", right, sources, SOURCES, undefined="no items from {}")
         missing = [name for name in SOURCES if name not in sources]
         undefined = f"no items from {' and '.join(missing)}"
-        tasks = np.array([item.column("task") for item in items], dtype=np.str_)
+        tasks = [item.column("task") for item in items]
         parts = tuple(by_source.values())
         return {
             "combined": _of_sources(parts, lambda ade20k, coco, omni3d: ((ade20k + coco) / 2 + omni3d) / 2, undefined),
             "2D": _of_sources(parts[:2], lambda ade20k, coco: (ade20k + coco) / 2, undefined),
-            "3D": by_source["Omni3D"],
+            "3D": parts[-1],
             "accuracy": share(right),
-            **{f"accuracy[{name}]": part for name, part in by_source.items()},
-            **{f"accuracy[{name}]": share(right, tasks == name) for name in sorted(set(tasks.tolist()))},
+            **by_source,
+            **shares("accuracy", right, tasks, sorted(set(tasks))),
             "invalid_rate": invalid_rate(items),
         }
 
@@ -60,10 +59,8 @@ def _source(item: ScoredItem) -> str:
     known = {name.casefold(): name for name in SOURCES}
     value = item.column("source")
     if value.casefold() not in known:
-        raise DataError(
-            f"Item '{item.id}': column 'source' holds '{value}', which is no source of CV-Bench.",
-            hint=f"They are {', '.join(SOURCES)}. For other data leave `score` out of the task file.",
-        )
+        hint = f"They are {', '.join(SOURCES)}. For other data leave `score` out of the task file."
+        raise item.stranger("source", "source of CV-Bench", hint)
     return known[value.casefold()]
 
 

@@ -15,9 +15,12 @@ group is counted on one of its rows.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from vsc_eval.errors import DataError
 from vsc_eval.metrics.base import Mask, Metric, Quantity, ScoredItem, invalid_rate, share
+
+Places = npt.NDArray[np.intp]
 
 GROUP_SIZE = 4
 _QUESTIONS = ((0, 1), (2, 3))
@@ -37,7 +40,7 @@ class NaturalBench(Metric):
         groups = _complete_groups(items)
         right = self._right(items)
         inside = np.zeros(len(items), dtype=bool)
-        inside[[place for group in groups for place in group]] = True
+        inside[groups] = True
         nothing = "no complete group"
         return {
             "accuracy": share(right, inside, undefined=nothing),
@@ -48,19 +51,18 @@ class NaturalBench(Metric):
         }
 
 
-def _all_right(right: Mask, groups: Iterable[Sequence[int]], units: Iterable[Sequence[int]], unit: str) -> Quantity:
-    """Share of units all of whose rows are right; a unit is counted on its first row."""
+def _all_right(right: Mask, groups: Places, units: Iterable[tuple[int, ...]], unit: str) -> Quantity:
+    """Share of units all of whose rows are right; a unit is counted on its first row. `groups` [groups, 4]."""
     leads, hits = np.zeros(len(right), dtype=bool), np.zeros(len(right), dtype=bool)
-    for group in groups:
-        for rows in units:
-            first = group[rows[0]]
-            leads[first] = True
-            hits[first] = all(right[group[row]] for row in rows)
+    for rows in units:
+        firsts = groups[:, rows[0]]
+        leads[firsts] = True
+        hits[firsts] = right[groups[:, rows]].all(axis=1)
     return share(hits, leads, unit=unit, undefined="no complete group")
 
 
-def _complete_groups(items: Sequence[ScoredItem]) -> list[list[int]]:
-    """For each group with all four rows: where they stand in `items`, in the order of their numbers."""
+def _complete_groups(items: Sequence[ScoredItem]) -> Places:
+    """[groups, 4]: for each group with all four rows where they stand in `items`, in the order of their numbers."""
     places: dict[int, int] = {}
     for place, item in enumerate(items):
         index = _index(item)
@@ -71,17 +73,15 @@ def _complete_groups(items: Sequence[ScoredItem]) -> list[list[int]]:
             )
         places[index] = place
     firsts = sorted({GROUP_SIZE * (index // GROUP_SIZE) for index in places})
-    rows = [[places.get(first + k) for k in range(GROUP_SIZE)] for first in firsts]
-    return [[place for place in group if place is not None] for group in rows if None not in group]
+    rows = [[places.get(first + k, -1) for k in range(GROUP_SIZE)] for first in firsts]
+    return np.array([row for row in rows if -1 not in row], dtype=np.intp).reshape(-1, GROUP_SIZE)
 
 
 def _index(item: ScoredItem) -> int:
     value = item.column("Index")
     if not value.isascii() or not value.isdecimal():
-        raise DataError(
-            f"Item '{item.id}': column 'Index' holds '{value}', which is no row number.",
-            hint="Index must number the rows from 0; leave `score` out of the task file for other data.",
-        )
+        hint = "Index must number the rows from 0; leave `score` out of the task file for other data."
+        raise item.stranger("Index", "row number", hint)
     return int(value)
 
 

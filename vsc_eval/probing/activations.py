@@ -20,9 +20,9 @@ from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import position_mask
-from vsc_eval.probing.spec import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
+from vsc_eval.probing.records import EMBEDDINGS, POOLINGS, SPLIT, Pooling, ProbingSpec, Target
 from vsc_eval.progress import Advance
-from vsc_eval.sae.tensors import opened_tensors, write_tensors
+from vsc_eval.sae.readers.files import opened_tensors, write_tensors
 from vsc_eval.stats import stream
 from vsc_eval.synthetic import GENERATOR_VERSION, LETTERS, LEVELS, Item, blind_image, make_items, render
 
@@ -123,13 +123,13 @@ def pooled_layers(vlm: LoadedVLM, prompts: Sequence[Prompt]) -> dict[tuple[int, 
 
     layers = vlm.decoder.layers
     with contextlib.ExitStack() as stack:
-        stack.callback(layers[0].register_forward_pre_hook(keep_input, with_kwargs=True).remove)
+        stack.enter_context(layers[0].register_forward_pre_hook(keep_input, with_kwargs=True))
         for index, module in enumerate(layers):
 
             def keep_output(_module: Any, _args: Any, output: Any, index: int = index) -> None:
                 keep(index, hidden_of(output))
 
-            stack.callback(module.register_forward_hook(keep_output).remove)
+            stack.enter_context(module.register_forward_hook(keep_output))
         vlm.model(**inputs.tensors, use_cache=False, **keep_last_logits(vlm.model))
     for layer in (EMBEDDINGS, *range(len(layers))):
         if layer not in kept:
@@ -160,10 +160,14 @@ class Activations:
                 shown, _ = sample.rows(kind)
                 for path, batches in self._chunks(kind, part):
                     ids = [[shown[index].id for index in batch] for batch in batches]
-                    decided_by = json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind])
-                    identity = short_hash(decided_by)
+                    identity = short_hash(json.dumps([vlm.fingerprint, GENERATOR_VERSION, ids, kind]))
                     if path.exists():
-                        self._check(path, identity)
+                        with opened_tensors(path, _HINT) as file:
+                            known = (file.metadata() or {}).get("identity")
+                        if known != identity:
+                            others = "activations of another model, of other items or of other settings"
+                            hint = "Choose another output folder, or delete that one."
+                            raise SpecError(f"{self.folder} holds {others}.", hint=hint)
                     else:
                         found = [pooled_layers(vlm, [to_prompt(shown[i], kind) for i in batch]) for batch in batches]
                         merged = {f"{at}/{name}": torch.cat([f[at, name] for f in found]) for at, name in found[0]}
@@ -194,12 +198,3 @@ class Activations:
         size = max(1, _PROMPTS_A_CHUNK // self.batch_size)
         chunks = [batches[start : start + size] for start in range(0, len(batches), size)]
         return [(self.folder / f"{kind}-{part}-{number:04d}.safetensors", chunk) for number, chunk in enumerate(chunks)]
-
-    def _check(self, path: Path, identity: str) -> None:
-        with opened_tensors(path, _HINT) as file:
-            found = (file.metadata() or {}).get("identity")
-        if found != identity:
-            raise SpecError(
-                f"{self.folder} holds activations of another model, of other items or of other settings.",
-                hint="Choose another output folder, or delete that one.",
-            )

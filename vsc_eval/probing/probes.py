@@ -1,4 +1,4 @@
-"""All linear probes of one model: every layer and pooling, both targets, real labels and controls.
+"""Probe every layer of a model: each layer and pooling, both targets, real labels and controls; then pick a layer.
 
 A probe is a multinomial logistic regression on standardised features with an L2 penalty, scikit-learn's objective:
 C * sum of log-losses + ||W||^2 / 2, intercept unpenalised.
@@ -7,23 +7,139 @@ C * sum of log-losses + ||W||^2 / 2, intercept unpenalised.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from pydantic import ValidationError
 
-from vsc_eval.probing.activations import INPUT_KINDS, Activations, Floats, InputKind, Ints, Part, Sample, Strings
-from vsc_eval.probing.result import Control, ProbeRow
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, ProbingSpec, Target
-from vsc_eval.stats import cluster_bootstrap, stream
+from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
+from vsc_eval.errors import BackendError, DataError, SpecError
+from vsc_eval.files import ensure_writable
+from vsc_eval.probing.activations import (
+    FOLDER,
+    INPUT_KINDS,
+    Activations,
+    Floats,
+    InputKind,
+    Ints,
+    Part,
+    Sample,
+    Strings,
+    draw_samples,
+)
+from vsc_eval.probing.records import (
+    EMBEDDINGS,
+    RESULT_FILE,
+    TARGETS,
+    Control,
+    Pooling,
+    ProbeRow,
+    ProbingResult,
+    ProbingSpec,
+    Target,
+    check_rule,
+    choose,
+    explain_choice,
+)
+from vsc_eval.progress import Advance
+from vsc_eval.records import write_record
+from vsc_eval.stats import Figure, cluster_bootstrap, stream
+from vsc_eval.stats.bootstrap import DRAWS, LEVEL
+from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS
 
 Bools = npt.NDArray[np.bool_]
 
 TOLERANCE = 1e-4
 MAX_ITERATIONS = 2000
 CAN_ONLY_GUESS = "the activations are the same for all items, so the probe can only guess"
+_ROWS: tuple[Control, ...] = ("real", "random_labels", "blank_image", "text_only")
+"""In the order of the result's rows."""
+
+
+def run_probing(
+    spec: ProbingSpec,
+    out: Path,
+    *,
+    vlm: LoadedVLM | None = None,
+    progress: Advance = lambda stage, just_done, total: None,
+) -> ProbingResult:
+    """Probe every layer of the model and pick one by the spec's rule; the result is `out/probing.json`.
+
+    A finished result of the same inputs is read back. A killed run goes on with the activations in `out/activations`,
+    which stay there: deleting `probing.json` alone probes them anew. `progress` is told of (stage, how many were just
+    done, how many there are). Raises SpecError for a layer that cannot be chosen and if `out` holds something else's
+    result, DataError if it is damaged, BackendError if the model cannot be probed or `out` cannot be written.
+    """
+    vlm = vlm or load_vlm(spec.model, **spec.loading())
+    n_layers, path = vlm.decoder.n_layers, out / RESULT_FILE
+    check_rule(spec.rule, n_layers)
+    if path.exists():
+        return _read_back(path, spec, vlm)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    ensure_writable(out)
+    activations = Activations(out / FOLDER, draw_samples(spec), spec.seed, spec.batch_size)
+    activations.harvest(vlm, progress)
+    layers_done, rounding = partial(progress, "probes"), rounding_of(vlm.dtype)
+    # A probe's products are too small to share: with several threads they wait for each other longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        rows = tuple(probe_all(activations, spec, n_layers, rounding, layers_done))
+    choices = {pooling: choose(rows, spec.rule, pooling, n_layers) for pooling in spec.poolings}
+    chosen = choices[spec.rule.pooling]
+    if chosen is None:
+        raise BackendError(
+            f"'{vlm.name}' has no {spec.rule.pooling} tokens to probe, so the rule has nothing to pick by.",
+            hint="Choose another pooling for the rule.",
+        )
+    fixed = spec.rule.kind == "fixed"
+    result = ProbingResult(
+        spec=spec,
+        model_fingerprint=vlm.fingerprint,
+        generator_version=GENERATOR_VERSION,
+        n_layers=n_layers,
+        d_model=vlm.decoder.d_model,
+        layer=chosen.layer,
+        chosen_by=explain_choice(rows, spec.rule, chosen, n_layers),
+        choices=() if fixed else tuple(choice for choice in choices.values() if choice is not None),
+        chance={"task": 1 / len(spec.tasks), "level": 1 / len(LEVELS)},
+        interval=f"{LEVEL:.0%} percentile bootstrap of the test items, {DRAWS} draws, clustered by orbit",
+        rows=rows,
+    )
+    write_record(result, path)
+    return result
+
+
+def rounding_of(dtype: torch.dtype) -> float:
+    """Relative spread below which a pooled feature of a model of this dtype counts as constant.
+
+    One rounding of a token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it.
+    """
+    return max(1e-5, torch.finfo(dtype).eps / 4)
+
+
+def _read_back(path: Path, spec: ProbingSpec, vlm: LoadedVLM) -> ProbingResult:
+    try:
+        result = ProbingResult.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", hint="Delete it and give the command again.") from error
+    before, now = result.spec.identity(), spec.identity()
+    different = [name for name in now if now[name] != before[name]]
+    if result.model_fingerprint != vlm.fingerprint:
+        different.append("the model's weights")
+    if result.generator_version != GENERATOR_VERSION:
+        different.append("the benchmark's version")
+    if different:
+        raise SpecError(
+            f"{path} was made with other settings ({', '.join(different)}).",
+            hint="Choose another folder, or delete that file.",
+        )
+    return result
 
 
 def probe_all(
@@ -69,93 +185,68 @@ class _Probes:
     layer: int
 
     def rows(self) -> Iterator[ProbeRow]:
-        if (real := self.designs["real"]) is None:
-            yield from (self._undefined(control) for control in ("real", "random_labels"))
-        else:
-            shuffled = self._random(real)
-            right, figures = self._fitted(real)
-            yield self._row("real", real, right, **self._of_real(right - shuffled[0], figures))
-            yield self._row("random_labels", real, shuffled[0], **shuffled[1])
-        for kind in ("blank_image", "text_only"):
-            design = self.designs[kind]
+        sizes = {f"n_{part}": len(sample.items) for part, sample in self.samples.items()}
+        sizes |= {f"n_{part}_orbits": len(np.unique(sample.orbits)) for part, sample in self.samples.items()}
+        real = self.designs["real"]
+        random = None if real is None else self._fitted(real, map(self._shuffled, range(self.spec.random_draws)))
+        for control in _ROWS:
+            figures: dict[str, Any] = dict.fromkeys(("train_accuracy", "cv_accuracy", "test_accuracy", "low", "high"))
+            design = real if control == "random_labels" else self.designs[control]
             if design is None:
-                yield self._undefined(kind)
+                figures["reason"] = f"these prompts have no {self.pooling} tokens"
             else:
-                right, figures = self._fitted(design)
-                yield self._row(kind, design, right, **figures)
+                assert random is not None, "real pictures have every kind of token that others have"
+                right, found = random if control == "random_labels" else self._fitted(design, [self._labels()])
+                accuracy = self._interval(right, control)
+                figures |= {"test_accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high, **found}
+                figures["n_constant"] = design.n_constant
+                figures["reason"] = CAN_ONLY_GUESS if design.train.shape[1] == 0 else accuracy.reason
+                if control == "real":
+                    figures |= self._of_real(right - random[0], bool(found["converged"]))
+            yield ProbeRow(
+                target=self.target, pooling=self.pooling, layer=self.layer, control=control, **sizes, **figures
+            )
 
-    def _fitted(self, design: Design) -> tuple[Floats, dict[str, Any]]:
-        """Which test items a probe gets right, its training accuracy and whether it converged."""
-        train, test = (self.samples[part].labels(self.target) for part in ("train", "test"))
-        said = fit_predict(design, train, self.spec.C)
-        figures = {"train_accuracy": float(np.mean(said.train == train)), "converged": said.converged}
-        return (said.test == test).astype(np.float64), figures
+    def _labels(self) -> tuple[Strings, Strings]:
+        """Of the training and of the test items."""
+        return self.samples["train"].labels(self.target), self.samples["test"].labels(self.target)
 
-    def _of_real(self, above_random: Floats, figures: dict[str, Any]) -> dict[str, Any]:
-        train = self.samples["train"].labels(self.target)
-        hits, converged = 0, figures["converged"]
+    def _shuffled(self, draw: int) -> tuple[Strings, Strings]:
+        """The same, shuffled over orbits."""
+        # The same shuffles at every layer: a difference between layers is then none between shuffles.
+        rng = stream(self.spec.seed, "localize", "random labels", self.target, str(draw))
+        train, test = self._labels()
+        train = shuffle_by_orbit(train, self.samples["train"].orbits, rng)
+        return train, shuffle_by_orbit(test, self.samples["test"].orbits, rng)
+
+    def _fitted(
+        self, design: Design, labels: Iterable[tuple[Strings, Strings]]
+    ) -> tuple[Floats, dict[str, float | bool]]:
+        """The share of `labels` for which a probe gets each test item right; the mean of its training accuracy, and
+        whether every fit converged."""
+        right, learnt, converged = [], [], True
+        for train, test in labels:
+            said = fit_predict(design, train, self.spec.C)
+            right.append(said.test == test)
+            learnt.append(float(np.mean(said.train == train)))
+            converged &= said.converged
+        return np.mean(right, axis=0), {"train_accuracy": float(np.mean(learnt)), "converged": converged}
+
+    def _of_real(self, above_random: Floats, converged: bool) -> dict[str, Any]:
+        """What only the real labels have: accuracy by cross-validation, and selectivity."""
+        train, _ = self._labels()
+        hits = 0
         for keep, fold in self.folds:
             said = fit_predict(fold, train[keep], self.spec.C)
             hits += int((said.test == train[~keep]).sum())
             converged &= said.converged
-        selectivity = self._interval(above_random, "selectivity")
-        return {
-            **figures,
-            "cv_accuracy": hits / len(train),
-            "converged": converged,
-            "selectivity": selectivity.value,
-            "selectivity_low": selectivity.low,
-            "selectivity_high": selectivity.high,
-        }
+        found = self._interval(above_random, "selectivity")
+        selectivity = {"selectivity": found.value, "selectivity_low": found.low, "selectivity_high": found.high}
+        return {"cv_accuracy": hits / len(train), "converged": converged, **selectivity}
 
-    def _random(self, design: Design) -> tuple[Floats, dict[str, Any]]:
-        """As `_fitted`, for shuffled labels: the share of the shuffles, the mean, and whether all converged."""
-        hits, learnt, converged = [], [], True
-        for draw in range(self.spec.random_draws):
-            # The same shuffles at every layer: a difference between layers is then none between shuffles.
-            rng = stream(self.spec.seed, "localize", "random labels", self.target, str(draw))
-            train, test = (
-                shuffle_by_orbit(sample.labels(self.target), sample.orbits, rng)
-                for sample in (self.samples["train"], self.samples["test"])
-            )
-            said = fit_predict(design, train, self.spec.C)
-            hits.append(said.test == test)
-            learnt.append(float(np.mean(said.train == train)))
-            converged &= said.converged
-        return np.mean(hits, axis=0), {"train_accuracy": float(np.mean(learnt)), "converged": converged}
-
-    def _interval(self, values: Floats, name: str) -> Any:
+    def _interval(self, values: Floats, name: str) -> Figure:
         rng = stream(self.spec.seed, "localize", self.target, self.pooling, str(self.layer), name)
         return cluster_bootstrap(values, self.samples["test"].orbits, rng)
-
-    def _row(self, control: Control, design: Design, right: Floats, **figures: Any) -> ProbeRow:
-        accuracy = self._interval(right, control)
-        values = {
-            "test_accuracy": accuracy.value,
-            "low": accuracy.low,
-            "high": accuracy.high,
-            "n_constant": design.n_constant,
-            "reason": CAN_ONLY_GUESS if design.train.shape[1] == 0 else accuracy.reason,
-        }
-        return self._empty(control, **values, **figures)
-
-    def _undefined(self, control: Control) -> ProbeRow:
-        return self._empty(control, reason=f"these prompts have no {self.pooling} tokens")
-
-    def _empty(self, control: Control, **figures: Any) -> ProbeRow:
-        train, test = self.samples["train"], self.samples["test"]
-        undefined = dict.fromkeys(("train_accuracy", "cv_accuracy", "test_accuracy", "low", "high"))
-        return ProbeRow(
-            target=self.target,
-            pooling=self.pooling,
-            layer=self.layer,
-            control=control,
-            n_train=len(train.items),
-            n_test=len(test.items),
-            n_train_orbits=len(np.unique(train.orbits)),
-            n_test_orbits=len(np.unique(test.orbits)),
-            **{**undefined, **figures},
-        )
 
 
 @dataclass(frozen=True, eq=False)

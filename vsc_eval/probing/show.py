@@ -6,8 +6,17 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION, bare, new_figure, plain_style, save_png
-from vsc_eval.probing.result import CONTROL_WORDS, CONTROLS, POOLING_WORDS, Control, ProbingResult
-from vsc_eval.probing.spec import EMBEDDINGS, TARGETS, Pooling, Target
+from vsc_eval.probing.records import (
+    CONTROL_WORDS,
+    CONTROLS,
+    EMBEDDINGS,
+    POOLING_WORDS,
+    TARGETS,
+    Control,
+    Pooling,
+    ProbingResult,
+    Target,
+)
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.numbers import decimal
 from vsc_eval.tables.table import Cell, Column, Table, table
@@ -46,10 +55,8 @@ def probe_table(result: ProbingResult, target: Target) -> Table:
     first, controls = result.rows[0], CONTROLS[1:]
     columns = [Column("layer", "layer", right=True)]
     for pooling in result.spec.poolings:
-        columns += [
-            Column(pooling, f"{POOLING_WORDS[pooling]} [95% CI]", "decimal", digits=2),
-            Column(f"{pooling}_controls", "controls", right=True),
-        ]
+        columns.append(Column(pooling, f"{POOLING_WORDS[pooling]} [95% CI]", "decimal", digits=2))
+        columns.append(Column(f"{pooling}_controls", "controls", right=True))
     rows = []
     for layer in range(EMBEDDINGS, result.n_layers):
         name = "embeddings" if layer == EMBEDDINGS else str(layer)
@@ -121,17 +128,9 @@ def _line(axes: Any, result: ProbingResult, target: Target, pooling: Pooling, co
         return False
     colour, dashes, marker = _LOOKS[control]
     layers, accuracies = [row.layer for row, _ in known], [accuracy for _, accuracy in known]
-    axes.plot(
-        layers,
-        accuracies,
-        color=colour,
-        linestyle=dashes,
-        marker=marker,
-        markersize=5,
-        linewidth=2 if control == "real" else 1.5,
-        label=CONTROL_WORDS[control],
-        zorder=4 if control == "real" else 3,
-    )
+    width, above = (2.0, 4) if control == "real" else (1.5, 3)
+    look = {"color": colour, "linestyle": dashes, "marker": marker, "markersize": 5, "linewidth": width}
+    axes.plot(layers, accuracies, **look, label=CONTROL_WORDS[control], zorder=above)
     # No band is drawn where there is no interval.
     low = [accuracy if row.low is None else row.low for row, accuracy in known]
     high = [accuracy if row.high is None else row.high for row, accuracy in known]

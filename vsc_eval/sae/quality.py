@@ -1,6 +1,7 @@
 """How good an SAE is: reconstruction figures, and what the model loses when it reads the reconstruction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,18 +36,31 @@ class SpliceQuality(Record):
     accuracy_spliced: float
 
 
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """How often and how strongly each feature fires over the chosen tokens, whatever the pooling."""
+
+    frequency: Tensor
+    """Float32 [F], share of tokens on which it fires."""
+    strength: Tensor
+    """Float32 [F], mean activation over the tokens on which it fires; 0 if there are none."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Float32 [F], mean activation over all tokens."""
+        return self.frequency * self.strength
+
+
 class ReconstructionMeter:
-    """Accumulates `ReconstructionQuality` over batches; float64 sums, so that large offsets do not cancel badly."""
+    """Accumulates `ReconstructionQuality` and `Firing` over batches; float64 sums, so that large offsets do not cancel
+    badly."""
 
     def __init__(self, sae: SAE) -> None:
         self._sae = sae
-        d = sae.cfg.d_in
         self._n = 0
         self._error = 0.0
-        self._active = 0
-        self._sum = torch.zeros(d, dtype=torch.float64)
-        self._sum_of_squares = torch.zeros(d, dtype=torch.float64)
-        self._fired = torch.zeros(sae.cfg.d_sae, dtype=torch.bool)
+        self._sum, self._sum_of_squares = torch.zeros(2, sae.cfg.d_in, dtype=torch.float64)
+        self._count, self._total = torch.zeros(2, sae.cfg.d_sae, dtype=torch.float64)
 
     @torch.no_grad()
     def update(self, h: Tensor) -> None:
@@ -54,12 +68,17 @@ class ReconstructionMeter:
         codes = self._sae.encode_sparse(h)
         x = h.double()
         self._error += (x - self._sae.decode_sparse(codes).double()).square().sum().item()
-        fired = codes.indices[codes.values > 0]
-        self._active += fired.numel()
-        self._fired[fired.cpu()] = True
         self._n += len(h)
         self._sum += x.sum(0).cpu()
         self._sum_of_squares += x.square().sum(0).cpu()
+        # A top-k without ReLU can hold negative values, which are no firing.
+        indices, values = codes.indices.flatten().cpu(), codes.values.flatten().double().clamp_min(0).cpu()
+        self._count.index_add_(0, indices, (values > 0).double())
+        self._total.index_add_(0, indices, values)
+
+    def firing(self) -> Firing:
+        """How often and how strongly each feature fired so far."""
+        return Firing((self._count / self._n).float(), (self._total / self._count.clamp_min(1)).float())
 
     def result(self) -> ReconstructionQuality:
         """Raises DataError if no activation was added."""
@@ -69,9 +88,9 @@ class ReconstructionMeter:
         return ReconstructionQuality(
             n_tokens=self._n,
             fvu=self._error / variance if variance > 0 else None,
-            n_dead=int((~self._fired).sum()),
+            n_dead=int((self._count == 0).sum()),
             d_sae=self._sae.cfg.d_sae,
-            mean_l0=self._active / self._n,
+            mean_l0=self._count.sum().item() / self._n,
         )
 
 

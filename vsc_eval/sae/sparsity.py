@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vsc_eval.sae.model import SAE
-from vsc_eval.sae.train_config import TrainConfig
+from vsc_eval.sae.options import TrainConfig
 
 
 class Fired(NamedTuple):

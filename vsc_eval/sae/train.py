@@ -6,7 +6,7 @@ b_dec = 0 spends its features on the offset. After Gao et al. 2024 (arXiv 2406.0
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,69 @@ import torch
 from torch import Tensor, nn
 
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.sae.mixing import MixBuffer, TokenStream
 from vsc_eval.sae.model import SAE, SAEConfig, SparseCodes
+from vsc_eval.sae.options import TrainConfig
+from vsc_eval.sae.readers.files import load_tensors, write_tensors
 from vsc_eval.sae.sparsity import JumpReLU, sparsity_of
-from vsc_eval.sae.tensors import load_tensors, write_tensors
-from vsc_eval.sae.train_config import TrainConfig
 from vsc_eval.seeding import torch_generator
+
+TokenStream = Callable[[int], Iterator[Tensor]]
+"""Opens a stream of float tensors [n, d], any n, with the given number of tokens already left out at its start."""
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 """What Adam remembers of a parameter."""
+
+
+class MixBuffer:
+    """Draws shuffled batches from a stream, so that the tokens of one image do not share a batch.
+
+    Holds `capacity` tokens; each refill shuffles them and gives the first half away in batches.
+    """
+
+    def __init__(self, stream: TokenStream, *, capacity: int, batch_size: int, generator: torch.Generator) -> None:
+        assert capacity >= 2 * batch_size, (capacity, batch_size)
+        self.batch_size, self.capacity, self.generator = batch_size, capacity, generator
+        self.n_taken = 0
+        """Tokens drawn from the stream so far, buffer included."""
+        self.tokens = torch.empty(0, 0)
+        """Float32 [n, d], shuffled; the next batch starts at `cursor`."""
+        self.cursor = 0
+        self._stream = stream
+        self._chunks: Iterator[Tensor] | None = None
+
+    def restore(self, tokens: Tensor, n_taken: int) -> None:
+        """Continue with `tokens` in the buffer: the stream is opened behind the `n_taken` already taken."""
+        self.tokens, self.cursor, self.n_taken, self._chunks = tokens, 0, n_taken, None
+
+    def next_batch(self) -> Tensor | None:
+        """Float32 [batch_size, d], or None once stream and buffer are spent (a last partial batch is dropped)."""
+        if len(self.tokens) - self.cursor - self.batch_size < self.capacity // 2:
+            self._refill()
+        if len(self.tokens) - self.cursor < self.batch_size:
+            return None
+        batch = self.tokens[self.cursor : self.cursor + self.batch_size]
+        self.cursor += self.batch_size
+        return batch
+
+    def peek(self) -> Tensor:
+        """Float32 [n, d], what the buffer holds after its first fill; for estimates of mean and scale."""
+        if not len(self.tokens):
+            self._refill()
+        return self.tokens[self.cursor :]
+
+    def _refill(self) -> None:
+        if self._chunks is None:
+            self._chunks = self._stream(self.n_taken)
+        held = [self.tokens[self.cursor :]] if len(self.tokens) else []
+        n_held, n_before = sum(map(len, held)), self.n_taken
+        while n_held < self.capacity and (chunk := next(self._chunks, None)) is not None:
+            held.append(chunk.detach().to("cpu", torch.float32))
+            n_held += len(chunk)
+            self.n_taken += len(chunk)
+        if self.n_taken > n_before:
+            merged = torch.cat(held)
+            self.tokens = merged[torch.randperm(len(merged), generator=self.generator)]
+            self.cursor = 0
 
 
 @dataclass(frozen=True)
@@ -92,16 +146,19 @@ def train_sae(
     return TrainResult(state.folded(), state.n_tokens, int(state.dead().sum()), state.fvu)
 
 
-class _State:
+class _State(nn.Module):
     """All that a step changes: weights, moments, counters. Weights are those of scaled activations until `folded`."""
 
+    scale: Tensor
+    tokens_since_fired: Tensor
+
     def __init__(self, cfg: TrainConfig, sample: Tensor) -> None:
+        super().__init__()
         d = sample.shape[1]
         self.cfg = cfg
         # While it is trained, the thresholds are those of `sparsity`; the SAE gets them in `folded`.
         self.sae = SAE(SAEConfig(d_in=d, d_sae=cfg.d_sae, k=cfg.k))
         self.sparsity = sparsity_of(cfg, d)
-        self.both = nn.ModuleDict({"sae": self.sae, "sparsity": self.sparsity})
         mean = sample.mean(0)
         spread = (sample - mean).square().mean().sqrt()
         if not torch.isfinite(spread) or spread == 0:
@@ -109,7 +166,7 @@ class _State:
                 "The activations to train on are constant or not finite.",
                 hint="Check the model and the layer: an SAE cannot be trained on this stream.",
             )
-        self.scale = 1.0 / spread
+        self.register_buffer("scale", 1.0 / spread)
         rows = torch.randn(cfg.d_sae, d, generator=torch_generator("sae weights", cfg.seed))
         with torch.no_grad():
             self.sae.W_dec.copy_(nn.functional.normalize(rows, dim=1))
@@ -121,9 +178,8 @@ class _State:
         if own := list(self.sparsity.parameters()):
             groups.append({"params": own, "scale": self.sparsity.lr_scale})
         self.adam = torch.optim.Adam(groups, lr=cfg.lr)
-        self.tokens_since_fired = torch.zeros(cfg.d_sae, dtype=torch.int64)
-        self.step = 0
-        self.fvu = math.nan
+        self.register_buffer("tokens_since_fired", torch.zeros(cfg.d_sae, dtype=torch.int64))
+        self.step, self.fvu = 0, math.nan
 
     @property
     def n_steps(self) -> int:
@@ -209,14 +265,9 @@ def aux_loss(
 
 def _save(path: Path, identity: str, state: _State, buffer: MixBuffer) -> None:
     """All that `_load` needs to go on with the same numbers, in one step."""
-    tensors = {
-        "scale": state.scale,
-        "tokens_since_fired": state.tokens_since_fired,
-        "buffer": buffer.tokens[buffer.cursor :],
-        "generator": buffer.generator.get_state(),
-    }
-    tensors |= state.both.state_dict()
-    for name, parameter in state.both.named_parameters():
+    tensors = {"buffer": buffer.tokens[buffer.cursor :], "generator": buffer.generator.get_state()}
+    tensors |= state.state_dict()
+    for name, parameter in state.named_parameters():
         tensors |= {f"adam.{moment}.{name}": state.adam.state[parameter][moment] for moment in _MOMENTS}
     numbers = {"step": state.step, "n_taken": buffer.n_taken, "fvu": state.fvu}
     write_tensors(path, tensors, {"identity": identity, "numbers": json.dumps(numbers)})
@@ -239,11 +290,9 @@ def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _St
     # Two tokens of the right width build a state whose every number is then overwritten.
     zeros = torch.zeros_like(tensors["sae.b_dec"])
     state = _State(cfg, torch.stack([zeros, zeros + 1]))
-    state.scale = tensors["scale"]
-    state.tokens_since_fired = tensors["tokens_since_fired"]
     state.step, state.fvu = int(numbers["step"]), float(numbers["fvu"])
-    state.both.load_state_dict({name: tensors[name] for name in state.both.state_dict()})
-    for name, parameter in state.both.named_parameters():
+    state.load_state_dict({name: tensors[name] for name in state.state_dict()})
+    for name, parameter in state.named_parameters():
         moments = {moment: tensors[f"adam.{moment}.{name}"] for moment in _MOMENTS}
         state.adam.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
     return state

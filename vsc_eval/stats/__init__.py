@@ -1,12 +1,11 @@
 """Statistics on parsed answers: pure functions of numpy arrays; randomness is always an argument.
 
-`figure`: a statistic and its interval; `bootstrap`: means of clustered items; `drift`: changes and interactions;
+`bootstrap`: a statistic and its interval, means of clustered items; `drift`: changes and interactions;
 `significance`: tests. What other rooms use most is named here.
 """
 
-from vsc_eval.stats.bootstrap import bootstrap_many, cluster_bootstrap
+from vsc_eval.stats.bootstrap import Figure, bootstrap_many, cluster_bootstrap, stream, wilson_interval
 from vsc_eval.stats.drift import Drift
-from vsc_eval.stats.figure import Figure, stream, wilson_interval
 from vsc_eval.stats.significance import McNemar, adjust, control_p, control_percentile
 
 __all__ = [

@@ -1,15 +1,16 @@
-"""Percentile cluster bootstrap of means.
+"""What every statistic returns: a value and an interval, or None with the reason; and the percentile cluster bootstrap.
 
 Items of one orbit share a prompt and differ in one detail, so their answers are dependent: whole clusters are drawn,
 never items. A mean is a ratio of sums, so a draw is a vector of cluster weights and all draws are one matrix product.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from vsc_eval.stats.figure import Figure, detectable_difference, wilson_interval
+from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Clusters = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.intp]
@@ -18,6 +19,64 @@ Clusters = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.intp]
 DRAWS = 2000
 LEVEL = 0.95
 _WEIGHTS_AT_ONCE = 4_000_000  # bounds the weight matrix at 32 MB for data sets with many clusters
+_LEVEL_AND_POWER = float(stats.norm.ppf(1 - 0.05 / 2) + stats.norm.ppf(0.8))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A statistic of `n_items` items in `n_clusters` clusters; result files hold it as it is.
+
+    `value` or the interval is None where it is undefined; `reason` then says why. An undefined figure is never 0.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_items: int
+    n_clusters: int
+    method: str
+    """Which interval at which level, and what a cluster is."""
+    reason: str | None = None
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether there is an interval and 0 is in it."""
+        return self.low is not None and self.high is not None and self.low <= 0 <= self.high
+
+
+def wilson_interval(successes: int, n_items: int, *, level: float = 0.95) -> Figure:
+    """Share `successes / n_items` with Wilson's interval; only for items that are independent (one item a cluster)."""
+    method = f"{level:.0%} Wilson interval, items independent"
+    if n_items == 0:
+        return Figure(None, None, None, 0, 0, method, "no items")
+    if not 0 <= successes <= n_items:
+        raise ValueError(f"{successes} successes of {n_items} items")
+    interval = stats.binomtest(successes, n_items).proportion_ci(level, method="wilson")
+    return Figure(successes / n_items, float(interval.low), float(interval.high), n_items, n_items, method)
+
+
+def zero_count_limit(n_clusters: int, *, level: float = 0.95) -> float | None:
+    """Upper end of the two-sided Clopper-Pearson interval for 0 of `n_clusters`: 1 - ((1 - level) / 2)^(1 / n).
+
+    A bootstrap of clusters that are all alike has no interval; this bounds the share of clusters that would differ.
+    None without clusters.
+    """
+    return float(1 - ((1 - level) / 2) ** (1 / n_clusters)) if n_clusters else None
+
+
+def detectable_difference(standard_error: float | None) -> float | None:
+    """The smallest difference that a run could have found at level 0.05 with power 0.8, printed beside a null result:
+    (z_{1 - level/2} + z_{power}) x standard error of the difference; None where that is None or 0."""
+    return _LEVEL_AND_POWER * standard_error if standard_error else None
+
+
+def stream(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for each (seed, names), so that no figure depends on the order in which figures are
+    computed; names are kept apart, so ("ab",) and ("a", "b") differ."""
+    text = "\x1f".join([str(seed), *names])
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
 
 
 def cluster_sums(values: npt.ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
@@ -77,21 +136,17 @@ def bootstrap_many(
     sums, sizes = cluster_sums(array, clusters)
     n_clusters, means = len(sizes), sums.sum(axis=1) / sizes.sum()
     wanted = (statistic(means) if statistic else means).tolist()
-    if n_clusters < 2:
-        reason = f"only one {cluster_name}"
-        found = [Figure(value, None, None, n_items, n_clusters, method, reason) for value in wanted]
-    else:
+    ends: list[tuple[float | None, float | None, str | None]] = [(None, None, f"only one {cluster_name}")] * len(wanted)
+    if n_clusters > 1:
         drawn = bootstrap_means(sums, sizes, rng, draws)
         drawn = np.ascontiguousarray((statistic(drawn) if statistic else drawn).T)
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
         constant = np.ptp(drawn, axis=1) <= 1e-12
-        reason = f"every {cluster_name} gives the same value"
-        found = [
-            Figure(value, None, None, n_items, n_clusters, method, reason)
-            if same
-            else Figure(value, float(lo), float(hi), n_items, n_clusters, method)
-            for value, lo, hi, same in zip(wanted, low, high, constant, strict=True)
-        ]
+        undefined = (None, None, f"every {cluster_name} gives the same value")
+        drawn_ends = zip(low.tolist(), high.tolist(), constant, strict=True)
+        ends = [undefined if same else (lo, hi, None) for lo, hi, same in drawn_ends]
+    about = (n_items, n_clusters, method)
+    found = [Figure(value, lo, hi, *about, reason) for value, (lo, hi, reason) in zip(wanted, ends, strict=True)]
     if n_clusters == n_items:
         found[:n_shares] = [wilson_interval(int(row.sum()), n_items, level=level) for row in array[:n_shares]]
     return tuple(found)

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from vsc_eval.stats.bootstrap import Floats
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import Figure, Floats
 
 PARTS = ("right_to_wrong", "wrong_to_right", "wrong_to_other", "to_invalid", "from_invalid")
 

@@ -4,15 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vsc_eval.analysis.controls import ControlKind
-from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem, Pass
-from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.answer_table import AnswerCollector, Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.extract import likeliest_option
-from vsc_eval.features.benchmark import to_prompt
+from vsc_eval.features.harvest import to_prompt
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention
 from vsc_eval.records import Reading
@@ -34,11 +33,6 @@ class Prompts(Sequence[Prompt]):
 
     def __getitem__(self, place: int) -> Prompt:  # type: ignore[override]  # slices are not asked for
         return to_prompt(self.items[place])
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """(pictures, characters) of every prompt, without drawing it."""
-        return [(1, len(item.prompt)) for item in self.items]
 
 
 def open_study_session(
@@ -74,7 +68,7 @@ def ask_items(
     Items whose ids are in `apart` are asked in batches of their own, just as they are where they are all that is asked;
     `order` is that of the items where not their length decides. Raises as Session.answers does.
     """
-    names, prompts = list(session.conditions), Prompts(items)
+    names = list(session.conditions)
 
     def letter(_place: int, reading: Reading) -> tuple[str, str]:
         assert reading.option_logprobs is not None
@@ -84,12 +78,13 @@ def ask_items(
     collector = AnswerCollector(names, len(items), len(LETTERS), letter)
     ask(
         session,
-        prompts,
+        Prompts(items),
         names,
         settings=BY_LETTERS,
         collect=collector.add,
         progress=progress,
-        sizes=prompts.sizes,
+        # (pictures, characters) of every prompt, without drawing it.
+        sizes=[(1, len(item.prompt)) for item in items],
         order=order,
         apart=[place for place, item in enumerate(items) if item.id in apart],
     )
@@ -110,18 +105,18 @@ def answer_table(
         compiled = session.conditions[name]
         known = asked_condition(spec, *(draws or {}).get(name, (None, None)))
         conditions.append(replace(known, content_hash=compiled.content_hash if compiled else BASELINE_HASH))
-    asked = tuple(_asked(item, prompt) for item, prompt in zip(items, Prompts(items), strict=True))
-    return AnswerTable(asked, tuple(conditions), main, passes or {})
-
-
-def _asked(item: Item, prompt: Prompt) -> AskedItem:
-    known = AskedItem(
-        item_id=item.id,
-        task=item.task,
-        level=item.level,
-        split=item.split,
-        cluster=item.orbit_id,
-        gold=item.answer,
-        gold_index=item.gold,
-    )
-    return as_asked(known, prompt, BY_LETTERS)
+    asked = [
+        AskedItem(
+            item_id=item.id,
+            task=item.task,
+            level=item.level,
+            split=item.split,
+            cluster=item.orbit_id,
+            gold=item.answer,
+            gold_index=item.gold,
+        )
+        for item in items
+    ]
+    prompts = map(to_prompt, items)
+    asked_items = tuple(as_asked(known, prompt, BY_LETTERS) for known, prompt in zip(asked, prompts, strict=True))
+    return AnswerTable(asked_items, tuple(conditions), main, passes or {})

@@ -4,8 +4,8 @@ Studies are simulated and go through the statistics that a real study goes throu
 
 zero: the real sets' edits have strength zero; answers change by noise only;
 permuted: the real sets are drawn as sets of permuted labels are, so nothing sets them apart from those controls;
-stronger: the real sets do what those of permuted labels do, only more of it, so their unions do too;
-planted: as permuted, but the union of one pair puts the right option last on a random share of the items.
+stronger: the real sets do what those of permuted labels do, only more of it, so their combined edits do too;
+planted: as permuted, but the combined edit of one pair puts the right option last on a random share of the items.
 
 Or, on a finished study's own answers: each draw of permuted labels in turn stands for the real sets, and the other
 draws are its controls.
@@ -13,7 +13,8 @@ draws are its controls.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import takewhile
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,14 +22,16 @@ from vsc_eval.analysis.controls import ControlKind, Pair
 from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.verdict import ruling
 from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.records import Record
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import stream
+from vsc_eval.stats import stream, wilson_interval
 from vsc_eval.studies.analysis import analyse
-from vsc_eval.studies.calibration import Calibration, ScenarioKind, ScenarioResult, rate
 from vsc_eval.studies.conditions import asked_condition, condition_name, control_name
 from vsc_eval.studies.simulate import WORLDS, control_groups, simulate
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import LEVELS
+from vsc_eval.tables.numbers import interval, percent
+from vsc_eval.tables.table import Table, by_columns
 
 SIZES = (0.1, 0.15, 0.2, 0.25)
 BOOTSTRAP_DRAWS = 1_000
@@ -37,6 +40,89 @@ FLOOR_NOISE = 0.005
 STRONGER = 1.5
 
 _PERMUTED: ControlKind = "permuted_labels"
+
+MOST_FALSE = 0.05
+LEAST_POWER = 0.9
+"""The bars."""
+
+ScenarioKind = Literal["zero", "permuted", "stronger", "planted"]
+
+
+class Rate(Record):
+    """A share of independent studies with its Wilson interval."""
+
+    count: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return interval(self.value, self.low, self.high, percent)
+
+
+def rate(happened: Sequence[bool]) -> Rate:
+    """With Wilson's interval at 95%: the studies are independent."""
+    found = wilson_interval(sum(happened), len(happened))
+    return Rate.model_validate(
+        {"count": sum(happened), "n": len(happened), "value": found.value, "low": found.low, "high": found.high}
+    )
+
+
+class ScenarioResult(Record):
+    """What the rule said in repeated studies of one kind."""
+
+    scenario: ScenarioKind
+    world: str
+    planted: float | None
+    """Share of items that the planted combined edit puts wrong."""
+    drift_interaction: float | None
+    """Mean over studies, of the planted pair."""
+    accuracy_interaction: float | None
+    false_per_study: Rate
+    """Studies in which a pair without interference was said to interfere."""
+    false_per_pair: float
+    """The same, of all such pairs; those of a study depend on each other, so there is no interval."""
+    by_sign_flip: Rate
+    """Studies with a false verdict if effect and sign-flip test alone decided."""
+    by_permuted: Rate
+    """The same of the comparison with permuted labels alone; exact for sets that are drawn as those are."""
+    found: Rate | None
+    """Studies in which the planted pair was said to interfere."""
+    denied: Rate | None
+    """Studies in which the planted pair was said not to."""
+
+
+class Calibration(Record):
+    """All scenarios of one set of sizes and one rule."""
+
+    repetitions: int
+    seed: int
+    n_items: int
+    n_control_items: int
+    n_pairs: int
+    control_draws: int
+    bootstrap_draws: int
+    permutations: int
+    scenarios: tuple[ScenarioResult, ...]
+
+    @property
+    def innocent(self) -> list[ScenarioResult]:
+        """Those without interference."""
+        return [s for s in self.scenarios if s.scenario != "planted"]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether no scenario without interference has more false verdicts a study than the bar allows."""
+        return all(s.false_per_study.value <= MOST_FALSE for s in self.innocent)
+
+    @property
+    def powerful_from(self) -> float | None:
+        """Smallest planted share from which on every one tried is found as often as the bar asks; None: not even the
+        largest."""
+        found = {s.planted: s.found.value for s in self.scenarios if s.planted is not None and s.found is not None}
+        enough = list(takewhile(lambda size: found[size] >= LEAST_POWER, sorted(found, reverse=True)))
+        return enough[-1] if enough else None
 
 
 @dataclass(frozen=True)
@@ -104,14 +190,14 @@ def _simulated(
     drawn_as = "permuted" if kind == "planted" else kind
     rng = stream(seed, "calibrate", drawn_as, world, str(repetition))
     pair = None if size is None else spec.control_pairs[int(rng.integers(len(spec.control_pairs)))]
-    simulated = simulate(
+    table, controls = simulate(
         spec,
         rng,
         world=WORLDS[world].model_copy(update={"noise": FLOOR_NOISE if kind == "zero" else 0.0}),
         planted={} if pair is None or size is None else {pair: size},
         real_strength={"zero": 0.0, "stronger": STRONGER}.get(kind, 1.0),
     )
-    return judged(simulated.table, simulated.controls, spec, pair)
+    return judged(table, controls, spec, pair)
 
 
 def judged(
@@ -177,9 +263,8 @@ def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStu
 def _without(controls: AnswerTable, left_out: int) -> AnswerTable:
     """The other draws, numbered without a gap."""
     part = controls.under([c.name for c in controls.conditions if c.draw != left_out])
-    draws = [c.draw if c.draw is None or c.draw < left_out else c.draw - 1 for c in part.conditions]
-    conditions = (replace(c, draw=draw) for c, draw in zip(part.conditions, draws, strict=True))
-    return replace(part, conditions=tuple(conditions))
+    later = (c if c.draw is None or c.draw < left_out else replace(c, draw=c.draw - 1) for c in part.conditions)
+    return replace(part, conditions=tuple(later))
 
 
 def _as_real(controls: AnswerTable, real: Mapping[str, str]) -> AnswerTable:
@@ -194,4 +279,63 @@ def _with(spec: StudySpec, **parts: Mapping[str, Any]) -> StudySpec:
     """The spec with other options in some of its parts."""
     return spec.model_copy(
         update={name: getattr(spec, name).model_copy(update=options) for name, options in parts.items()}
+    )
+
+
+def false_table(found: Calibration, spec: StudySpec) -> Table:
+    """Verdicts where nothing interferes."""
+    innocent = found.innocent
+    return by_columns(
+        "false",
+        f"False verdicts in {found.repetitions} simulated studies of each kind",
+        ("studies", "text", [f"{s.scenario}, {s.world}" for s in innocent]),
+        ("a study % [95% CI]", "percent", [s.false_per_study for s in innocent]),
+        ("a pair %", "percent", "", "", 40, 2, [s.false_per_pair for s in innocent]),
+        ("no controls %", "percent", [s.by_sign_flip.value for s in innocent]),
+        ("permuted only %", "percent", [s.by_permuted.value for s in innocent]),
+        notes=[
+            f"n = {found.n_items} items, {found.n_control_items} of them with controls; {found.n_pairs} pairs; "
+            f"{found.control_draws} draws of {', '.join(spec.controls.kinds)}; {found.bootstrap_draws} bootstraps, "
+            f"{found.permutations} sign flips; seed {found.seed}. Intervals: Wilson, studies independent.",
+            "no controls: studies with a false verdict if effect and sign-flip test alone decided; permuted only: if "
+            "the comparison with permuted labels did.",
+        ],
+    )
+
+
+def power_table(found: Calibration) -> Table:
+    """Verdicts of the planted pair."""
+    planted = [s for s in found.scenarios if s.planted is not None]
+    return by_columns(
+        "power",
+        "Planted interference of one pair",
+        ("items hit %", "text", "", "", 40, None, True, [f"{100 * (s.planted or 0):g}" for s in planted]),
+        ("found % [95% CI]", "percent", [s.found for s in planted]),
+        ("denied %", "percent", [s.denied.value if s.denied else None for s in planted]),
+        ("drift interaction", "points", [s.drift_interaction for s in planted]),
+        ("accuracy interaction", "points", [s.accuracy_interaction for s in planted]),
+        notes=[
+            "On the items hit the combined edit puts the right option last. found: the rule says interference; "
+            "denied: it says none. Interactions: of the planted pair in points, mean over studies."
+        ],
+    )
+
+
+def bar_lines(found: Calibration) -> Iterator[str]:
+    """Whether the bars are met."""
+    most = max(s.false_per_study.value for s in found.innocent)
+    yield (
+        f"False verdicts: at most {100 * most:.1f}% of studies without interference; bar {100 * MOST_FALSE:g}%: "
+        f"{'met' if found.calibrated else 'MISSED'}."
+    )
+    size, bar = found.powerful_from, f"bar {100 * LEAST_POWER:g}%"
+    if size is None:
+        yield f"Power: no planted size is found as often as it should be; {bar}: MISSED."
+        return
+    first = next(s for s in found.scenarios if s.planted == size)
+    assert first.accuracy_interaction is not None
+    yield (
+        f"Power: interference on {100 * size:g}% of items (accuracy interaction "
+        f"{100 * first.accuracy_interaction:+.1f} points) is found in {first.found} of studies; {bar}: met from that "
+        "size on."
     )

@@ -44,8 +44,8 @@ def control_name(tasks: Sequence[str], kind: ControlKind, draw: int, edit: str) 
 
 
 def swept_names(spec: StudySpec) -> list[str]:
-    """What the statistics read: the baseline; then for each edit the single sets, the unions and the norm-matched
-    unions."""
+    """What the statistics read: the baseline; then for each edit the single sets, the combined edits and
+    the norm-matched ones."""
     found, match = [BASELINE], spec.sweep.norm_match
     for edit in spec.sweep.edits:
         found += [condition_name((task,), edit) for task in spec.tasks]
@@ -145,8 +145,8 @@ def _draw(
 
 
 def control_conditions(spec: StudySpec, intervention: InterventionSpec, made: ControlDraw) -> list[ConditionSpec]:
-    """A draw's stand-ins for every single set and for the unions of the control pairs, under the verdict's edit. Random
-    directions edit the real sets' activations along them."""
+    """A draw's stand-ins for every single set and for the combined edits of the control pairs, under the verdict's
+    edit. Random directions edit the real sets' activations along them."""
     groups = [*((task,) for task in spec.tasks), *spec.control_pairs]
     named = {control_name(tasks, made.kind, made.draw, spec.verdict.edit): tasks for tasks in groups}
     if made.direction_seed is None:

@@ -1,6 +1,7 @@
 """`results.json` of a study: every number in its report. It holds no times and no machine, so that a second run of the
 same spec writes the same bytes."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.analysis.rows import Row, find_row
 from vsc_eval.answers.answer_table import Role
-from vsc_eval.probing.result import ProbingResult
+from vsc_eval.probing.records import ProbingResult
 from vsc_eval.records import Record
 from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality
 from vsc_eval.specs import BASELINE
@@ -32,12 +33,27 @@ class SetRow(Record):
     stability_high: float | None
 
 
+class SetPair(Record):
+    a: str
+    b: str
+    jaccard: float
+    decoder_cosine: float
+
+
 class Selection(Record):
     sets: tuple[SetRow, ...]
     jaccard: tuple[tuple[float, ...], ...]
     """[sets, sets] in the order of `sets`."""
     decoder_cosine: tuple[tuple[float, ...], ...]
     stability_draws: int
+
+    @property
+    def overlaps(self) -> list[SetPair]:
+        """Every two sets."""
+        return [
+            SetPair(a=a.name, b=b.name, jaccard=self.jaccard[i][j], decoder_cosine=self.decoder_cosine[i][j])
+            for (i, a), (j, b) in combinations(enumerate(self.sets), 2)
+        ]
 
 
 class Exclusion(Record):

@@ -9,7 +9,7 @@ from rich.console import Console
 from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.features.benchmark import benchmark_items
+from vsc_eval.features.harvest import benchmark_items
 from vsc_eval.features.kept import load_harvest
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
 from vsc_eval.features.sae_select import (
@@ -20,13 +20,11 @@ from vsc_eval.features.sae_select import (
     select_sets,
 )
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.interventions.intervention import load_intervention
-from vsc_eval.interventions.overlap import SetOverlap
-from vsc_eval.interventions.stability import Stability
-from vsc_eval.probing.result import RESULT_FILE, ProbingResult
-from vsc_eval.probing.run import run_probing
-from vsc_eval.probing.spec import LayerRule, ProbeSizes, ProbingSpec
+from vsc_eval.interventions.similarity import SetOverlap, Stability
+from vsc_eval.probing.probes import run_probing
+from vsc_eval.probing.records import RESULT_FILE, LayerRule, ProbeSizes, ProbingResult, ProbingSpec
 from vsc_eval.progress import Advance, progress_shown
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed
@@ -44,8 +42,7 @@ from vsc_eval.studies.conditions import (
 from vsc_eval.studies.records import RESULTS_FILE, Exclusion, Selection, SetRow, StudyResults, read_results
 from vsc_eval.studies.spec import StudySpec, parse_edit
 from vsc_eval.studies.study import INTERVENTION, Stage, Study
-from vsc_eval.sweeps.folder import attempt, open_run_folder
-from vsc_eval.sweeps.machine import package_versions
+from vsc_eval.sweeps.folder import attempt, open_run_folder, package_versions
 from vsc_eval.synthetic import GENERATOR_VERSION, Item
 
 _PROBING = "probing"
@@ -143,7 +140,8 @@ def _control_items(spec: StudySpec) -> list[Item]:
 
 
 def _sweep(study: Study) -> list[Path]:
-    """Ask the test items under every single set and union; measure how far answers move where nothing is done."""
+    """Ask the test items under every single set and combined edit; measure how far answers move where nothing is
+    done."""
     spec, intervention = study.spec, study.intervention()
     items = benchmark_items(_SPLIT, spec.tasks, spec.sweep.items_per_cell)
     conditions = sweep_conditions(spec, intervention.spec)
@@ -173,8 +171,7 @@ def _control(study: Study) -> list[Path]:
         draws = ", ".join(map(str, failed.draws))
         study.say(f"Controls: no {failed.kind} in draws {draws}: {failed.why} {outcome}")
     file = study.path / CONTROLS_FILE
-    with replacing(file) as unfinished:
-        save_yaml_spec(unfinished, drawn)
+    save_yaml_spec(file, drawn)
     planned = [(c, made) for made in drawn.draws for c in control_conditions(spec, intervention.spec, made)]
     of_draws = [chosen for made in drawn.draws for chosen in made.sets]
     sets = {chosen.name: chosen for chosen in (*intervention.spec.sets, *of_draws)}
@@ -219,7 +216,7 @@ def _conclude(study: Study) -> list[Path]:
         controls=tests,
         excluded=tuple(exclusions(control_sets, spec.controls.draws)),
     )
-    study.folder.write_text(RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
+    write_text(study.path / RESULTS_FILE, results.model_dump_json(indent=1) + "\n")
     step(3, 3)
     return [study.path / RESULTS_FILE]
 

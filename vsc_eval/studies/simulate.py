@@ -1,17 +1,18 @@
 """Answer tables of a study that was never run: what its statistics are tried on.
 
 Each item has latent scores of its options, the right one ahead by a margin that items of an orbit share in part. A
-feature set moves the scores of every item at random, more on some tasks than on others; a union moves them by the sum.
-The answer is the option with the largest score. An answer changes only where a margin is crossed, so drift and accuracy
-of unions are not the sums of their parts even where nothing interferes, for the real sets and the controls alike.
+feature set moves the scores of every item at random, more on some tasks than on others; a combined edit moves them by
+the sum. The answer is the option with the largest score. An answer changes only where a margin is crossed, so drift and
+accuracy of combined edits are not the sums of their parts even where nothing interferes, for the real sets and the
+controls alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +54,11 @@ WORLDS: Mapping[str, World] = {
     "saturating": World(),
     "threshold": World(margin=6, margin_spread=0.8, strength=1.2, strength_spread=0.3),
 }
-"""saturating: answers near the edge change under either set, so a union changes fewer than its parts together.
-threshold: hardly any answer is near the edge, so a union crosses it where neither part did, and changes more."""
+"""saturating: answers near the edge change under either set, so two sets change fewer than each by itself.
+threshold: hardly any answer is near the edge, so two sets cross it where neither alone did, and change more."""
 
 
-@dataclass(frozen=True, eq=False)
-class Simulated:
+class Simulated(NamedTuple):
     """Tables as a sweep and its controls give them."""
 
     table: AnswerTable
@@ -173,7 +173,8 @@ def simulate(
     planted: Mapping[Pair, float] | None = None,
     real_strength: float = 1.0,
 ) -> Simulated:
-    """One study under the verdict's edit. `planted` interferes: on that random share of items the pair's union alone
+    """One study under the verdict's edit. `planted` interferes: on that random share of items the pair's combined edit
+    alone
     puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
     model, of_hits = _Model(study_items(spec), world or World(), rng), rng.spawn(1)[0]
     edit, match = spec.verdict.edit, spec.sweep.norm_match

@@ -8,8 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from vsc_eval.analysis.controls import CONTROL_KINDS, ControlKind, Pair
 from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.interventions.select import SelectionRule
-from vsc_eval.probing.spec import ProbeSizes
-from vsc_eval.sae.train_config import TrainConfig
+from vsc_eval.probing.records import ProbeSizes
+from vsc_eval.sae.options import TrainConfig
 from vsc_eval.settings import (
     EngineSpec,
     ItemsPerCell,
@@ -62,14 +62,14 @@ class SelectOptions(Spec):
 
 
 class SweepOptions(Spec):
-    """Real sets: every single one and the unions of two, on the `test` split."""
+    """Real sets: every single one and the combined edits of two, on the `test` split."""
 
     items_per_cell: ItemsPerCell = 20
     edits: tuple[str, ...] = ("scale=2", "scale=4", "ablate")
     """As in a condition's expression after the colon; grids such as scale=2,4 are written out."""
     pairs: Literal["all"] | tuple[Pair, ...] = "all"
     norm_match: Literal["mean", "max"] | None = "mean"
-    """Each union also rescaled per token to the mean or max of its parts' norms; None: not."""
+    """Each combined edit also rescaled per token to the mean or max of its parts' norms; None: not."""
 
     @field_validator("edits")
     @classmethod

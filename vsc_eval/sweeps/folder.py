@@ -1,27 +1,32 @@
 """A run's folder: one run's settings, answers and results; opened again, it goes on with the same run or refuses.
 
-A study keeps its settings in the same way, under another file name.
+A study keeps its settings in the same way, under another file name. What a figure may depend on beside them, versions
+and machine, is here in words.
 """
 
 import hashlib
+import os
+import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vsc_eval import __version__
 from vsc_eval.answers.finished_run import LOCAL_FILE
 from vsc_eval.errors import BackendError, DataError, SpecError
-from vsc_eval.files import replacing, take_lock
+from vsc_eval.files import take_lock, write_text
 from vsc_eval.mistakes import shortened
-from vsc_eval.sweeps.machine import machine_words, package_versions
 
 _OURS = (".lock", LOCAL_FILE)
+PACKAGES = ("torch", "torchvision", "transformers", "lm_eval", "datasets", "numpy", "scipy", "pillow", "safetensors")
 
 
 @dataclass
@@ -35,10 +40,6 @@ class RunFolder:
     local: dict[str, Any] = field(default_factory=dict)
     """What `local.yaml` holds: where, when and how it was computed. Nothing of it is needed to read the run."""
 
-    @property
-    def store_path(self) -> Path:
-        return self.path / "answers.sqlite"
-
     def agree(self, section: str, values: dict[str, Any]) -> None:
         """Write `values` as that section of the document, or raise SpecError if it holds other values already."""
         self.check(section, values)
@@ -48,7 +49,7 @@ class RunFolder:
     def check(self, section: str, values: dict[str, Any]) -> None:
         """Raise SpecError, naming the keys, if the document holds other values in that section."""
         stored = self.document.get(section)
-        if stored is not None and stored != values:
+        if stored not in (None, values):
             differences = "\n".join(_differences(section, stored, values))
             raise SpecError(
                 f"{self.path} holds a {self.kind} of another spec; these differ:\n{differences}",
@@ -59,12 +60,7 @@ class RunFolder:
         """Write both documents. Raises BackendError if that fails."""
         for name, document in ((LOCAL_FILE, self.local), (f"{self.kind}.yaml", self.document)):
             if document:
-                self.write_text(name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a file of the folder at once or not at all. Raises BackendError if that fails."""
-        with replacing(self.path / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+                write_text(self.path / name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
     def harness_folder(self, condition: str) -> Path:
         """Where lm-eval's files of a condition go: emptied of an earlier attempt's files."""
@@ -192,3 +188,56 @@ def _unwritable(path: Path, error: OSError) -> BackendError:
         f"{path} cannot be used as a run folder: {error.strerror or error}.",
         hint="Choose a folder that you may write to with --out.",
     )
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of this package, Python and what the figures rest on; None where a package is not installed."""
+    versions: dict[str, str | None] = {"vsc-eval": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        versions[name] = None
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int | None:
+    """Physical memory, or the container's limit where that is smaller; None where the system does not say."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    for limit_file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            total = min(total, int(Path(limit_file).read_text(encoding="ascii")))
+    return total
+
+
+def cuda_words() -> str:
+    """Names and memory of the CUDA devices; empty if there is none."""
+    return ", ".join(f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in _cuda_devices())
+
+
+def cuda_bytes() -> int:
+    """Memory of the largest CUDA device; 0 without one."""
+    return max((device.total_memory for device in _cuda_devices()), default=0)
+
+
+def _cuda_devices() -> list[Any]:
+    import torch
+
+    return [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+
+
+def machine_words() -> str:
+    """One line: processor, cores, memory, accelerators."""
+    import torch
+
+    memory = memory_bytes()
+    size = f"{memory / 2**30:.0f} GiB" if memory else "memory unknown"
+    parts = [platform.machine(), f"{usable_cores()} cores", size, f"{torch.get_num_threads()} threads", cuda_words()]
+    return ", ".join(filter(None, parts))

@@ -21,8 +21,7 @@ from vsc_eval.analysis.official import official_rows
 from vsc_eval.analysis.results import Results
 from vsc_eval.analysis.rows import rows
 from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
-from vsc_eval.answers.answer_table import AnswerTable, AskedCondition
-from vsc_eval.answers.collect import AnswerCollector
+from vsc_eval.answers.answer_table import AnswerCollector, AnswerTable, AskedCondition
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import Session, as_asked, ask, open_session
@@ -30,16 +29,15 @@ from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
+from vsc_eval.files import write_text
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
-from vsc_eval.lmeval.condition import Question, SweepLM, one_environment_report, score_condition
-from vsc_eval.lmeval.requests import cut
 from vsc_eval.lmeval.scoring import Answer, likeliest, read_text
-from vsc_eval.lmeval.tasks import DocKey, SweepTasks, find_tasks
+from vsc_eval.lmeval.session_lm import DocKey, Question, SessionLM, cut
+from vsc_eval.lmeval.tasks import SweepTasks, find_tasks, score_condition
 from vsc_eval.progress import progress_shown
 from vsc_eval.records import Reading
 from vsc_eval.specs import BASELINE, ConditionSpec
-from vsc_eval.sweeps.folder import RunFolder, attempt, folder_name, open_run_folder
-from vsc_eval.sweeps.machine import cuda_words, package_versions
+from vsc_eval.sweeps.folder import RunFolder, attempt, cuda_words, folder_name, open_run_folder, package_versions
 from vsc_eval.sweeps.run_spec import RunSpec, resolve_conditions, targets_of
 from vsc_eval.synthetic import GENERATOR_VERSION
 from vsc_eval.tables.table import Column, Table, TableRow, cell, table
@@ -94,7 +92,7 @@ def run_sweep(
         session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
-        with AnswerStore(folder.store_path) as store, attempt(folder, _how(spec, session)):
+        with AnswerStore(folder.path / "answers.sqlite") as store, attempt(folder, _how(spec, session)):
             session.store = store
             if len(store):
                 console.print(f"{len(store)} answers are stored already.", highlight=False)
@@ -155,11 +153,8 @@ def _content_hashes(session: Session) -> dict[str, str]:
 def _how(spec: RunSpec, session: Session) -> dict[str, Any]:
     """Where and how it is computed. A backend without transformers' weights takes the accelerator that it finds."""
     backend = BACKENDS.get(spec.backend)
-    entry = {
-        "batch_size": session.engine.batch_size,
-        "dtype": str(session.vlm.dtype),
-        **backend.attempt(spec.backend_options),
-    }
+    entry: dict[str, Any] = {"batch_size": session.engine.batch_size, "dtype": str(session.vlm.dtype)}
+    entry |= backend.attempt(spec.backend_options)
     if backend.needs_weights:
         return {**entry, "engine_mode": spec.engine_mode, "device": str(session.vlm.device)}
     return {**entry, "device": "cuda" if cuda_words() else "cpu"}
@@ -172,10 +167,10 @@ def _ask(plan: Plan, session: Session, folder: RunFolder | None, console: Consol
     lacking = max(0, len(plan.tasks.items) * len(set(_content_hashes(session).values())) - len(session.store))
     asking, scoring = "answers", "conditions scored by lm-eval"
     table: AnswerTable | None = None
-    with progress_shown(console, {asking: lacking, scoring: len(plan.conditions)}) as advance, one_environment_report():
+    with progress_shown(console, {asking: lacking, scoring: len(plan.conditions)}) as advance:
         session.progress = partial(advance, asking)
         for n_scored, condition in enumerate(plan.conditions, start=1):
-            model = SweepLM(session, condition.name)
+            model = SessionLM(session, condition.name, in_sweep=True)
             target = folder.harness_folder(condition.name) if folder else None
             scored = score_condition(model, plan.tasks, target, name=spec.model, seed=spec.seed)
             if table is None:
@@ -203,10 +198,8 @@ def _table(plan: Plan, session: Session, questions: Mapping[DocKey, Question]) -
         return read_text(document, cut(reading.text, questions[key].stops))
 
     collector = AnswerCollector(names, len(keys), n_options, interpret)
-    by_settings: dict[GenSettings, list[int]] = {}
-    for place, key in enumerate(keys):
-        by_settings.setdefault(questions[key].settings, []).append(place)
-    for settings, places in by_settings.items():
+    for settings in dict.fromkeys(questions[key].settings for key in keys):
+        places = [place for place, key in enumerate(keys) if questions[key].settings == settings]
         prompts = [questions[keys[place]].prompt for place in places]
 
         def collect(rows: Any, answers: Any, places: list[int] = places) -> None:
@@ -236,11 +229,9 @@ def _check_answers(table: AnswerTable, tasks: SweepTasks, name: str, scored: Map
 def _write(folder: RunFolder, table: AnswerTable, results: Results) -> None:
     """All files of a finished run; run.yaml, which has their hashes, comes last."""
     files = write_table(folder.path, table)
-    folder.write_text("results.json", results.model_dump_json(indent=1) + "\n")
-    folder.write_text("results.md", markdown(results))
-    folder.document["schema_version"] = RUN_SCHEMA_VERSION
-    folder.document["versions"] = package_versions()
-    folder.document["files"] = files
+    write_text(folder.path / "results.json", results.model_dump_json(indent=1) + "\n")
+    write_text(folder.path / "results.md", markdown(results))
+    folder.document |= {"schema_version": RUN_SCHEMA_VERSION, "versions": package_versions(), "files": files}
     folder.save()
 
 

@@ -90,11 +90,7 @@ def snap(x: int, y: int, phase: int) -> Point:
 
 def clear(x: int, y: int, size: int, boxes: Sequence[Box], gap: int) -> bool:
     """Whether a box keeps at least `gap` px from all `boxes`, along x or along y."""
-    for bx, by, bs in boxes:
-        need = size + bs + 2 * gap
-        if -need < 2 * (x - bx) < need and -need < 2 * (y - by) < need:
-            return False
-    return True
+    return all(2 * max(abs(x - bx), abs(y - by)) >= size + bs + 2 * gap for bx, by, bs in boxes)
 
 
 def place(stream: Stream, sizes: Sequence[int], *, gap: int, phase: int, taken: Sequence[Box] = ()) -> list[Point]:
@@ -106,12 +102,10 @@ def place(stream: Stream, sizes: Sequence[int], *, gap: int, phase: int, taken: 
     points: dict[int, Point] = {}
     for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
         size = sizes[index]
-        for _ in range(_TRIES):
-            x, y = stream.point(MARGIN_PX + (size + 1) // 2, phase)
-            if clear(x, y, size, boxes, gap):
-                break
-        else:
+        tries = (stream.point(MARGIN_PX + (size + 1) // 2, phase) for _ in range(_TRIES))
+        point = next((at for at in tries if clear(*at, size, boxes, gap)), None)
+        if point is None:
             raise CrowdedError
-        boxes.append((x, y, size))
-        points[index] = (x, y)
+        boxes.append((*point, size))
+        points[index] = point
     return [points[index] for index in range(len(sizes))]

@@ -13,7 +13,8 @@ from typing import Any
 
 import datasets
 
-from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.errors import SpecError
+from vsc_eval.files import replacing
 from vsc_eval.synthetic.items import DEFAULT_SIZES, GENERATOR_VERSION, Item, Paraphrase, make_items
 from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, TASKS
 
@@ -70,16 +71,11 @@ def export_benchmark(
     if unknown or not sizes:
         raise SpecError(f"Unknown splits: {', '.join(unknown) or 'none given'}.", hint=f"Use {', '.join(SPLITS)}.")
     paths = []
-    try:
-        for split, n in sizes.items():
-            (out_dir / split).mkdir(parents=True, exist_ok=True)
-            for task, level in product(TASKS, LEVELS):
-                rows = [to_row(item) for item in make_items(split, task, level, n, paraphrase=paraphrase)]
-                paths.append(out_dir / split / f"{task}-{level}.parquet")
-                datasets.Dataset.from_list(rows, features=FEATURES).to_parquet(paths[-1])
-        (out_dir / "README.md").write_text(_card(list(sizes)), encoding="utf-8")
-    except OSError as error:
-        raise BackendError(
-            f"Cannot write to {out_dir}: {error}.", hint="Choose a writable folder with space."
-        ) from error
+    for (split, n), task, level in product(sizes.items(), TASKS, LEVELS):
+        rows = [to_row(item) for item in make_items(split, task, level, n, paraphrase=paraphrase)]
+        paths.append(out_dir / split / f"{task}-{level}.parquet")
+        with replacing(paths[-1]) as partial:
+            datasets.Dataset.from_list(rows, features=FEATURES).to_parquet(partial)
+    with replacing(out_dir / "README.md") as partial:
+        partial.write_text(_card(list(sizes)), encoding="utf-8")
     return paths

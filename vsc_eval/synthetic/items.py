@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.errors import SpecError
 from vsc_eval.synthetic.draws import CrowdedError, Stream
-from vsc_eval.synthetic.phrasing import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
+from vsc_eval.synthetic.program import LETTERS, MAIN_TEMPLATES, N_TEMPLATES, format_prompt
 from vsc_eval.synthetic.render import pixel_hash, render
 from vsc_eval.synthetic.scene import CANVAS, Scene
 from vsc_eval.synthetic.tasks.base import LEVELS, SPLITS, SYNTHETIC_TASKS, Context, Draft, SyntheticTask

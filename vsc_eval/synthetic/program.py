@@ -1,15 +1,19 @@
-"""Questions as programs over a scene, and the one executor that answers all of them.
+"""Questions: as programs over a scene, with the one executor that answers all of them, and in words.
 
 A program is JSON: a dict with an `op` and its arguments, nested. Sets of objects come from `filter`, single objects
 from `unique`, `extreme` and `move`, values from `count`, `query`, `relate`, `exists`, `all`, `none`, `and`, `or`,
 `not` and `which`. The builders below are the only place that writes the keys.
+
+Each task has five templates of its question: the first `MAIN_TEMPLATES` are used everywhere, the others are held out
+for checks that must not be passed by recognising a question's words.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic.scene import CANVAS, Scene, SceneObject
@@ -19,6 +23,11 @@ Program = dict[str, Any]
 Value = int | str | bool
 Op = Callable[[Program, Scene], Value]
 """What a program with an op of its own gives on a scene. Raises DataError where there is no single answer."""
+
+LETTERS: Final = ("A", "B", "C", "D")
+MAIN_TEMPLATES: Final = 3
+N_TEMPLATES: Final = 5
+INSTRUCTION: Final = "Answer with the letter of the correct option."
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _NO_OPS: Mapping[str, Op] = MappingProxyType({})
@@ -30,43 +39,31 @@ def filter_(colour: str | None = None, shape: str | None = None, size: str | Non
     return {"op": "filter", **{k: v for k, v in wanted.items() if v is not None}}
 
 
-def _op(name: str, of: Program | list[Program], **arguments: str) -> Program:
-    return {"op": name, **arguments, "of": of}
+def _builder(op: str, *keys: str) -> Callable[..., Program]:
+    def build(*values: str | Program | list[Program]) -> Program:
+        return {"op": op, **dict(zip(keys, values, strict=True))}
+
+    return build
 
 
-unique = partial(_op, "unique")
+unique = _builder("unique", "of")
 """The only object of a set."""
-count = partial(_op, "count")
-exists = partial(_op, "exists")
-query_colour = partial(_op, "query", what="colour")
-not_ = partial(_op, "not")
-and_ = partial(_op, "and")
-or_ = partial(_op, "or")
-which = partial(_op, "which")
+extreme = _builder("extreme", "by", "which", "of")
+"""The object of a set with the `max` or `min` of `size`, `x` or `y`; it must be the only one."""
+move = _builder("move", "direction", "of")
+"""The object in the next cell of the grid."""
+count = _builder("count", "of")
+exists = _builder("exists", "of")
+query_colour = partial(_builder("query", "what", "of"), "colour")
+relate = _builder("relate", "a", "b")
+"""Where object a is, seen from object b: left, right, above or below."""
+all_ = _builder("all", "colour", "of")
+none_ = _builder("none", "colour", "of")
+not_ = _builder("not", "of")
+and_ = _builder("and", "of")
+or_ = _builder("or", "of")
+which = _builder("which", "of")
 """The 0-based index of the only true one."""
-
-
-def extreme(by: str, which: str, of: Program) -> Program:
-    """The object of a set with the `max` or `min` of `size`, `x` or `y`; it must be the only one."""
-    return _op("extreme", of, by=by, which=which)
-
-
-def relate(a: Program, b: Program) -> Program:
-    """Where object a is, seen from object b: left, right, above or below."""
-    return {"op": "relate", "a": a, "b": b}
-
-
-def move(direction: str, of: Program) -> Program:
-    """The object in the next cell of the grid."""
-    return _op("move", of, direction=direction)
-
-
-def all_(of: Program, colour: str) -> Program:
-    return _op("all", of, colour=colour)
-
-
-def none_(of: Program, colour: str) -> Program:
-    return _op("none", of, colour=colour)
 
 
 def _ambiguous(program: Program) -> DataError:
@@ -159,3 +156,19 @@ def answer_index(program: Program, scene: Scene, options: Sequence[str], ops: Ma
     if str(value) not in options:
         raise DataError(f"The answer '{value}' is none of the options {list(options)}.", hint="Regenerate the item.")
     return list(options).index(str(value))
+
+
+def plural(shape: str) -> str:
+    """`circle` -> `circles`, `cross` -> `crosses`."""
+    return shape + ("es" if shape.endswith("s") else "s")
+
+
+def format_prompt(question: str, options: Sequence[str]) -> str:
+    """The text that a model reads after the picture."""
+    lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True)]
+    return "\n".join([question, *lines, INSTRUCTION])
+
+
+def words(text: str) -> list[str]:
+    """Word-level tokens: runs of letters or digits, and single punctuation marks."""
+    return re.findall(r"[A-Za-z0-9]+|[^\sA-Za-z0-9]", text)

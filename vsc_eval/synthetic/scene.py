@@ -36,6 +36,9 @@ COLOUR_NAMES: Final = tuple(COLOURS)
 SHAPES: Final = ("circle", "square", "triangle", "cross", "star", "heart")
 """No two of these are confused by a small size, and none is another one rotated (so no diamond beside the square)."""
 
+Kind = tuple[str, str]
+"""(colour, shape)."""
+
 SMALL_MAX_PX: Final = 48
 LARGE_MIN_PX: Final = 64
 """`small` means an extent of at most 48 px, `large` of at least 64 px; questions about size avoid what lies between."""
@@ -94,11 +97,7 @@ def background_rgb(background: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-_ZONES = (
-    ("top left", "top", "top right"),
-    ("left", "centre", "right"),
-    ("bottom left", "bottom", "bottom right"),
-)
+_ZONES = (("top left", "top", "top right"), ("left", "centre", "right"), ("bottom left", "bottom", "bottom right"))
 
 
 def scene_words(scene: Scene) -> str:

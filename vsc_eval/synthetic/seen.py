@@ -101,13 +101,6 @@ class Seen:
         return max(self.width, self.height)
 
 
-def _pack(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
-    """Each pixel as one integer, 0xBBGGRR."""
-    padded = np.zeros((*rgb.shape[:2], 4), dtype=np.uint8)
-    padded[..., :3] = rgb
-    return np.asarray(padded.view("<u4")[..., 0])
-
-
 _PURE = np.array([r | g << 8 | b << 16 for r, g, b in COLOURS.values()], dtype=np.uint32)
 """Packed values of the named colours."""
 
@@ -136,7 +129,9 @@ def look(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.int16]) -> list[See
     The colour is the named one that most of the object's pixels have exactly. Raises DataError if picture and mask
     disagree: a masked pixel that is not painted, a fully painted one outside the mask, an object without a colour.
     """
-    packed, labels = _pack(pixels).ravel(), mask.ravel()
+    # Each pixel as one integer, 0xBBGGRR.
+    padded = np.pad(pixels, ((0, 0), (0, 0), (0, 1)))
+    packed, labels = padded.view("<u4").ravel(), mask.ravel()
     painted = packed != packed[0]
     inside = labels > 0
     if (inside & ~painted).any():

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.errors import SpecError
+from vsc_eval.files import replacing
 from vsc_eval.synthetic.items import Item, make_items
-from vsc_eval.synthetic.phrasing import LETTERS
+from vsc_eval.synthetic.program import LETTERS
 from vsc_eval.synthetic.scene import CANVAS
 
 _TEXT_WIDTH = 372
@@ -62,10 +63,7 @@ def write_examples(task: str, level: str, n: int, out_dir: Path, *, split: str =
     for i, picture in enumerate(pictures.values()):
         sheet.paste(picture, ((i % 2) * width, (i // 2) * height))
     pictures[out_dir / f"{split}_{task}_{level}_sheet.png"] = sheet
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        for path, picture in pictures.items():
-            picture.save(path)
-    except OSError as error:
-        raise BackendError(f"Cannot write pictures to {out_dir}: {error}.", hint="Choose a writable folder.") from error
+    for path, picture in pictures.items():
+        with replacing(path) as partial:
+            picture.save(partial, "PNG")
     return list(pictures)

@@ -150,27 +150,16 @@ def csv(text: str, limit: int = LONG) -> str:
 
 
 _LATEX = {
+    **{character: f"\\{character}" for character in "{}$&#%_"},
+    # At the start of a row `[` and `*` would be an argument of the line break before, and quotes side by side are one.
+    **{character: f"{{{character}}}" for character in "[]*`'"},
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    # At the start of a row these would be an argument of the line break before.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    # Quotes that stand side by side would be set as one.
     "\N{WORD JOINER}": "{}",
-    "`": "{`}",
-    "'": "{'}",
     '"': "{''}",
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
@@ -185,17 +174,7 @@ _LATEX = {
     "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
 }
 _SPELLED = {
-    "ß": "ss",
-    "æ": "ae",
-    "Æ": "AE",
-    "œ": "oe",
-    "Œ": "OE",
-    "ø": "o",
-    "Ø": "O",
-    "ł": "l",
-    "Ł": "L",
-    "đ": "d",
-    "ı": "i",
+    **dict(zip("ßæÆœŒøØłŁđı", ("ss", "ae", "AE", "oe", "OE", *"oOlLdi"), strict=True)),
     **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", "abgdezhqiklmnxoprstufcyw", strict=True)),
 }
 """Letters that Unicode does not take apart."""

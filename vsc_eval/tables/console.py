@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vsc_eval.tables.clean import CONDITION, TEXT, name, plain
 from vsc_eval.tables.numbers import MINUS
-from vsc_eval.tables.table import Table, TableRow
+from vsc_eval.tables.table import Table
 
 LOG_COLUMNS = 160
 """rich takes 80 columns for a pipe or a log file, where nothing is gained by folding."""
@@ -33,7 +33,8 @@ def draw(table: Table, console: Console, *, everything: bool = True) -> None:
             Text(plain(column.full_head, CONDITION)), justify="right" if column.is_right else "left", overflow="fold"
         )
     for row in table.rows if everything else table.headlines:
-        drawn.add_row(*map(Text, _texts(table, row)))
+        cells = zip(table.texts(row), table.columns, strict=True)
+        drawn.add_row(*(Text(_typed(text) if column.is_number else name(text, TEXT)) for text, column in cells))
     console.print(drawn)
     for note in table.all_notes:
         say(note, console, style="dim")
@@ -43,13 +44,6 @@ def draw(table: Table, console: Console, *, everything: bool = True) -> None:
 def say(words: str, console: Console, *, style: str | None = None) -> None:
     """A line of words as they are: no markup, no escape sequence."""
     console.print(Text(_typed(plain(words, TEXT)), style=style or ""))
-
-
-def _texts(table: Table, row: TableRow) -> list[str]:
-    return [
-        _typed(text) if column.is_number else name(text, TEXT)
-        for text, column in zip(table.texts(row), table.columns, strict=True)
-    ]
 
 
 def _typed(text: str) -> str:

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from vsc_eval.tables.clean import CONDITION, latex
 from vsc_eval.tables.numbers import MINUS, UNDEFINED
-from vsc_eval.tables.table import Column, Table, TableRow, column_groups, shown
+from vsc_eval.tables.table import Column, Table, TableRow, column_groups
 
 _MOST_CHARACTERS = 118
 """Of a row in \\footnotesize, with two for each gap: wider tables are split."""
@@ -13,9 +13,10 @@ _MOST_CHARACTERS = 118
 
 def to_latex(table: Table) -> str:
     """The headline rows as one longtable, or several where it is too wide. Ends with a newline."""
-    rows = table.headlines
+    rows, text = table.headlines, list[str]()
     parts = _parts(table, rows)
-    text = [line for part in range(len(parts)) for line in _longtable(table, rows, parts, part)]
+    for number, part in enumerate(parts, start=1):
+        text += _longtable(table, rows, part, f", part {number} of {len(parts)}" if len(parts) > 1 else "")
     notes = [f"\\par\\noindent{{\\footnotesize {latex(note)}\\par}}" for note in table.all_notes]
     return "\n".join([*text, *notes]) + "\n"
 
@@ -23,12 +24,16 @@ def to_latex(table: Table) -> str:
 def _parts(table: Table, rows: Sequence[TableRow]) -> list[list[int]]:
     """Columns of each part: those that say what a row is about in all of them, the others shared out."""
     hidden = table.index(table.section) if table.section else None
-    widths = [_width(table, rows, i) for i in range(len(table.columns))]
+    texts = [[min(c.limit, len(text)) for text, c in zip(table.texts(r), table.columns, strict=True)] for r in rows]
+    heads = [len(column.head) for column in table.columns]
+    widths = [2 + max(sizes) for sizes in zip(heads, *texts, strict=True)]
     first_figure = next((i for i, c in enumerate(table.columns) if c.is_number and c.unit != "place"), len(widths))
     names = [i for i in range(first_figure) if i != hidden]
     room = _MOST_CHARACTERS - sum(widths[i] for i in names)
     figures = range(first_figure, len(widths))
-    blocks = _blocks(table.columns, [i for i in figures if i != hidden])
+    # Neighbours under one heading; other columns each by itself.
+    grouped = groupby((i for i in figures if i != hidden), key=lambda i: table.columns[i].group or i)
+    blocks = [list(block) for _, block in grouped]
     parts = _packed(blocks, widths, room)
     # As many parts as needed, and about as wide as each other.
     narrowest = sum(widths[i] for i in figures) // max(1, len(parts))
@@ -39,59 +44,32 @@ def _parts(table: Table, rows: Sequence[TableRow]) -> list[list[int]]:
 def _packed(blocks: Sequence[list[int]], widths: Sequence[int], room: int) -> list[list[int]]:
     """Columns put into parts of at most `room`, in order; a block that is wider than that is taken apart."""
     parts: list[list[int]] = [[]]
-    used = 0
     for block in blocks:
         fits = sum(widths[i] for i in block) <= room
         for chunk in [block] if fits else [[i] for i in block]:
-            width = sum(widths[i] for i in chunk)
-            if used and used + width > room:
+            if parts[-1] and sum(widths[i] for i in (*parts[-1], *chunk)) > room:
                 parts.append([])
-                used = 0
             parts[-1] += chunk
-            used += width
     return parts
 
 
-def _blocks(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
-    """Neighbours under one heading; other columns each by itself."""
-    return [list(block) for _, block in groupby(places, key=lambda i: columns[i].group or i)]
-
-
-def _width(table: Table, rows: Sequence[TableRow], column: int) -> int:
-    found = table.columns[column]
-    return 2 + max([len(found.head), *(min(found.limit, len(shown(row.cells[column], found))) for row in rows)])
-
-
-def _longtable(table: Table, rows: Sequence[TableRow], parts: Sequence[list[int]], part: int) -> Iterator[str]:
-    columns = parts[part]
+def _longtable(table: Table, rows: Sequence[TableRow], columns: Sequence[int], which: str) -> Iterator[str]:
+    """Some columns; `which` part of the table they are."""
     shown = [table.columns[i] for i in columns]
-    which = f", part {part + 1} of {len(parts)}" if len(parts) > 1 else ""
     yield r"{\footnotesize\setlength{\tabcolsep}{3pt}"
     yield rf"\begin{{longtable}}{{@{{}}{''.join('r' if c.is_right else 'l' for c in shown)}@{{}}}}"
     yield rf"\caption{{{latex(table.title)}{which}}}\\"
     yield r"\toprule"
-    yield from _group_headings(shown)
-    yield " & ".join(latex(column.head, CONDITION) for column in shown) + r" \\"
-    yield r"\midrule"
-    yield r"\endhead"
-    yield r"\bottomrule"
-    yield r"\endfoot"
-    yield from _body(table, rows, columns)
-    yield r"\end{longtable}}"
-
-
-def _group_headings(columns: Sequence[Column]) -> Iterator[str]:
-    cells, rules, place = [], [], 1
-    for group, n in column_groups(columns):
-        cells.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
+    heads, rules, place = [], [], 1
+    for group, n in column_groups(shown):
+        heads.append(rf"\multicolumn{{{n}}}{{c}}{{{latex(group) if group else ''}}}")
         rules += [rf"\cmidrule(lr){{{place}-{place + n - 1}}}"] if group else []
         place += n
-    if cells:
-        yield " & ".join(cells) + r" \\"
+    if heads:
+        yield " & ".join(heads) + r" \\"
         yield "".join(rules)
-
-
-def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Iterator[str]:
+    yield " & ".join(latex(column.head, CONDITION) for column in shown) + r" \\"
+    yield from (r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot")
     section = None if table.section is None else table.index(table.section)
     current: str | None = None
     for row in rows:
@@ -103,6 +81,7 @@ def _body(table: Table, rows: Sequence[TableRow], columns: Sequence[int]) -> Ite
             # \\* keeps the heading on the page of its first row.
             yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textbf{{{current}}}}} \\*"
         yield " & ".join(cells[i] for i in columns) + r" \\"
+    yield r"\end{longtable}}"
 
 
 def _cell(text: str, column: Column) -> str:

@@ -6,7 +6,7 @@ A minus is U+2212, as print has it; the terminal's renderer writes the hyphen th
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import Figure
 
 MINUS = "\N{MINUS SIGN}"
 UNDEFINED = "\N{EN DASH}"

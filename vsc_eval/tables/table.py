@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from vsc_eval.stats.figure import Figure
+from vsc_eval.stats.bootstrap import Figure
 from vsc_eval.tables.clean import LONG, plain
 from vsc_eval.tables.numbers import UNDEFINED, Unit, interval, writer
 
@@ -136,8 +136,17 @@ class Table:
 
     @property
     def all_notes(self) -> tuple[str, ...]:
-        """The notes, and why numbers or intervals are missing."""
-        return (*self.notes, *_reason_notes(self.rows))
+        """The notes, and why numbers or intervals are missing: each reason once, the most frequent first."""
+        all_cells = [found for row in self.rows for found in row.cells if found.reason and found.low is None]
+        notes = list(self.notes)
+        for undefined, words in ((True, f"{UNDEFINED} is undefined"), (False, "No interval")):
+            counts = Counter(plain(c.reason, _REASON) for c in all_cells if (c.value is None) == undefined)
+            common = sorted(counts, key=lambda reason: (-counts[reason], reason))
+            if common:
+                left = len(common) - _MOST_REASONS
+                more = [f"{left} other {'reason' if left == 1 else 'reasons'}"] if left > 0 else []
+                notes.append(f"{words}: {'; '.join([*common[:_MOST_REASONS], *more])}.")
+        return tuple(notes)
 
 
 def table(
@@ -193,20 +202,6 @@ def methods_note(methods: Iterable[str | None]) -> str | None:
     """How intervals came to be, each way once."""
     found = list(dict.fromkeys(plain(method, LONG) for method in methods if method))
     return f"Intervals: {'; or '.join(found[:_MOST_METHODS])}." if found else None
-
-
-def _reason_notes(rows: Iterable[TableRow]) -> list[str]:
-    """Each reason once, the most frequent first."""
-    counts = Counter((c.value is None, c.reason) for row in rows for c in row.cells if c.reason and c.low is None)
-    notes = []
-    for undefined, words in ((True, f"{UNDEFINED} is undefined"), (False, "No interval")):
-        found = {plain(reason, _REASON): n for (is_missing, reason), n in counts.items() if is_missing == undefined}
-        common = sorted(found, key=lambda reason: (-found[reason], reason))
-        if common:
-            left = len(common) - _MOST_REASONS
-            more = [f"{left} other {'reason' if left == 1 else 'reasons'}"] if left > 0 else []
-            notes.append(f"{words}: {'; '.join([*common[:_MOST_REASONS], *more])}.")
-    return notes
 
 
 @dataclass(frozen=True)

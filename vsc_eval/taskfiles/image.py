@@ -120,13 +120,12 @@ def encoded_pictures(cell: Any) -> list[Any]:
 def budget_size(size: tuple[int, int], pixels: PixelBudget) -> tuple[int, int]:
     """(width, height) within the budget, at the same aspect up to rounding."""
     area = size[0] * size[1]
-    if pixels.max is not None and area > pixels.max:
-        factor = math.sqrt(pixels.max / area)
-        return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))
-    if pixels.min is not None and area < pixels.min:
-        factor = math.sqrt(pixels.min / area)
-        return math.ceil(size[0] * factor), math.ceil(size[1] * factor)
-    return size
+    wanted = max(area, pixels.min or 0)
+    wanted = min(wanted, pixels.max or wanted)
+    if wanted == area:
+        return size
+    factor, rounded = math.sqrt(wanted / area), math.floor if wanted < area else math.ceil
+    return max(1, rounded(size[0] * factor)), max(1, rounded(size[1] * factor))
 
 
 def _decoded(value: Any, folder: Path | None) -> Image.Image:

@@ -1,30 +1,28 @@
 """From the rows of a data set to lm-eval's documents: filtered, limited, every picture decoded once, groups whole."""
 
 import importlib
-import importlib.util
-import sys
+import runpy
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
 
-from vsc_eval.answers.hashes import picture_hash
-from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import short_hash
-from vsc_eval.taskfiles.columns import kept_rows, named_columns_only
+from vsc_eval.errors import DataError, SpecError, known_names
+from vsc_eval.files import picture_hash, short_hash
 from vsc_eval.taskfiles.image import Pictures, UndecodableError, encoded_pictures, picture_columns, undecoded
-from vsc_eval.taskfiles.rows import DataReport, LeftOut, TaskRow, group_of, to_task_row
-from vsc_eval.taskfiles.schema import TaskFile
+from vsc_eval.taskfiles.rows import group_of, to_document
+from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, DataReport, LeftOut, TaskFile, placeholders, several
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
 Progress = Callable[[int, int], None]
 """Called with (rows read, rows to read)."""
 
-_CHOICE_WORDS = {"yes_no": (("Yes", "No"), ("yes", "no"))}
 _ERRORS_SHOWN = 3
+_VALUES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,7 @@ class ExternalData:
     """The questions of one task file."""
 
     file: TaskFile
-    rows: tuple[TaskRow, ...]
     documents: tuple[dict[str, Any], ...]
-    """lm-eval's documents, in the order of `rows`; texts, numbers and lists only."""
     pictures: Pictures
     report: DataReport
 
@@ -57,8 +53,8 @@ def read_rows(
     n_rows = len(rows)
     rows = undecoded(rows)
     if hook is None:
-        rows = named_columns_only(file, rows, score_columns)
-    kept = kept_rows(file, rows)
+        rows = _named_columns_only(file, rows, score_columns)
+    kept = _kept_rows(file, rows)
     groups = _groups(file, rows, kept, hook)
     if groups:
         # The rows of each group together, groups as they first come: a limit then cuts one group at most.
@@ -67,17 +63,19 @@ def read_rows(
     chosen = kept[: file.limit]
     pictures = Pictures(rows, file.fields.image, folder, file.pixels)
     others = [name for name in picture_columns(rows) if name not in (file.fields.image, *file.fields.other_images)]
-    found: dict[int, tuple[TaskRow, str]] = {}
+    found: dict[int, dict[str, Any]] = {}
     undecodable: list[LeftOut] = []
     wrong: list[DataError] = []
     for done, index in enumerate(chosen, start=1):
         raw = rows[index]
         try:
-            row = to_task_row(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
-            _one_picture_only(file, raw, others, row.id)
-            found[index] = row, picture_hash(pictures.decode(index))
+            doc = to_document(file, _hooked(hook, raw, file, index), index, score_columns=score_columns)
+            _one_picture_only(file, raw, others, doc["id"])
+            image = picture_hash(pictures.decode(index))
+            doc |= {"image": image, "image_size": list(pictures.sizes[index]), "cluster": doc["cluster"] or image}
+            found[index] = doc
         except UndecodableError as error:
-            undecodable.append(LeftOut(id=row.id, reason=str(error)))
+            undecodable.append(LeftOut(id=doc["id"], reason=str(error)))
         except DataError as error:
             wrong.append(error)
         if progress:
@@ -88,31 +86,94 @@ def read_rows(
     whole = dict.fromkeys(groups.values(), file.group.every) if file.group.every else Counter(groups.values())
     present = Counter(groups[index] for index in found if groups)
     incomplete = [index for index in found if groups and present[groups[index]] < whole[groups[index]]]
-    left_out = tuple(LeftOut(id=found[index][0].id, reason=groups[index]) for index in incomplete)
-    for index in incomplete:
-        del found[index]
-    _check_left(file, [row.id for row, _ in found.values()], len(chosen), undecodable)
+    left_out = tuple(LeftOut(id=found.pop(index)["id"], reason=groups[index]) for index in incomplete)
+    _check_left(file, [doc["id"] for doc in found.values()], len(chosen), undecodable)
     # What is asked, wherever the data lie: the hash stands in every document, and lm-eval logs their hashes.
-    asked = [f"{index}\0{row.id}\0{image}\0" for index, (row, image) in found.items()]
+    asked = [f"{index}\0{doc['id']}\0{doc['image']}\0" for index, doc in found.items()]
     key = short_hash(file.model_dump_json(exclude={"dataset"}), *asked)
-    documents = tuple(
-        _document(file, row, image, pictures.sizes[index], whole[groups[index]] if groups else 0, key, index)
-        for index, (row, image) in found.items()
-    )
+    for index, doc in found.items():
+        doc |= {"group_size": whole[groups[index]] if groups else 0, "vsc_source": key}
     source = file.dataset
     revision = f"at {source.revision}" if source.revision else None
     report = DataReport(
         task=file.task_name,
         source=" ".join(filter(None, (source.path, source.config, source.split, revision))),
         n_rows=n_rows,
-        n_items=len(documents),
+        n_items=len(found),
         n_filtered_out=n_rows - len(kept),
         n_beyond_limit=len(kept) - len(chosen),
         undecodable=tuple(undecodable),
         incomplete=left_out,
     )
-    rows_found = tuple(row for row, _ in found.values())
-    return ExternalData(file=file, rows=rows_found, documents=documents, pictures=pictures, report=report)
+    return ExternalData(file=file, documents=tuple(found.values()), pictures=pictures, report=report)
+
+
+def _named_columns(file: TaskFile, score_columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(key of the task file, column that it names), without a hook's."""
+    fields = file.fields
+    templates = [file.template(kind) for kind in file.kinds]
+    named: dict[str, Iterable[str]] = {
+        "fields.image": [fields.image],
+        "fields.question": [fields.question],
+        "fields.choices": () if fields.choices == INLINE else several(fields.choices),
+        "fields.answer": [fields.answer],
+        "fields.id": several(fields.id),
+        "fields.other_images": fields.other_images,
+        "kind_by.column": [file.kind_by.column] if file.kind_by else (),
+        "report_by": file.report_by,
+        "cluster_by": file.cluster_columns,
+        "group.by": several(file.group.by),
+        "filters": file.filters,
+        "prompt": [n for text in templates for n in placeholders(text, "prompt") if n not in OWN_PLACEHOLDERS],
+        f"score: {file.score}": score_columns,
+    }
+    return [(key, name) for key, names in named.items() for name in names]
+
+
+def _named_columns_only(file: TaskFile, rows: datasets.Dataset, score_columns: tuple[str, ...]) -> datasets.Dataset:
+    """`rows` with the columns that are named, and every picture column, whose number is checked.
+
+    Raises DataError, naming key and column, for a column that the data lacks.
+    """
+    named = _named_columns(file, score_columns)
+    for key, name in named:
+        _check_column(file, rows, key, name)
+    wanted = {name for _, name in named} | set(picture_columns(rows))
+    return rows.select_columns([name for name in rows.column_names if name in wanted])
+
+
+def _check_column(file: TaskFile, rows: datasets.Dataset, key: str, name: str) -> None:
+    if name not in rows.column_names:
+        raise DataError(
+            f"'{file.name}': {key}: the data has no column '{name}'.",
+            hint=known_names("columns", name, rows.column_names),
+        )
+
+
+def _kept_rows(file: TaskFile, rows: datasets.Dataset) -> list[int]:
+    """Numbers of the rows that pass the filters. Raises DataError for a column or a value that is not in the data."""
+    kept = list(range(len(rows)))
+    for name, wanted in file.filters.items():
+        _check_column(file, rows, "filters", name)
+        allowed, values = wanted if isinstance(wanted, tuple) else (wanted,), list(rows[name])
+        for value in allowed:
+            if not any(_same(value, found) for found in values):
+                present = list(dict.fromkeys(map(str, values)))
+                shown = ", ".join(present[:_VALUES_SHOWN]) + (", ..." if len(present) > _VALUES_SHOWN else "")
+                yaml = " YAML reads yes, no, on and off without quotes as true or false."
+                raise DataError(
+                    f"'{file.name}': filters.{name}: no row has the value {value!r}.",
+                    hint=f"The column holds: {shown}.{yaml if value in (True, False) else ''}",
+                )
+        kept = [index for index in kept if any(_same(value, values[index]) for value in allowed)]
+    return kept
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    """Equal as values, where 1 is not true; a number, true or false in YAML also fits the same as text."""
+    if isinstance(found, str):
+        return found.casefold() == str(wanted).casefold() if isinstance(wanted, bool) else found == str(wanted)
+    return isinstance(wanted, bool) == isinstance(found, bool) and bool(wanted == found)
 
 
 def load_hook(file: TaskFile) -> Hook | None:
@@ -121,15 +182,8 @@ def load_hook(file: TaskFile) -> Hook | None:
         return None
     place, _, name = file.hook.rpartition(":")
     try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"vsc_hook_{Path(place).stem}", place)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
+        is_file = place.endswith(".py")
+        module = SimpleNamespace(**runpy.run_path(place)) if is_file else importlib.import_module(place)
         function: Hook = getattr(module, name)
     except (ImportError, OSError, SyntaxError, AttributeError) as error:
         raise SpecError(
@@ -209,36 +263,3 @@ def _check_left(file: TaskFile, ids: Sequence[str], n: int, undecodable: Sequenc
         raise DataError(
             f"'{file.name}' has no rows left to ask.", hint="Loosen `filters`, or raise `limit` to hold a whole group."
         )
-
-
-def _document(
-    file: TaskFile, row: TaskRow, image: str, size: tuple[int, int], group_size: int, source_key: str, index: int
-) -> dict[str, Any]:
-    """lm-eval's document. A picture is the same cluster in every task; other clusters are the task's."""
-    words, answers = _CHOICE_WORDS.get(row.kind, (row.letters, row.letters))
-    cluster, cluster_kind = image, "image"
-    if row.cluster is not None:
-        cluster, cluster_kind = f"{file.name}/{row.cluster}", " and ".join(file.cluster_columns)
-    elif file.cluster_by == "group":
-        cluster, cluster_kind = f"{file.name}/group {row.group}", "group"
-    elif file.cluster_by == "row":
-        cluster, cluster_kind = row.id, "item"
-    return {
-        **row.model_dump(mode="json", include={"id", "kind", "prompt", "options", "letters"}),
-        "answer": row.gold,
-        "accepted": list(row.accepted),
-        "words": list(words),
-        "answers": list(answers),
-        "gold_index": answers.index(row.gold) if row.gold in answers else -1,
-        "categories": [[name, value] for name, value in row.categories.items()],
-        "cluster": cluster,
-        "cluster_kind": cluster_kind,
-        "group": row.group or "",
-        "group_size": group_size,
-        "fields": [[name, value] for name, value in row.fields.items()],
-        "image": image,
-        "image_size": list(size),
-        "score": file.score or "",
-        "vsc_source": source_key,
-        "vsc_row": index,
-    }

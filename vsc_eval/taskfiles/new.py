@@ -13,11 +13,10 @@ import yaml
 
 from vsc_eval.errors import DataError, SpecError, VscError
 from vsc_eval.extract import INVALID, Kind, extract
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.taskfiles.image import picture_columns, undecoded
-from vsc_eval.taskfiles.options import inline_options, text_list
 from vsc_eval.taskfiles.read import validated
-from vsc_eval.taskfiles.rows import to_task_row
+from vsc_eval.taskfiles.rows import inline_options, text_list, to_document
 from vsc_eval.taskfiles.schema import INLINE, AnswerFormat, TaskFile
 from vsc_eval.taskfiles.source import load_rows
 
@@ -52,8 +51,7 @@ def new_task_file(
     raw, remarks = _guessed(rows, sample)
     raw = {"schema_version": 1, "name": name, "dataset": dict(dataset), **raw}
     file = validated(raw, "The guess")
-    with replacing(path) as partial:
-        partial.write_text(_text(raw, path, rows.column_names), encoding="utf-8")
+    write_text(path, _text(raw, path, rows.column_names))
     return file, remarks
 
 
@@ -135,7 +133,7 @@ def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int
     n = 0
     for index, row in enumerate(sample):
         try:
-            to_task_row(file, row, index)
+            to_document(file, row, index)
             n += 1
         except VscError:
             continue

@@ -1,95 +1,30 @@
-"""A raw row of a data set -> a question with its right answer, and what became of all rows. Pure: pictures are the
-loader's business."""
+"""A raw row of a data set -> a question with its right answer. Pure: pictures are the loader's business.
 
+Options come in columns, in a list, in a list that is stored as text, or inside the question.
+"""
+
+import ast
+import io
 import json
 import math
 import re
 import string
+import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-
-from pydantic import Field
 
 from vsc_eval.errors import DataError
 from vsc_eval.extract import INVALID, Kind, extract
-from vsc_eval.records import Record
-from vsc_eval.taskfiles.options import inline_options, text_list
 from vsc_eval.taskfiles.schema import INLINE, OWN_PLACEHOLDERS, TaskFile, placeholders, several
 
 IMAGE_SLOT = "<image>"
 """What lm-eval's task files write where a picture goes."""
 
-_SHOWN = 5
+# A letter with its mark, at the start of a line or after a blank: "A.", "A)", "A:", "(A)".
+_MARK = re.compile(r"(?:^|(?<=[\s,;(:]))(?:\((?P<round>[A-Z])\)|(?P<plain>[A-Z])(?P<sign>[.):]))", re.M)
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
-
-
-class TaskRow(Record):
-    """One question. Everything is text, so that it can be stored and hashed."""
-
-    id: str
-    """Unique within the task: `<name>/<value of fields.id, or the row's number>`."""
-    kind: Kind
-    prompt: str
-    options: tuple[str, ...] = ()
-    """Texts of the options; empty unless it is multiple choice."""
-    letters: tuple[str, ...] = ()
-    """A, B, C ... for each option."""
-    gold: str
-    """The right answer as the extractor writes answers: a letter, `yes` or `no`, a number or a short text."""
-    accepted: tuple[str, ...] = ()
-    """All answers that count as right, `gold` first."""
-    categories: dict[str, str] = Field(default_factory=dict)
-    """Column of `report_by` -> value."""
-    cluster: str | None = None
-    """Value of `cluster_by` where that names columns; None: the loader knows it (picture, group, row)."""
-    group: str | None = None
-    """Value of `group.by`, or the number of the block of `group.every`."""
-    fields: dict[str, str] = Field(default_factory=dict)
-    """Columns that the official metric needs."""
-
-
-class LeftOut(Record):
-    """A row that cannot be asked."""
-
-    id: str
-    reason: str
-
-
-class DataReport(Record):
-    """One task's rows. `n_rows` = `n_filtered_out` + `n_beyond_limit` + undecodable + incomplete + `n_items`."""
-
-    task: str
-    source: str
-    """Path or hub id, with configuration, split and revision."""
-    n_rows: int
-    n_items: int
-    n_filtered_out: int
-    n_beyond_limit: int
-    undecodable: tuple[LeftOut, ...] = ()
-    """Rows whose picture cannot be decoded; they are not asked."""
-    incomplete: tuple[LeftOut, ...] = ()
-    """Rows of groups of which a row is missing."""
-
-    def notes(self) -> list[str]:
-        """Sentences about what was left out, for people."""
-        found = []
-        if self.undecodable:
-            shown = "; ".join(f"{row.id}: {row.reason}" for row in self.undecodable[:_SHOWN])
-            more = f"; and {len(self.undecodable) - _SHOWN} more" if len(self.undecodable) > _SHOWN else ""
-            found.append(
-                f"{self.task}: {len(self.undecodable)} of {self.n_rows} rows have a picture that cannot be decoded and"
-                f" were not asked ({shown}{more})."
-            )
-        if self.incomplete:
-            groups = {row.reason for row in self.incomplete}
-            shown = ", ".join(row.id for row in self.incomplete[:_SHOWN])
-            more = ", ..." if len(self.incomplete) > _SHOWN else ""
-            found.append(
-                f"{self.task}: {len(self.incomplete)} rows of {len(groups)} incomplete groups were not asked"
-                f" ({shown}{more})."
-            )
-        return found
 
 
 @dataclass(frozen=True)
@@ -109,23 +44,35 @@ class _RawRow:
         """`what` goes on after the row's name."""
         return DataError(f"Row '{self.id}'{what}.", hint=hint)
 
-    def labels(self, names: Iterable[str]) -> dict[str, str]:
-        return {name: _label(self[name]) for name in names}
+    def labels(self, names: Iterable[str]) -> list[list[str]]:
+        """[column, value as text] of each."""
+        return [[name, _label(self[name])] for name in names]
 
     def joined(self, key: str, names: tuple[str, ...]) -> str:
         """Raises DataError if all cells are empty: rows that have nothing there have nothing in common."""
-        labels = self.labels(names).values()
+        labels = [label for _, label in self.labels(names)]
         if not any(labels):
             hint = "Name a column that every row fills, or leave such rows out with `filters`."
             raise self.error(f" has nothing in column '{' + '.join(names)}', which `{key}` names", hint)
         return " / ".join(labels)
 
 
-def to_task_row(file: TaskFile, row: Mapping[str, Any], index: int, *, score_columns: tuple[str, ...] = ()) -> TaskRow:
-    """Read one row. `index` is its number in the data set, from 0; `score_columns` are copied into `fields`.
+def to_document(
+    file: TaskFile, row: Mapping[str, Any], index: int, *, score_columns: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """lm-eval's document of a row; texts, numbers and lists only. `index` is its number in the data set, from 0.
 
-    Raises DataError, naming the row and the column, for what does not fit: a missing column, an empty question, a right
-    answer that is not among the options, options that cannot be read.
+    - `id`: unique within the task: `<name>/<value of fields.id, or the row's number>`;
+    - `options`, `letters`: texts of the options and A, B, C ... for each; empty unless it is multiple choice;
+    - `answer`: the right one as the extractor writes answers; `accepted`: all that count as right, it first;
+    - `words`, `answers`: whose likelihood may be compared, and what they mean; `gold_index`: the right one's place;
+    - `cluster`: the same picture is the same cluster in every task, other clusters are the task's;
+    - `group`: value of `group.by`, or the number of the block of `group.every`; empty without groups;
+    - `categories`, `fields`: [column, value] of `report_by`, and of `score_columns`, which the official metric needs.
+
+    What the loader knows stays empty: picture, clusters by it, size of the group, `vsc_source`. Raises DataError,
+    naming the row and the column, for what does not fit: a missing column, an empty question, a right answer that is
+    not among the options, options that cannot be read.
     """
     raw = _RawRow(file, row, _row_id(file, row, index))
     question = _question(raw)
@@ -137,25 +84,41 @@ def to_task_row(file: TaskFile, row: Mapping[str, Any], index: int, *, score_col
             kind = file.without_options
         elif len(options) < 2:
             where = f"column '{file.fields.question}'" if file.fields.choices == INLINE else f"'{file.fields.choices}'"
-            raise DataError(
-                f"Row '{raw.id}' has {'1 option' if options else 'no options'} in {where}: {_short(question)}",
-                hint="If such rows are answered freely, write `without_options: short_text`; else drop them with"
-                " `filters`.",
-            )
+            said = f" has {'1 option' if options else 'no options'} in {where}: {_short(question)}"
+            free = "If such rows are answered freely, write `without_options: short_text`"
+            raise raw.error(said, f"{free}; else drop them with `filters`.")
     accepted = (_letter(raw, options),) if kind == "multiple_choice" else _accepted(raw, kind)
-    return TaskRow(
-        id=raw.id,
-        kind=kind,
-        prompt=_prompt(raw, kind, question, options),
-        options=tuple(options.values()),
-        letters=tuple(options),
-        gold=accepted[0],
-        accepted=accepted,
-        categories=raw.labels(file.report_by),
-        cluster=raw.joined("cluster_by", file.cluster_columns) if file.cluster_columns else None,
-        group=group_of(file, row, index),
-        fields=raw.labels(score_columns),
-    )
+    words, answers = (["Yes", "No"], ["yes", "no"]) if kind == "yes_no" else (list(options), list(options))
+    group, columns = group_of(file, row, index), file.cluster_columns
+    if columns:
+        cluster = f"{file.name}/{raw.joined('cluster_by', columns)}", " and ".join(columns)
+    elif file.cluster_by == "group":
+        cluster = f"{file.name}/group {group}", "group"
+    else:
+        cluster = (raw.id, "item") if file.cluster_by == "row" else ("", "image")
+    return {
+        "id": raw.id,
+        "kind": kind,
+        "prompt": _prompt(raw, kind, question, options),
+        "options": list(options.values()),
+        "letters": list(options),
+        "answer": accepted[0],
+        "accepted": list(accepted),
+        "words": words,
+        "answers": answers,
+        "gold_index": answers.index(accepted[0]) if accepted[0] in answers else -1,
+        "categories": raw.labels(file.report_by),
+        "cluster": cluster[0],
+        "cluster_kind": cluster[1],
+        "group": group or "",
+        "group_size": 0,
+        "fields": raw.labels(score_columns),
+        "image": "",
+        "image_size": [0, 0],
+        "score": file.score or "",
+        "vsc_source": "",
+        "vsc_row": index,
+    }
 
 
 def group_of(file: TaskFile, row: Mapping[str, Any], index: int) -> str | None:
@@ -280,7 +243,7 @@ def _prompt(raw: _RawRow, kind: Kind, question: str, options: Mapping[str, str])
     template = raw.file.template(kind)
     others = [name for name in placeholders(template, "prompt") if name not in OWN_PLACEHOLDERS]
     values = {
-        **{name: _disarmed(label) for name, label in raw.labels(others).items()},
+        **{name: _disarmed(label) for name, label in raw.labels(others)},
         "question": question,
         "options": "\n".join(f"{letter}. {option}" for letter, option in options.items()),
         "letters": ", ".join(options),
@@ -304,3 +267,57 @@ def _label(value: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def inline_options(question: str) -> tuple[str, ...]:
+    """The texts of the options A, B, C ... that the question names, in order; () if there are not at least two. They
+    stand as "... A. red B. blue", one a line, or as "Options: A: yes, B: no".
+
+    Letters are marked alike. Where they begin twice ("vitamin A. ..."), the last run from A is taken that counts on.
+    """
+    marks = list(_MARK.finditer(question))
+    for first in reversed([place for place, mark in enumerate(marks) if _marked(mark) == "A"]):
+        run = [marks[first]]
+        for mark in marks[first + 1 :]:
+            # After Z, no letter goes on.
+            following = string.ascii_uppercase[len(run) : len(run) + 1]
+            if mark["sign"] == run[0]["sign"] and _marked(mark) == following:
+                run.append(mark)
+        if len(run) >= 2:
+            texts = [question[mark.end() : following.start()] for mark, following in pairwise(run)]
+            # What follows the last option is an instruction, on a line of its own.
+            texts.append(question[run[-1].end() :].strip(" ").split("\n", 1)[0])
+            return tuple(text.strip().rstrip(",;").strip() for text in texts)
+    return ()
+
+
+def _marked(mark: re.Match[str]) -> str:
+    return mark["round"] or mark["plain"]
+
+
+def text_list(value: Any) -> list[Any] | None:
+    """The list in `value`: a list itself, or one written as JSON or in Python's way; None if it is none.
+
+    numpy prints an array without commas (`['a' 'b']`), which Python would read as one string; that is refused.
+    """
+    if isinstance(value, list | tuple):
+        return list(value)
+    if not isinstance(value, str) or not value.strip().startswith(("[", "(")):
+        return None
+    for read in (json.loads, _python_list):
+        try:
+            found = read(value.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, list | tuple):
+            return list(found)
+    return None
+
+
+def _python_list(text: str) -> Any:
+    found = ast.literal_eval(text)
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    kinds = [token.type for token in tokens if token.type in (tokenize.STRING, tokenize.OP)]
+    if (tokenize.STRING, tokenize.STRING) in pairwise(kinds):
+        raise ValueError("strings without a comma between them")
+    return found

@@ -1,4 +1,5 @@
-"""What a task file may say. `read.py` reads one and names lines in its errors; `rows.py` applies it to a row."""
+"""What a task file may say, and what is reported of its rows. `read.py` reads one and names lines in its errors;
+`rows.py` applies it to a row."""
 
 import json
 import string
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from vsc_eval.extract import Kind
+from vsc_eval.records import Record
 from vsc_eval.specs import Spec
 
 AnswerFormat = Literal["letter", "paren_letter", "index", "index1", "text"]
@@ -25,6 +27,8 @@ def _no_bool(value: Any) -> Any:
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
 """A number; `limit: yes` would otherwise be 1."""
+
+_LEFT_OUT_SHOWN = 5
 
 INLINE = "inline"
 """`fields.choices` of a question that holds its own options."""
@@ -227,6 +231,48 @@ class TaskFile(Spec):
         if kind == "multiple_choice" and self.fields.choices == INLINE:
             return INLINE_PROMPT
         return PROMPTS[kind]
+
+
+class LeftOut(Record):
+    """A row that cannot be asked."""
+
+    id: str
+    reason: str
+
+
+class DataReport(Record):
+    """One task's rows. `n_rows` = `n_filtered_out` + `n_beyond_limit` + undecodable + incomplete + `n_items`."""
+
+    task: str
+    source: str
+    """Path or hub id, with configuration, split and revision."""
+    n_rows: int
+    n_items: int
+    n_filtered_out: int
+    n_beyond_limit: int
+    undecodable: tuple[LeftOut, ...] = ()
+    """Rows whose picture cannot be decoded; they are not asked."""
+    incomplete: tuple[LeftOut, ...] = ()
+    """Rows of groups of which a row is missing."""
+
+    def notes(self) -> list[str]:
+        """Sentences about what was left out, for people."""
+        found, (bad, lone) = [], (self.undecodable, self.incomplete)
+        if bad:
+            shown = "; ".join(f"{row.id}: {row.reason}" for row in bad[:_LEFT_OUT_SHOWN])
+            more = f"; and {len(bad) - _LEFT_OUT_SHOWN} more" if len(bad) > _LEFT_OUT_SHOWN else ""
+            found.append(
+                f"{self.task}: {len(bad)} of {self.n_rows} rows have a picture that cannot be decoded and"
+                f" were not asked ({shown}{more})."
+            )
+        if lone:
+            shown = ", ".join(row.id for row in lone[:_LEFT_OUT_SHOWN])
+            more = ", ..." if len(lone) > _LEFT_OUT_SHOWN else ""
+            n_groups = len({row.reason for row in lone})
+            found.append(
+                f"{self.task}: {len(lone)} rows of {n_groups} incomplete groups were not asked ({shown}{more})."
+            )
+        return found
 
 
 def several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """The rows of an external data set, from the hub or from local files, with pictures left encoded."""
 
 import csv
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import datasets
 from datasets.exceptions import DatasetNotFoundError, DatasetsError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from vsc_eval.errors import DataError, SpecError
+from vsc_eval.errors import DataError, SpecError, known_names
 from vsc_eval.files import short_hash
 from vsc_eval.taskfiles.schema import DatasetSource, TaskFile
 
@@ -212,12 +211,9 @@ def _explained(where: str, source: DatasetSource, error: Exception) -> DataError
         )
     if re.search(r"BuilderConfig .* not found|Config name is missing", said):
         known = re.findall(r"'([^']+)'", said.partition("vailable")[2] or said)
-        close = difflib.get_close_matches(source.config or "", known, n=1)
         given = f"no configuration '{source.config}'" if source.config else "several configurations"
-        return SpecError(
-            f"{where}{source.path} has {given}.",
-            hint=f"Set `dataset.config`{f': {close[0]}' if close else ''}; it has: {', '.join(known)}.",
-        )
+        hint = f"Set `dataset.config`. {known_names('configurations', source.config or '', known)}"
+        return SpecError(f"{where}{source.path} has {given}.", hint=hint)
     if re.search(r"Unknown split|Bad split", said):
         known = re.findall(r"'([^']+)'", said.split("hould be", 1)[-1])
         return SpecError(

@@ -9,7 +9,7 @@ from visits import Visit
 
 from vsc_eval.analysis.flips import flips
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery.data import KIND_WORDS, choose
+from vsc_eval.board.gallery import KIND_WORDS, choose
 from vsc_eval.synthetic import CANVAS, find_item
 
 pytestmark = pytest.mark.xdist_group("browser")

@@ -11,8 +11,7 @@ from playwright.sync_api import expect
 from visits import OPEN_ALL, PHONE, Visit, Visited, written
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.page.render import entry_names
-from vsc_eval.board.tables.models import BoardView
+from vsc_eval.tables import clean
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -70,7 +69,7 @@ def test_every_entry_is_shown_as_text_and_nothing_runs(
     unharmed(visited)
     names = [name for name, _ in shown]
     assert [(name, wider) for name, wider in shown if wider > 0] == []
-    assert names == entry_names(BoardView(attacked))
+    assert names == [clean.name(label) for label in attacked.labels.values()]
     assert len(set(names)) == len(HOSTILE)
     for text in (NAMED["script"], NAMED["img onerror"], NAMED["jinja"], NAMED["js template"], NAMED["entities"]):
         assert text in names

@@ -11,7 +11,7 @@ from samples import sample_entry, spec_of
 from visits import EDITS, Visit, Visited, written
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery.data import gallery_views
+from vsc_eval.board.gallery import gallery_views
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -108,7 +108,7 @@ def test_one_live_region_says_what_a_reader_did_once_typing_pauses(visit: Visit,
         assert said.inner_text() == ""
     page.clock.run_for(100)
     assert "Interventions: " in said.inner_text()
-    assert "Unions beyond their parts: " in said.inner_text()
+    assert "Combined edits beyond their parts: " in said.inner_text()
     assert page.evaluate("window.times") == 1
     sort_button(page, "effects", "condition").click()
     page.clock.run_for(500)
@@ -138,7 +138,7 @@ def test_interventions_are_filtered_by_model_and_by_headline(visit: Visit, page_
     assert set(column(page, "effects", "model")) == {"model-a"}
     page.get_by_label("Conditions", exact=True).select_option(label="all")
     assert NOT_PRINTED in column(page, "effects", "condition")
-    assert set(column(page, "unions", "model")) == {"model-a"}
+    assert set(column(page, "combined", "model")) == {"model-a"}
 
 
 def test_links_of_a_row_lead_to_its_model_and_to_its_changed_answers(visit: Visit, page_path: Path) -> None:

@@ -24,8 +24,8 @@ from harm import (
 )
 
 from vsc_eval.answers.answer_table import AnswerTable
-from vsc_eval.board.board import ENTRIES
 from vsc_eval.board.check import check_board
+from vsc_eval.board.spec import ENTRIES
 
 Harm = Callable[[Path], None]
 

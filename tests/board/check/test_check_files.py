@@ -15,11 +15,11 @@ import pytest
 from harm import edit_about, edit_answer, edit_item, edit_table, folder_of, reseal
 from samples import add_entry, parts_of, renamed, sample_parts, write_board
 
-from vsc_eval.board.board import BOARD_FILE, ENTRIES
 from vsc_eval.board.check import check_board
-from vsc_eval.board.entry.folder import ABOUT, FILES
+from vsc_eval.board.entry_files import ABOUT, FILES
 from vsc_eval.board.publish import publish
 from vsc_eval.board.records import Problem
+from vsc_eval.board.spec import BOARD_FILE, ENTRIES
 from vsc_eval.cli.main import main
 from vsc_eval.errors import DataError, SpecError
 

@@ -14,8 +14,8 @@ import pytest
 from harm import folder_of, reseal
 
 from vsc_eval.answers.finished_run import RESULTS, RUN
-from vsc_eval.board.board import ENTRIES
 from vsc_eval.board.check import check_board
+from vsc_eval.board.spec import ENTRIES
 
 ANSWERS, ITEMS, CONDITIONS = "answers.parquet", "items.parquet", "conditions.parquet"
 Harm = Callable[[Path], None]

@@ -1,30 +1,36 @@
-"""Two finished runs -> every figure of their comparison: each pair of conditions on each group of items."""
+"""Two finished runs -> every figure of their comparison: each pair of conditions on each group of items.
 
-from collections.abc import Sequence
-from dataclasses import replace
+What is computed beside a row of one against the other is rows of per-item values, whose means give every figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import numpy as np
+import numpy.typing as npt
 
-from vsc_eval.analysis.compare.blocks import EFFECTS, OptionDistances, answer_block, block_figures, effect_block
-from vsc_eval.analysis.compare.pairing import differing, floor_words, pair_items
-from vsc_eval.analysis.compare.records import (
-    CompareRow,
-    Comparison,
-    ConditionPair,
-    EffectRow,
-    OptionFigures,
-    RunCard,
-)
-from vsc_eval.analysis.groups import ItemGroup, Scope, groups
+from vsc_eval.analysis.compare.pairing import differing, floors, pair_items
+from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow, OptionFigures, RunCard
+from vsc_eval.analysis.groups import ItemGroup, Scope, groups, resampled
 from vsc_eval.analysis.rows import rows_against
-from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.answers.answer_table import AnswerTable, Codes, Floats, Mask
 from vsc_eval.answers.finished_run import FinishedRun
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE
-from vsc_eval.stats import Figure, adjust, wilson_interval
+from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.bootstrap import detectable_differences
+from vsc_eval.stats.drift import kl_options
 
+MOST_LABELS = 64
+"""Different answers up to which kappa is computed; free text may have as many as items."""
+
+EFFECTS = ("effect_a", "effect_b", "effect_difference", "drift_a", "drift_b", "drift_difference")
+
+_STREAM = ("study", "conditions", "bootstrap")
 _SCOPES: tuple[Scope, ...] = ("all", "task", "level", "cell")
 _EFFECT_SCOPES: tuple[Scope, ...] = ("all", "task", "level")
 _MOST_NAMED = 12
@@ -35,20 +41,18 @@ _Names = tuple[str, str]
 
 
 def compare_runs(
-    a: FinishedRun,
-    b: FinishedRun,
-    *,
-    condition_a: str | None = None,
-    condition_b: str | None = None,
-    common: bool = False,
-    seed: int = 0,
+    a: FinishedRun, b: FinishedRun, *, conditions: _Names | None = None, common: bool = False, seed: int = 0
 ) -> Comparison:
-    """Compare `condition_a` of A with `condition_b` of B, or each condition of both with its namesake.
+    """Compare a condition of A with one of B, or each condition of both with its namesake.
 
     `common` restricts to items of both runs. Raises SpecError, naming all reasons, where the runs do not compare.
     """
     of_a, of_b, dropped = pair_items(a, b, common=common)
-    pairs = _pairs(a, b, condition_a, condition_b)
+    pairs = [(name, name) for name in a.table.names if name in b.table.names]
+    if conditions is not None:
+        _check_name(a, "A", conditions[0])
+        _check_name(b, "B", conditions[1])
+        pairs = [conditions]
     settings, statistics = differing(a, b), StatisticsSpec(seed=seed)
     return Comparison(
         a=_card(a),
@@ -58,7 +62,8 @@ def compare_runs(
         dropped=dropped,
         settings=settings,
         pairs=tuple(
-            ConditionPair(condition_a=x, condition_b=y, floor=floor_words(a, x, b, y, settings)) for x, y in pairs
+            ConditionPair(condition_a=x, condition_b=y, floor=floor)
+            for (x, y), floor in zip(pairs, floors(a, b, pairs, settings), strict=True)
         ),
         rows=_rows(of_a, of_b, pairs, statistics),
         effects=_effects(of_a, of_b, [pair for pair in pairs if BASELINE not in pair], statistics),
@@ -66,27 +71,143 @@ def compare_runs(
     )
 
 
-def _pairs(a: FinishedRun, b: FinishedRun, condition_a: str | None, condition_b: str | None) -> list[_Names]:
-    """The pairs of conditions. Both runs have a baseline, so there always is one."""
-    if (condition_a is None) != (condition_b is None):
-        raise SpecError("One condition is named and the other is not.", hint="Name both, or neither.")
-    if condition_a is None or condition_b is None:
-        return [(name, name) for name in a.table.names if name in b.table.names]
-    for run, label, condition in ((a, "A", condition_a), (b, "B", condition_b)):
-        names, left = run.table.names, len(run.table.names) - _MOST_NAMED
-        if condition not in names:
-            first = [*names[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
-            raise SpecError(
-                f"{run.path} ({label}) has no condition '{condition}'.",
-                hint=known_names("conditions", condition, first),
-            )
-    return [(condition_a, condition_b)]
+def _check_name(run: FinishedRun, label: str, condition: str) -> None:
+    names, left = run.table.names, len(run.table.names) - _MOST_NAMED
+    if condition not in names:
+        first = [*names[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
+        raise SpecError(
+            f"{run.path} ({label}) has no condition '{condition}'.", hint=known_names("conditions", condition, first)
+        )
 
 
 def _card(run: FinishedRun) -> RunCard:
     model = run.settings.get("model")
     shown = None if model is None else str(model)
     return RunCard(path=str(run.path), model=shown, n_items=len(run.table.items), conditions=run.table.names)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of values [k, items], and the figures [..., m] that are functions of their means [..., k]."""
+
+    values: Floats
+    of_means: Callable[[Floats], Floats]
+
+
+def answer_block(before: Codes, after: Codes) -> tuple[Block, str]:
+    """Agreement and Cohen's kappa of two runs' answers [items], and why kappa is undefined where it is.
+
+    kappa = (p_o - p_e) / (1 - p_e), p_e = sum over answers of p_a p_b (Cohen 1960); NaN where p_e is 1 or unknown.
+    """
+    labels = np.intersect1d(before, after)
+    is_known = len(labels) <= MOST_LABELS
+    labels = labels if is_known else labels[:0]
+    sides = [side == label for side in (before, after) for label in labels]
+
+    def of_means(means: Floats) -> Floats:
+        shares = means[..., 1:]
+        chance = np.sum(shares[..., : len(labels)] * shares[..., len(labels) :], axis=-1)
+        room = 1 - chance if is_known else np.zeros_like(chance)
+        kappa = np.full(np.shape(room), np.nan)
+        np.divide(means[..., 0] - chance, room, out=kappa, where=room > 1e-12)
+        return np.stack([means[..., 0], kappa], axis=-1)
+
+    why = "both give one and the same answer" if is_known else f"more than {MOST_LABELS} different answers"
+    return Block(np.array([before == after, *sides], dtype=np.float64), of_means), why
+
+
+def effect_block(a: AnswerTable, condition_a: str, b: AnswerTable, condition_b: str) -> Block:
+    """EFFECTS of a condition against the baseline in either run: gain (right now less right before) and drift."""
+    both = ((a, [condition_a]), (b, [condition_b]))
+    values = [table.gain(name)[0] for table, name in both] + [table.changed(name)[0] for table, name in both]
+
+    def of_means(means: Floats) -> Floats:
+        gain_a, gain_b, drift_a, drift_b = (means[..., row] for row in range(4))
+        return np.stack([gain_a, gain_b, gain_b - gain_a, drift_a, drift_b, drift_b - drift_a], axis=-1)
+
+    return Block(np.array(values), of_means)
+
+
+@dataclass(frozen=True)
+class OptionDistances(Block):
+    """Distances of two distributions over option letters, NaN where an item has none or no finite one. Rows: mean over
+    options of |log p_b - log p_a|; KL(A || B); each over its `scale`: the bootstrap takes what is below 1e-12 for
+    rounding, and distances between backends may be that small."""
+
+    scale: Floats
+    """Largest value of each row [2], or 1 where all are 0."""
+    largest: Floats
+    """Largest |log p_b - log p_a| of an item [items]."""
+    present: Mask
+    """Items that have log-probabilities in both runs [items]."""
+    finite: Mask
+    """Those whose figures are all finite [items]."""
+
+    @classmethod
+    def of(cls, logprobs_a: npt.NDArray[np.floating], logprobs_b: npt.NDArray[np.floating]) -> OptionDistances | None:
+        """Of [items, options] each, NaN beyond an item's options; None where no item has any in both."""
+        width = min(logprobs_a.shape[1], logprobs_b.shape[1])
+        before, after = (np.asarray(values[:, :width], dtype=np.float64) for values in (logprobs_a, logprobs_b))
+        counts = (~np.isnan(before)).sum(axis=1)
+        present = (counts > 0) & ((~np.isnan(after)).sum(axis=1) > 0)
+        values, largest = np.full((2, len(before)), np.nan), np.full(len(before), np.nan)
+        for n_options in np.unique(counts[present]):
+            rows = np.flatnonzero(present & (counts == n_options))
+            a, b = before[rows, :n_options], after[rows, :n_options]
+            with np.errstate(invalid="ignore"):
+                # Probability 0 in both is no difference; in one only, an infinite one.
+                distance = np.where(a == b, 0.0, np.abs(b - a))
+                kl = kl_options(a, b)
+            finite = np.isfinite(distance).all(axis=1) & np.isfinite(kl)
+            kept = rows[finite]
+            values[0, kept], values[1, kept] = distance[finite].mean(axis=1), kl[finite]
+            largest[kept] = distance[finite].max(axis=1)
+        scale = np.array([np.nanmax(row, initial=0) or 1.0 for row in values])
+        finite = np.isfinite(values).all(axis=0)
+        return cls(values / scale[:, None], np.asarray, scale, largest, present, finite) if present.any() else None
+
+    def in_nats(self, figures: Sequence[Figure]) -> list[Figure]:
+        """The figures of the block's values with the scale put back."""
+        return [
+            replace(f, **{part: x * by for part in ("value", "low", "high") if (x := getattr(f, part)) is not None})
+            for f, by in zip(figures, self.scale.tolist(), strict=True)
+        ]
+
+
+def block_figures(
+    parts: Sequence[tuple[Block, Mask]], table: AnswerTable, group: ItemGroup, statistics: StatisticsSpec
+) -> list[list[Figure]]:
+    """For each block its figures on the masked items.
+
+    Blocks of the same items are resampled together, in one matrix product, and all with the weights of the group's
+    rows, so that the same accuracy has the same interval there.
+    """
+    of_items: dict[bytes, list[int]] = {}
+    for place, (_, mask) in enumerate(parts):
+        of_items.setdefault(mask.tobytes(), []).append(place)
+    found: dict[int, list[Figure]] = {}
+    for places in of_items.values():
+        blocks, mask = [parts[place][0] for place in places], parts[places[0]][1]
+        edges = np.cumsum([len(block.values) for block in blocks])[:-1]
+
+        def of_means(means: Floats, blocks: Sequence[Block] = blocks, edges: Codes = edges) -> Floats:
+            own = zip(blocks, np.split(means, edges, axis=-1), strict=True)
+            return np.concatenate([block.of_means(part) for block, part in own], axis=-1)
+
+        values, names = np.concatenate([block.values for block in blocks])[:, mask], (*_STREAM, *group.stream)
+        drawn = map(_defined, resampled(values, table, statistics, names, mask=mask, statistic=of_means))
+        for place, block in zip(places, blocks, strict=True):
+            found[place] = list(islice(drawn, len(block.of_means(np.zeros(len(block.values))))))
+    return [found[place] for place in range(len(parts))]
+
+
+def _defined(figure: Figure) -> Figure:
+    """NaN becomes None with a reason: of the value, or of an interval that some draws leave undefined."""
+    if figure.value is not None and np.isnan(figure.value):
+        return replace(figure, value=None, low=None, high=None, reason="undefined")
+    if figure.low is not None and figure.high is not None and np.isnan([figure.low, figure.high]).any():
+        return replace(figure, low=None, high=None, reason="undefined in some draws")
+    return figure
 
 
 def _rows(
@@ -96,26 +217,25 @@ def _rows(
     names_a, names_b = zip(*pairs, strict=True)
     before, after, invalid, n_pairs = a.codes(names_a), b.codes(names_b), a.invalid(names_a), len(pairs)
     changes = rows_against(b, names_b, before, statistics, by=_SCOPES)
-    # A right answer that only B gave is in the vocabulary of both.
-    answers = [answer_block(own, other, a.gold) for own, other in zip(before, after, strict=True)]
+    answers = [answer_block(own, other) for own, other in zip(before, after, strict=True)]
     logprobs = [(a.main.option_logprobs[a.main.rows[x]], b.main.option_logprobs[b.main.rows[y]]) for x, y in pairs]
     options = [OptionDistances.of(*sides) for sides in logprobs]
     found: list[list[CompareRow]] = [[] for _ in pairs]
     for group in (group for scope in _SCOPES for group in groups(a, scope)):
         known = {i: part for i, part in enumerate(options) if part and (part.present & group.mask).any()}
         parts = [(block, group.mask) for block, _ in answers]
-        parts += [(part.block, group.mask & part.finite) for part in known.values()]
-        drawn = block_figures(parts, a, group, statistics)
+        parts += [(part, group.mask & part.finite) for part in known.values()]
+        drawn, names = block_figures(parts, a, group, statistics), (*_STREAM, *group.stream)
         distances = dict(zip(known, drawn[n_pairs:], strict=True))
-        for i, (accuracy, agreement, kappa) in enumerate(drawn[:n_pairs]):
+        # A right answer that only B gave is in the vocabulary of both.
+        right = a.right(names_a)[:, group.mask]
+        accuracies = resampled(right, a, statistics, names, mask=group.mask, n_shares=n_pairs)
+        for i, (agreement, kappa) in enumerate(drawn[:n_pairs]):
             row = changes[i][len(found[i])]
-            if accuracy.n_clusters == accuracy.n_items:
-                n_right = int((before[i] == a.gold)[group.mask].sum())
-                accuracy = wilson_interval(n_right, accuracy.n_items, level=statistics.level)
             unchanged = row.drift is not None and row.drift.n_changed == 0
             own = {
                 "condition_a": names_a[i],
-                "accuracy_a": accuracy,
+                "accuracy_a": accuracies[i],
                 "invalid_rate_a": float(invalid[i, group.mask].mean()),
                 "agreement": agreement,
                 "kappa": replace(kappa, reason=answers[i][1]) if kappa.value is None else kappa,
@@ -124,30 +244,32 @@ def _rows(
                 "options": _options(a, known[i], group, distances[i]) if i in known else None,
             }
             found[i].append(CompareRow(**{**dict(row), **own}))
-    return tuple(row for own_rows in found for row in _adjusted(own_rows, statistics))
+    for own_rows in found:
+        adjusted = iter(adjust([row.p_difference for row in own_rows if row.scope == "cell"], statistics.correction))
+        own_rows[:] = [
+            row.model_copy(update={"p_difference_adjusted": next(adjusted) if row.scope == "cell" else None})
+            for row in own_rows
+        ]
+    return tuple(chain.from_iterable(found))
 
 
 def _options(a: AnswerTable, of: OptionDistances, group: ItemGroup, scaled: Sequence[Figure]) -> OptionFigures:
     n_items, kept = int((of.present & group.mask).sum()), group.mask & of.finite
     mean, kl = of.in_nats(scaled)
-    place = int(np.argmax(np.where(kept, of.largest, -1))) if kept.any() else None
-    if place is None:
+    largest, item = None, None
+    if kept.any():
+        place = int(np.argmax(np.where(kept, of.largest, -1)))
+        largest, item = float(of.largest[place]), a.items[place].item_id
+    else:
         mean, kl = (replace(value, reason="no item has a finite difference") for value in (mean, kl))
     return OptionFigures(
         n_items=n_items,
         mean_abs_difference=mean,
-        max_abs_difference=None if place is None else float(of.largest[place]),
-        max_item=None if place is None else a.items[place].item_id,
+        max_abs_difference=largest,
+        max_item=item,
         n_one_sided=n_items - int(kept.sum()),
         kl=kl,
     )
-
-
-def _adjusted(rows: Sequence[CompareRow], statistics: StatisticsSpec) -> list[CompareRow]:
-    """The rows of one pair, with the p of its cells adjusted over all of them."""
-    p = iter(adjust([row.p_difference for row in rows if row.scope == "cell"], statistics.correction))
-    adjusted = [next(p) if row.scope == "cell" else None for row in rows]
-    return [row.model_copy(update={"p_difference_adjusted": p}) for row, p in zip(rows, adjusted, strict=True)]
 
 
 def _effects(
@@ -166,7 +288,7 @@ def _effects(
                 scope=group.scope,
                 task=group.task,
                 level=group.level,
-                n=int(group.mask.sum()),
+                n=figures[0].n_items,
                 n_clusters=figures[0].n_clusters,
                 detectable_difference=least,
                 **dict(zip(EFFECTS, figures, strict=True)),

@@ -3,6 +3,7 @@ differs between them, and whether it is only how they were computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,37 +26,27 @@ _NOT_SHOWN = frozenset({"conditions", "sweep_file"})
 _DEFAULTS = {"backend": "hf"}
 """Settings that a run of an earlier version does not have, with what it did."""
 _ATTEMPT = ("device", "dtype", "engine_mode", "batch_size", "machine")
-_HOW = frozenset(
-    {
-        "backend",
-        "device",
-        "engine_mode",
-        "batch_size",
-        "attn_implementation",
-        "machine",
-        "seed",
-        "intervention",
-        "model",
-    }
+_HOW = (
+    "backend",
+    "device",
+    "engine_mode",
+    "batch_size",
+    "attn_implementation",
+    "machine",
+    "seed",
+    "intervention",
+    "model",
 )
-"""Differences of these leave it the same model on the same items; `model` is how its path was written."""
+"""Differences of these leave it the same model on the same items, as does how the path of the `model` was written."""
 _MODEL = ("model", "revision", "min_pixels", "max_pixels", "dtype used")
 _MOST_NAMED = 4
 
 _CHECKS: tuple[tuple[str, Callable[[AskedItem], Any], str], ...] = (
-    ("another prompt", lambda item: item.prompt_hash, _SAME_DATA),
-    ("another picture", lambda item: item.image_hash, _SAME_DATA),
-    ("another right answer", lambda item: item.gold, _SAME_DATA),
-    (
-        "another task, level or cluster",
-        lambda item: (item.task, item.level, item.cluster, item.cluster_kind),
-        _SAME_DATA,
-    ),
-    (
-        "another scoring or other generation settings",
-        lambda item: (item.scoring, item.max_new_tokens, item.stops),
-        _SAME_SETTINGS,
-    ),
+    ("another prompt", attrgetter("prompt_hash"), _SAME_DATA),
+    ("another picture", attrgetter("image_hash"), _SAME_DATA),
+    ("another right answer", attrgetter("gold"), _SAME_DATA),
+    ("another task, level or cluster", attrgetter("task", "level", "cluster", "cluster_kind"), _SAME_DATA),
+    ("another scoring or other generation settings", attrgetter("scoring", "max_new_tokens", "stops"), _SAME_SETTINGS),
 )
 
 
@@ -147,29 +138,20 @@ def facts(run: FinishedRun) -> dict[str, str]:
 def differing(a: FinishedRun, b: FinishedRun) -> tuple[SettingDifference, ...]:
     """The facts that are not the same, and the conditions of one name that are not the same edit."""
     of_a, of_b = facts(a), facts(b)
-    rows = [
+    both = [(name, _content(a, name), _content(b, name)) for name in a.table.names if name in b.table.names]
+    of_a |= {f"condition {name}": x for name, x, y in both if x and y}
+    of_b |= {f"condition {name}": y for name, x, y in both if x and y}
+    return tuple(
         SettingDifference(name=name, a=of_a.get(name), b=of_b.get(name))
         for name in {**of_a, **of_b}
         if of_a.get(name) != of_b.get(name)
-    ]
-    for name in a.table.names:
-        if name in b.table.names and same_condition(a, name, b, name) is False:
-            rows.append(SettingDifference(name=f"condition {name}", a=_content(a, name), b=_content(b, name)))
-    return tuple(rows)
+    )
 
 
-def same_condition(a: FinishedRun, condition_a: str, b: FinishedRun, condition_b: str) -> bool | None:
-    """Whether two conditions are the same edit by content; None where run.yaml does not tell."""
-    if BASELINE in (condition_a, condition_b):
-        return condition_a == condition_b
-    contents = _content(a, condition_a), _content(b, condition_b)
-    return None if None in contents else contents[0] == contents[1]
-
-
-def same_model(a: FinishedRun, b: FinishedRun) -> bool:
+def _same_model(a: FinishedRun, b: FinishedRun) -> bool:
     """Whether both asked the same weights in the same precision with pictures of the same size."""
-    prints = a.hashes.get("model_fingerprint"), b.hashes.get("model_fingerprint")
-    if None not in prints and prints[0] == prints[1]:
+    own = a.hashes.get("model_fingerprint")
+    if own is not None and own == b.hashes.get("model_fingerprint"):
         return True
     of_a, of_b = facts(a), facts(b)
     # Backends may name the same weights by different fingerprints; then the settings must tell.
@@ -178,26 +160,26 @@ def same_model(a: FinishedRun, b: FinishedRun) -> bool:
     return of_a.get("model") is not None and all(of_a.get(name) == of_b.get(name) for name in _MODEL)
 
 
-def floor_words(
-    a: FinishedRun, condition_a: str, b: FinishedRun, condition_b: str, differences: tuple[SettingDifference, ...]
-) -> str | None:
-    """Where both are the same model under the same condition: what changed answers then are. None elsewhere."""
-    if a.path.resolve() == b.path.resolve():
-        return None
-    if not same_model(a, b) or same_condition(a, condition_a, b, condition_b) is not True:
-        return None
-    how = [row.name for row in differences if row.name in _HOW or row.name.startswith("version of ")]
+def floors(
+    a: FinishedRun, b: FinishedRun, pairs: Sequence[tuple[str, str]], differences: Sequence[SettingDifference]
+) -> list[str | None]:
+    """For each pair of conditions what changed answers are where both are the same model under the same condition; None
+    elsewhere, and where run.yaml does not tell."""
+    if a.path.resolve() == b.path.resolve() or not _same_model(a, b):
+        return [None] * len(pairs)
+    how = {row.name: row for row in differences if row.name in (*_HOW, "model") or row.name.startswith("version of ")}
     if "backend" in how:
-        cause = f"another backend ({facts(a)['backend']} in A, {facts(b)['backend']} in B)"
+        cause = f"another backend ({how['backend'].a} in A, {how['backend'].b} in B)"
     elif how:
         more = f" and {len(how) - _MOST_NAMED} more" if len(how) > _MOST_NAMED else ""
-        cause = f"how it was computed ({', '.join(how[:_MOST_NAMED])}{more} differ)"
+        cause = f"how it was computed ({', '.join([*how][:_MOST_NAMED])}{more} differ)"
     else:
         cause = "computing the same thing again"
-    return (
+    words = (
         f"Noise floor: A and B are the same model under the same condition, so answers that changed come from {cause}, "
         "not from an edit. Read the drift of an edit as what it has above this floor."
     )
+    return [words if (own := _content(a, x)) is not None and own == _content(b, y) else None for x, y in pairs]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -218,6 +200,9 @@ def _each_once(values: Any) -> str | None:
 
 
 def _content(run: FinishedRun, condition: str) -> str | None:
+    """What a condition is, by the hash of its content; None where run.yaml does not tell."""
+    if condition == BASELINE:
+        return BASELINE
     hashes = run.hashes.get("conditions")
     found = hashes.get(condition) if isinstance(hashes, Mapping) else None
     return None if found is None else str(found)

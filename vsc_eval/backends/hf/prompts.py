@@ -14,9 +14,9 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from vsc_eval.answers.hashes import picture_hash, prompt_hash
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.errors import BackendError, DataError
+from vsc_eval.files import picture_hash, prompt_hash
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,14 @@ import json
 from typing import Any
 
 from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.analysis.rows import Row
-from vsc_eval.board.board import NO_LEVEL, Board
+from vsc_eval.board.board import Board
 from vsc_eval.board.page.tables import entry_tables, table_view
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.models import baseline_of
-from vsc_eval.probing.result import CONTROL_WORDS, POOLING_WORDS, ProbingResult
+from vsc_eval.board.spec import NO_LEVEL
+from vsc_eval.probing.records import CONTROL_WORDS, POOLING_WORDS, ProbingResult, Target
 from vsc_eval.stats import Figure
-from vsc_eval.studies.words import ROLE_WORDS
 from vsc_eval.tables.clean import name, plain
-from vsc_eval.tables.numbers import hundredfold
+from vsc_eval.tables.numbers import counted, hundredfold
 
 View = dict[str, Any]
 Numbers = tuple[float | None, ...]
@@ -27,19 +25,19 @@ READOUTS = {
 }
 
 
-def entry_view(entry: Entry, board: Board, label: str) -> View:
-    """The whole of one entry, ready to become JSON. `label` is what the board calls it."""
+def entry_view(entry: Entry, board: Board) -> View:
+    """The whole of one entry, ready to become JSON."""
     places = {condition.name: i for i, condition in enumerate(entry.conditions)}
     return {
         "id": entry.id,
-        "name": label,
+        "name": name(board.labels[entry.id]),
         "note": plain(entry.about.note, lines=True),
-        "about": [(key, plain(text, limit=600)) for key, text in _about(entry)],
-        "provenance": [(key, plain(text, limit=8000, lines=True)) for key, text in _provenance(entry)],
+        "about": [(key, plain(text, limit=600)) for key, text in _about(entry).items()],
+        "provenance": [(key, plain(text, limit=8000, lines=True)) for key, text in _provenance(entry).items()],
         "conditions": [
             {
                 "name": name(condition.name),
-                "role": ROLE_WORDS[condition.role],
+                "role": condition.role,
                 "edit": None if condition.edit is None else name(condition.edit),
                 "headline": condition.name in entry.headlines,
             }
@@ -47,49 +45,47 @@ def entry_view(entry: Entry, board: Board, label: str) -> View:
         ],
         "grid": _grid(entry, board, places),
         # Of every edit over all items, in percent and points.
-        "frontier": [(places[e.condition.name], *triple(e.drift), *triple(e.change)) for e in entry.effects],
+        "frontier": [(places[r.condition], *triple(drift_share(r)), *triple(r.difference)) for r in entry.effects],
         "matrices": _matrices(entry),
-        "probes": None if entry.results.probing is None else _probes(entry.results.probing),
+        "probes": _probes(entry.results.probing) if entry.results.probing else None,
         "tables": [table_view(table, {}) for table in entry_tables(entry, board)],
     }
 
 
-def _about(entry: Entry) -> list[tuple[str, str]]:
+def _about(entry: Entry) -> dict[str, str]:
     intervention = entry.about.intervention
-    lines = [
-        ("Items", f"{len(entry.table.items):,} in {len(set(entry.table.clusters)):,} clusters"),
-        ("Answers read by", READOUTS[entry.scoring]),
-        ("Conditions", f"{len(entry.conditions):,}"),
-    ]
+    facts = {
+        "Items": f"{len(entry.table.items):,} in {counted(len(set(entry.table.clusters)), 'cluster')}",
+        "Answers read by": READOUTS[entry.scoring],
+        "Conditions": f"{len(entry.conditions):,}",
+    }
     if intervention is not None:
         sets = ", ".join(f"{key} ({len(features)})" for key, features in intervention.sets.items())
-        lines += [
-            ("Intervention", intervention.name),
-            ("Edited layer", f"{intervention.layer}, counted from 0"),
-            ("Feature sets (features)", sets),
-        ]
-    return lines
+        facts["Intervention"] = intervention.name
+        facts["Edited layer"] = f"{intervention.layer}, counted from 0"
+        facts["Feature sets (features)"] = sets
+    return facts
 
 
-def _provenance(entry: Entry) -> list[tuple[str, str]]:
+def _provenance(entry: Entry) -> dict[str, str]:
     made, tasks, seed = entry.about, mapping(entry.hashes.get("tasks")), entry.settings.get("seed")
-    return [
-        ("Model", entry.name),
-        ("Revision", entry.revision or "not from a hub"),
-        ("Fingerprint of the model", f"{entry.fingerprint}, {made.dtype}"),
-        ("Fingerprint of the SAE", made.intervention.sae_fingerprint if made.intervention else "no SAE"),
-        ("Made by", f"vsc-eval {made.source}"),
-        ("Date", made.date),
-        ("Backend", {"hf": "Hugging Face transformers", "vllm": "vLLM"}[entry.backend]),
-        ("Device", made.device),
-        ("Machine", made.machine),
-        ("Seed", str(seed if isinstance(seed, int) else 0)),
-        ("Generator of the synthetic items", entry.generator_version or "not asked"),
-        ("Packages", "\n".join(f"{key} {version}" for key, version in sorted(made.packages.items())) or "none named"),
-        ("Task files", "\n".join(f"{key}: {value}" for key, value in sorted(tasks.items())) or "none named"),
-        ("SHA-256 of the entry", made.sha256),
-        ("Settings", json.dumps(entry.settings, indent=1, sort_keys=True, ensure_ascii=False)),
-    ]
+    return {
+        "Model": entry.name,
+        "Revision": entry.revision or "not from a hub",
+        "Fingerprint of the model": f"{entry.fingerprint}, {made.dtype}",
+        "Fingerprint of the SAE": made.intervention.sae_fingerprint if made.intervention else "no SAE",
+        "Made by": f"vsc-eval {made.source}",
+        "Date": made.date,
+        "Backend": {"hf": "Hugging Face transformers", "vllm": "vLLM"}[entry.backend],
+        "Device": made.device,
+        "Machine": made.machine,
+        "Seed": str(seed if isinstance(seed, int) else 0),
+        "Generator of the synthetic items": entry.generator_version or "not asked",
+        "Packages": "\n".join(f"{key} {version}" for key, version in sorted(made.packages.items())) or "none named",
+        "Task files": "\n".join(f"{key}: {value}" for key, value in sorted(tasks.items())) or "none named",
+        "SHA-256 of the entry": made.sha256,
+        "Settings": json.dumps(entry.settings, indent=1, sort_keys=True, ensure_ascii=False),
+    }
 
 
 def triple(figure: Figure | None) -> Numbers:
@@ -104,22 +100,22 @@ def _in_percent(*shares: float | None) -> Numbers:
 def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     """The heat map's figures: synthetic tasks down, levels across, and the margins; None without such tasks."""
     tasks = board.spec.tasks_of("synthetic")
-    levels = list(
-        dict.fromkeys(level for task in tasks for level in board.spec.tasks[task].levels if level != NO_LEVEL)
-    )
+    levels = [level for level in board.spec.levels if level != NO_LEVEL]
     rows = [row for row in entry.results.rows if row.by is None and row.scope in ("cell", "task", "level", "all")]
     if not any(row.scope == "cell" and row.task in tasks for row in rows):
         return None
     if not entry.tasks <= set(tasks):
         # The entry's own totals hold external data sets too.
-        totals = [*(baseline_of(entry, tasks, "level", level) for level in levels), baseline_of(entry, tasks, "all")]
-        rows = [*(row for row in rows if row.task is not None), *(row for row in totals if row is not None)]
+        totals = [*(board.baseline(entry, "level", level=level) for level in levels), board.baseline(entry, "all")]
+        rows = [*(row for row in rows if row.task is not None), *filter(None, totals)]
     down, across = ({key: place for place, key in enumerate([*keys, None])} for keys in (tasks, levels))
     values: dict[int, list[Numbers]] = {}
     for row in rows:
         if row.task in down and row.level in across:
-            figures = (down[row.task], across[row.level], *_figures(row))
-            values.setdefault(places[row.condition], []).append(figures)
+            # n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends.
+            figures = *triple(row.accuracy), *triple(row.difference), *triple(drift_share(row))
+            found = down[row.task], across[row.level], row.n, row.n_invalid, *figures
+            values.setdefault(places[row.condition], []).append(found)
     return {
         "rows": [name(task) for task in tasks],
         "columns": [name(level) for level in levels],
@@ -128,18 +124,14 @@ def _grid(entry: Entry, board: Board, places: dict[str, int]) -> View | None:
     }
 
 
-def _figures(row: Row) -> Numbers:
-    """n, invalid answers, then accuracy, difference and drift in percent, each with its interval's two ends."""
-    return row.n, row.n_invalid, *triple(row.accuracy), *triple(row.difference), *triple(drift_share(row))
-
-
 def _matrices(entry: Entry) -> View | None:
     """Interaction of every combined edit, with the single sets' own effects for the diagonal; None without any."""
     pairs, intervention = entry.results.interactions, entry.about.intervention
     if not pairs:
         return None
-    parts = (_set_of(entry, part) for pair in pairs for part in pair.part_conditions)
-    sets = list(dict.fromkeys([*(intervention.sets if intervention else ()), *parts]))
+    edited = {condition.name: "+".join(condition.spec.sets) for condition in entry.conditions}
+    parts = {part: edited.get(part) or part for pair in pairs for part in pair.part_conditions}
+    sets = list(dict.fromkeys([*(intervention.sets if intervention else ()), *parts.values()]))
     edits = list(dict.fromkeys(pair.edit for pair in pairs))
     chosen = next((pair.edit for pair in pairs if pair.condition in entry.headlines), edits[0])
     return {
@@ -149,17 +141,15 @@ def _matrices(entry: Entry) -> View | None:
             {
                 "edit": name(edit),
                 "diagonal": _diagonal(entry, sets, edit),
-                "pairs": [_pair(entry, sets, pair) for pair in pairs if pair.edit == edit],
+                "pairs": [
+                    _pair(pair, *(sets.index(parts[part]) for part in pair.part_conditions))
+                    for pair in pairs
+                    if pair.edit == edit
+                ],
             }
             for edit in edits
         ],
     }
-
-
-def _set_of(entry: Entry, part: str) -> str:
-    """What a part of a combined edit, a condition, edits."""
-    sets = next((condition.spec.sets for condition in entry.conditions if condition.name == part), ())
-    return "+".join(sets) or part
 
 
 def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Numbers, Numbers] | None]:
@@ -172,9 +162,8 @@ def _diagonal(entry: Entry, sets: list[str], edit: str) -> list[tuple[Numbers, N
     ]
 
 
-def _pair(entry: Entry, sets: list[str], pair: InteractionRow) -> list[Any]:
+def _pair(pair: InteractionRow, first: int, second: int) -> list[Any]:
     """Places of the two sets, form, drift and accuracy interaction, their adjusted p, verdict and its reasons."""
-    first, second = (sets.index(_set_of(entry, part)) for part in pair.part_conditions)
     return [
         first,
         second,
@@ -190,28 +179,25 @@ def _pair(entry: Entry, sets: list[str], pair: InteractionRow) -> list[Any]:
 
 def _probes(found: ProbingResult) -> View:
     """Panels of target x pooling, each with one line a control; probes that were not asked for have no figure."""
-    panels: list[View] = []
-    rows = [row for row in found.rows if None not in (row.test_accuracy, row.low, row.high)]
-    for target, pooling in dict.fromkeys((row.target, row.pooling) for row in rows):
-        here = [row for row in rows if (row.target, row.pooling) == (target, pooling)]
-        lines = [
-            {
-                "name": CONTROL_WORDS.get(control) or name(control),
-                "control": control != "real",
-                "points": [
-                    (row.layer, *_in_percent(row.test_accuracy, row.low, row.high))
-                    for row in sorted(here, key=lambda row: row.layer)
-                    if row.control == control
-                ],
-            }
-            for control in dict.fromkeys(row.control for row in here)
-        ]
-        chance = found.chance.get(target)
-        panels.append(
+    panels: dict[tuple[Target, str], dict[str, list[Numbers]]] = {}
+    for row in sorted(found.rows, key=lambda row: row.layer):
+        if None not in (row.test_accuracy, row.low, row.high):
+            lines = panels.setdefault((row.target, row.pooling), {})
+            point = row.layer, *_in_percent(row.test_accuracy, row.low, row.high)
+            lines.setdefault(row.control, []).append(point)
+    return {
+        "layer": found.layer,
+        "by": plain(found.chosen_by),
+        "interval": plain(found.interval),
+        "panels": [
             {
                 "title": f"{name(target)}, {POOLING_WORDS.get(pooling) or name(pooling)}",
-                "chance": None if chance is None else 100 * chance,
-                "lines": lines,
+                "chance": 100 * found.chance[target] if target in found.chance else None,
+                "lines": [
+                    {"name": CONTROL_WORDS.get(key) or name(key), "control": key != "real", "points": points}
+                    for key, points in lines.items()
+                ],
             }
-        )
-    return {"layer": found.layer, "by": plain(found.chosen_by), "interval": plain(found.interval), "panels": panels}
+            for (target, pooling), lines in panels.items()
+        ],
+    }

@@ -4,7 +4,6 @@ a reader sees first: what the board asks, who is ahead, and what its entries are
 import base64
 import hashlib
 import re
-from collections import Counter
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -13,11 +12,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.gallery.data import gallery_views
+from vsc_eval.board.gallery import gallery_views
 from vsc_eval.board.page.entry_view import READOUTS, entry_view
-from vsc_eval.board.page.tables import ROWS_AT_LOAD, split_view
+from vsc_eval.board.page.tables import split_view
 from vsc_eval.board.tables import BoardTables, board_tables
-from vsc_eval.board.tables.models import BoardView
 from vsc_eval.tables.clean import json_block, name, plain
 from vsc_eval.tables.numbers import counted, percent, with_interval
 
@@ -33,38 +31,40 @@ def render_page(board: Board, tables: BoardTables | None = None) -> str:
 
     Raises DataError where a picture drawn anew is not the one that the entry's model saw.
     """
-    style, script = page_style(), page_script()
-    tables = board_tables(board) if tables is None else tables
+    tables = tables or board_tables(board)
+    style, script, spec = page_style(), page_script(), board.spec
     places = {entry.id: place for place, entry in enumerate(board.entries)}
-    baseline = [split_view(table, places) for table in tables.baseline]
-    interventions = [split_view(table, places) for table in tables.interventions]
+    baseline, interventions = (
+        [split_view(table, places) for table in found] for found in (tables.baseline, tables.interventions)
+    )
     shared, galleries = gallery_views(board)
-    labels = entry_names(tables.view)
-    blocks = [
-        ("items", shared),
-        *((f"entry-{place}", entry_view(entry, board, labels[place])) for place, entry in enumerate(board.entries)),
-        *((f"flips-{place}", gallery) for place, gallery in enumerate(galleries)),
-        *((f"rows-{table['key']}", table["rest"]) for table in (*baseline, *interventions) if table["rest"]),
-    ]
+    views = [entry_view(entry, board) for entry in board.entries]
+    blocks = {
+        "items": shared,
+        **{f"entry-{place}": view for place, view in enumerate(views)},
+        **{f"flips-{place}": gallery for place, gallery in enumerate(galleries)},
+        **{f"rows-{table['key']}": table["rest"] for table in (*baseline, *interventions) if table["rest"]},
+    }
+    edits = ", as they are and while features inside them are edited" if tables.interventions else ""
+    sentence = f"Vision-language models answer the same {spec.asked}{edits}."
     return (
         _environment()
         .get_template("page.html")
         .render(
-            title=name(board.spec.title),
-            description=plain(board.spec.description, lines=True).strip() or _in_a_sentence(board),
-            **_leaders(tables.view),
-            facts=_facts(board),
+            title=name(spec.title),
+            description=plain(spec.description, lines=True).strip() or sentence,
+            **_leaders(board),
+            facts=[(label, plain(text, limit=200)) for label, text in _facts(board).items()],
             asked=[
                 (name(task), one.kind, name(level), f"{group.n:,}", group.sha256)
-                for task, one in board.spec.tasks.items()
+                for task, one in spec.tasks.items()
                 for level, group in one.levels.items()
             ],
             baseline=baseline,
             interventions=interventions,
             has_others=any(not row.is_headline for table in tables.interventions for row in table.rows),
-            entries=[{"id": entry.id, "label": label} for entry, label in zip(board.entries, labels, strict=True)],
-            rows_at_load=ROWS_AT_LOAD,
-            blocks=[{"id": key, "json": Markup(json_block(value))} for key, value in blocks],
+            entries=[{"id": view["id"], "label": view["name"]} for view in views],
+            blocks=[{"id": key, "json": Markup(json_block(value))} for key, value in blocks.items()],
             style=Markup(style),
             style_hash=_policy_hash(style),
             script=Markup(script),
@@ -73,56 +73,32 @@ def render_page(board: Board, tables: BoardTables | None = None) -> str:
     )
 
 
-def entry_names(view: BoardView) -> list[str]:
-    """What each entry is called, as in the tables; the end of its id where two would read the same."""
-    shown = [(entry, name(view.labels[entry.id])) for entry in view.board.entries]
-    counts = Counter(label for _, label in shown)
-    return [label if counts[label] == 1 else f"{label} · {entry.asked}" for entry, label in shown]
-
-
-def _in_a_sentence(board: Board) -> str:
-    """What the board is, for one whose board.yaml does not say."""
-    spec = board.spec
-    kinds = (len(spec.tasks_of("synthetic")), "synthetic task"), (len(spec.tasks_of("external")), "external data set")
-    parts = [counted(n, words) for n, words in kinds if n]
-    n = counted(spec.n_items, "item")
-    edits = any(entry.edits for entry in board.entries)
-    return (
-        f"Vision-language models answer the same {n} of {' and '.join(parts)}"
-        f"{', as they are and while features inside them are edited' if edits else ''}."
-    )
-
-
-def _leaders(view: BoardView) -> dict[str, Any]:
-    """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first place."""
+def _leaders(board: Board) -> dict[str, Any]:
+    """The template's `leaders`: (name, id of an entry, accuracy with its interval) of all that have the first rank."""
     found = [
         (name(each.model.label), each.model.ids[0], with_interval(each.all.accuracy, percent))
-        for each in view.ranking
+        for each in board.ranking
         if each.rank.rank == 1
     ]
     left_out = len(found) - _MOST_LEADERS
+    told_apart = "" if len(found) == 1 else ", not told apart by their intervals"
     return {
         "leaders": found[:_MOST_LEADERS],
-        "leaders_words": "Most accurate without edits:"
-        if len(found) == 1
-        else "Most accurate without edits, not told apart by their intervals:",
+        "leaders_words": f"Most accurate without edits{told_apart}:",
         "leaders_more": f"; and {left_out:,} more" if left_out > 0 else "",
     }
 
 
-def _facts(board: Board) -> list[tuple[str, str]]:
-    """Labels and values of what is asked."""
-    tasks, synthetic = board.spec.tasks, board.spec.tasks_of("synthetic")
-    found = [("Entries", f"{len(board.entries):,}"), ("Items", f"{board.spec.n_items:,}")]
+def _facts(board: Board) -> dict[str, str]:
+    """What is asked."""
+    spec, synthetic, external = board.spec, board.spec.tasks_of("synthetic"), board.spec.tasks_of("external")
+    facts = {"Entries": f"{len(board.entries):,}", "Items": f"{spec.n_items:,}"}
     if synthetic:
-        levels = {level for task in synthetic for level in tasks[task].levels}
-        found.append(("Synthetic tasks", f"{len(synthetic)} at {counted(len(levels), 'level')}"))
-    if len(synthetic) < len(tasks):
-        found.append(("External data sets", str(len(tasks) - len(synthetic))))
-    found.append(("Answers read by", READOUTS[board.spec.scoring]))
-    if board.spec.generator_version is not None:
-        found.append(("Generator version", board.spec.generator_version))
-    return [(label, plain(text, limit=200)) for label, text in found]
+        facts["Synthetic tasks"] = f"{len(synthetic)} at {counted(len(spec.levels), 'level')}"
+    if external:
+        facts["External data sets"] = str(len(external))
+    facts["Answers read by"] = READOUTS[spec.scoring]
+    return facts | ({"Generator version": spec.generator_version} if spec.generator_version else {})
 
 
 @lru_cache(maxsize=1)

@@ -14,13 +14,14 @@ from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS
 from vsc_eval.tables.clean import name, plain
 from vsc_eval.tables.numbers import points
-from vsc_eval.tables.table import Cell, Column, Table, TableRow, column_groups, methods_note, table
+from vsc_eval.tables.table import Cell, Column, Table, TableRow, column_groups, columns, methods_note, table
 
 ROWS_AT_LOAD = 50
 """Rows of a table that are in the page as HTML; the script holds the others as data and shows them on demand."""
 
 _FROM_THE_LEAST = ("text", "name", "place", "p")
-"""Kinds of column whose first sorting is upwards: A, the first place and the smallest p stand on top."""
+"""Kinds of column whose first sorting is upwards: A, the first rank and the smallest p stand on top."""
+_PERCENTILE = "Share of draws that are less harmful, ties half."
 
 
 def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
@@ -35,11 +36,11 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             [places[entry] for entry in row.entries if entry in places],
             row.is_headline,
             order,
-            _address(row),
+            # As the script's encodeURIComponent writes the name that the page shows.
+            None if row.condition is None else "flips/" + quote(name(row.condition), safe="!'()*"),
         ]
         for order, row in enumerate(table.rows)
     ]
-    columns = table.columns
     return {
         "key": table.key,
         "title": plain(table.title, limit=200),
@@ -50,36 +51,28 @@ def table_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
                 "about": plain(column.note),
                 "rising": column.unit in _FROM_THE_LEAST,
             }
-            for column in columns
+            for column in table.columns
         ],
-        "keys": [column.key for column in columns],
         "groups": [(plain(group, limit=60), n) for group, n in column_groups(table.columns)],
-        "header": _first(not column.is_number for column in columns) or 0,
-        "home": _first(column.key == "model" for column in columns),
-        "subject": _first(column.key in ("condition", "union") for column in columns),
+        "header": _first(not column.is_number for column in table.columns) or 0,
+        "home": _first(column.key == "model" for column in table.columns),
+        "subject": _first(column.key == "condition" for column in table.columns),
         "rows": rows,
         "notes": [plain(note) for note in table.all_notes],
     }
 
 
 def split_view(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
-    """The same with its first headline rows apart from those that are shown on demand, and what its columns say."""
+    """The same with its first headline rows apart from those that are shown on demand."""
     view = table_view(table, places)
-    view["first"] = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
-    orders = {row[3] for row in view["first"]}
-    view["rest"] = [row for row in view["rows"] if row[3] not in orders]
-    view["abouts"] = [(column["heading"], column["about"]) for column in view["columns"] if column["about"]]
-    return view
+    first = [row for row in view["rows"] if row[2]][:ROWS_AT_LOAD]
+    orders = {row[3] for row in first}
+    return view | {"first": first, "rest": [row for row in view["rows"] if row[3] not in orders]}
 
 
 def _first(found: Iterable[bool]) -> int | None:
     """The place of the first that is so."""
     return next((place for place, is_so in enumerate(found) if is_so), None)
-
-
-def _address(row: TableRow) -> str | None:
-    """As the script's encodeURIComponent writes the name that the page shows."""
-    return None if row.condition is None else "flips/" + quote(name(row.condition), safe="!'()*")
 
 
 def _cell(cell: Cell, text: str) -> tuple[str, float | str | None, str]:
@@ -91,22 +84,21 @@ def entry_tables(entry: Entry, board: Board) -> tuple[Table, ...]:
     """Those that have rows: every row of an external task, the figures of the data sets' own metrics in their own
     units, every effect beside the same effect of its control draws, and how much answers change where nothing was done
     to them."""
-    external = [row for row in entry.results.rows if row.task in board.spec.tasks_of("external")]
+    results, names = entry.results, board.spec.tasks_of("external")
+    external = [row for row in results.rows if row.task in names]
     found = (
         table(
             "external",
             "External data sets",
-            (
-                Column("task", "Data set"),
-                Column("part", "Part", note="All of it, or one level or category."),
-                Column("condition", "Condition"),
-                Column("n", "n", "count"),
-                Column("accuracy", "Accuracy, %", "percent"),
-                Column("invalid", "Invalid", "count", note="Answers that could not be read; they count as wrong."),
-                Column(
-                    "difference", "Difference, points", "points", note="Accuracy less the baseline's on the same items."
-                ),
-                Column("drift", "Drift, %", "percent", note="Answers that are not the baseline's."),
+            columns(
+                "Data set",
+                ("Part", "text", "", "All of it, or one level or category."),
+                "Condition",
+                ("n", "count"),
+                ("Accuracy, %", "percent"),
+                ("Invalid", "count", "", "Answers that could not be read; they count as wrong."),
+                ("Difference, points", "points", "", "Accuracy less the baseline's on the same items."),
+                ("Drift, %", "percent", "", "Answers that are not the baseline's."),
             ),
             map(_external_row, external),
             [methods_note(row.method for row in external)],
@@ -114,43 +106,43 @@ def entry_tables(entry: Entry, board: Board) -> tuple[Table, ...]:
         table(
             "official",
             "Official figures of the data sets",
-            (
-                Column("task", "Data set"),
-                Column("figure", "Figure"),
-                Column("condition", "Condition"),
+            columns(
+                "Data set",
+                "Figure",
+                "Condition",
                 Column("value", "Value", "significant", digits=3),
-                Column("difference", "Difference", "signed", note="Less the baseline's, on the same items."),
-                Column("unit", "Unit"),
+                ("Difference", "signed", "", "Less the baseline's, on the same items."),
+                "Unit",
             ),
-            map(_official_row, entry.results.official),
+            map(_official_row, results.official),
         ),
         table(
             "controls",
             "Controls",
-            (
-                Column("sets", "Sets"),
-                Column("kind", "Control draws"),
-                Column("effect", "Effect", note="Of a single set, of a union, or of a union beyond its parts."),
-                Column("outcome", "Outcome"),
-                Column("value", "Real, points", "points"),
-                Column("median", "Median draw, points", "points"),
-                Column("range", "Draws from, to"),
-                Column("draws", "Draws", "count"),
-                Column("percentile", "Percentile", "percent", note="Share of draws that are less harmful, ties half."),
-                Column("p", "p", "p", note="(1 + draws at least as harmful) / (1 + draws)."),
+            columns(
+                "Sets",
+                "Control draws",
+                ("Effect", "text", "", "Of a single set, of a combined edit, or of a combined edit beyond its parts."),
+                "Outcome",
+                ("Real, points", "points"),
+                ("Median draw, points", "points"),
+                "Draws from, to",
+                ("Draws", "count"),
+                Column("percentile", "Percentile", "decimal", "", _PERCENTILE, digits=1),
+                ("p", "p", "", "(1 + draws at least as harmful) / (1 + draws)."),
             ),
-            map(_control_row, entry.results.controls),
+            map(_control_row, results.controls),
         ),
         table(
             "floor",
             "Noise floor",
-            (
-                Column("name", "What was repeated"),
-                Column("drift", "Drift, %", "percent"),
-                Column("changed", "Answers changed", "count"),
+            columns(
+                "What was repeated",
+                ("Drift, %", "percent"),
+                ("Answers changed", "count"),
                 Column("logprob", "Largest change of a log-probability, nats", "significant", digits=3),
             ),
-            [(one.name, one.drift, one.n_changed, one.max_logprob_difference) for one in entry.results.floor],
+            [(one.name, one.drift, one.n_changed, one.max_logprob_difference) for one in results.floor],
         ),
     )
     return tuple(table for table in found if table.rows)
@@ -169,7 +161,7 @@ def _official_row(one: OfficialRow) -> TableRow:
 
 
 def _control_row(one: ControlTest) -> TableRow:
-    draws, percentile = one.draws, None if one.percentile is None else one.percentile / 100
-    span = f"{points(min(draws))} to {points(max(draws))}" if draws else None
+    draws = one.draws
+    ends = f"{points(min(draws))} to {points(max(draws))}" if draws else None
     about = (" + ".join(one.sets), KIND_WORDS[one.kind], one.effect, OUTCOME_WORDS[one.outcome])
-    return TableRow.of((*about, one.value, median(draws) if draws else None, span, len(draws), percentile, one.p))
+    return TableRow.of((*about, one.value, median(draws) if draws else None, ends, len(draws), one.percentile, one.p))

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from vsc_eval.board.board import Board
-from vsc_eval.board.tables.baseline import baseline_tables
-from vsc_eval.board.tables.data import baseline_data, interventions_data
+from vsc_eval.board.tables.baseline import baseline_data, baseline_tables
 from vsc_eval.board.tables.interventions import intervention_tables
-from vsc_eval.board.tables.models import BoardView
 from vsc_eval.tables.clean import LONG, markdown, name
 from vsc_eval.tables.csv import to_csv
 from vsc_eval.tables.latex import to_latex
@@ -22,11 +20,10 @@ _LATEX_HEAD = r"""% {title}: {what}. Made by `vsc-eval board build`; changes are
 class BoardTables:
     """Everything that is printed of a board."""
 
-    view: BoardView
     baseline: tuple[Table, ...]
     """`ranking`, `tasks`, `cells` where synthetic tasks were asked, `external` where others were."""
     interventions: tuple[Table, ...]
-    """`effects`, `parts`, `unions`, `controls`: those for which some entry has figures; none where all entries are of
+    """`effects`, `parts`, `combined`, `controls`: those for which some entry has figures; none where all entries are of
     baselines alone."""
     baseline_data: Data
     interventions_data: Data
@@ -34,10 +31,8 @@ class BoardTables:
 
 def board_tables(board: Board) -> BoardTables:
     """Pure and deterministic: the same board gives the same tables. Raises nothing of a board that was checked."""
-    view = BoardView(board)
-    return BoardTables(
-        view, baseline_tables(view), intervention_tables(view), baseline_data(view), interventions_data(view)
-    )
+    interventions, figures = intervention_tables(board)
+    return BoardTables(baseline_tables(board), interventions, baseline_data(board), figures)
 
 
 def table_files(tables: BoardTables, title: str) -> dict[str, str]:

@@ -1,26 +1,32 @@
 """The intervention board: what every condition did to accuracy and to answers, what combined edits do beyond their
-parts, and effects beside those of controls."""
+parts, and effects beside those of controls. Tables and CSV show the same records."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 from vsc_eval.analysis.controls import ControlTest, Outcome
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.interactions import InteractionRow
-from vsc_eval.analysis.noise_floor import FloorRow
 from vsc_eval.answers.answer_table import AskedCondition
+from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry, drift_share, mapping
-from vsc_eval.board.tables.baseline import MODEL, N_ITEMS, NOT_ASKED
-from vsc_eval.board.tables.models import BoardView
+from vsc_eval.board.tables.baseline import COUNTS, MODEL, N_ITEMS, NOT_ASKED, Record, copied, flat, who
 from vsc_eval.stats import adjust
 from vsc_eval.stats.drift import PARTS
+from vsc_eval.studies.words import CORRECTION_WORDS
 from vsc_eval.tables.clean import CONDITION, SHORT, name
 from vsc_eval.tables.numbers import counted
-from vsc_eval.tables.table import Cell, Column, Table, TableRow, Value, cell, methods_note, table
+from vsc_eval.tables.table import Cell, Column, Data, Table, TableRow, cell, methods_note, table
 
 OUTCOMES: tuple[Outcome, ...] = ("drift", "accuracy")
-ON_AND_OFF: tuple[Scope, ...] = ("on_target", "off_target")
+EFFECTS = ("effect", "interaction")
+"""What is held against controls: what a condition does, and what a combined edit does beyond its parts."""
+_FIGURES = (
+    *("accuracy", "difference", "drift", "on_target_drift", "off_target_drift", "floor_drift"),
+    *("drift_interaction", "drift_bliss", "accuracy_interaction"),
+)
+"""Keys of what has an interval."""
+_CONTROL = [f"{on}_control_{part}" for on in OUTCOMES for part in ("kind", "value", "percentile", "p", "draws")]
+_MEANS = ("mean_kl_options", "mean_margin_change", "mean_shift_edited", "mean_shift_last", "amplification")
 
 _CONDITION = Column("condition", "condition", note="Feature sets and edit", limit=CONDITION)
 _PARTS = {
@@ -31,87 +37,188 @@ _PARTS = {
     "from_invalid": "invalid→",
 }
 assert tuple(_PARTS) == PARTS
+_PERCENTILE = "Share of draws that are less harmful, in percent"
+_BEYOND = "Percentage points beyond what the parts lead to expect"
 
-_NO_P = "no item is right under one of the two only"
-_NO_TEST = "no test was made"
-_NO_DRAWS = "no draws"
-
-
-def intervention_tables(view: BoardView) -> tuple[Table, ...]:
-    """`effects`, `parts`, `unions`, `controls`: those for which some entry has figures."""
-    return tuple(found for found in (_effects(view), _parts(view), _interactions(view), _controls(view)) if found.rows)
-
-
-def worst_floor(entry: Entry) -> FloorRow | None:
-    """The null condition that changed most answers."""
-    known = [floor for floor in entry.results.floor if floor.drift.value is not None]
-    return max(known, key=lambda floor: floor.drift.value or 0.0, default=None)
-
-
-def adjusted_p(entry: Entry) -> dict[str, float | None]:
-    """Condition -> p of its difference on all items, by Holm over all conditions of the entry."""
-    names = [condition.name for condition in entry.edits]
-    rows = [entry.row(name, "all") for name in names]
-    return dict(zip(names, adjust([row.p_difference if row else None for row in rows]), strict=True))
-
-
-def _row(view: BoardView, entry: Entry, condition: str | None, *values: Value | Cell, words: str = "") -> TableRow:
-    """Of a condition, by its name; or of what has none, in words."""
-    return TableRow.of(
-        (view.labels[entry.id], words if condition is None else condition, *values),
-        entries=(entry.id,),
-        is_headline=condition is None or condition in entry.headlines,
-        condition=condition,
-    )
-
-
-def _effects(view: BoardView) -> Table:
-    rows = []
-    for entry in view.edited:
-        adjusted, floor = adjusted_p(entry), worst_floor(entry)
-        floor_about = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
-        floor_cell = cell(floor.drift if floor else None, missing="no noise floor was measured", note=floor_about)
-        for condition in entry.edits:
-            if row := entry.row(condition.name, "all"):
-                figures = (
-                    cell(row.difference, missing=NOT_ASKED),
-                    cell(row.p_difference, missing=_NO_P),
-                    cell(adjusted[condition.name], missing=_NO_P),
-                    cell(drift_share(row), missing=NOT_ASKED),
-                )
-                on_and_off = (_on_or_off(entry, condition, scope) for scope in ON_AND_OFF)
-                rows.append(_row(view, entry, condition.name, row.n, *figures, *on_and_off, floor_cell))
-    return table(
-        "effects",
-        "Interventions",
-        (
-            MODEL,
-            _CONDITION,
-            N_ITEMS,
-            Column("difference", "difference", "points", "accuracy", "Against the baseline, percentage points"),
-            Column("p", "p, unadjusted", "p", "accuracy"),
-            Column("p_holm", "p, Holm", "p", "accuracy", "Adjusted over all conditions of the entry"),
-            Column("drift", "all", "percent", "drift", "Share of answers that changed"),
-            Column("on_target", "on target", "percent", "drift", "On the tasks that the sets were selected for"),
-            Column("off_target", "off target", "percent", "drift", "On all other tasks"),
-            Column("floor", "floor", "percent", "drift", "Largest drift where nothing was done"),
+_COLUMNS = {
+    "effects": (
+        MODEL,
+        _CONDITION,
+        N_ITEMS,
+        Column("difference", "difference", "points", "accuracy", "Against the baseline, percentage points"),
+        Column("p_difference", "p, unadjusted", "p", "accuracy"),
+        Column("p_difference_holm", "p, Holm", "p", "accuracy", "Adjusted over all conditions of the entry"),
+        Column("drift", "all", "percent", "drift", "Share of answers that changed"),
+        Column("on_target_drift", "on target", "percent", "drift", "On the tasks that the sets were selected for"),
+        Column("off_target_drift", "off target", "percent", "drift", "On all other tasks"),
+        Column("floor_drift", "floor", "percent", "drift", "Largest drift where nothing was done"),
+    ),
+    "parts": (
+        MODEL,
+        _CONDITION,
+        N_ITEMS,
+        Column("n_changed", "changed", "count", note="Answers that differ from the baseline's"),
+        *(Column(part, heading, "count") for part, heading in _PARTS.items()),
+    ),
+    "combined": (
+        MODEL,
+        Column("condition", "combined edit", note="Two feature sets and the edit", limit=CONDITION),
+        Column("drift_interaction", "interaction", "points", "drift", _BEYOND),
+        Column("p_drift_interaction_adjusted", "p, adjusted", "p", "drift"),
+        Column("accuracy_interaction", "interaction", "points", "accuracy", "Percentage points; below 0 is harmful"),
+        Column("p_accuracy_interaction_adjusted", "p, adjusted", "p", "accuracy"),
+        Column("verdict", "verdict", note="By the rule in the entry's settings"),
+    ),
+    "controls": (
+        MODEL,
+        Column("condition", "condition", limit=CONDITION),
+        Column("of", "of", note="Its effect, or what a combined edit does beyond its parts"),
+        *(
+            column
+            for on in OUTCOMES
+            for column in (
+                Column(f"{on}_control_value", "value", "points", on),
+                Column(
+                    f"{on}_control_percentile",
+                    "pctl",
+                    "decimal",
+                    on,
+                    "Share of draws that are less harmful, %",
+                    digits=1,
+                ),
+                Column(f"{on}_control_p", "p", "p", on, "Unadjusted"),
+                Column(f"{on}_control_kind", "worst control", "text", on),
+            )
         ),
-        rows,
-        _effect_notes(view),
-        section="model",
+    ),
+}
+_TITLES = {
+    "effects": "Interventions",
+    "parts": "Parts of the drift",
+    "combined": "Combined edits beyond their parts",
+    "controls": "Effects beside those of controls",
+}
+_MISSING = {
+    "difference": NOT_ASKED,
+    "drift": NOT_ASKED,
+    "on_target_drift": NOT_ASKED,
+    "off_target_drift": NOT_ASKED,
+    "floor_drift": "no noise floor was measured",
+    **dict.fromkeys(("p_difference", "p_difference_holm"), "no item is right under one of the two only"),
+    **dict.fromkeys(("drift_interaction", "p_drift_interaction_adjusted"), "no test was made"),
+    **dict.fromkeys(("accuracy_interaction", "p_accuracy_interaction_adjusted"), "no test was made"),
+    "verdict": "no verdict was asked for",
+}
+"""Column -> why a cell that gives no reason itself is empty."""
+
+
+def intervention_tables(board: Board) -> tuple[tuple[Table, ...], Data]:
+    """`effects`, `parts`, `combined`, `controls`, those for which some entry has figures; and the figures of CSV, a row
+    for each condition of each entry, on all its items."""
+    records: list[Record] = []
+    shown: dict[str, list[Record]] = {key: [] for key in _COLUMNS}
+    for entry in board.edited:
+        own = {record["condition"]: record for record in _records(board, entry)}
+        pairs = [(own[pair.condition], pair) for pair in entry.results.interactions if pair.condition in own]
+        records += own.values()
+        shown["effects"] += own.values()
+        shown["parts"] += [record for record in own.values() if record["n_changed"] is not None]
+        shown["combined"] += [record | {"verdict": _verdict(pair)} for record, pair in pairs]
+        shown["controls"] += _control_records(board, entry)
+    notes: dict[str, Iterable[str | None]] = {
+        "effects": _effect_notes(board),
+        "parts": [
+            "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
+            "the changed ones. other: another wrong answer. invalid: an answer that names no option."
+        ],
+        "combined": _interaction_notes(board),
+        "controls": [
+            "value: drift, or the accuracy difference, on the items of the controls, in percentage points. pctl: share "
+            "of control draws that are less harmful, ties half, in percent; p = (1 + draws at least as harmful) / (1 + "
+            "draws), unadjusted. Of several kinds of control, the one against which the effect stands out least: the "
+            "largest p and, of equals, the lowest percentile."
+        ],
+    }
+    tables = (
+        table(key, _TITLES[key], columns, _rows(columns, shown[key]), notes[key], section="model")
+        for key, columns in _COLUMNS.items()
+        if shown[key]
     )
+    return tuple(tables), flat(records, _FIGURES)
 
 
-def _on_or_off(entry: Entry, condition: AskedCondition, scope: Scope) -> Cell:
+def _rows(columns: Sequence[Column], records: Iterable[Record]) -> Iterator[TableRow]:
+    for record in records:
+        yield TableRow.of(
+            (cell(record[column.key], missing=_MISSING.get(column.key, "")) for column in columns),
+            entries=(record["entry"],),
+            is_headline=bool(record["is_headline"]),
+            condition=record.get("link", record["condition"]),
+        )
+
+
+def _records(board: Board, entry: Entry) -> Iterator[Record]:
+    """Of each edit that has figures on all items; the keys are in the order of the CSV's columns."""
+    rows = {condition.name: entry.row(condition.name, "all") for condition in entry.edits}
+    adjusted = adjust([row.p_difference if row else None for row in rows.values()])
+    pairs = {pair.condition: pair for pair in entry.results.interactions}
+    controls = {(found["condition"], found["of"]): found for found in controlled(entry)}
+    known = [floor for floor in entry.results.floor if floor.drift.value is not None]
+    floor = max(known, key=lambda floor: floor.drift.value or 0.0, default=None)
+    made = entry.about.intervention
+    floor_note = f"{name(floor.name, CONDITION)}: {floor.n_changed} answers" if floor else ""
+    floor_drift = cell(floor.drift if floor else None, missing=_MISSING["floor_drift"], note=floor_note)
+    for condition, p_holm in zip(entry.edits, adjusted, strict=True):
+        row, pair = rows[condition.name], pairs.get(condition.name)
+        if row is None:
+            continue
+        record = who(entry, board.labels[entry.id]) | {
+            "intervention": made.name if made else None,
+            "layer": made.layer if made else None,
+            "condition": condition.name,
+            "role": condition.role,
+            "sets": "+".join(condition.spec.sets),
+            "edit": condition.edit,
+            "targets": None if condition.targets is None else "+".join(condition.targets),
+            "is_headline": int(condition.name in entry.headlines),
+            **copied(row, *COUNTS, "method", "accuracy", "difference", "p_difference"),
+            "p_difference_holm": p_holm,
+            "detectable_difference": row.detectable_difference,
+            "drift": drift_share(row),
+            **copied(row.drift, "n_changed", *PARTS),
+            **_on_or_off(entry, condition, "on_target"),
+            **_on_or_off(entry, condition, "off_target"),
+            **copied(floor, "name", "n_changed", start="floor_"),
+            "floor_drift": floor_drift,
+            **copied(pair, "form", "drift_interaction", "drift_bliss", "accuracy_interaction"),
+            "p_drift_interaction_adjusted": pair.p_drift_adjusted if pair else None,
+            "p_accuracy_interaction_adjusted": pair.p_accuracy_adjusted if pair else None,
+            "verdict": pair.verdict if pair else None,
+        }
+        for of in EFFECTS:
+            own = controls.get((condition.name, of), {})
+            record |= {f"{of}_{key}": own.get(key) for key in _CONTROL}
+        yield record | copied(row, *_MEANS)
+
+
+def _on_or_off(entry: Entry, condition: AskedCondition, scope: Scope) -> Record:
     row = entry.row(condition.name, scope)
     if row is None:
-        return cell(None, missing="its sets name no task" if condition.targets is None else "no such items")
-    return cell(drift_share(row), missing=NOT_ASKED, note=f"n = {row.n} in {row.n_clusters} clusters")
+        why = "its sets name no task" if condition.targets is None else "no such items"
+        return {f"{scope}_n": None, f"{scope}_drift": cell(None, missing=why)}
+    about = f"n = {row.n} in {row.n_clusters} clusters"
+    return {f"{scope}_n": row.n, f"{scope}_drift": cell(drift_share(row), missing=NOT_ASKED, note=about)}
 
 
-def _effect_notes(view: BoardView) -> Iterable[str | None]:
-    firsts = (entry.row(entry.edits[0].name, "all") for entry in view.edited)
-    hidden = sum(condition.name not in entry.headlines for entry in view.edited for condition in entry.edits)
+def _verdict(pair: InteractionRow) -> Cell:
+    # None of them cannot be read as a missing one.
+    words = "no interference" if pair.verdict == "none" else pair.verdict
+    return cell(words, missing=_MISSING["verdict"], note=pair.decided_by or "")
+
+
+def _effect_notes(board: Board) -> Iterable[str | None]:
+    firsts = (entry.row(entry.edits[0].name, "all") for entry in board.edited)
+    hidden = sum(condition.name not in entry.headlines for entry in board.edited for condition in entry.edits)
     yield (
         "difference: accuracy less the baseline's, paired, in percentage points [interval]; p of it by sign "
         "flips of whole clusters, two-sided, unadjusted and by Holm over all conditions of the entry. drift: share of "
@@ -124,199 +231,79 @@ def _effect_notes(view: BoardView) -> Iterable[str | None]:
         yield f"{words} ({hidden} more)."
 
 
-def _parts(view: BoardView) -> Table:
-    return table(
-        "parts",
-        "Parts of the drift",
-        (
-            MODEL,
-            _CONDITION,
-            N_ITEMS,
-            Column("n_changed", "changed", "count", note="Answers that differ from the baseline's"),
-            *(Column(part, heading, "count") for part, heading in _PARTS.items()),
-        ),
-        [
-            _row(view, entry, condition.name, row.n, row.drift.n_changed, *(getattr(row.drift, part) for part in PARTS))
-            for entry in view.edited
-            for condition in entry.edits
-            if (row := entry.row(condition.name, "all")) and row.drift
-        ],
-        [
-            "Items whose answer changed, and in which direction; the five parts exclude each other and add up to "
-            "the changed ones. other: another wrong answer. invalid: an answer that names no option."
-        ],
-        section="model",
-    )
-
-
-def _interactions(view: BoardView) -> Table:
-    beyond = "Percentage points beyond what the parts lead to expect"
-    harmful = "Percentage points; below 0 is harmful"
-    return table(
-        "unions",
-        "Unions beyond their parts",
-        (
-            MODEL,
-            Column("union", "union", note="Two feature sets and the edit", limit=CONDITION),
-            Column("drift_interaction", "interaction", "points", "drift", beyond),
-            Column("p_drift", "p, adjusted", "p", "drift"),
-            Column("accuracy_interaction", "interaction", "points", "accuracy", harmful),
-            Column("p_accuracy", "p, adjusted", "p", "accuracy"),
-            Column("verdict", "verdict", note="By the rule in the entry's settings"),
-        ),
-        [
-            _row(
-                view,
-                entry,
-                pair.condition,
-                cell(pair.drift_interaction, missing=_NO_TEST),
-                cell(pair.p_drift_adjusted, missing=_NO_TEST),
-                cell(pair.accuracy_interaction, missing=_NO_TEST),
-                cell(pair.p_accuracy_adjusted, missing=_NO_TEST),
-                _verdict(pair),
-            )
-            for entry in view.edited
-            for pair in entry.results.interactions
-        ],
-        _interaction_notes(view),
-        section="model",
-    )
-
-
-def _verdict(pair: InteractionRow) -> Cell:
-    # None of them cannot be read as a missing one.
-    words = "no interference" if pair.verdict == "none" else pair.verdict
-    return cell(words, missing="no verdict was asked for", note=pair.decided_by or "")
-
-
-def _interaction_notes(view: BoardView) -> Iterable[str]:
+def _interaction_notes(board: Board) -> Iterable[str]:
     yield (
-        "interaction: drift, or the accuracy difference, of the union less the sum of its two parts', in percentage "
-        "points [interval]. Harmful is drift above 0 and accuracy below 0."
+        "interaction: drift, or the accuracy difference, of the combined edit less the sum of its two parts', in "
+        "percentage points [interval]. Harmful is drift above 0 and accuracy below 0."
     )
-    unions = [(entry, union) for entry in view.edited for union in entry.results.interactions]
-    matched = {entry.about.source for entry, union in unions if union.form == "norm_matched"}
-    if "study" in matched:
+    pairs = [(entry, pair) for entry in board.edited for pair in entry.results.interactions]
+    if any(pair.form == "norm_matched" for _, pair in pairs):
         yield (
-            "A norm-matched union (norm= in its name) of a study is compared with the mean, or the more harmful, of "
-            "its parts as the name says" + ("; of a run, with their sum." if "run" in matched else ".")
+            "A norm-matched combined edit (norm= in its name) is compared with the mean, or the more harmful, of its "
+            "parts, as the name says."
         )
-    corrections = {
-        _correction(entry)
-        for entry, union in unions
-        if union.p_drift_adjusted is not None or union.p_accuracy_adjusted is not None
-    }
-    if corrections:
-        words = " or ".join(sorted({"holm": "Holm", "bh": "Benjamini-Hochberg"}.get(c, c) for c in corrections))
+    tested = (entry for entry, pair in pairs if (pair.p_drift_adjusted, pair.p_accuracy_adjusted) != (None, None))
+    if corrections := set(map(_correction, tested)):
         yield (
-            f"p: sign-flip test of the interaction, two-sided, whole clusters, adjusted by {words} over all pairs "
-            "and both outcomes of one edit and form."
+            f"p: sign-flip test of the interaction, two-sided, whole clusters, adjusted by "
+            f"{' or '.join(sorted(corrections))} over all pairs and both outcomes of one edit and form."
         )
 
 
 def _correction(entry: Entry) -> str:
     """What the p of its interactions are adjusted by, as its settings name it."""
     found = mapping(entry.settings.get("verdict")).get("correction")
-    return name(found, SHORT) if isinstance(found, str) else "the correction that its settings name"
+    if not isinstance(found, str):
+        return "the correction that its settings name"
+    return CORRECTION_WORDS.get(found) or name(found, SHORT)
 
 
-@dataclass(frozen=True)
-class Controlled:
-    """An effect that was held against controls."""
-
-    of: Literal["effect", "interaction"]
-    """Of a condition; interaction: what a union does beyond its parts."""
-    sets: tuple[str, ...]
-    condition: str | None
-    """The one whose effect it is; None where that cannot be told."""
-    worst: dict[Outcome, ControlTest]
-    """By the kind of control against which it stands out least: the largest p and, of equal ones, the lowest
-    percentile."""
-    n_kinds: dict[Outcome, int]
-
-
-def controlled(entry: Entry) -> list[Controlled]:
-    """The effects with controls, in the entry's order."""
+def controlled(entry: Entry) -> list[Record]:
+    """The effects that were held against controls, in the entry's order: of each outcome the figures beside the kind of
+    control against which it stands out least, by the largest p and, of equal ones, the lowest percentile."""
     groups: dict[tuple[str, tuple[str, ...]], dict[Outcome, list[ControlTest]]] = {}
-    for figure in entry.results.controls:
-        groups.setdefault((figure.effect, figure.sets), {}).setdefault(figure.outcome, []).append(figure)
-    return [
-        Controlled(
-            of="interaction" if effect == "interaction" else "effect",
-            sets=sets,
-            condition=_controlled_condition(entry, "single" if effect == "single" else "combined", sets),
-            worst={outcome: min(found, key=_remarkable) for outcome, found in by.items()},
-            n_kinds={outcome: len(found) for outcome, found in by.items()},
-        )
-        for (effect, sets), by in groups.items()
-    ]
+    for test in entry.results.controls:
+        groups.setdefault((test.effect, test.sets), {}).setdefault(test.outcome, []).append(test)
+    records = []
+    for (effect, sets), by in groups.items():
+        condition = _controlled_condition(entry, "single" if effect == "single" else "combined", sets)
+        record: Record = {
+            "of": "interaction" if effect == "interaction" else "effect",
+            "condition": condition,
+            "sets": sets,
+        }
+        for on in OUTCOMES:
+            worst = min(by.get(on, ()), key=_remarkable, default=None)
+            record |= copied(worst, "kind", "value", "percentile", "p", start=f"{on}_control_")
+            record |= {f"{on}_control_draws": len(worst.draws) if worst else None, f"{on}_n_kinds": len(by.get(on, ()))}
+        records.append(record)
+    return records
 
 
-def _remarkable(figure: ControlTest) -> tuple[float, float, str]:
-    p = 2.0 if figure.p is None else figure.p
-    return -p, -1.0 if figure.percentile is None else figure.percentile, figure.kind
+def _remarkable(test: ControlTest) -> tuple[float, float, str]:
+    p = 2.0 if test.p is None else test.p
+    return -p, -1.0 if test.percentile is None else test.percentile, test.kind
 
 
 def _controlled_condition(entry: Entry, role: str, sets: tuple[str, ...]) -> str | None:
-    """Controls are run under one edit, that of the verdicts."""
+    """The one whose effect it is; None where that cannot be told. Controls are run under one edit, that of the
+    verdicts."""
     edits = {pair.edit for pair in entry.results.interactions if pair.verdict is not None}
-    found = [
-        condition.name
-        for condition in entry.edits
-        if condition.role == role and condition.spec.sets == sets and (not edits or condition.edit in edits)
-    ]
+    asked = (c for c in entry.edits if c.role == role and c.spec.sets == sets and (not edits or c.edit in edits))
+    found = [condition.name for condition in asked]
     return found[0] if len(found) == 1 else None
 
 
-def _controls(view: BoardView) -> Table:
-    return table(
-        "controls",
-        "Effects beside those of controls",
-        (
-            MODEL,
-            Column("condition", "condition", limit=CONDITION),
-            Column("of", "of", note="Its effect, or what a union does beyond its parts"),
-            *(column for outcome in OUTCOMES for column in _control_columns(outcome)),
-        ),
-        [
-            _row(
-                view,
-                entry,
-                found.condition,
-                found.of,
-                *(each for outcome in OUTCOMES for each in _beside_controls(found, outcome)),
-                words="+".join(found.sets),
-            )
-            for entry in view.edited
-            for found in controlled(entry)
-        ],
-        [
-            "value: drift, or the accuracy difference, on the items of the controls, in percentage points. pctl: share "
-            "of control draws that are less harmful, ties half, in percent; p = (1 + draws at least as harmful) / (1 + "
-            "draws), unadjusted. Of several kinds of control, the one against which the effect stands out least: the "
-            "largest p and, of equals, the lowest percentile."
-        ],
-        section="model",
-    )
-
-
-def _control_columns(outcome: str) -> tuple[Column, ...]:
-    return (
-        Column(f"{outcome}_value", "value", "points", outcome),
-        Column(f"{outcome}_percentile", "pctl", "percent", outcome, "Share of draws that are less harmful, in percent"),
-        Column(f"{outcome}_p", "p", "p", outcome, "Unadjusted"),
-        Column(f"{outcome}_kind", "worst control", "text", outcome),
-    )
-
-
-def _beside_controls(found: Controlled, outcome: Outcome) -> tuple[Cell, ...]:
-    if outcome not in found.worst:
-        return (cell(None, missing="no controls were run for it"),) * 4
-    figure, percentile = found.worst[outcome], found.worst[outcome].percentile
-    about = f"{counted(len(figure.draws), 'draw')}; {counted(found.n_kinds[outcome], 'kind')} of control"
-    return (
-        cell(figure.value),
-        cell(None if percentile is None else percentile / 100, missing=_NO_DRAWS, note=about),
-        cell(figure.p, missing=_NO_DRAWS),
-        cell(figure.kind.replace("_", " "), note=about),
-    )
+def _control_records(board: Board, entry: Entry) -> Iterator[Record]:
+    for found in controlled(entry):
+        name = found["condition"]
+        is_headline = name is None or name in entry.headlines
+        record = {"model": board.labels[entry.id], "entry": entry.id, "is_headline": is_headline, "link": name}
+        for on in OUTCOMES:
+            draws, kind = found[f"{on}_control_draws"], found[f"{on}_control_kind"]
+            about = f"{counted(draws or 0, 'draw')}; {counted(found[f'{on}_n_kinds'], 'kind')} of control"
+            missing = "no draws" if kind else "no controls were run for it"
+            shown = {**found, f"{on}_control_kind": kind and kind.replace("_", " ")}
+            for key in (f"{on}_control_{part}" for part in ("value", "percentile", "p", "kind")):
+                record[key] = cell(shown[key], missing=missing, note=about)
+        yield {**record, "of": found["of"], "condition": name or "+".join(found["sets"])}

@@ -1,4 +1,4 @@
-"""SAEs from disk, one file a layout. Never a pickle: safetensors, npz without objects, and .pt with tensors only.
+"""SAEs from disk, whatever library wrote them. Never a pickle: safetensors, npz without objects, .pt with tensors only.
 
 Which layout a path is, the names of its files tell, never the shapes of its tensors. Another package adds a layout by
 an entry point of the group `vsc_eval.sae_layouts` (see vsc_eval.registry).
@@ -13,7 +13,7 @@ from typing import Any
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.registry import Registry, instance_of
 from vsc_eval.sae.model import check_width
-from vsc_eval.sae.read_options import ReadOptions
+from vsc_eval.sae.options import ReadOptions
 from vsc_eval.sae.readers.files import ReadSAE, layer_of_hook
 
 __all__ = ["LAYOUTS", "ReadOptions", "ReadSAE", "SAELayout", "read_any_sae"]
@@ -35,13 +35,11 @@ class SAELayout:
     """Whether `read` is given the folder in any case: weights and config belong together."""
 
 
+_OTHERS = ("sparsify", "dictionary_learning", "qwen_scope", "gemma_scope")
 LAYOUTS: Registry[SAELayout] = Registry(
     "layout",
     "vsc_eval.sae_layouts",
-    {
-        name: f"vsc_eval.sae.readers.{name}:LAYOUT"
-        for name in ("saelens", "sparsify", "dictionary_learning", "qwen_scope", "gemma_scope")
-    },
+    {"saelens": f"{__name__}.saelens:SAELENS", **{name: f"{__name__}.others:{name.upper()}" for name in _OTHERS}},
     instance_of(SAELayout),
 )
 

@@ -1,10 +1,11 @@
-"""What every reader needs: files that cannot run code, tensors checked, an SAE filled."""
+"""Tensors on disk, and what every reader of SAEs needs: files that cannot run code, tensors checked, an SAE filled."""
 
 import json
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vsc_eval.errors import DataError
+from vsc_eval.errors import BackendError, DataError
+from vsc_eval.files import replacing
 from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE, SAEConfig
-from vsc_eval.sae.read_options import ReadOptions
+from vsc_eval.sae.options import ReadOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +41,22 @@ class ReadSAE:
     """What `vsc-eval sae train` or another trainer stored beside the weights; JSON-able."""
 
 
+def refuse(path: Path, *faults: tuple[Any, str, str]) -> None:
+    """Raises DataError for the first of (whether it is so, what is wrong with `path` then, how to fix it) that is."""
+    for is_so, what, hint in faults:
+        if is_so:
+            raise DataError(f"{path}{what}.", hint=hint)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises DataError naming the file."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Restore the file or train the SAE again.") from error
-    if not isinstance(config, dict):
-        raise DataError(f"{path} holds no JSON object.", hint="Restore the file or train the SAE again.")
-    return config
+    refuse(path, (not isinstance(config, dict), " holds no JSON object", "Restore the file or train the SAE again."))
+    found: dict[str, Any] = config
+    return found
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -74,8 +83,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read, it may be truncated: {str(error).splitlines()[0] if str(error) else 'empty'}.",
             hint="Copy or download the file again, or train the SAE again.",
         ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(f"{path} is not a table of tensors.", hint="Use the file of one SAE's weights.")
+    is_table = isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())
+    refuse(path, (not is_table, " is not a table of tensors", "Use the file of one SAE's weights."))
     return {str(name): t.to(torch.float32) if t.is_floating_point() else t for name, t in found.items()}
 
 
@@ -88,17 +97,15 @@ def renamed(weights: Mapping[str, Tensor], path: Path, **theirs: str) -> dict[st
     for name, their in theirs.items():
         plain = their.removesuffix(".T")
         tensor = _take(weights, plain, path)
-        if name.startswith("W_") and tensor.ndim != 2:
-            raise DataError(
-                f"{path}: '{plain}' has shape {list(tensor.shape)}, not two axes.", hint="Use another file."
-            )
+        is_odd = name.startswith("W_") and tensor.ndim != 2
+        refuse(path, (is_odd, f": '{plain}' has shape {list(tensor.shape)}, not two axes", "Use another file."))
         own[name] = tensor if plain == their else tensor.T.contiguous()
     return own
 
 
 def _take(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
-    if name not in weights:
-        raise DataError(f"{path} has no tensor '{name}'.", hint="Use a complete file in this layout, or name another.")
+    hint = "Use a complete file in this layout, or name another."
+    refuse(path, (name not in weights, f" has no tensor '{name}'", hint))
     return weights[name]
 
 
@@ -133,13 +140,12 @@ def read_from(
     sae = SAE(cfg)
     for name, own in sae.state_dict().items():
         tensor = _take(weights, name, path)
-        if tensor.shape != own.shape:
-            raise DataError(
-                f"{path}: '{name}' has shape {list(tensor.shape)}, but the config says {list(own.shape)}.",
-                hint="Use the config that belongs to these weights.",
-            )
-        if not torch.isfinite(tensor).all():
-            raise DataError(f"{path}: '{name}' holds NaN or infinite numbers.", hint="Train the SAE again.")
+        shapes = f"has shape {list(tensor.shape)}, but the config says {list(own.shape)}"
+        refuse(
+            path,
+            (tensor.shape != own.shape, f": '{name}' {shapes}", "Use the config that belongs to these weights."),
+            (not tensor.isfinite().all(), f": '{name}' holds NaN or infinite numbers", "Train the SAE again."),
+        )
     sae.load_state_dict(dict(weights), strict=False)
     layer = options.agreed("layer", layer, path)
     return ReadSAE(sae.requires_grad_(False), layout, path, layer, hook, metadata or {})
@@ -171,3 +177,35 @@ def layer_of_hook(hook: str | None) -> int | None:
             layer = int(match.group(1)) + shift
             return layer if layer >= 0 else None
     return None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write `tensors` to `path` in one step: a killed run leaves the old file or the new one, never a part.
+
+    Raises BackendError if the folder cannot be written or the disk is full.
+    """
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        try:
+            save_file(contiguous, partial, metadata=metadata)
+        except SafetensorError as error:  # safetensors wraps the operating system's errors
+            raise BackendError(
+                f"{path} cannot be written: {error}.",
+                hint="Choose a folder that you may write to, on a disk with space left.",
+            ) from error
+
+
+@contextmanager
+def opened_tensors(path: Path, hint: str) -> Iterator[Any]:
+    """A file of `write_tensors`, to take single tensors from. Raises DataError with `hint` if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} cannot be read, it may be truncated: {error}.", hint=hint) from error
+
+
+def load_tensors(path: Path, hint: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of such a file and its metadata. Raises like `opened_tensors`."""
+    with opened_tensors(path, hint) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -9,12 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import replacing
+from vsc_eval.errors import SpecError
+from vsc_eval.files import write_text
 from vsc_eval.sae.model import SAE, Activation, check_width
 from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
-from vsc_eval.sae.readers.files import fold_decoder_norm, layer_of_hook, read_from, read_json, read_tensors
-from vsc_eval.sae.tensors import write_tensors
+from vsc_eval.sae.readers.files import (
+    fold_decoder_norm,
+    layer_of_hook,
+    read_from,
+    read_json,
+    read_tensors,
+    refuse,
+    write_tensors,
+)
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
@@ -24,6 +31,8 @@ SIGNED_TOPK = "topk_signed"
 OWN_CONFIG = "vsc_eval_config"
 """Key of the metadata that holds what SAELens' own keys cannot say."""
 
+_WIDTHS = ("d_in", "d_sae")
+
 _TO_ACTIVATION: dict[str, Activation] = {
     "topk": "topk",
     SIGNED_TOPK: "topk",
@@ -32,8 +41,6 @@ _TO_ACTIVATION: dict[str, Activation] = {
     "batchtopk": "batchtopk",
     "matryoshka_batchtopk": "batchtopk",
 }
-
-
 _TO_ARCHITECTURE: dict[Activation, str] = {
     "topk": "topk",
     "relu": "standard",
@@ -86,35 +93,25 @@ def _fields(config: dict[str, Any], path: Path) -> dict[str, Any]:
     if activation_fn == "topk" and architecture in (None, "standard"):
         # Before version 6 a Top-K SAE was a "standard" one with this activation; as ReLU it would fire far too much.
         architecture, k = "topk", (config.get("activation_fn_kwargs") or {}).get("k", k)
-    if architecture not in _TO_ACTIVATION:
-        raise DataError(
-            f"{path}: architecture {architecture!r} is not supported.",
-            hint=f"Use an SAE of architecture {', '.join(_TO_ACTIVATION)}.",
-        )
-    if activation_fn not in ("relu", "topk"):
-        raise DataError(f"{path}: activation {activation_fn!r} is not supported.", hint="Use an SAE with ReLU.")
-    if (normalization := config.get("normalize_activations", "none")) not in ("none", None, False):
-        raise DataError(
-            f"{path}: the SAE expects activations normalised by {normalization!r}.",
-            hint="Fold it into the weights (SAELens: `fold_activation_norm_scaling_factor`) and save again.",
-        )
-    if (reshaping := config.get("reshape_activations", "none")) not in ("none", None):
-        raise DataError(
-            f"{path}: the SAE reads activations reshaped by {reshaping!r}, not the residual stream.",
-            hint="Use an SAE of a decoder layer's output.",
-        )
-    if config.get("finetuning_scaling_factor"):
-        raise DataError(
-            f"{path}: the SAE has a finetuning_scaling_factor, which is not supported.",
-            hint="Multiply the rows of W_dec by it in SAELens and save again.",
-        )
-    for key in ("d_in", "d_sae"):
-        if key not in config:
-            raise DataError(f"{path} lacks the key '{key}'.", hint="Add it, or train the SAE again.")
-    activation = _TO_ACTIVATION[architecture]
+    normalization, reshaping = (config.get(f"{how}_activations", "none") for how in ("normalize", "reshape"))
+    supported, relu = f"Use an SAE of architecture {', '.join(_TO_ACTIVATION)}.", "Use an SAE with ReLU."
+    normalized = f": the SAE expects activations normalised by {normalization!r}"
+    fold = "Fold it into the weights (SAELens: `fold_activation_norm_scaling_factor`) and save again."
+    reshaped = f": the SAE reads activations reshaped by {reshaping!r}, not the residual stream"
+    scaled = ": the SAE has a finetuning_scaling_factor, which is not supported"
+    multiply = "Multiply the rows of W_dec by it in SAELens and save again."
+    refuse(
+        path,
+        (architecture not in _TO_ACTIVATION, f": architecture {architecture!r} is not supported", supported),
+        (activation_fn not in ("relu", "topk"), f": activation {activation_fn!r} is not supported", relu),
+        (normalization not in ("none", None, False), normalized, fold),
+        (reshaping not in ("none", None), reshaped, "Use an SAE of a decoder layer's output."),
+        (config.get("finetuning_scaling_factor"), scaled, multiply),
+        *((key not in config, f" lacks the key '{key}'", "Add it, or train the SAE again.") for key in _WIDTHS),
+    )
+    activation = _TO_ACTIVATION[str(architecture)]
     return {
-        "d_in": config["d_in"],
-        "d_sae": config["d_sae"],
+        **{key: config[key] for key in _WIDTHS},
         # The mean L0 of a batch-top-k SAE need not be whole, and its inference does not use it.
         "k": None if activation == "batchtopk" else k,
         "activation": activation,
@@ -166,8 +163,7 @@ def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None)
     if cfg.activation == "topk":
         config |= {"k": cfg.k, "rescale_acts_by_decoder_norm": False}
     write_tensors(folder / WEIGHTS_FILE, sae.state_dict())
-    with replacing(folder / CONFIG_FILE) as partial:
-        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
 
 
-LAYOUT = SAELayout("saelens", is_weights=lambda name: name == WEIGHTS_FILE, read=read, reads_folder=True)
+SAELENS = SAELayout("saelens", is_weights=WEIGHTS_FILE.__eq__, read=read, reads_folder=True)

@@ -1,27 +1,29 @@
 """The answer in three sentences; then what was asked, the rule of the verdicts, and what the study could have seen."""
 
+from vsc_eval.analysis.controls import HARM
 from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.words import (
+from vsc_eval.studies.words import (
+    FORM_WORDS,
+    KIND_WORDS,
     Section,
     correction_words,
     detectable_words,
     gain_of,
-    interaction_of,
     sign_flip_words,
     size,
 )
-from vsc_eval.studies.words import FORM_WORDS, KIND_WORDS
-from vsc_eval.synthetic import LEVELS
+from vsc_eval.synthetic import LETTERS, LEVELS
 from vsc_eval.tables.clean import code, markdown
-from vsc_eval.tables.markdown import bullets, paragraphs
+from vsc_eval.tables.markdown import bullets
 from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, span, with_interval
 
 COMMAND = "vsc-eval study study.yaml --out STUDY"
 
 
 def answer(results: StudyResults) -> Section:
+    """The verdicts, what they say of the paper's claim, and the best single set; then how far that reaches."""
     return ["## The answer", bullets([_verdicts(results), _claim(results), _best_single(results)]), _scope(results)]
 
 
@@ -60,18 +62,19 @@ def _claim(results: StudyResults) -> str:
     matched = f"; norm-matched, {matched_drift} and {matched_lose} of {matched_of}" if matched_of else ""
     return (
         '"Sparse Visual Thought Circuits in Vision-Language Models" (arXiv 2603.25075) claims that one set can help a '
-        "little, the union of two reliably brings drift and loses accuracy, even at the norm of a single set; on this "
-        f"model {holds} (against the baseline, {drift} of {counted(of, 'raw union')} drift beyond the floor by their "
-        f"interval and {lose} lose accuracy at an adjusted p of {results.spec.verdict.alpha:g} or less{matched})."
+        "little, the combined edit of two reliably brings drift and loses accuracy, even at the norm of a single set; "
+        f"on this model {holds} (against the baseline, {drift} of {counted(of, 'raw combined edit')} drift beyond the "
+        "floor by their interval and "
+        f"{lose} lose accuracy at an adjusted p of {results.spec.verdict.alpha:g} or less{matched})."
     )
 
 
 def _harmed(results: StudyResults, role: Role) -> tuple[int, int, int]:
-    """Unions that drift beyond the floor by their interval, that lose accuracy, and all of them: against the baseline,
-    whatever their parts do."""
-    unions = results.edited(results.spec.verdict.edit, role)
-    drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > results.noise_floor for row in unions)
-    return drift, sum(results.passes(row.p_difference_adjusted) and gain_of(row) < 0 for row in unions), len(unions)
+    """Combined edits that drift beyond the floor by their interval, that lose accuracy, and all of them: against the
+    baseline, whatever their parts do."""
+    edits = results.edited(results.spec.verdict.edit, role)
+    drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > results.noise_floor for row in edits)
+    return drift, sum(results.passes(row.p_difference_adjusted) and gain_of(row) < 0 for row in edits), len(edits)
 
 
 def _best_single(results: StudyResults) -> str:
@@ -110,39 +113,43 @@ def _scope(results: StudyResults) -> str:
 
 def _is_harmful(results: StudyResults, pair: InteractionRow) -> bool:
     """By the sign-flip test of some outcome."""
-    for outcome in results.spec.verdict.outcomes:
-        interaction, p = interaction_of(pair, outcome)
-        harm = (interaction.value or 0.0) * (1 if outcome == "drift" else -1)
-        if harm > 0 and results.passes(p):
-            return True
-    return False
+    found = {outcome: pair.interaction(outcome) for outcome in results.spec.verdict.outcomes}
+    return any(HARM[o] * (figure.value or 0.0) > 0 and results.passes(p) for o, (figure, p) in found.items())
 
 
 def asked(results: StudyResults) -> Section:
-    return ["## What was asked", _setting(results), _rule(results), _power(results), _reading(results)]
+    """The setting, the rule of the verdicts, what could have been seen, and how to read the tables."""
+    return ["## What was asked", _setting(results), *_rule(results), _power(results)]
 
 
 def _setting(results: StudyResults) -> str:
-    spec = results.spec
+    spec, baseline = results.spec, results.baseline
     revision = f", revision {code(spec.revision)}" if spec.revision else ""
     match = spec.sweep.norm_match
-    matched = f"each union also rescaled at every token to the {match} of its parts' norms" if match else "not rescaled"
+    matched = (
+        f"each combined edit also rescaled at every token to the {match} of its parts' norms"
+        if match
+        else "not rescaled"
+    )
     return bullets(
         [
             f"Model: {code(spec.model)}{revision}, fingerprint {code(results.model_fingerprint)}. Edits act on the "
             f"output of decoder layer {results.layer} of 0 to {results.probing.n_layers - 1}.",
-            f"Command: {code(COMMAND)} (the spec is at the end of this report).",
-            f"Items: {size(results.baseline)}, split `test`: {spec.sweep.items_per_cell} for each of {len(spec.tasks)} "
+            f"Command: {code(COMMAND)}, with [study.yaml](tables/study.yaml).",
+            f"Items: {size(baseline)}, split `test`: {spec.sweep.items_per_cell} for each of {len(spec.tasks)} "
             f"tasks x {len(LEVELS)} levels. Controls: the first {spec.controls.items_per_cell} of each cell, "
             f"{results.n_control_items} in all.",
             f"Feature sets: one a task, {len(results.selection.sets)} in all. Edits: "
             f"{', '.join(map(code, spec.sweep.edits))}; {counted(len(spec.pairs), 'pair')} of sets, {matched}.",
-            "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's.",
+            "Answers: the most probable of the option letters; an answer has *drifted* if it is not the baseline's. "
+            f"The baseline is right on {with_interval(baseline.accuracy, percent)} %, guessing on "
+            f"{percent(1 / len(LETTERS))} %; {percent(baseline.invalid_rate)} % cannot be read. Where nothing is done, "
+            f"{percent(results.noise_floor, 2)} % drift (the noise floor).",
         ]
     )
 
 
-def _rule(results: StudyResults) -> str:
+def _rule(results: StudyResults) -> list[str]:
     rule, match = results.spec.verdict, results.spec.sweep.norm_match
     which = f"for {rule.require} of {', '.join(rule.outcomes)}" if len(rule.outcomes) > 1 else f"for {rule.outcomes[0]}"
     kinds = ", ".join(KIND_WORDS[kind] for kind in rule.control_kinds)
@@ -150,22 +157,23 @@ def _rule(results: StudyResults) -> str:
         f"; and among {results.spec.controls.draws} control draws of each kind ({kinds}) it is extreme with p at most "
         f"{rule.control_alpha:g}, family-wise over pairs and outcomes"
     )
+    matched = (
+        f"A norm-matched combined edit is compared with the {match} of its parts in place of their sum. It has no "
+        "controls of its own, and interferes only where the raw one does too.",
+    )
     lines = [
-        "The *interaction* of a pair is what its union does beyond its parts: D(A+B) - D(A) - D(B) for drift and "
-        "d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's is "
-        "negative.",
+        "The *interaction* of a pair is what its combined edit does beyond its parts: D(A+B) - D(A) - D(B) for drift "
+        "and d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's "
+        "is negative.",
         f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
         f"sign-flip p, adjusted by {correction_words(results)} over all pairs and outcomes, is at most {rule.alpha:g}"
         f"{controls if kinds else ''}.",
-        f"A norm-matched union is compared with the {match} of its parts in place of their sum. It has no controls of "
-        "its own, and interferes only where the raw union does too.",
+        *(matched if match else ()),
         f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
         "the confidence interval of its interaction.",
         "**not enough evidence**: everything else.",
     ]
-    if not match:
-        del lines[2]
-    return paragraphs([f"The rule of the verdicts, written before the run, under {code(rule.edit)}:", bullets(lines)])
+    return [f"The rule of the verdicts, written before the run, under {code(rule.edit)}:", bullets(lines)]
 
 
 def _power(results: StudyResults) -> str:
@@ -175,16 +183,11 @@ def _power(results: StudyResults) -> str:
     of_matched = f"; of a norm-matched one {detectable_words(matched)}" if matched else ""
     return (
         f"Smallest detectable differences under {code(edit)} (power 0.8 at level 0.05 for one test alone, from the "
-        "cluster-robust standard error; after correction for many tests more is needed): interaction of a raw union "
-        f"{detectable_words(results.ruled('raw'))}{of_matched}; accuracy difference of a single set {differences} "
-        "points."
-    )
-
-
-def _reading(results: StudyResults) -> str:
-    return (
+        "cluster-robust standard error; after correction for many tests more is needed): interaction of a raw combined "
+        f"edit {detectable_words(results.ruled('raw'))}{of_matched}; accuracy difference of a single set {differences} "
+        "points.\n\n"
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
         f"{markdown(results.baseline.accuracy.method)}. p of a difference or an interaction: "
         f"{sign_flip_words(results)}; adjusted by {correction_words(results)}. – is undefined, and the note below says "
-        "why. Every number is in [results.json](results.json)."
+        "why. Every number is in [results.json](results.json), and as [tables](#every-number)."
     )

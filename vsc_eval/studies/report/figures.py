@@ -3,10 +3,14 @@
 Each is drawn into a PNG and raises BackendError if that cannot be written.
 """
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vsc_eval.analysis.controls import ControlKind, ControlTest, Effect, Outcome
 from vsc_eval.analysis.interactions import InteractionRow
@@ -15,17 +19,17 @@ from vsc_eval.answers.answer_table import Role
 from vsc_eval.figures import style
 from vsc_eval.figures.heat import Square, colour_scale, draw_squares
 from vsc_eval.figures.labels import label_points
+from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import Selection, StudyResults
-from vsc_eval.studies.report.sweep import pareto
-from vsc_eval.studies.report.words import accuracy_of, drift_of, interaction_of, size
-from vsc_eval.studies.words import KIND_WORDS, OUTCOME_WORDS, ROLE_WORDS, spaced
-from vsc_eval.tables.numbers import UNDEFINED, decimal, points
+from vsc_eval.studies.words import EDITED, KIND_WORDS, OUTCOME_WORDS, accuracy_of, drift_of, size, spaced
+from vsc_eval.tables.numbers import decimal, points
+
+LAYER, SETS, FRONTIER, CONTROLS = "probes.png", "sets.png", "frontier.png", "controls.png"
 
 # Red is harmful in both: more drift, less accuracy. ColorBrewer's red-blue is safe for colour-blind readers.
 _COLOURS: dict[Outcome, str] = {"drift": "RdBu_r", "accuracy": "RdBu"}
 _EXTREME = {"drift": "larger", "accuracy": "smaller"}
 _OWN = "#E4E4E4"
-_LEAST_SCALE = 0.01
 
 _EDIT_COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 _MARKERS: dict[Role, tuple[str, float]] = {"single": ("o", 46), "combined": ("s", 34), "norm_matched": ("^", 38)}
@@ -36,41 +40,56 @@ _LOOKS: dict[ControlKind, tuple[str, str]] = {
     "random_directions": (style.ORANGE, "s"),
     "permuted_labels": (style.GREEN, "^"),
 }
-_EFFECT_WORDS: dict[Effect, str] = {
-    "single": "single sets",
-    "interaction": "interaction of unions over the sum of their parts",
-}
+_EFFECT_WORDS: dict[Effect, str] = {"single": "single sets", "interaction": "interaction of combined edits"}
 _ROW_INCHES = 0.5
+_FAR_OUT = 3
+"""Quartile ranges beyond the quartiles from which on a draw would squash the others (Tukey's outer fences)."""
 
 _Squares = dict[tuple[int, int], Square]
 
 
+def report_figures(results: StudyResults) -> dict[str, Callable[[Path], None]]:
+    """File name of each figure that the text shows -> what draws it."""
+    found: dict[str, Callable[[Path], None]] = {
+        LAYER: partial(probe_figure, results.probing),
+        SETS: partial(sets_figure, results.selection),
+        FRONTIER: partial(frontier_figure, results),
+        **{interference_name(edit): partial(interference_figure, results, edit) for edit in results.spec.sweep.edits},
+    }
+    return found | {CONTROLS: partial(controls_figure, results)} if results.controls else found
+
+
+def interference_name(edit: str) -> str:
+    """`interference_scale-4.png`."""
+    return f"interference_{re.sub(r'[^A-Za-z0-9.]+', '-', edit).strip('-')}.png"
+
+
 def interference_figure(results: StudyResults, edit: str, path_png: Path) -> None:
-    """Rows: outcomes, one colour scale each; columns: forms."""
+    """Rows: outcomes; columns: forms. Colours reach to twice the rule's margin, whatever the values are, so that they
+    mean the same in every figure of a study."""
     pairs, match = results.pairs_by_form(edit), results.spec.sweep.norm_match
-    tasks = list(map(spaced, results.spec.tasks))
+    tasks, margin = list(map(spaced, results.spec.tasks)), 100 * results.spec.verdict.margin
     side = max(4.0, 1.0 + 0.66 * len(tasks))
     figure = style.new_figure(2.9 + side * len(pairs), 2.4 + 2 * side)
     grid = figure.subplots(2, len(pairs), squeeze=False, sharex=True, sharey=True)
     for row, (outcome, colours) in zip(grid, _COLOURS.items(), strict=True):
-        values = [interaction_of(pair, outcome)[0].value for found in pairs.values() for pair in found]
-        scale = max([_LEAST_SCALE, *(abs(value) for value in values if value is not None)])
-        drawn = colour_scale(colours, -100 * scale, 100 * scale)
+        drawn = colour_scale(colours, -2 * margin, 2 * margin)
         reference = "mean" if match != "max" else _EXTREME[outcome]
         titles = {
-            "raw": f"{outcome}: raw union, less the sum of its parts",
-            "norm_matched": f"{outcome}: norm-matched union, less the {reference} of its parts",
+            "raw": f"{outcome}: raw, less the sum of its parts",
+            "norm_matched": f"{outcome}: norm-matched, less the {reference} of its parts",
         }
         for axes, (form, found) in zip(row, pairs.items(), strict=True):
-            squares = _own_effects(results, edit, outcome) | _interactions(results, found, outcome, drawn)
-            _matrix(axes, squares, tasks)
+            _matrix(axes, _squares(results, edit, found, outcome, drawn), tasks)
             # In lines as wide as the panel.
             axes.set_title("\n".join(textwrap.wrap(titles[form], max(20, 9 * len(tasks)))), fontsize=11.5)
             axes.tick_params(labelsize=10.5)
-        bar = figure.colorbar(drawn, ax=list(row), shrink=0.86, aspect=28)
-        bar.set_label(f"{outcome} interaction, points")
+        bar = figure.colorbar(drawn, ax=list(row), shrink=0.86, aspect=28, extend="both")
+        bar.set_ticks([-2 * margin, -margin, 0, margin, 2 * margin])
+        bar.ax.hlines([-margin, margin], 0, 1, color="black", linewidth=1.2)
+        bar.set_label(f"{outcome} interaction, points; lines: margin of the rule")
     figure.get_layout_engine().set(h_pad=0.12)
-    figure.suptitle(f"Interaction of unions under {edit}, {size(results.pairs[0])}", fontsize=14)
+    figure.suptitle(f"Interaction of combined edits under {edit}, {size(results.pairs[0])}", fontsize=14)
     figure.supxlabel(
         f"Percentage points; red is harm.  * adjusted p of the interaction ≤ {results.spec.verdict.alpha:g}.\n"
         "Grey diagonal: the single set's own effect, not an interaction.",
@@ -79,29 +98,21 @@ def interference_figure(results: StudyResults, edit: str, path_png: Path) -> Non
     style.save_png(figure, path_png)
 
 
-def _own_effects(results: StudyResults, edit: str, outcome: Outcome) -> _Squares:
-    """The single sets' own drift or accuracy difference, on the diagonal."""
-    found = {}
+def _squares(
+    results: StudyResults, edit: str, pairs: Sequence[InteractionRow], outcome: Outcome, drawn: Any
+) -> _Squares:
+    """The interactions of pairs; on the diagonal the single sets' own drift or accuracy difference."""
+    tasks, found = results.spec.tasks, _Squares()
     for row in results.edited(edit, "single"):
-        if row.drift is not None and row.difference is not None:
-            value = row.drift.share.value if outcome == "drift" else row.difference.value
-            place = results.spec.tasks.index(row.sets[0])
-            found[place, place] = Square(points(value), _OWN, style="italic")
-    return found
-
-
-def _interactions(results: StudyResults, pairs: Sequence[InteractionRow], outcome: Outcome, drawn: Any) -> _Squares:
-    found = {}
+        own = row.difference if outcome == "accuracy" else row.drift and row.drift.share
+        place = tasks.index(row.sets[0])
+        found[place, place] = Square(points(own.value if own else None), _OWN, style="italic")
     for pair in pairs:
-        figure, p = interaction_of(pair, outcome)
-        column, row = map(results.spec.tasks.index, pair.parts)
-        if figure.value is None:
-            found[row, column] = Square(UNDEFINED, "white")
-        else:
-            text, weight = points(figure.value), "normal"
-            if results.passes(p):
-                text, weight = f"{text}*", "bold"
-            found[row, column] = Square(text, drawn.to_rgba(100 * figure.value), weight)
+        figure, p = pair.interaction(outcome)
+        passes = figure.value is not None and results.passes(p)
+        colour = "white" if figure.value is None else drawn.to_rgba(100 * figure.value)
+        text, weight = f"{points(figure.value)}{'*' * passes}", "bold" if passes else "normal"
+        found[tasks.index(pair.parts[1]), tasks.index(pair.parts[0])] = Square(text, colour, weight)
     return found
 
 
@@ -193,13 +204,22 @@ def _name(row: Row) -> str:
     return "baseline" if row.edit is None else f"{' + '.join(map(spaced, row.sets))}, {row.edit}{matched}"
 
 
+def pareto(results: StudyResults) -> list[Row]:
+    """Conditions that none beats, by rising drift: each is more accurate than all with less drift."""
+    found: list[Row] = []
+    for row in sorted(results.conditions, key=lambda row: (drift_of(row), -accuracy_of(row))):
+        if not found or accuracy_of(row) > accuracy_of(found[-1]):
+            found.append(row)
+    return found
+
+
 def _frontier_legend(figure: Any, roles: set[Role], colours: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     shapes = [(role, marker) for role, (marker, _) in _MARKERS.items() if role in roles]
     handles = [
         style.mark("baseline", "*", "black", size=14),
-        *(style.mark(ROLE_WORDS[role], marker, "#555555", face=_face(role, "#555555")) for role, marker in shapes),
+        *(style.mark(EDITED[role], marker, "#555555", face=_face(role, "#555555")) for role, marker in shapes),
         *(style.mark(edit, "o", colour) for edit, colour in colours.items()),
         Line2D([], [], linestyle="--", color="black", linewidth=1.1, label="frontier"),
     ]
@@ -233,7 +253,7 @@ def controls_figure(results: StudyResults, path_png: Path) -> None:
 
 def _panel(axes: Any, results: StudyResults, found: Sequence[ControlTest], sets: Sequence[tuple[str, ...]]) -> None:
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    kinds = results.spec.controls.kinds
+    kinds, (low, high) = results.spec.controls.kinds, _range(found, results.spec.verdict.margin)
     # The real sets first, then each kind of control.
     strips = [(place + 0.5) / (len(kinds) + 1) * 0.86 - 0.43 for place in range(len(kinds) + 1)]
     for place, members in enumerate(sets):
@@ -242,8 +262,15 @@ def _panel(axes: Any, results: StudyResults, found: Sequence[ControlTest], sets:
         tests = {test.kind: test for test in found if test.sets == members}
         for kind, test in tests.items():
             (colour, marker), height = _LOOKS[kind], place + strips[kinds.index(kind) + 1]
-            look = {"color": colour, "marker": marker, "alpha": 0.5, "linewidths": 0}
-            axes.scatter([100 * draw for draw in test.draws], [height] * len(test.draws), s=22, zorder=3, **look)
+            draws = 100 * np.array(test.draws)
+            within = draws[(low <= draws) & (draws <= high)]
+            axes.scatter(within, [height] * len(within), color=colour, marker=marker, s=22, alpha=0.5, lw=0, zorder=3)
+            for edge, arrow, n in ((low, "<", (draws < low).sum()), (high, ">", (draws > high).sum())):
+                if n:
+                    axes.scatter([edge], [height], color=colour, marker=arrow, s=30, lw=0, zorder=3, clip_on=False)
+                    inwards, align = (6, "left") if arrow == "<" else (-6, "right")
+                    place_text = {"xytext": (inwards, 0), "textcoords": "offset points", "ha": align, "va": "center"}
+                    axes.annotate(f"{n}", (edge, height), **place_text, fontsize=7.5, color=colour)
         if tests:
             value = 100 * next(iter(tests.values())).value
             filled = "black" if _is_extreme(tests, results) else "white"
@@ -251,9 +278,23 @@ def _panel(axes: Any, results: StudyResults, found: Sequence[ControlTest], sets:
             axes.scatter([value], [place + strips[0]], s=36, marker="D", facecolor=filled, edgecolor="black", zorder=4)
     axes.set_yticks(range(len(sets)), [" + ".join(map(spaced, members)) for members in sets], fontsize=10)
     axes.set_ylim(max(len(sets), 1) - 0.5, -0.5)
+    axes.set_xlim(low, high)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.7)
     axes.tick_params(axis="y", length=0)
     style.bare(axes)
+
+
+def _range(found: Sequence[ControlTest], margin: float) -> tuple[float, float]:
+    """What the axis of a panel shows, in points: the real sets, the margin of the rule, and all draws but those far
+    out."""
+    draws = np.array([draw for test in found for draw in test.draws])
+    shown = [-margin, margin, *(test.value for test in found)]
+    if len(draws):
+        first, third = np.quantile(draws, [0.25, 0.75])
+        reach = _FAR_OUT * (third - first)
+        shown += draws[(first - reach <= draws) & (draws <= third + reach)].tolist()
+    pad = 0.08 * (max(shown) - min(shown))
+    return 100 * (min(shown) - pad), 100 * (max(shown) + pad)
 
 
 def _is_extreme(tests: dict[ControlKind, ControlTest], results: StudyResults) -> bool:

@@ -1,20 +1,16 @@
-"""Sections 10 and 11: what was excluded, the baseline's cells, reasons for caution, and how to make it all again."""
+"""What was excluded, and reasons for caution."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-import yaml
-
-from vsc_eval.analysis.run_tables import cells_table
-from vsc_eval.probing.result import ProbeRow
-from vsc_eval.probing.spec import EMBEDDINGS
+from vsc_eval.probing.records import EMBEDDINGS, ProbeRow
 from vsc_eval.studies.records import StudyResults
-from vsc_eval.studies.report.answer import COMMAND
-from vsc_eval.studies.report.words import Section, intervals_note
-from vsc_eval.synthetic import LETTERS, LEVELS
+from vsc_eval.studies.words import KIND_WORDS, Section
+from vsc_eval.synthetic import LETTERS
 from vsc_eval.tables.clean import TEXT, code
-from vsc_eval.tables.markdown import block, bullets, folded
+from vsc_eval.tables.markdown import bullets
 from vsc_eval.tables.numbers import counted, decimal, in_points, p_value, percent
-from vsc_eval.tables.table import Column, columns, table
+from vsc_eval.tables.table import Column, table
 
 _CEILING = 0.95
 _ABOVE_CHANCE = 0.1
@@ -26,25 +22,14 @@ _SPLICE_LOSS = 0.02
 
 
 def limits(results: StudyResults) -> Section:
-    heads, whole = (Column("what", "what", limit=TEXT), Column("why", "why", limit=TEXT)), results.baseline
-    # The study's own limits first.
+    """Exclusions, and what the data themselves say against too firm a reading: the study's own limits first."""
+    heads = (Column("what", "what", limit=TEXT), Column("why", "why", limit=TEXT))
     sources = (_evidence, _controls, _baseline, _sets, _layer, _sae, _floor)
     return [
-        "## 10. Exclusions and limits",
+        "## Exclusions and limits",
         table("excluded", "Excluded", heads, [(entry.what, entry.why) for entry in results.excluded])
         if results.excluded
         else "Nothing was excluded: every condition has an answer for every item, and every control draw was made.",
-        cells_table(
-            lambda scope, task, level: results.row("baseline", scope, task, level),
-            results.spec.tasks,
-            [level for level in LEVELS if results.row("baseline", "level", None, level)],
-            f"Accuracy % of the baseline (n = {results.spec.sweep.items_per_cell} items a cell)",
-            [
-                f"{intervals_note([whole.accuracy])} Guessing gives {percent(1 / len(LETTERS))} %. Unreadable answers: "
-                f"{percent(whole.invalid_rate)} % of {whole.n}."
-            ],
-            intervals=True,
-        ),
         "What the data themselves say against too firm a reading:",
         bullets(caution for source in sources for caution in source(results)),
     ]
@@ -80,8 +65,8 @@ def _evidence(results: StudyResults) -> Iterator[str]:
         )
     if results.ruled("norm_matched"):
         yield (
-            "Norm-matched unions have no controls of their own. Their parts were run at their own norms, so the "
-            "interaction compares a union with parts of the same size only on average."
+            "Norm-matched combined edits have no controls of their own. Their parts were run at their own norms, so "
+            "the interaction compares an edit with parts of the same size only on average."
         )
     if others := [edit for edit in spec.sweep.edits if edit != rule.edit]:
         yield f"Under {', '.join(map(code, others))} there are no controls and no verdicts."
@@ -90,7 +75,7 @@ def _evidence(results: StudyResults) -> Iterator[str]:
 def _controls(results: StudyResults) -> Iterator[str]:
     spec, draws = results.spec, results.spec.controls.draws
     if not results.controls:
-        yield "There are no controls: a union of any two random sets might do the same."
+        yield "There are no controls: a combined edit of any two random sets might do the same."
         return
     yield (
         f"With {draws} control draws of a kind p cannot be below {p_value(1 / (1 + draws))}; a percentile is no finer "
@@ -105,8 +90,10 @@ def _controls(results: StudyResults) -> Iterator[str]:
         yield f"{counted(missing, 'pair')} of {len(spec.pairs)} have no controls."
     if unasked := [kind for kind in spec.controls.kinds if kind not in spec.verdict.control_kinds]:
         yield f"These controls were run but do not count for the verdict: {', '.join(map(code, unasked))}."
-    if short := sum(test.reason is not None for test in results.controls):
-        yield f"{short} of {len(results.controls)} control comparisons lack draws (section 6 says which)."
+    reasons = Counter((test.kind, test.reason) for test in results.controls if test.reason)
+    if reasons:
+        words = (f"{KIND_WORDS[kind]}, {reason} ({counted(n, 'effect')})" for (kind, reason), n in reasons.items())
+        yield f"{reasons.total()} of {len(results.controls)} control comparisons lack draws: {'; '.join(words)}."
 
 
 def _baseline(results: StudyResults) -> Iterator[str]:
@@ -126,13 +113,14 @@ def _sets(results: StudyResults) -> Iterator[str]:
     if overlaps and max(overlaps) == 0:
         rule = ", as the rule asks" if results.spec.select.rule.exclusive else ""
         yield (
-            f"The sets are disjoint{rule}: a union edits as many features as its parts together, and nothing is learnt "
-            "about sets that share features."
+            f"The sets are disjoint{rule}: a combined edit has as many features as its parts together, and nothing is "
+            "learnt about sets that share features."
         )
     elif overlaps:
         yield (
             f"Sets share features (Jaccard overlap up to {decimal(max(overlaps), 2)}): a shared feature is edited once "
-            "in a union and once in each part, so the interaction of those pairs is not that of separate features."
+            "in a combined edit and once in each part, so the interaction of those pairs is not that of separate "
+            "features."
         )
     unstable = [row.name for row in found.sets if row.stability_mean is not None and row.stability_mean < _UNSTABLE]
     if unstable:
@@ -194,29 +182,3 @@ def _floor(results: StudyResults) -> Iterator[str]:
             f"Answers change where nothing is done: {worst.n_changed} of {worst.drift.n_items} in {code(worst.name)}. "
             "Drift of that size is no effect."
         )
-
-
-def reproduce(results: StudyResults) -> Section:
-    spec = results.spec
-    rows = [
-        ("model", spec.model),
-        ("model fingerprint", results.model_fingerprint),
-        ("SAE fingerprint", results.sae_fingerprint),
-        ("benchmark generator", results.generator_version),
-        ("seed", str(spec.seed)),
-        ("bootstrap draws", str(spec.statistics.draws)),
-        ("sign-flip permutations", str(spec.statistics.permutations)),
-        *results.versions.items(),
-    ]
-    note = (
-        "Every random stream is derived from the seed by name. The same spec, versions and kind of machine give the "
-        "same numbers; other hardware or another number of threads may differ in the last digits."
-    )
-    settings = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    return [
-        "## 11. How to reproduce",
-        f"Save the spec below as `study.yaml` and run {code(COMMAND)}. The report alone: delete `report.md` in the "
-        "study's folder and give the same command again.",
-        table("versions", "Fingerprints, seeds and versions", columns("what", ("value", "name")), rows, [note]),
-        folded("The spec", block(settings, "yaml")),
-    ]

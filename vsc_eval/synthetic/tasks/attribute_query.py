@@ -10,9 +10,9 @@ from typing import Final, Literal
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import CrowdedError
 from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Scene
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind, Scene
 from vsc_eval.synthetic.seen import BARE_NOUN, Seen, noun_in, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene, turned
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, scene, turned
 
 
 class AttributeDifficulty(Difficulty):
@@ -54,26 +54,19 @@ TEMPLATES = (
 """`reference` is a shape, or one with `large`, `small`, `leftmost` ... before it."""
 
 
-def _draft(reference: str, of: Program, colours: list[str], scenes: list[Scene], kind: str) -> Draft:
-    return Draft(
-        question=asked(TEMPLATES, reference=reference),
-        options=colours,
-        program=program.query_colour(of),
-        scenes=scenes,
-        intermediates=[{"referent": [s.objects[0].x, s.objects[0].y]} for s in scenes],
-        kinds=[kind] * 4,
-    )
+Asked = tuple[str, Program, list[str], list[Scene]]
+"""How the question names the object, the program that finds it, option colours, scenes."""
 
 
-def _by_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
+def _by_shape(context: Context, difficulty: AttributeDifficulty) -> Asked:
     shapes, colours = context.stream.sample(SHAPES, 4), context.stream.sample(COLOUR_NAMES, 4)
     extents, points = context.lay_out(difficulty)
     scenes = [scene(kinds, extents, points) for kinds in turned(colours, shapes)]
     of = program.unique(program.filter_(shape=shapes[0]))
-    return _draft(shapes[0], of, colours, scenes, "colour_of_other_shape")
+    return shapes[0], of, colours, scenes
 
 
-def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Draft:
+def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Asked:
     stream = context.stream
     size, shape = stream.pick(("large", "small")), stream.pick(SHAPES)
     same_rank = [shape, *(stream.other(SHAPES, shape) for _ in range(3))]
@@ -85,10 +78,10 @@ def _by_size_and_shape(context: Context, difficulty: AttributeDifficulty) -> Dra
     points = context.place(difficulty, extents)
     scenes = [scene(kinds, extents, points) for kinds in turned(colours, same_rank, fixed)]
     of = program.unique(program.filter_(shape=shape, size=size))
-    return _draft(f"{size} {shape}", of, colours, scenes, "colour_of_same_size")
+    return f"{size} {shape}", of, colours, scenes
 
 
-def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> Draft:
+def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> Asked:
     stream = context.stream
     word, shape = stream.pick(tuple(POSITION_WORDS)), stream.pick(SHAPES)
     coordinate, which = POSITION_WORDS[word]
@@ -111,14 +104,27 @@ def _by_extreme_position(context: Context, difficulty: AttributeDifficulty) -> D
     fixed: list[Kind] = [(colour, stream.other(SHAPES, shape)) for colour in rest_colours]
     scenes = [scene(kinds, extents, points) for kinds in turned(colours, [shape] * 4, fixed)]
     of = program.extreme(coordinate, which, program.filter_(shape=shape))
-    return _draft(f"{word} {shape}", of, colours, scenes, "colour_of_same_shape")
+    return f"{word} {shape}", of, colours, scenes
 
 
-_BY = {"shape": _by_shape, "size_and_shape": _by_size_and_shape, "extreme_position": _by_extreme_position}
+_BY = {
+    "shape": (_by_shape, "colour_of_other_shape"),
+    "size_and_shape": (_by_size_and_shape, "colour_of_same_size"),
+    "extreme_position": (_by_extreme_position, "colour_of_same_shape"),
+}
 
 
 def build(context: Context, difficulty: AttributeDifficulty) -> Draft:
-    return _BY[difficulty.refer_by](context, difficulty)
+    ask, foil = _BY[difficulty.refer_by]
+    reference, of, colours, scenes = ask(context, difficulty)
+    return Draft(
+        question=asked(TEMPLATES, reference=reference),
+        options=colours,
+        program=program.query_colour(of),
+        scenes=scenes,
+        intermediates=[{"referent": [s.objects[0].x, s.objects[0].y]} for s in scenes],
+        kinds=[foil] * 4,
+    )
 
 
 _CLEAR_PX = 12
@@ -151,5 +157,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return only(objects, f"objects are {word} {noun['shape']}").colour
 
 
-TEXTS = (*TEMPLATES, "large", "small", *POSITION_WORDS, *COLOUR_NAMES, *SHAPES)
-TASK = SyntheticTask("attribute_query", LEVELS, build, read, TEXTS)
+TASK = SyntheticTask("attribute_query", LEVELS, build, read, (*TEMPLATES, "large", "small", *POSITION_WORDS))

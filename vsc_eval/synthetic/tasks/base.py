@@ -10,18 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from vsc_eval.registry import Registry
 from vsc_eval.synthetic.draws import Box, Point, Stream, place
-from vsc_eval.synthetic.phrasing import LETTERS, format_prompt, words
-from vsc_eval.synthetic.program import Op, Program
-from vsc_eval.synthetic.scene import Scene, SceneObject
+from vsc_eval.synthetic.program import LETTERS, Op, Program, format_prompt, plural, words
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind, Scene, SceneObject
 from vsc_eval.synthetic.seen import Seen
 
 T = TypeVar("T")
 
 LEVELS: Final = ("easy", "medium", "hard")
 SPLITS: Final = ("train", "sae", "select", "test")
-
-Kind = tuple[str, str]
-"""(colour, shape)."""
 
 
 class Difficulty(BaseModel):
@@ -124,7 +120,8 @@ class SyntheticTask:
     """The pixel oracle's reader: (objects seen in the picture, question, options) -> the right option, from these
     alone. Raises DataError where the picture is unclear."""
     texts: Iterable[str] = ()
-    """Every word that questions and options hold, `{fields}` aside; only ours go into the vocabulary of vsc-tiny."""
+    """What questions and options hold, `{fields}`, colours and shapes aside; only ours go into the vocabulary of
+    vsc-tiny."""
     ops: Mapping[str, Op] = field(default_factory=dict)
     """What the task's programs need beyond the ops of program.py."""
 
@@ -156,5 +153,6 @@ TASKS: Final = SYNTHETIC_TASKS.shipped
 @lru_cache(maxsize=1)
 def vocabulary() -> tuple[str, ...]:
     """Every token of `words` that a prompt of our tasks can hold, held-out paraphrases included, sorted."""
-    texts = [format_prompt("", LETTERS), *(text for task in TASKS for text in SYNTHETIC_TASKS.get(task).texts)]
+    texts = [format_prompt("", LETTERS), *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES)]
+    texts += [text for task in TASKS for text in SYNTHETIC_TASKS.get(task).texts]
     return tuple(sorted({word for text in texts for word in words(re.sub(r"\{\w+\}", "", text))}))

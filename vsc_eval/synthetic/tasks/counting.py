@@ -10,20 +10,10 @@ from typing import Literal
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream
-from vsc_eval.synthetic.phrasing import plural
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.program import plural
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import Seen, matching, noun_in
-from vsc_eval.synthetic.tasks.base import (
-    Context,
-    Difficulty,
-    Draft,
-    Kind,
-    SyntheticTask,
-    asked,
-    replaced,
-    rotated,
-    scene,
-)
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, replaced, rotated, scene
 
 
 class CountingDifficulty(Difficulty):
@@ -107,5 +97,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return str(len(matching(seen, noun_in(question))))
 
 
-TEXTS = (*TEMPLATES, *COLOUR_NAMES, *map(plural, SHAPES), *map(str, range(10)))
-TASK = SyntheticTask("counting", LEVELS, build, read, TEXTS)
+TASK = SyntheticTask("counting", LEVELS, build, read, (*TEMPLATES, *map(str, range(10))))

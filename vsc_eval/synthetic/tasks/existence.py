@@ -11,9 +11,9 @@ from typing import Literal
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, only
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, replaced, scene
 
 
 class ExistenceDifficulty(Difficulty):
@@ -105,4 +105,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return only([o for o in options if bool(matching(seen, noun_in(o))) == wanted], "options fit")
 
 
-TASK = SyntheticTask("existence", LEVELS, build, read, (*EXISTENCE, *ABSENCE, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("existence", LEVELS, build, read, (*EXISTENCE, *ABSENCE))

@@ -14,11 +14,10 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import CrowdedError, Stream
-from vsc_eval.synthetic.phrasing import plural
-from vsc_eval.synthetic.program import Program
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.program import Program, plural
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import COLOUR, SHAPE, Seen, matching, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, scene
 
 
 class LogicDifficulty(Difficulty):
@@ -42,7 +41,6 @@ TEMPLATES = (
     "What is true of the image?",
 )
 
-
 Statement = tuple[str, Program]
 """What is said, and the program that says whether it is so."""
 
@@ -57,13 +55,13 @@ def exists_statement(colour: str, shape: str, positive: bool) -> Statement:
 
 
 def all_statement(colour: str, shape: str, positive: bool) -> Statement:
-    every = program.all_(program.filter_(shape=shape), colour)
+    every = program.all_(colour, program.filter_(shape=shape))
     return f"{'' if positive else 'not '}all {plural(shape)} are {colour}", _checked(every, positive)
 
 
 def none_statement(colour: str, shape: str, positive: bool) -> Statement:
     """Positive: no such object (`no star is blue`); negative: at least one (`some star is blue`)."""
-    nowhere = program.none_(program.filter_(shape=shape), colour)
+    nowhere = program.none_(colour, program.filter_(shape=shape))
     return f"{'no' if positive else 'some'} {shape} is {colour}", _checked(nowhere, positive)
 
 
@@ -94,20 +92,14 @@ class Fact:
     said: Callable[[bool], Statement]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A statement before it is put into words: (fact, affirmed?) of each atom, and how they are `joined`."""
+Plan = tuple[Sequence[tuple[int, bool]], bool]
+"""A statement before it is put into words: (fact, affirmed?) of each atom, and whether they are `joined` strictly."""
 
-    atoms: Sequence[tuple[int, bool]]
-    strict: bool
 
-    def worlds(self) -> frozenset[int]:
-        """The worlds in which the statement is true."""
-        return frozenset(filter(self._holds, _WORLDS))
-
-    def _holds(self, world: int) -> bool:
-        truths = [(world >> fact & 1) == affirmed for fact, affirmed in self.atoms]
-        return all(truths) if self.strict else all(truths[:-2]) and any(truths[-2:])
+def _holds(plan: Plan, world: int) -> bool:
+    atoms, strict = plan
+    truths = [(world >> fact & 1) == affirmed for fact, affirmed in atoms]
+    return all(truths) if strict else all(truths[:-2]) and any(truths[-2:])
 
 
 def _near_miss(stream: Stream, kind: Kind, named: list[Kind], shapes: list[str], *, keep_colour: bool) -> Kind:
@@ -145,7 +137,7 @@ def _facts(stream: Stream, difficulty: LogicDifficulty) -> tuple[list[Fact], lis
 
 def _alone(plans: Sequence[Plan]) -> list[frozenset[int]]:
     """For each statement the worlds in which it is true and no other one is."""
-    true = [plan.worlds() for plan in plans]
+    true = [frozenset(world for world in _WORLDS if _holds(plan, world)) for plan in plans]
     return [worlds.difference(*true[:i], *true[i + 1 :]) for i, worlds in enumerate(true)]
 
 
@@ -155,9 +147,8 @@ def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
     for _ in range(_TRIES):
         strict = bool(plans) and bool(stream.below(2))
         atoms = [(fact, bool(stream.below(2))) for fact in stream.sample(range(_N_FACTS), n_atoms)]
-        plan = Plan(atoms, strict)
-        if all(_alone([*plans, plan])):
-            plans.append(plan)
+        if all(_alone([*plans, (atoms, strict)])):
+            plans.append((atoms, strict))
         if len(plans) == 4:
             break
     else:
@@ -173,7 +164,7 @@ def _draw(stream: Stream, n_atoms: int) -> tuple[list[Plan], list[int]]:
 def build(context: Context, difficulty: LogicDifficulty) -> Draft:
     facts, fixed = _facts(context.stream, difficulty)
     plans, worlds = _draw(context.stream, difficulty.n_atoms)
-    statements = [joined([facts[fact].said(affirmed) for fact, affirmed in p.atoms], p.strict) for p in plans]
+    statements = [joined([facts[fact].said(yes) for fact, yes in atoms], strict) for atoms, strict in plans]
     extents, points = context.lay_out(difficulty)
     scenes, intermediates = [], []
     for world in worlds:
@@ -218,5 +209,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
 
 
 _STATEMENT_WORDS = ("there is a an no", "not all are", "no some is", ", and either or")
-TEXTS = (*TEMPLATES, *_STATEMENT_WORDS, *COLOUR_NAMES, *SHAPES, *map(plural, SHAPES))
-TASK = SyntheticTask("logic", LEVELS, build, read, TEXTS)
+TASK = SyntheticTask("logic", LEVELS, build, read, (*TEMPLATES, *_STATEMENT_WORDS))

@@ -10,9 +10,9 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import Stream, snap
-from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.scene import CANVAS, COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import Seen, matching, noun_in, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, replaced, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, replaced, scene
 
 
 class HopDifficulty(Difficulty):
@@ -40,7 +40,6 @@ TEMPLATES = (
     "You stand on the {start} and walk {moves}. What colour is under you?",
 )
 THEN = ", then "
-
 
 Cell = tuple[int, int]
 """(row, column)."""
@@ -137,4 +136,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return here.colour
 
 
-TASK = SyntheticTask("multi_hop", LEVELS, build, read, (*TEMPLATES, *DIRECTIONS, THEN, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("multi_hop", LEVELS, build, read, (*TEMPLATES, *DIRECTIONS, THEN))

@@ -9,9 +9,9 @@ from typing import Final
 
 from vsc_eval.synthetic import program
 from vsc_eval.synthetic.draws import MARGIN_PX, PHASES, Point, Stream
-from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES
+from vsc_eval.synthetic.scene import COLOUR_NAMES, SHAPES, Kind
 from vsc_eval.synthetic.seen import NOUN, Seen, matching, only, unclear
-from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, Kind, SyntheticTask, asked, rotated, scene
+from vsc_eval.synthetic.tasks.base import Context, Difficulty, Draft, SyntheticTask, asked, rotated, scene
 
 
 class SpatialDifficulty(Difficulty):
@@ -114,4 +114,4 @@ def read(seen: Sequence[Seen], question: str, options: Sequence[str]) -> str:
     return "above" if dy < 0 else "below"
 
 
-TASK = SyntheticTask("spatial_relation", LEVELS, build, read, (*TEMPLATES, *RELATIONS, *COLOUR_NAMES, *SHAPES))
+TASK = SyntheticTask("spatial_relation", LEVELS, build, read, (*TEMPLATES, *RELATIONS))

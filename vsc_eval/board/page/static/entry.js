@@ -6,7 +6,7 @@ function entryBody(entry, openFlips) {
     el("div", { class: "entry-head" },
       el("h3", {}, bdi(entry.name)),
       entry.note ? el("blockquote", { class: "quote", dir: "auto" }, entry.note) : null,
-      el("p", { class: "note" }, "All figures and answers of this entry: ", el("code", {}, `entries/${entry.id}.json`))),
+      el("p", { class: "note" }, "All figures and answers of this entry: ", el("code", {}, `entries/${entry.id}/`))),
     facts(entry.about, "facts"),
     later("How it was computed", () => facts(entry.provenance, "long")),
     el("div", { class: "overview" },

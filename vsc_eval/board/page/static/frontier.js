@@ -1,6 +1,7 @@
 // Accuracy against drift of every edit, as a picture whose points take the keyboard, and as a table.
 
-const SHAPES = { "single set": "circle", "union": "square", "norm-matched union": "triangle" };
+const SHAPES = { single: "circle", combined: "square", norm_matched: "triangle" };
+const ROLES = { single: "single set", combined: "combined edit", norm_matched: "norm-matched combined edit" };
 const COLOURS = 6;
 const MOST_WHISKERS = 40;
 
@@ -95,7 +96,7 @@ function frontierMark(point, i, x, y, colour, whiskers) {
 function pointWords(point) {
   const drift = withEnds([point.drift, point.ends[0], point.ends[1]], fixed);
   const diff = withEnds([point.diff, point.ends[2], point.ends[3]], signed);
-  return `${point.name} (${point.role}): drift ${drift} %, change of accuracy ${diff} points`;
+  return `${point.name} (${ROLES[point.role]}): drift ${drift} %, change of accuracy ${diff} points`;
 }
 
 /** One stop for the Tab key; arrows, Home and End move between the marks; Enter and Space open one. */
@@ -132,7 +133,7 @@ function frontierLegend(points, edits, colour) {
   const roles = Object.keys(SHAPES).filter((role) => points.some((point) => point.role === role));
   const named = edits.slice(0, COLOURS);
   return el("ul", { class: "legend" },
-    roles.map((role) => el("li", {}, legendMark(SHAPES[role], "k5"), role)),
+    roles.map((role) => el("li", {}, legendMark(SHAPES[role], "k5"), ROLES[role])),
     named.map((edit, i) => el("li", {}, legendMark("circle", colour({ edit })),
       bdi(i === COLOURS - 1 && edits.length > COLOURS ? "other edits" : edit ?? "no edit"))));
 }

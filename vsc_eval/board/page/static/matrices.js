@@ -1,6 +1,6 @@
-// Interference: what a union of two sets does beyond its parts, by edit, raw and norm-matched.
+// Interference: what a combined edit of two sets does beyond its parts, by edit, raw and norm-matched.
 
-const EXCESSES = [
+const INTERACTIONS = [
   { name: "drift", at: 3, p: 5, gain: -1, own: 0 },
   { name: "accuracy", at: 4, p: 6, gain: 1, own: 1 },
 ];
@@ -14,20 +14,20 @@ function matricesPanel(entry) {
   draw(matrices.chosen);
   return el("section", { class: "panel" },
     el("h4", {}, "Interference between sets"),
-    el("p", { class: "note" }, "What a union of two sets does beyond its parts, in points. Orange is harm: more drift, or less accuracy, than the parts have. On the diagonal, in italics: what the single set does by itself."),
+    el("p", { class: "note" }, "What a combined edit of two sets does beyond its parts, in points. Orange is harm: more drift, or less accuracy, than the parts have. On the diagonal, in italics: what the single set does by itself."),
     el("div", { class: "bar" }, edit.node),
     place);
 }
 
 function edition(matrices, { edit, diagonal, pairs }) {
-  const largest = EXCESSES.map(({ at }) => Math.max(LEAST_SCALE, ...pairs.map((pair) => Math.abs(pair[at][0] ?? 0))));
+  const largest = INTERACTIONS.map(({ at }) => Math.max(LEAST_SCALE, ...pairs.map((pair) => Math.abs(pair[at][0] ?? 0))));
   const maps = FORMS.flatMap((form, f) => {
     const here = pairs.filter((pair) => pair[2] === f);
-    return here.length ? EXCESSES.map((interaction, i) => matrix(matrices.sets, diagonal, here, interaction, form, largest[i])) : [];
+    return here.length ? INTERACTIONS.map((interaction, i) => matrix(matrices.sets, diagonal, here, interaction, form, largest[i])) : [];
   });
   const decided = pairs.filter((pair) => pair[7]);
   const marks = [
-    pairs.some((pair) => pair[5] !== null || pair[6] !== null) ? "Framed and with a star: adjusted p of 0.05 or less." : "No union of this entry was tested.",
+    pairs.some((pair) => pair[5] !== null || pair[6] !== null) ? "Framed and with a star: adjusted p of 0.05 or less." : "No combined edit of this entry was tested.",
     decided.length ? "\u2691: judged to interfere." : "",
   ];
   return el("div", {},
@@ -41,7 +41,7 @@ function matrix(sets, diagonal, pairs, interaction, form, largest) {
   const found = new Map(pairs.map((pair) => [`${Math.max(pair[0], pair[1])},${Math.min(pair[0], pair[1])}`, pair]));
   const title = freshId("matrix");
   return el("div", {},
-    el("h5", { id: title }, `Interaction of ${interaction.name}, ${form} unions`),
+    el("h5", { id: title }, `Interaction of ${interaction.name}, ${form} combined edits`),
     el("div", { class: "map-scroll", role: "region", tabindex: 0, "aria-labelledby": title },
       el("table", { class: "map matrix", "aria-labelledby": title },
         el("thead", {}, el("tr", {}, el("td"), sets.map((name) => el("th", { scope: "col" }, el("span", { class: "upright" }, bdi(name)))))),
@@ -64,12 +64,12 @@ function matrixCell(down, across, pair, own, interaction, largest) {
 }
 
 function pairTable(sets, pairs, edit) {
-  return pointTable(`Interaction of unions, ${edit}`,
-    ["Union", "Form", "Drift, points", "adjusted p", "Accuracy, points", "adjusted p"],
+  return pointTable(`Interaction of combined edits, ${edit}`,
+    ["Combined edit", "Form", "Drift, points", "adjusted p", "Accuracy, points", "adjusted p"],
     pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], withEnds(pair[3], signed), pText(pair[5]), withEnds(pair[4], signed), pText(pair[6])]), 2);
 }
 
 function verdictTable(sets, pairs) {
-  return pointTable("Verdicts", ["Union", "Form", "Verdict", "Decided by"],
+  return pointTable("Verdicts", ["Combined edit", "Form", "Verdict", "Decided by"],
     pairs.map((pair) => [`${sets[pair[0]]} + ${sets[pair[1]]}`, FORMS[pair[2]], pair[7] === "none" ? "no interference" : pair[7], pair[8] ?? NONE]), 4);
 }

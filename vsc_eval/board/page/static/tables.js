@@ -31,7 +31,7 @@ class TableView {
     head.setAttribute("aria-sort", "none");
   }
 
-  /** First click: from the largest, but text from A and places from the first. Second: the other way. Third: the
+  /** First click: from the largest, but text from A and ranks from the first. Second: the other way. Third: the
    * board's own order. */
   sortBy(column) {
     const rising = "rising" in this.heads[column].dataset;

@@ -1,1 +1,0 @@
-"""One entry: made from a run's folder, written in one canonical form, and read again."""

@@ -1,1 +1,0 @@
-"""The flip gallery: items whose answer a condition changed, with what was asked and shown."""

@@ -1,1 +1,0 @@
-"""What an entry is shared as: a model card's section and a figure."""
