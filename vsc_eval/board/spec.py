@@ -38,10 +38,6 @@ class BoardTask(Spec):
     levels: dict[str, Group]
     """Level -> its items; the key of a task without levels is `all`."""
 
-    @property
-    def n_items(self) -> int:
-        return sum(group.n for group in self.levels.values())
-
 
 class BoardSpec(Spec):
     """board.yaml: what an entry must have been asked, item by item. An entry covers all synthetic tasks, or none, and
@@ -59,7 +55,7 @@ class BoardSpec(Spec):
 
     @property
     def n_items(self) -> int:
-        return sum(task.n_items for task in self.tasks.values())
+        return sum(group.n for task in self.tasks.values() for group in task.levels.values())
 
     def tasks_of(self, kind: TaskKind) -> tuple[str, ...]:
         """Names of the tasks of a kind, in the order of board.yaml."""
