@@ -65,7 +65,7 @@ class Backend:
 BACKENDS: Registry[Backend] = Registry(
     "backend",
     "vsc_eval.backends",
-    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm:VLLM"},
+    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm.start:VLLM"},
     instance_of(Backend),
 )
 

@@ -47,7 +47,8 @@ def run_harness(arguments: Sequence[str]) -> int:
             refuse_grid(argument.removeprefix("condition="))
     setup_logging()
     register_models()
-    logging.getLogger("lm_eval.api.task").addFilter(_is_news)
+    # The hint that lm-eval prints once for each task that has a loader of its own.
+    logging.getLogger("lm_eval.api.task").addFilter(lambda record: "Custom kwargs can be" not in record.getMessage())
     cli = HarnessCLI()
     # Not its parse_args, which reads sys.argv.
     options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)
@@ -74,11 +75,6 @@ def run_harness(arguments: Sequence[str]) -> int:
             options.tasks = known
         cli.execute(options)
     return 0
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for the hint that lm-eval prints once for each task that has a loader of its own."""
-    return "Custom kwargs can be passed" not in record.getMessage()
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:

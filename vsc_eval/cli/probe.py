@@ -14,18 +14,15 @@ _FLAGS = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-po
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """The options of `probe`."""
-    parser.add_argument(
-        "--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest"
-    )
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result; a killed run goes on there"
-    )
+    add = parser.add_argument
+    add("--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest")
+    there = "folder of the result; a killed run goes on there"
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help=there)
     _FLAGS.add_to(parser)
     parser.set_defaults(handler=_run)
 
 
-def spec_of(args: argparse.Namespace) -> ProbingSpec:
-    """The spec that the options say. Raises SpecError."""
+def _spec(args: argparse.Namespace) -> ProbingSpec:
     given = _FLAGS.given(args)
     if args.spec is not None:
         if given:
@@ -47,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for
 
-    spec = spec_of(args)
+    spec = _spec(args)
     with steps_shown() as step:
         result = run_probing(spec, args.out, progress=step)
     probe_figure(result, args.out / FIGURE_FILE)

@@ -40,7 +40,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     for name, options, line in (
         ("train", _train_options, "train an SAE on one decoder layer"),
         ("select", _select_options, "choose one feature set per task and judge the SAE"),
-        ("show", _read_options, "say what an SAE on disk is, whichever library wrote it"),
+        ("show", _show_options, "say what an SAE on disk is, whichever library wrote it"),
         ("convert", _convert_options, "write an SAE of another library in the layout used here"),
     ):
         commands.add_parser(name, help=line).fill = options
@@ -53,41 +53,35 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _select_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sae", type=Path, required=True, metavar="PATH", help="folder of the SAE, of any library")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the intervention")
-    parser.add_argument(
-        "--edit", help="default edit of the intervention, for example scale=2:image; scale=2 unless given"
-    )
-    parser.add_argument(
-        "--keep-features",
-        action="store_true",
-        help="keep every item's features and all scores (5 bytes an item and feature), which control sets need",
-    )
+    add = parser.add_argument
+    add("--sae", type=Path, required=True, metavar="PATH", help="folder of the SAE, of any library")
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the intervention")
+    add("--edit", help="default edit of the intervention, for example scale=2:image; scale=2 unless given")
+    features = "keep every item's features and all scores (5 bytes an item and feature), which control sets need"
+    add("--keep-features", action="store_true", help=features)
     _SELECT.add_to(parser)
     parser.set_defaults(handler=_select)
 
 
-def _read_options(parser: argparse.ArgumentParser) -> None:
+def _show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
     _SOURCE.add_to(parser)
     parser.set_defaults(handler=_show)
 
 
 def _convert_options(parser: argparse.ArgumentParser) -> None:
-    _read_options(parser)
+    _show_options(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write, in SAELens layout")
     parser.set_defaults(handler=_convert)
 
 
 def _train(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from vsc_eval.features.sae_train import train_sae_for
     from vsc_eval.progress import progress_shown
 
     spec = _TRAIN.read(args, "vsc-eval sae train")
     n = spec.train.n_tokens
-    with progress_shown(Console(stderr=True), {"tokens": n}) as advance:
+    with progress_shown(stages={"tokens": n}) as advance:
         result = train_sae_for(spec, args.out, callback=lambda step: advance("tokens", step.n_tokens, n))
     if result is None:
         print(f"{args.out} holds this SAE already; nothing to do.")

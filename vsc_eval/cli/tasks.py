@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.lmeval.task_files import COMPILED, VARIANTS, compiled_files, write_task_files
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
@@ -25,8 +25,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     """The actions of `tasks`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    listing = actions.add_parser("list", help="names that --tasks takes")
-    listing.set_defaults(handler=_list)
+    actions.add_parser("list", help="names that --tasks takes").set_defaults(handler=_list)
 
     show = actions.add_parser("show", help="write pictures with prompt and right answer, to look at")
     show.add_argument("task", help="counting, vsc_counting_hard, or a task file by name or path")
@@ -181,7 +180,6 @@ def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
         return 0
-    with replacing(options.out) as partial:
-        partial.write_text(to_json_schema(), encoding="utf-8")
+    write_text(options.out, to_json_schema())
     print(options.out)
     return 0

@@ -52,7 +52,7 @@ def open_study_session(
         return found.to(vlm.device)
 
     lazy = LazyConditions(conditions, compiled, kept=2 * SLICE)
-    return Session(vlm=vlm, engine=engine, store=store, conditions=lazy, settings=BY_LETTERS)
+    return Session(vlm, engine, store, lazy)
 
 
 def ask_items(

@@ -26,7 +26,6 @@ from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import Session, as_asked, ask, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
 from vsc_eval.files import write_text
@@ -124,13 +123,7 @@ def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
         vlm = load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading())
-    return open_session(
-        vlm,
-        plan.conditions,
-        intervention=plan.intervention,
-        settings=GenSettings(scoring=spec.scoring),
-        **spec.answering(),
-    )
+    return open_session(vlm, plan.conditions, intervention=plan.intervention, **spec.answering())
 
 
 def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
