@@ -12,7 +12,7 @@ import pytest
 from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_parts
 from hostile_entries import NOTE_LENGTH
 
-from vsc_eval.analysis.flips import flips
+from vsc_eval.analysis.rows import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
 from vsc_eval.board.entry_files import ABOUT, read_entry, write_entry

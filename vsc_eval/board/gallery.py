@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from vsc_eval.analysis.flips import Change, Flip, flips
+from vsc_eval.analysis.rows import Change, Flip, flips
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry

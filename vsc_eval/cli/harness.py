@@ -47,8 +47,9 @@ def run_harness(arguments: Sequence[str]) -> int:
             refuse_grid(argument.removeprefix("condition="))
     setup_logging()
     register_models()
-    # The hint that lm-eval prints once for each task that has a loader of its own.
-    logging.getLogger("lm_eval.api.task").addFilter(lambda record: "Custom kwargs can be" not in record.getMessage())
+    # lm-eval prints it once for each task that has a loader of its own.
+    hint = "Custom kwargs can be passed"
+    logging.getLogger("lm_eval.api.task").addFilter(lambda record: hint not in record.getMessage())
     cli = HarnessCLI()
     # Not its parse_args, which reads sys.argv.
     options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)

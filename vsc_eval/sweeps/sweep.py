@@ -18,9 +18,8 @@ from rich.console import Console
 
 from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.official import official_rows
-from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.results import Results, condition_table, markdown, print_tables
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import AnswerCollector, AnswerTable, AskedCondition
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
+from vsc_eval.analysis.results import PARTS_NOTE, null_note, part_columns
 from vsc_eval.analysis.rows import CELLS
-from vsc_eval.analysis.run_tables import PARTS_NOTE, null_note, part_columns
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.markdown import to_markdown
