@@ -20,9 +20,7 @@ from vsc_eval.board.gallery import gallery_views
 from vsc_eval.board.tables import board_tables
 from vsc_eval.errors import DataError
 from vsc_eval.tables.clean import everywhere, name
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_csv, to_latex, to_markdown
 from vsc_eval.tables.table import Table
 
 TASKS = ("counting",)

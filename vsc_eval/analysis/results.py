@@ -19,7 +19,7 @@ from vsc_eval.stats import Drift
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.numbers import UNDEFINED, percent
 from vsc_eval.tables.table import Cell, Table, Value, by_columns, cell, columns, methods_note, table
 from vsc_eval.taskfiles.schema import DataReport

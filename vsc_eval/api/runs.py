@@ -36,7 +36,7 @@ from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
 from vsc_eval.synthetic import find_item
 from vsc_eval.tables.clean import html
-from vsc_eval.tables.html import to_html
+from vsc_eval.tables.formats import to_html
 from vsc_eval.tables.table import columns, table
 
 _SHOWN = 12

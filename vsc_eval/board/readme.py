@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vsc_eval.board.board import backend_words, moment
 from vsc_eval.tables.clean import LONG, TEXT, markdown
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.numbers import counted
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from vsc_eval.analysis.results import PARTS_NOTE, null_note, part_columns
 from vsc_eval.analysis.rows import CELLS
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.numbers import percent
 from vsc_eval.tables.table import Table, by_columns, cell, methods_note
 

@@ -6,9 +6,7 @@ from vsc_eval.board.board import Board
 from vsc_eval.board.tables.baseline import baseline_data, baseline_tables
 from vsc_eval.board.tables.interventions import intervention_tables
 from vsc_eval.tables.clean import LONG, markdown, name
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_csv, to_latex, to_markdown
 from vsc_eval.tables.table import Data, Table
 
 _LATEX_HEAD = r"""% {title}: {what}. Made by `vsc-eval board build`; changes are lost.

@@ -18,7 +18,7 @@ from vsc_eval.studies.words import (
     tests_note,
 )
 from vsc_eval.tables.clean import code, markdown
-from vsc_eval.tables.markdown import folded, image
+from vsc_eval.tables.formats import folded, image
 from vsc_eval.tables.numbers import count, counted, decimal, p_value, percent
 from vsc_eval.tables.table import Cell, Table, by_columns, cell, columns, table
 
