@@ -30,7 +30,7 @@ from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.backends.protocol import GenSettings
-from vsc_eval.backends.vllm import hook
+from vsc_eval.backends.vllm import worker as hook
 from vsc_eval.backends.vllm.engine import Asked, VllmEngine, render, sampling
 from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError

@@ -105,22 +105,22 @@ def interaction_table(results: Results) -> Table:
     )
 
 
-def cell_table(results: Results, condition: str = BASELINE) -> Table:
-    """Accuracy of one condition, tasks down and levels across."""
-    rows = [row for row in results.rows if row.condition == condition]
+def cell_table(results: Results) -> Table:
+    """Accuracy of the baseline, tasks down and levels across."""
+    rows = [row for row in results.rows if row.condition == BASELINE]
     sizes = {row.n for row in rows if row.scope == "cell"}
     size = f", n = {sizes.pop()} a cell" if len(sizes) == 1 else ""
     tasks = [str(row.task) for row in rows if row.scope == "task"]
     levels = [str(row.level) for row in rows if row.scope == "level"]
 
     def accuracy(scope: Scope, task: str | None = None, level: str | None = None) -> Value:
-        row = results.find(condition, scope, task, level)
+        row = results.find(BASELINE, scope, task, level)
         return None if row is None else row.accuracy.value
 
     cells = [(task, *(accuracy("cell", task, level) for level in levels), accuracy("task", task)) for task in tasks]
     heads = columns(("task", "name"), *((level, "percent") for level in levels), ("all", "percent"))
     margins = ("all", *(accuracy("level", None, level) for level in levels), accuracy("all"))
-    return table("cells", f"Accuracy % of {condition}{size}", heads, [*cells, margins])
+    return table("cells", f"Accuracy % of {BASELINE}{size}", heads, [*cells, margins])
 
 
 def category_table(results: Results) -> Table:

@@ -28,7 +28,6 @@ entries/. Then the board's tables, page, cards and figures are made anew. Publis
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `board`."""
     parser.description = _BOARD
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="start a board that asks what a run asked")
@@ -57,7 +56,6 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def fill_publish(parser: argparse.ArgumentParser) -> None:
-    """The options of `publish`."""
     parser.description = _PUBLISH
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a finished run or study")
@@ -160,7 +158,6 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def _log_built(built: Built, log: Log) -> None:
-    """Which files a build wrote and deleted."""
     written, removed = built.written, built.removed
     if not written and not removed:
         log("All files were up to date.")

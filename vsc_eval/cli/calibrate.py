@@ -17,7 +17,6 @@ example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `calibrate`."""
     parser.description, parser.epilog = __doc__, _EPILOG
     add = parser.add_argument
     add("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")

@@ -9,7 +9,6 @@ from vsc_eval.errors import SpecError
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare`."""
     parser.description = __doc__
     add = parser.add_argument
     add("run_a", type=Path, metavar="RUN_A", help="folder of a finished run or study")

@@ -22,7 +22,6 @@ example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,co
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `harness`; everything after it is lm-eval's."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's options (`run --help` shows them)")

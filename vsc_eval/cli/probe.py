@@ -13,7 +13,6 @@ _FLAGS = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-po
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `probe`."""
     add = parser.add_argument
     add("--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest")
     there = "folder of the result; a killed run goes on there"

@@ -19,7 +19,6 @@ _FLAGS = Flags(RunSpec, skip=("model",), names={"sweep_file": "spec"})
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `run`."""
     parser.description, parser.epilog = __doc__, _EPILOG
     model = RunSpec.model_fields["model"]
     parser.add_argument(

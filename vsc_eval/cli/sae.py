@@ -35,7 +35,6 @@ _SOURCE = Flags(ReadOptions)
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `sae`."""
     commands: Any = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
     for name, options, line in (
         ("train", _train_options, "train an SAE on one decoder layer"),

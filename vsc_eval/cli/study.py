@@ -24,7 +24,6 @@ example: vsc-eval study vsc-tiny --out studies/first
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `study`."""
     parser.description, parser.epilog = __doc__, _EPILOG
     add, which = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
     add("spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`")

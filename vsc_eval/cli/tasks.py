@@ -22,7 +22,6 @@ _SOURCE = Flags(DatasetSource, only=("config", "split", "revision"))
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `tasks`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     actions.add_parser("list", help="names that --tasks takes").set_defaults(handler=_list)

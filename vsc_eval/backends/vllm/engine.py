@@ -1,7 +1,7 @@
 """vLLM behind the engine's interface: many prompts under many conditions, all in one continuous batch.
 
 vLLM runs every (prompt, condition) as a request of its own: the vision tower's output is shared between a prompt's
-conditions, the lower layers are not. A request carries its condition, so batches mix them freely; see hook.py. The
+conditions, the lower layers are not. A request carries its condition, so batches mix them freely; see worker.py. The
 workers account for what they edited: an edit that did not happen is an error.
 """
 
@@ -24,9 +24,8 @@ from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt, adds_start_token, check_image_tokens, prompt_head, render_chat
 from vsc_eval.backends.hf.scoring import check_edited, kl_of_options, refuse_broken
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
-from vsc_eval.backends.vllm.hook import Account, edited_prompt
 from vsc_eval.backends.vllm.start import check_options, options_mark, starting
-from vsc_eval.backends.vllm.worker import ARGUMENT, ATTACH, CONDITIONS, REPORT, pack_conditions
+from vsc_eval.backends.vllm.worker import ARGUMENT, ATTACH, CONDITIONS, REPORT, Account, edited_prompt, pack_conditions
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading

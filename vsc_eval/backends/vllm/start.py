@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -16,6 +15,7 @@ from vsc_eval import resources
 from vsc_eval.backends.hf.folders import EMBEDDED
 from vsc_eval.backends.registry import Backend, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.files import short_hash
 
 if TYPE_CHECKING:
     from vsc_eval.backends.hf.load import LoadedVLM
@@ -108,9 +108,7 @@ def options_that_count(options: Mapping[str, Any]) -> dict[str, Any]:
 def options_mark(options: Mapping[str, Any]) -> str:
     """Names the backend in the answer store's keys, with those of its options that count."""
     counting = options_that_count(options)
-    if not counting:
-        return "vllm"
-    return "vllm-" + hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:12]
+    return f"vllm-{short_hash(json.dumps(counting, sort_keys=True))[:12]}" if counting else "vllm"
 
 
 @contextlib.contextmanager
