@@ -97,7 +97,7 @@ def column_groups(table: AnswerTable, columns: Sequence[str]) -> Iterator[ItemGr
                 f"Items have no column '{column}' to group by.",
                 hint=known_names("columns", column, [*COLUMNS, *categories]),
             )
-    values = [tuple(_value(item, column) for column in columns) for item in table.items]
+    values = [tuple(item_value(item, column) for column in columns) for item in table.items]
     for key in dict.fromkeys(value for value in values if None not in value):
         named = dict(zip(columns, key, strict=True))
         yield ItemGroup(
@@ -110,9 +110,9 @@ def column_groups(table: AnswerTable, columns: Sequence[str]) -> Iterator[ItemGr
         )
 
 
-def _value(item: AskedItem, column: str) -> str | None:
-    found = getattr(item, column) if column in COLUMNS else dict(item.categories).get(column)
-    return None if found is None else str(found)
+def item_value(item: AskedItem, column: str) -> Any:
+    """What an item has in a column, one of its own or a category; None without."""
+    return getattr(item, column) if column in ("item_id", *COLUMNS) else dict(item.categories).get(column)
 
 
 def _in_order(names: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -123,15 +123,9 @@ def _missing(keys: Mapping[str, Sequence[str]], stored: Collection[str]) -> Iter
 class LazyConditions(Conditions):
     """Conditions that are compiled when they are looked up; a study has thousands, so only the last few are kept."""
 
-    def __init__(
-        self,
-        specs: Sequence[ConditionSpec],
-        compile_: Callable[[ConditionSpec], CompiledCondition | None],
-        *,
-        kept: int,
-    ) -> None:
+    def __init__(self, specs: Sequence[ConditionSpec], compile_: Callable[[ConditionSpec], CompiledCondition]) -> None:
         self.specs: dict[str, ConditionSpec] = {BASELINE: ConditionSpec(name=BASELINE), **{s.name: s for s in specs}}
-        self._compiled = lru_cache(maxsize=kept)(lambda name: compile_(self.specs[name]))
+        self._compiled = lru_cache(maxsize=2 * SLICE)(lambda name: compile_(self.specs[name]))
 
     def __getitem__(self, name: str) -> CompiledCondition | None:
         return None if self.specs[name].is_baseline else self._compiled(name)

@@ -75,13 +75,9 @@ class VllmEngine(AnswerEngine):
         batch_size: int = DEFAULT_BATCH_SIZE,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """`vlm` may be without weights. `sae` and `layer` (0-based) are needed for edits only.
-
-        batch_size: prompts between two commits to the answer store are twice as many; vLLM batches by itself. options:
-        arguments of vLLM's own (`tensor_parallel_size`, ...).
-
-        Raises as AnswerEngine, and SpecError for an option that is not the user's to set.
-        """
+        """`vlm` may be without weights. batch_size: vLLM batches by itself; of prompts between two commits to the answer
+        store. options: vLLM's own arguments. Raises as AnswerEngine, and SpecError for an option that is not the
+        user's to set."""
         super().__init__(vlm, sae, layer, batch_size)
         self.options = dict(options or {})
         check_options(self.options)
