@@ -75,9 +75,8 @@ class VllmEngine(AnswerEngine):
         batch_size: int = DEFAULT_BATCH_SIZE,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """`vlm` may be without weights. batch_size: vLLM batches by itself; of prompts between two commits to the answer
-        store. options: vLLM's own arguments. Raises as AnswerEngine, and SpecError for an option that is not the
-        user's to set."""
+        """`vlm` may be without weights. batch_size: of what is stored in one step; vLLM batches by itself. options:
+        vLLM's own arguments. Raises as AnswerEngine, and SpecError for an option that is not the user's to set."""
         super().__init__(vlm, sae, layer, batch_size)
         self.options = dict(options or {})
         check_options(self.options)
