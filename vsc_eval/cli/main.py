@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "board": ("vsc_eval.cli.board", "make, check, build or show a board of published results"),
     "tasks": ("vsc_eval.cli.tasks", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.cli.harness", "lm-evaluation-harness's own command line, with our models and tasks"),
-    "probe": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
+    "probe": ("vsc_eval.cli.sae:fill_probe", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.cli.sae", "train a sparse autoencoder, select feature sets"),
     "doctor": ("vsc_eval.cli.doctor", "say what this machine can run"),
 }

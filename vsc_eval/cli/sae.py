@@ -1,4 +1,4 @@
-"""`vsc-eval sae`: train and select, show and convert SAEs on disk, whichever library wrote them."""
+"""`vsc-eval probe`, and `vsc-eval sae`: train and select, show and convert SAEs on disk, whichever library wrote them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.sae.options import ReadOptions
 from vsc_eval.specs import EditSpec, parse_condition
 from vsc_eval.tables.clean import terminal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 QUALITY_FILE = "quality.json"
 _DEFAULT_EDIT = EditSpec(kind="scale", value=2.0)
 
+_TOLERANCE = 0.02
+_PROBE = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-pooling"})
 _TRAIN = Flags(SAETrainSpec, names={"train.n_tokens": "tokens"})
 _SELECT = Flags(
     SelectSpec,
@@ -32,6 +35,46 @@ _SELECT = Flags(
     },
 )
 _SOURCE = Flags(ReadOptions)
+
+
+def fill_probe(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest")
+    there = "folder of the result; a killed run goes on there"
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help=there)
+    _PROBE.add_to(parser)
+    parser.set_defaults(handler=_probe)
+
+
+def _probe_spec(args: argparse.Namespace) -> ProbingSpec:
+    given = _PROBE.given(args)
+    if args.spec is not None:
+        if given:
+            raise SpecError(
+                f"--spec and other settings ({', '.join(sorted(given))}) are both given.",
+                hint="Write them in the file.",
+            )
+        return load_yaml_probe_spec(args.spec, ProbingSpec)
+    rule = given.get("rule", {})
+    if rule.get("kind") == "earliest" and "tolerance" not in rule:
+        setattr(args, "rule.tolerance", _TOLERANCE)
+    return _PROBE.read(args, "vsc-eval probe")
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from vsc_eval.probing.probes import run_probing
+    from vsc_eval.probing.records import RESULT_FILE
+    from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
+    from vsc_eval.progress import steps_shown
+    from vsc_eval.tables.console import console_for
+
+    spec = _probe_spec(args)
+    with steps_shown() as step:
+        result = run_probing(spec, args.out, progress=step)
+    probe_figure(result, args.out / FIGURE_FILE)
+    print_result(result, console_for())
+    print(f"{args.out / RESULT_FILE} and {args.out / FIGURE_FILE} are written.")
+    return 0
 
 
 def fill(parser: argparse.ArgumentParser) -> None:

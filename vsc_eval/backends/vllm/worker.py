@@ -300,11 +300,8 @@ def unpack_conditions(text: str, sae: SAE) -> dict[str, CompiledCondition]:
 def decoder_layers(model: Any) -> nn.ModuleList | None:
     """The text decoder's layers of a vLLM model; None if they are not where they are known to be."""
     text = model.get_language_model() if hasattr(model, "get_language_model") else model
-    for holder in (getattr(text, "model", None), text):
-        layers = getattr(holder, "layers", None)
-        if isinstance(layers, nn.ModuleList):
-            return layers
-    return None
+    found = (getattr(holder, "layers", None) for holder in (getattr(text, "model", None), text))
+    return next((layers for layers in found if isinstance(layers, nn.ModuleList)), None)
 
 
 def why_not_edited(config: Any, runner: Any) -> str | None:
