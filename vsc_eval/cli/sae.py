@@ -1,4 +1,4 @@
-"""`vsc-eval probe`, and `vsc-eval sae`: train and select, show and convert SAEs on disk, whichever library wrote them."""
+"""`vsc-eval probe` and `vsc-eval sae`: probe layers; train, select, show and convert SAEs of any library."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _probe_spec(args: argparse.Namespace) -> ProbingSpec:
                 f"--spec and other settings ({', '.join(sorted(given))}) are both given.",
                 hint="Write them in the file.",
             )
-        return load_yaml_probe_spec(args.spec, ProbingSpec)
+        return load_yaml_spec(args.spec, ProbingSpec)
     rule = given.get("rule", {})
     if rule.get("kind") == "earliest" and "tolerance" not in rule:
         setattr(args, "rule.tolerance", _TOLERANCE)
