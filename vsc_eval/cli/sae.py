@@ -12,7 +12,7 @@ from vsc_eval.errors import SpecError
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
 from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.sae.options import ReadOptions
-from vsc_eval.specs import EditSpec, parse_condition
+from vsc_eval.specs import EditSpec, load_yaml_spec, parse_condition
 from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
