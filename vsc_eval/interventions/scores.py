@@ -35,17 +35,14 @@ _LARGEST = 1e6
 
 
 def _diff_of_means(values: Floats, _fired: Mask, in_task: Mask) -> Floats:
-    return np.stack([_of_task(values[mask], values[~mask]) for mask in in_task])
-
-
-def _of_task(task: Floats, others: Floats) -> Floats:
-    gap = task.mean(0) - others.mean(0)
-    degrees = len(task) + len(others) - 2
-    spread = ((task - task.mean(0)) ** 2).sum(0) + ((others - others.mean(0)) ** 2).sum(0)
-    pooled_sd = np.sqrt(spread / degrees)
-    floor = np.where(gap == 0, 1.0, np.abs(gap) / _LARGEST)
-    result: Floats = gap / np.maximum(pooled_sd, floor)
-    return result
+    scores = np.empty((len(in_task), values.shape[1]))
+    for row, mask in enumerate(in_task):
+        task, others = values[mask], values[~mask]
+        gap = task.mean(0) - others.mean(0)
+        spread = ((task - task.mean(0)) ** 2).sum(0) + ((others - others.mean(0)) ** 2).sum(0)
+        floor = np.where(gap == 0, 1.0, np.abs(gap) / _LARGEST)
+        scores[row] = gap / np.maximum(np.sqrt(spread / (len(values) - 2)), floor)
+    return scores
 
 
 DIFF_OF_MEANS = SelectionScore("diff_of_means", _diff_of_means, of_nothing=0.0)
@@ -57,16 +54,9 @@ def _auroc(values: Floats, _fired: Mask, in_task: Mask) -> Floats:
     return found
 
 
-def _auroc_resampled(values: Floats, groups: Floats) -> Floats:
-    return _aurocs(values, groups, groups.sum(1))
-
-
-def _aurocs(values: Floats, groups: Floats, times: Floats) -> Floats:
-    """values [n, F], groups [R, T, n]: how often an item stands in a task, times [R, n]: and at all -> AUROC [R, T, F].
-
-    One sort serves all.
-    """
-    n = len(values)
+def _aurocs(values: Floats, groups: Floats, times: Floats | None = None) -> Floats:
+    """`resampled`, by one sort for all; times [R, n]: how often an item stands in any task or in none."""
+    n, times = len(values), groups.sum(1) if times is None else times
     order = np.argsort(values, axis=0, kind="stable")
     rising = np.take_along_axis(values, order, axis=0)
     # Places in the order at which the ties of each place begin and end, [n, F].
@@ -89,7 +79,7 @@ def _aurocs(values: Floats, groups: Floats, times: Floats) -> Floats:
     return result
 
 
-AUROC = SelectionScore("auroc", _auroc, of_nothing=0.5, resampled=_auroc_resampled)
+AUROC = SelectionScore("auroc", _auroc, of_nothing=0.5, resampled=_aurocs)
 """Probability that an item of the task has the larger value, ties half (Mann-Whitney)."""
 
 

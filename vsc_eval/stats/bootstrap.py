@@ -66,12 +66,6 @@ def zero_count_limit(n_clusters: int, *, level: float = 0.95) -> float | None:
     return float(1 - ((1 - level) / 2) ** (1 / n_clusters)) if n_clusters else None
 
 
-def detectable_difference(standard_error: float | None) -> float | None:
-    """The smallest difference that a run could have found at level 0.05 with power 0.8, printed beside a null result:
-    (z_{1 - level/2} + z_{power}) x standard error of the difference; None where that is None or 0."""
-    return _LEVEL_AND_POWER * standard_error if standard_error else None
-
-
 def stream(seed: int, *names: str) -> np.random.Generator:
     """A generator of its own for each (seed, names), so that no figure depends on the order in which figures are
     computed; names are kept apart, so ("ab",) and ("a", "b") differ."""
@@ -176,6 +170,10 @@ def cluster_standard_errors(values: npt.ArrayLike, clusters: Clusters) -> Floats
 
 
 def detectable_differences(values: npt.ArrayLike, clusters: Clusters) -> list[float | None]:
-    """`detectable_difference` of the mean of each row of `values` [k, items]; None for fewer than two clusters."""
+    """The smallest mean of each row of `values` [k, items] that a run could have found at level 0.05 with power 0.8,
+    printed beside a null result: (z_{1 - level/2} + z_{power}) x standard error of the mean; None where that is 0, and
+    for fewer than two clusters."""
     errors = cluster_standard_errors(values, clusters)
-    return [None] * len(np.asarray(values)) if errors is None else list(map(detectable_difference, errors.tolist()))
+    if errors is None:
+        return [None] * len(np.asarray(values))
+    return [difference or None for difference in (_LEVEL_AND_POWER * errors).tolist()]

@@ -24,7 +24,7 @@ class RunSpec(AskSpec, EngineSpec, StatisticsSpec):
     @property
     def statistics(self) -> StatisticsSpec:
         """The part that says how intervals and tests are computed."""
-        return StatisticsSpec(**{name: getattr(self, name) for name in StatisticsSpec.model_fields})
+        return StatisticsSpec(**self.part(StatisticsSpec))
 
     @property
     def intervention_name(self) -> str:
