@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.edit_kinds import EDITS, RESERVED, usage
+from vsc_eval.edit_kinds import EDITS, RESERVED
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.files import short_hash, write_text
 from vsc_eval.mistakes import validated
@@ -236,8 +236,8 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
             return {"kind": key, "value": None}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        hint=f"Use {', '.join(usage())}, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
-        "(a whole number).",
+        hint=f"Use {', '.join(kind.usage for kind in EDITS)}, image, text, last, all, prefill, norm=mean, norm=max or "
+        "random=SEED (a whole number).",
     )
 
 
@@ -278,7 +278,6 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
 
     EDIT is a kind of vsc_eval.edit_kinds, such as `scale=2` or `ablate`; SEED a whole number >= 0; what is left out
     comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
-
     Raises SpecError.
     """
     if len(named := expand_condition(expression)) > 1:

@@ -81,7 +81,7 @@ class AnswerEngine(ABC):
             return [[] for _ in conditions]
         edited: dict[str, CompiledCondition] = {}
         for condition in conditions:
-            if condition is not None and not condition.is_baseline:
+            if condition is not None and not condition.spec.is_baseline:
                 edited.setdefault(condition.content_hash, condition)
         answers = self.answer(prompts, list(edited.values()), settings, progress or (lambda n: None))
         by_hash = dict(zip([BASELINE_HASH, *edited], answers, strict=True))
@@ -107,7 +107,7 @@ class AnswerEngine(ABC):
                     hint="Use the `generate` scoring for it.",
                 )
         for condition in conditions:
-            if condition is not None and not condition.is_baseline:
+            if condition is not None and not condition.spec.is_baseline:
                 self._check_edit(condition)
 
     def _check_edit(self, condition: CompiledCondition) -> None:

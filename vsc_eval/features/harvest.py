@@ -25,9 +25,7 @@ from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, TASKS, Item, make
 
 def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: int | None = None) -> list[Item]:
     """Items of every level of `tasks` in `split`, cell after cell; the split's default size unless told otherwise.
-
-    Raises SpecError for an unknown task and for a number that is no multiple of 4.
-    """
+    Raises SpecError for an unknown task and for a number that is no multiple of 4."""
     n = DEFAULT_SIZES[split] if items_per_cell is None else items_per_cell
     return [item for task in tasks for level in LEVELS for item in make_items(split, task, level, n)]
 
@@ -78,9 +76,7 @@ class LayerReader:
         self, prompts: Iterable[Prompt], sae: SAE, pooling: Pooling, progress: Callable[[int], None] = lambda n: None
     ) -> tuple[PooledActivations, Firing, ReconstructionQuality]:
         """SAE codes of each prompt, pooled over its chosen tokens, on the CPU; and figures of the same tokens.
-
-        `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token.
-        """
+        `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token."""
         meter = ReconstructionMeter(sae)
         values, fired = [], []
         for inputs, mask in self._batches(prompts):
@@ -102,9 +98,7 @@ class LayerReader:
         progress: Callable[[int], None] = lambda n: None,
     ) -> Tensor:
         """Log-probabilities (nats, full vocabulary) of the letters at the first answer token, float32 [n, options].
-
-        With `replace` the chosen tokens' h gives way to replace(h) [n, d] of the same dtype.
-        """
+        With `replace` the chosen tokens' h gives way to replace(h) [n, d] of the same dtype."""
         ids = list(option_token_ids(self.vlm, LETTERS))
         rows = []
         for inputs, mask in self._batches(prompts):

@@ -89,13 +89,10 @@ def select_sets(
     """Write an intervention into `out`: `intervention.yaml` with one set per task, the SAE unless it is there
     already, `quality.json`, `overlap.json` and `stability.json`.
 
-    `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
-    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which the
-    controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
-    selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. `progress`
-    is told of (stage, how many were just done, how many there are). Raises DataError if the SAE is damaged, of another
-    width or trained on other weights than the model's, or if a task has too few eligible features; SpecError if the
-    spec contradicts the SAE; BackendError if `out` cannot be written.
+    With `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which
+    the controls of a study need; they are large. What a run that was cut short has finished is used again, and a
+    finished selection of the same inputs is only read. `progress` is told of (stage, how many were just done, how many
+    there are). Raises as `place_sae`, and DataError if a task has too few eligible features.
     """
     vlm = vlm or load_vlm(spec.model, **spec.loading())
     layer, positions, place, sae = place_sae(sae_folder, vlm, spec.source, out)
@@ -143,8 +140,8 @@ class _Job:
         known = {*ModelSpec.model_fields, "source"} - {"model"}
         return key_of(self.key(), self.spec.model_dump(mode="json", exclude=known), self.place)
 
-    def told(self, stage: str) -> Callable[[int], None]:
-        return lambda n: self.progress(stage, n, len(self.items))
+    def told(self, stage: str, total: int) -> Callable[[int], None]:
+        return lambda n: self.progress(stage, n, total)
 
     def finished(self, keep_features: bool) -> Selected | None:
         """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
@@ -173,21 +170,15 @@ class _Job:
         kept_on_disk = (out / ITEMS_FILE).exists()
         if kept_on_disk:
             save_scores(scores, rule, out)
-        default = EditSpec(kind="scale", value=2.0, positions=self.reader.positions)
+        edit = self.spec.default_edit or EditSpec(kind="scale", value=2.0, positions=self.reader.positions)
+        layer = self.reader.layer
         intervention = InterventionSpec(
-            model=self.spec.model,
-            layer=self.reader.layer,
-            sae=self.place,
-            default_edit=self.spec.default_edit or default,
-            sets=sets,
+            model=self.spec.model, layer=layer, sae=self.place, default_edit=edit, sets=sets
         )
         overlap = set_overlap(sets, self.sae, harvest.firing)
 
-        def scored(n: int) -> None:
-            self.progress("stability", n, harvest.d_sae)
-
-        draws, seed = self.spec.stability_draws, self.spec.seed
-        stability = set_stability(sets, harvest, rule, draws=draws, seed=seed, progress=scored)
+        draws, seed, told = self.spec.stability_draws, self.spec.seed, self.told("stability", harvest.d_sae)
+        stability = set_stability(sets, harvest, rule, draws=draws, seed=seed, progress=told)
         path = save_intervention(intervention, out)
         write_record(overlap, out / OVERLAP_FILE)
         write_record(stability, out / STABILITY_FILE)
@@ -197,7 +188,7 @@ class _Job:
 
     def _harvest(self, keep_features: bool) -> Harvest:
         """From the folder if the same one is there, else from the model."""
-        pooling, told = self.spec.rule.pooling, self.told("features")
+        pooling, told = self.spec.rule.pooling, self.told("features", len(self.items))
         with suppress(DataError):
             kept = load_harvest(self.out)
             if self.key(pooling) == kept.key:
@@ -229,7 +220,7 @@ class _Job:
             return known
 
         def option_logprobs(replace: Callable[[Tensor], Tensor] | None) -> Tensor:
-            told = self.told("SAE spliced in" if replace else "plain model")
+            told = self.told("SAE spliced in" if replace else "plain model", len(self.items))
             return self.reader.option_logprobs(map(to_prompt, self.items), replace, told)
 
         splice = splice_quality(option_logprobs, self.sae, [item.gold for item in self.items])

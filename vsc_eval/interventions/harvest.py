@@ -121,10 +121,8 @@ def save_harvest(harvest: Harvest, folder: Path) -> None:
 
 
 def load_harvest(folder: Path) -> Harvest:
-    """The harvest that `vsc-eval sae select --keep-features` left in an intervention's folder.
-
-    Raises DataError if it is missing or damaged, or if its two files are of different runs.
-    """
+    """The harvest that `vsc-eval sae select --keep-features` left in an intervention's folder. Raises DataError if it
+    is missing or damaged, or if its two files are of different runs."""
     path = folder / ITEMS_FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -62,10 +62,8 @@ class Sample:
         return np.array([getattr(item, target) for item in self.items])
 
     def rows(self, kind: InputKind) -> tuple[tuple[Item, ...], Ints]:
-        """The items that have to be shown to the model, and for each item of the sample its place among them.
-
-        Without its own picture an item says no more than its orbit's prompt, so one of the four is enough.
-        """
+        """The items that have to be shown to the model, and for each item of the sample its place among them. Without
+        its own picture an item says no more than its orbit's prompt, so one of the four is enough."""
         if kind == "real":
             return self.items, np.arange(len(self.items))
         _, first, place = np.unique(self.orbits, return_index=True, return_inverse=True)

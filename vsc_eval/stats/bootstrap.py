@@ -58,11 +58,8 @@ def wilson_interval(successes: int, n_items: int, *, level: float = 0.95) -> Fig
 
 
 def zero_count_limit(n_clusters: int, *, level: float = 0.95) -> float | None:
-    """Upper end of the two-sided Clopper-Pearson interval for 0 of `n_clusters`: 1 - ((1 - level) / 2)^(1 / n).
-
-    A bootstrap of clusters that are all alike has no interval; this bounds the share of clusters that would differ.
-    None without clusters.
-    """
+    """Upper end of the two-sided Clopper-Pearson interval for 0 of `n_clusters`: 1 - ((1 - level) / 2)^(1 / n). None
+    without clusters. It bounds the share of clusters that would differ where all are alike, so without an interval."""
     return float(1 - ((1 - level) / 2) ** (1 / n_clusters)) if n_clusters else None
 
 
@@ -86,10 +83,8 @@ def cluster_sums(values: npt.ArrayLike, clusters: Clusters) -> tuple[Floats, Flo
 
 
 def bootstrap_means(sums: Floats, sizes: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """Means under `draws` resamples of the clusters: sums [k, clusters] -> [draws, k].
-
-    All k share each draw's weights, so that functions of several means keep their dependence.
-    """
+    """Means under `draws` resamples of the clusters: sums [k, clusters] -> [draws, k]. All k share each draw's weights,
+    so that functions of several means keep their dependence."""
     n_clusters = len(sizes)
     per_part = max(1, _WEIGHTS_AT_ONCE // n_clusters)
     parts = []

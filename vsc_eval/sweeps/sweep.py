@@ -54,12 +54,6 @@ class Plan:
     intervention: LoadedIntervention | None
     conditions: tuple[ConditionSpec, ...]
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What makes this run this run; `settings` of run.yaml."""
-        conditions = [condition.model_dump(mode="json") for condition in self.conditions]
-        return {**self.spec.identity(), "conditions": conditions}
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -88,7 +82,8 @@ def run_sweep(
         session = _open(plan, console, vlm)
         table = _ask(plan, session, None, console)
         return Finished(_results(plan, session.vlm, table), table)
-    with open_run_folder(out, plan.settings) as folder:
+    conditions = [condition.model_dump(mode="json") for condition in plan.conditions]
+    with open_run_folder(out, {**spec.identity(), "conditions": conditions}) as folder:
         session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
@@ -124,13 +119,8 @@ def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
         vlm = load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading())
-    return open_session(
-        vlm,
-        plan.conditions,
-        intervention=plan.intervention,
-        settings=GenSettings(scoring=spec.scoring),
-        **spec.answering(),
-    )
+    settings = GenSettings(scoring=spec.scoring)
+    return open_session(vlm, plan.conditions, intervention=plan.intervention, settings=settings, **spec.answering())
 
 
 def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
