@@ -241,7 +241,7 @@ def test_a_default_norm_match_is_for_unions_only() -> None:
         ("a:scale", "'' in condition"),
         ("a:ablate=3", "Unknown modifier 'ablate=3'"),
         ("a:everywhere", "Unknown modifier 'everywhere'"),
-        ("a:norm=mean", "needs a union"),
+        ("a:norm=mean", "needs a combined edit"),
         ("a:scale=2:ablate", "'scale=2' and 'ablate' contradict"),
         ("a:image:scale=2:text", "'image' and 'text' contradict"),
         ("a:prefill:prefill", "repeat each other"),

@@ -49,7 +49,7 @@ class Spec(BaseModel):
 
 
 class NormMatch(Spec):
-    """Rescale a union's delta, token by token, to a norm taken from its single sets' deltas."""
+    """Rescale a combined edit's delta, token by token, to a norm taken from its single sets' deltas."""
 
     reference: Literal["mean", "max"] = "mean"
     """`mean`: mean of the L2 norms of the single sets' deltas at that token; `max`: the larger of them."""
@@ -70,7 +70,7 @@ class EditSpec(Spec):
     decode: bool = True
     """Whether generated tokens are edited too (False: prefill only)."""
     norm_match: NormMatch | None = None
-    """Only for unions of two or more sets."""
+    """Only for combined edits of two or more sets."""
     random_directions: int | None = Field(default=None, ge=0)
     """The control "random directions of matched norm": a seed. Every W_dec[i] above gives way to a random direction of
     the same length, and the delta is rescaled at each token to the norm that it would have without this."""
@@ -96,7 +96,7 @@ class EditSpec(Spec):
 
 
 class ConditionSpec(Spec):
-    """Baseline (no sets), or one edit of one feature set or of a union of sets."""
+    """Baseline (no sets), or one edit of one feature set or of several sets together."""
 
     name: Annotated[str, Field(min_length=1)]
     sets: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class ConditionSpec(Spec):
         if len(set(self.sets)) != len(self.sets):
             raise ValueError(f"a set is named twice in {list(self.sets)}")
         if self.edit and self.edit.norm_match and len(self.sets) < 2:
-            raise ValueError("`norm_match` needs a union of at least two sets")
+            raise ValueError("`norm_match` needs a combined edit of at least two sets")
         return self
 
     @property

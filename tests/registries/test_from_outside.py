@@ -18,6 +18,7 @@ from outside.max_gap import MAX_GAP
 from outside.plain import PLAIN, write
 from outside.square import SQUARE
 
+from benchmarks.prove import text_only_accuracy
 from vsc_eval import metrics
 from vsc_eval.backends.ask import open_session
 from vsc_eval.backends.protocol import GenSettings
@@ -42,7 +43,7 @@ from vsc_eval.specs import ConditionSpec, EditSpec, FeatureSet, load_yaml_spec, 
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.synthetic import SPLITS, SYNTHETIC_TASKS, find_item, make_items, make_orbit
-from vsc_eval.synthetic.prove import text_only_accuracy, verify
+from vsc_eval.synthetic.oracle import verify
 
 ADDED = (
     (EDITS, SQUARE),

@@ -9,9 +9,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.prove import text_only_accuracy
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import COLOURS, DEFAULT_SIZES, LEVELS, TASKS, Item, make_items
-from vsc_eval.synthetic.prove import text_only_accuracy, verify
+from vsc_eval.synthetic.oracle import verify
 
 CELLS = [(task, level) for task in TASKS for level in LEVELS]
 COLOUR_NAMES = list(COLOURS)

@@ -64,7 +64,7 @@ def test_examples_refuse_bad_input(tmp_path: Path) -> None:
 
 def test_importing_the_benchmark_stays_light() -> None:
     code = (
-        "import sys, vsc_eval.synthetic, vsc_eval.synthetic.show, vsc_eval.synthetic.prove\n"
+        "import sys, vsc_eval.synthetic, vsc_eval.synthetic.show, vsc_eval.synthetic.oracle\n"
         "print([m for m in ('torch', 'transformers', 'datasets', 'lm_eval', 'scipy', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.prove import main, prove, text_only_accuracy
 from vsc_eval.errors import DataError
 from vsc_eval.synthetic import COLOURS, LEVELS, SHAPES, TASKS, Item, Scene, SceneObject, execute, make_orbit
-from vsc_eval.synthetic.prove import look_at, main, prove, read_answer, text_only_accuracy, verify
+from vsc_eval.synthetic.oracle import look_at, read_answer, verify
 from vsc_eval.synthetic.render import render_array
 from vsc_eval.synthetic.seen import identity_mask, look
 

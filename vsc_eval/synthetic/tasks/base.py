@@ -108,7 +108,7 @@ def scene(kinds: Sequence[Kind], extents: Sequence[int], points: Sequence[Point]
 
 @dataclass(frozen=True)
 class SyntheticTask:
-    """A question that four scenes answer differently. vsc_eval.synthetic.prove checks all that is said here."""
+    """A question that four scenes answer differently. vsc_eval.synthetic.oracle checks all that is said here."""
 
     name: str
     """Lower case, digits and `_`: part of the task's names in lm-eval and of its items' ids."""

@@ -1,12 +1,7 @@
-"""What the benchmark proves about itself, in figures: `python -m vsc_eval.synthetic.prove`.
+"""`python -m benchmarks.prove`: what the synthetic benchmark proves about itself, in figures.
 
 Every item of every split: the stored gold answer, the program run on the scene, and the pixel oracle agree; no scene is
 in two splits; the best predictor that sees only the text is right in exactly a quarter of the cases.
-
-The pixel oracle answers an item from its picture and the words of its prompt alone. It shares nothing with the
-generator but the names of colours and shapes: it reads the prompt's text, not the program, and measures positions,
-extents, areas and colours in the picture, not in the scene. Whatever it finds unclear (two referents, sizes or places
-too close to call, no or two true statements) is an error, not a guess.
 """
 
 import argparse
@@ -17,49 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from vsc_eval.errors import DataError
-from vsc_eval.synthetic.items import DEFAULT_SIZES, Item, make_items
-from vsc_eval.synthetic.program import answer_index
-from vsc_eval.synthetic.render import render_array
-from vsc_eval.synthetic.scene import Scene
-from vsc_eval.synthetic.seen import Seen, identity_mask, look, unclear
-from vsc_eval.synthetic.tasks.base import LEVELS, SYNTHETIC_TASKS, TASKS
-
-
-def read_answer(task: str, seen: Sequence[Seen], prompt: str) -> int:
-    """The 0-based option that a prompt calls for, given what was seen in the picture.
-
-    Raises DataError if the picture does not canonicalise the question.
-    """
-    question, *rest = prompt.split("\n")
-    options = [line.partition(". ")[2] for line in rest[:4]]
-    answer = SYNTHETIC_TASKS.get(task).read(seen, question, options)
-    if options.count(answer) != 1:
-        raise unclear(f"'{answer}' is not one of the options {options}")
-    return options.index(answer)
-
-
-def look_at(scene: Scene) -> list[Seen]:
-    """What the rendered picture of a scene shows."""
-    return look(render_array(scene), identity_mask(scene))
-
-
-def verify(item: Item) -> list[Seen]:
-    """Check one item's gold answer in both ways; returns what its picture shows.
-
-    Raises DataError, naming the item, if the program or the pixels say otherwise or canonicalise nothing.
-    """
-    try:
-        by_program = answer_index(item.program, item.scene, item.options, SYNTHETIC_TASKS.get(item.task).ops)
-        seen = look_at(item.scene)
-        by_pixels = read_answer(item.task, seen, item.prompt)
-    except DataError as error:
-        raise DataError(f"{item.id}: {error.message}", hint=error.hint) from error
-    if not by_program == by_pixels == item.gold:
-        raise DataError(
-            f"{item.id}: gold is option {item.gold}, the program gives {by_program}, the pixels give {by_pixels}.",
-            hint="Regenerate the item with this version of vsc-eval.",
-        )
-    return seen
+from vsc_eval.synthetic import LEVELS, TASKS, Item, make_items
+from vsc_eval.synthetic.items import DEFAULT_SIZES
+from vsc_eval.synthetic.oracle import verify
 
 
 def text_only_accuracy(items: Iterable[Item]) -> float:
@@ -117,9 +72,7 @@ def prove(sizes: Mapping[str, int] = DEFAULT_SIZES) -> Proof:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures; returns 0 if everything holds, 1 otherwise."""
-    parser = argparse.ArgumentParser(
-        prog="python -m vsc_eval.synthetic.prove", description="Check the synthetic benchmark."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.prove", description="Check the synthetic benchmark.")
     parser.add_argument("--n", type=int, help="items per cell and split (default: each split's own size)")
     n: int | None = parser.parse_args(arguments).n
     proof = prove(dict.fromkeys(DEFAULT_SIZES, n) if n else DEFAULT_SIZES)
