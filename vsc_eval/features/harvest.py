@@ -56,11 +56,9 @@ class LayerReader:
         self.vlm.decoder.check_layer(self.layer)
 
     def collect(self, prompts: Iterable[Prompt], *, skip_tokens: int = 0) -> Iterator[Tensor]:
-        """Float32 [n, d] on the CPU: the chosen tokens' hidden states, one tensor a batch.
-
-        The first `skip_tokens` tokens are left out; of a batch that lies wholly among them only the tokens are counted;
-        the model does not run. Raises DataError for a batch without any chosen token.
-        """
+        """Float32 [n, d] on the CPU: the chosen tokens' hidden states, one tensor a batch. The first `skip_tokens`
+        tokens are left out; of a batch that lies wholly among them only the tokens are counted; the model does not run.
+        Raises DataError for a batch without any chosen token."""
         for inputs, mask in self._batches(prompts):
             n = int(mask.sum())
             if n == 0:

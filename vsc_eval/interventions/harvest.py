@@ -39,11 +39,9 @@ class PooledActivations:
 
 
 def pool_codes(codes: SparseCodes, mask: Tensor, d_sae: int, how: Pooling) -> PooledActivations:
-    """Pool codes [B, T, k] over the tokens that `mask` [B, T] chooses.
-
-    mean: mean activation over the chosen tokens, silent ones count as 0; max: the largest; fired: 1 if any token fires
-    the feature, else 0. Raises DataError, naming the rows, if an item has no chosen token.
-    """
+    """Pool codes [B, T, k] over the tokens that `mask` [B, T] chooses. mean: mean activation over the chosen tokens,
+    silent ones count as 0; max: the largest; fired: 1 if any token fires the feature, else 0. Raises DataError, naming
+    the rows, if an item has no chosen token."""
     n_tokens = mask.sum(1)
     if (n_tokens == 0).any():
         rows = (n_tokens == 0).nonzero().squeeze(1).tolist()

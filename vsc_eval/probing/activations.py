@@ -148,10 +148,8 @@ class Activations:
 
     def harvest(self, vlm: LoadedVLM, progress: Advance = lambda stage, just_done, total: None) -> None:
         """Run the model over both parts in all three input kinds. Chunks that are there already are not run again.
-
         `progress` is told of (stage, how many were just done, how many there are). Raises SpecError if chunks are of
-        other settings, DataError if one is damaged, BackendError if they cannot be written.
-        """
+        other settings, DataError if one is damaged, BackendError if they cannot be written."""
         for kind in INPUT_KINDS:
             total = sum(len(sample.rows(kind)[0]) for sample in self.samples.values())
             for part, sample in self.samples.items():

@@ -258,11 +258,9 @@ class Design:
 
 
 def make_design(train: Floats, test: Floats, rounding: float) -> Design:
-    """Standardise features [n, d] and [m, d] with the mean and sd of the training items.
-
-    A feature whose sd is at most `rounding` times the usual size of features is taken for constant: scaled up to unit
-    variance, the rounding of a constant would look like a signal.
-    """
+    """Standardise features [n, d] and [m, d] with the mean and sd of the training items. A feature whose sd is at most
+    `rounding` times the usual size of features is taken for constant: scaled up to unit variance, the rounding of a
+    constant would look like a signal."""
     mean, sd = train.mean(0), train.std(0)
     size = np.sqrt(np.mean(train**2, axis=0))
     varies = sd > rounding * np.maximum(size, np.median(size))

@@ -72,10 +72,8 @@ def run_sweep(
     intervention: LoadedIntervention | None = None,
 ) -> Finished:
     """Run `spec` in the folder `out`, or go on with it there, and write all files; with no folder keep all in memory.
-
     `vlm` and `intervention` are those of the spec where they are loaded already. Raises SpecError, DataError or
-    BackendError, as the parts say, for whatever the user can fix.
-    """
+    BackendError, as the parts say, for whatever the user can fix."""
     console = console or Console(stderr=True)
     plan = plan_run(spec, intervention)
     if out is None:
@@ -254,10 +252,8 @@ def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
 def run_models(
     spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
 ) -> tuple[dict[str, Results], dict[str, VscError]]:
-    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
-
-    A model that fails does not keep the others from running. Nothing is raised for what the user can fix.
-    """
+    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each. A
+    model that fails does not keep the others from running. Nothing is raised for what the user can fix."""
     results: dict[str, Results] = {}
     failed: dict[str, VscError] = {}
     for model, folder in model_folders(models, out).items():

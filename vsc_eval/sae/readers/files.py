@@ -61,9 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors, .npz or .pt file, floating ones as float32 on the CPU. Never runs a pickle's code.
-
-    Raises DataError if the file is damaged or holds anything but tensors.
-    """
+    Raises DataError if the file is damaged or holds anything but tensors."""
     try:
         if path.suffix == ".npz":
             # numpy would leave a damaged file open.

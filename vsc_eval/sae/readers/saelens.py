@@ -129,11 +129,9 @@ def read_sae_metadata(folder: Path) -> dict[str, Any]:
 
 
 def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None) -> None:
-    """Write `sae` to `folder`, so that SAELens loads it too. `extra_cfg` (JSON-able) becomes the config's `metadata`.
-
-    A top-k without ReLU, which SAELens does not have, gets an architecture that it refuses. Raises BackendError if the
-    folder cannot be written.
-    """
+    """Write `sae` to `folder`, so that SAELens loads it too. `extra_cfg` (JSON-able) becomes the config's `metadata`. A
+    top-k without ReLU, which SAELens does not have, gets an architecture that it refuses. Raises BackendError if the
+    folder cannot be written."""
     cfg = sae.cfg
     metadata: dict[str, Any] = {**(extra_cfg or {}), "vsc_eval_fingerprint": sae.fingerprint()}
     # The metadata of another SAE may carry this key; here it would make the SAE another one.
