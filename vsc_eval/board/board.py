@@ -13,7 +13,7 @@ import numpy as np
 from vsc_eval.analysis.groups import Scope
 from vsc_eval.analysis.ranks import Answered, Rank, rank_models
 from vsc_eval.analysis.rows import Row
-from vsc_eval.board.records import Entry
+from vsc_eval.board.records import Entry, moment_of
 from vsc_eval.board.spec import BoardSpec
 from vsc_eval.specs import BASELINE
 from vsc_eval.stats import bootstrap_many, stream
@@ -167,11 +167,7 @@ def _order(found: Ranked) -> tuple[int, int, float, str, tuple[str, ...]]:
 def moment(entry: Entry) -> datetime:
     """When it was computed: as texts, dates of different offsets have no order. Long ago for what is no date, which a
     check finds."""
-    try:
-        found = datetime.fromisoformat(entry.about.date)
-    except ValueError:
-        return _LONG_AGO
-    return found if found.tzinfo else _LONG_AGO
+    return moment_of(entry.about.date) or _LONG_AGO
 
 
 def backend_words(entry: Entry) -> str:
@@ -182,10 +178,7 @@ def backend_words(entry: Entry) -> str:
 def _told_apart(
     entries: Sequence[Entry], first: Callable[[Entry], str], marks: Sequence[Callable[[Entry], str]]
 ) -> list[str]:
-    """Names [entries]; of those that are shown alike, one mark after the other is put into them.
-
-    A mark stands before the end that is cut off, so that it is seen of long names too.
-    """
+    """Names [entries]; those that are shown alike get one mark after the other, before the end that is cut off."""
     labels = [first(entry) for entry in entries]
     for mark in marks:
         shown = [name(label, SHORT) for label in labels]

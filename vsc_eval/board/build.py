@@ -51,9 +51,7 @@ def build_board(
 
 def checked_board(path: Path, *, forgiven: str | None = None) -> Board:
     """The board, all of it right; of the entry's folder named `forgiven` anything may be wrong: it then is left out.
-
-    Raises SpecError if there is no board, DataError naming the first problem.
-    """
+    Raises SpecError if there is no board, DataError naming the first problem."""
     entries, problems = check_entries(path)
     problems = tuple(problem for problem in problems if problem.file != f"{ENTRIES}/{forgiven}")
     if problems:
@@ -67,14 +65,11 @@ def checked_board(path: Path, *, forgiven: str | None = None) -> Board:
 
 def generated_texts(board: Board) -> dict[str, str]:
     """Path below the board -> content, of all generated files but the figures. The same board gives the same texts.
-
-    Raises DataError where an item's picture, drawn anew, is not the one that the entry's model saw.
-    """
+    Raises DataError where an item's picture, drawn anew, is not the one that the entry's model saw."""
     # Templates, tables and pictures load only here: checking a board needs none of them.
     from vsc_eval.board.model_card import model_card
     from vsc_eval.board.page.render import render_page
-    from vsc_eval.board.readme import readme
-    from vsc_eval.board.tables import board_tables, table_files
+    from vsc_eval.board.tables import board_tables, readme, table_files
 
     tables = board_tables(board)
     texts = {"README.md": readme(board, tables), "index.html": render_page(board, tables)}
@@ -84,9 +79,7 @@ def generated_texts(board: Board) -> dict[str, str]:
 
 def write_generated(board: Board, texts: dict[str, str] | None = None, *, progress: Advance = lambda *_: None) -> Built:
     """Write what is not up to date, each file at once or not at all, and delete what is left of entries that are gone.
-
-    `texts` are `generated_texts`, if they are there already. The caller holds the board's lock.
-    """
+    `texts` are `generated_texts`, if they are there already. The caller holds the board's lock."""
     texts = generated_texts(board) if texts is None else texts
     written = [name for name, text in texts.items() if _write(board.path / name, text.encode())]
     for place, entry in enumerate(board.entries):

@@ -73,16 +73,12 @@ def write_entry(entry: Entry, folder: Path) -> About:
         shown = {name: each.model_dump(mode="json") for name, each in entry.shown.items()}
         texts[PICTURES] = json.dumps(shown, indent=1) + "\n"
     for name, text in texts.items():
-        _write(folder / name, text)
+        write_text(folder / name, text)
         files[name] = file_hash(folder / name)
     draft = entry.about.model_copy(update={"id": entry_id(entry), "files": dict(sorted(files.items()))})
     about = draft.model_copy(update={"sha256": content_sha256(draft.model_dump(mode="json"))})
-    _write(folder / ABOUT, json.dumps(about.model_dump(mode="json"), indent=1) + "\n")
+    write_text(folder / ABOUT, json.dumps(about.model_dump(mode="json"), indent=1) + "\n")
     return about
-
-
-def _write(file: Path, text: str) -> None:
-    write_text(file, text)
 
 
 def _a_record_a_line(document: Mapping[str, Any]) -> str:
@@ -107,11 +103,8 @@ def content_sha256(document: Mapping[str, Any]) -> str:
 
 
 def read_entry(folder: Path) -> Entry:
-    """The entry of a folder.
-
-    Raises DataError, naming the file, the place and the hint, for a file that is too large or damaged, does not fit its
-    schema, or is not what was hashed when it was published.
-    """
+    """The entry of a folder. Raises DataError, naming the file, the place and the hint, for a file that is too large or
+    damaged, does not fit its schema, or is not what was hashed when it was published."""
     about = _about(folder / ABOUT)
     _check_files(folder, about)
     document = read_json(folder / RESULTS)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedItem
 from vsc_eval.answers.bounded import fault
 from vsc_eval.answers.finished_run import AGAIN, RESULTS, RUN, STUDY, FinishedRun, read_run
 from vsc_eval.board.entry_files import entry_id, last_part, model_name, results_without_paths, without_paths
-from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown
+from vsc_eval.board.records import About, BoardIntervention, Entry, Results, Shown, moment_of
 from vsc_eval.board.spec import scoring_of
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import data_uri
@@ -45,10 +44,7 @@ def entry_of_run(
     shown: dict[str, Shown] | None = None,
 ) -> Entry:
     """The entry of a run, for the board of that name. `intervention` is where the run's intervention is, if it was
-    moved; with `shown` texts are published too.
-
-    Raises SpecError or DataError for a run that cannot be published.
-    """
+    moved; with `shown` texts are published too. Raises SpecError or DataError for a run that cannot be published."""
     if len(note) > 2000:
         raise SpecError(f"The note has {len(note):,} characters; one may have 2,000.", hint="Shorten it.")
     scoring_of(run.table.items)
@@ -100,11 +96,8 @@ def _results(run: FinishedRun) -> Results:
 
 
 def _intervention(run: FinishedRun, moved: Path | None, name: str | None) -> BoardIntervention | None:
-    """The intervention that a run edited with, proven to be the same by the hash of every condition.
-
-    Raises SpecError if it is not there, DataError if it is not the one of the run: another layer or SAE, or, as the
-    conditions' hashes tell, other features.
-    """
+    """The intervention that a run edited with. Raises SpecError if it is not there, DataError if its layer, its SAE or,
+    as the hash of every condition proves, its features are not the run's."""
     conditions = [c for c in run.table.conditions if c.spec.edit is not None and not changes_nothing(c)]
     if not conditions:
         return None
@@ -162,15 +155,11 @@ def _attempt_words(run: FinishedRun, key: str) -> str:
 
 
 def _date(run: FinishedRun) -> str:
-    """When a run last ended, or a study first started: from the folder's own file, so that an entry does not depend on
-    when it is made."""
+    """When a run last ended, or a study first started, by its own file: an entry does not depend on when it is made."""
     key = "started" if run.is_study else "ended"
     dates = [attempt[key] for attempt in run.attempts if attempt.get(key)]
-    try:
-        moment = datetime.fromisoformat(str(dates[0 if run.is_study else -1]))
-    except (ValueError, IndexError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = moment_of(str(dates[0 if run.is_study else -1])) if dates else None
+    if moment is None:
         raise DataError(
             f"The attempts in {run.path} do not say when the run {key}.",
             hint="Give the command that made the run again: it writes the date, and computes nothing anew.",

@@ -128,8 +128,7 @@ def _body(entry: Entry, board: Board) -> str:
 
 
 def _command(entry: Entry) -> str:
-    """What made the entry. Only plain words go into a line that people paste into a shell; anything else is a
-    placeholder."""
+    """What made the entry. A line that people paste into a shell has plain words only, and placeholders for others."""
     if entry.is_study:
         return "vsc-eval study study.yaml --out OUT    # study.yaml: `provenance.settings` of the entry"
     settings, words = entry.settings, ["vsc-eval", "run"]

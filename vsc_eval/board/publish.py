@@ -78,8 +78,7 @@ def publish(
 
 @contextmanager
 def _staged(entry: Entry, board: Path) -> Iterator[tuple[Entry, Path]]:
-    """The entry as its files will give it back, and where they are until they take their place; what is left of them
-    is deleted."""
+    """The entry as its files will give it back, and where they are for now; what is left of them is deleted."""
     # Not in entries/, which may be a link out of the board until that has been checked.
     staged = board / f".{entry.id}.{os.getpid()}.partial"
     try:

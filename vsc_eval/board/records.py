@@ -5,6 +5,7 @@ Text from models and data sets (answers, options, names) is kept as it was; whoe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -215,6 +216,15 @@ class Problem:
 def drift_share(row: Row | None) -> Figure | None:
     """The share of answers that a condition changed, where there is such a row."""
     return row.drift.share if row and row.drift else None
+
+
+def moment_of(text: str) -> datetime | None:
+    """An ISO 8601 date and time with its offset from UTC; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

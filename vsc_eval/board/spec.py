@@ -80,10 +80,8 @@ class BoardSpec(Spec):
 
 
 def asked_hash(items: Sequence[AskedItem]) -> str:
-    """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures.
-
-    The letters and the model's answers are left out, so two models that were asked the same have the same hash.
-    """
+    """First 16 hex digits of the sha256 of what was asked in these items: ids, clusters, golds, prompts, pictures. The
+    letters and the model's answers are left out, so two models that were asked the same have the same hash."""
     lines = sorted([i.item_id, i.cluster, i.cluster_kind, i.gold, i.prompt_hash, i.image_hash] for i in items)
     return short_hash(json.dumps(lines, ensure_ascii=False))
 

@@ -198,13 +198,11 @@ def _words(text: str) -> Iterator[Number]:
         value = _spoken(counted) if counted else Decimal(1)
         if match["part"] and value is not None:
             value = _DIVIDED.divide(value, Decimal(_PARTS[match["part"].lower()]))
-        pronoun = body.endswith("half") or (body == "one" and not match["part"] and _stands_for_a_thing(text, match))
+        pronoun = body.endswith("half")
+        if body == "one" and not match["part"]:
+            before = _PRONOUN_BEFORE.search(text, max(0, match.start() - 10), match.start())
+            pronoun = before is not None or _PRONOUN_AFTER.match(text, match.end()) is not None
         yield _number(text, value, match["sign"] is not None, match.start(), match.end(), pronoun=pronoun)
-
-
-def _stands_for_a_thing(text: str, match: re.Match[str]) -> bool:
-    before = _PRONOUN_BEFORE.search(text, max(0, match.start() - 10), match.start())
-    return before is not None or _PRONOUN_AFTER.match(text, match.end()) is not None
 
 
 def _spoken(words: list[str]) -> Decimal | None:

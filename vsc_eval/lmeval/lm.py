@@ -60,10 +60,8 @@ class VscHF(SessionLM):
     def create_from_arg_obj(
         cls, arg_dict: Mapping[str, Any], additional_config: Mapping[str, Any] | None = None
     ) -> Self:
-        """As lm-eval's command line makes it: `--batch_size`, `--device` and `--model_args` together.
-
-        Its defaults for the first two (1 and cuda:0) mean that the user said nothing; vLLM chooses the device itself.
-        """
+        """As lm-eval's command line makes it: `--batch_size`, `--device` and `--model_args` together. Its defaults for
+        the first two (1 and cuda:0) mean that the user said nothing; vLLM chooses the device itself."""
         given = {key: value for key, value in (additional_config or {}).items() if value is not None}
         given.pop("max_batch_size", None)
         # Written out on the command line it is the string "1".

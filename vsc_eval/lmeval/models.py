@@ -48,12 +48,6 @@ class LmEvalSpec(EngineSpec):
     def _of_lm_eval(cls, given: Any) -> Any:
         return None if isinstance(given, str) and given.startswith("auto") else given
 
-    @field_validator("condition")
-    @classmethod
-    def _one(cls, given: str | None) -> str | None:
-        refuse_grid(given or "")
-        return given
-
 
 def refuse_grid(condition: str) -> None:
     """Raises SpecError for an expression that stands for several conditions."""

@@ -127,10 +127,8 @@ def _scored(doc: Document, answer: Answer, base: Answer | None = None, *, is_cho
 
 
 def group_accuracy(entries: Sequence[tuple[str, int, float]]) -> float:
-    """Share of complete groups all of whose rows are right; nan without one.
-
-    Groups of which lm-eval's --limit left rows out are not counted.
-    """
+    """Share of complete groups all of whose rows are right; nan without one. Groups of which lm-eval's --limit left
+    rows out are not counted."""
     members: dict[tuple[str, int], list[float]] = {}
     for group, size, right in entries:
         members.setdefault((group, size), []).append(right)

@@ -83,10 +83,8 @@ class SessionLM(LM):  # type: ignore[misc]
         return [cut(reading.text or "", asked.stops) for asked, reading in zip(questions, readings, strict=True)]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """(log-likelihood, is greedy) of one-token answers: all options of a question in one forward.
-
-        Raises BackendError for an answer of several tokens.
-        """
+        """(log-likelihood, is greedy) of one-token answers: all options of a question in one forward. Raises
+        BackendError for an answer of several tokens."""
         groups: dict[tuple[str | None, int | None, str], list[Instance]] = defaultdict(list)
         for request in requests:
             groups[_place(request)].append(request)
@@ -112,11 +110,9 @@ class SessionLM(LM):  # type: ignore[misc]
     def _read(self, requests: Sequence[Instance], asked: Sequence[Question], disable_tqdm: bool) -> list[Reading]:
         """One reading for each request, under its condition."""
         conditions = conditions_of(requests, self.condition)
-        wanted: dict[GenSettings, list[tuple[Prompt, str]]] = defaultdict(list)
-        for question, name in zip(asked, conditions, strict=True):
-            wanted[question.settings].append((question.prompt, name))
         found: dict[tuple[int, str], Reading] = {}
-        for settings, pairs in wanted.items():
+        for settings in dict.fromkeys(question.settings for question in asked):
+            pairs = [(q.prompt, name) for q, name in zip(asked, conditions, strict=True) if q.settings == settings]
             found |= self._read_alike(pairs, settings, disable_tqdm)
         if self.in_sweep:
             self._remember(requests, asked)
@@ -156,8 +152,7 @@ class SessionLM(LM):  # type: ignore[misc]
                 request.arguments = (*request.args[:2], {**request.args[2], "visual": visual})
 
     def _text_question(self, request: Instance) -> Question:
-        """What a request for text asks; with option letters, if its document has some and the model reads each as one
-        token, so that their distribution comes out of the same pass."""
+        """What a request for text asks; with its document's letters, if each is one token, for their distribution."""
         settings, stops = gen_settings(request.task_name, request.args[1])
         letters = option_letters(request.doc)
         if letters not in self._letters:
@@ -185,10 +180,8 @@ class SessionLM(LM):  # type: ignore[misc]
         return Question(prompt, GenSettings(scoring="loglikelihood"))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The text of the one user turn: the engine applies the template itself, always.
-
-        Raises BackendError for more turns than one and for a begun answer.
-        """
+        """The text of the one user turn: the engine applies the template itself, always. Raises BackendError for more
+        turns than one and for a begun answer."""
         roles = [message["role"] for message in chat_history]
         if roles != ["user"] or not add_generation_prompt:
             raise BackendError(
@@ -244,10 +237,8 @@ def _answer(request: Instance) -> str:
 
 
 def to_prompt(request: Instance, *, options: Sequence[str] = (), images_first: bool = False) -> Prompt:
-    """The prompt of a request whose arguments are (context, ..., {"visual": images}) or (context, ...).
-
-    Pictures go before the text. A text that puts one elsewhere is refused unless `images_first`. Raises BackendError.
-    """
+    """The prompt of a request whose arguments are (context, ..., {"visual": images}) or (context, ...). Pictures go
+    before the text. A text that puts one elsewhere is refused unless `images_first`. Raises BackendError."""
     context, extras = request.args[0], request.args[2] if len(request.args) > 2 else {}
     if not context:
         raise BackendError(

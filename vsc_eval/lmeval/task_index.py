@@ -28,10 +28,8 @@ def benchmark_dir() -> Path:
 
 
 def task_file_paths(folder: Path) -> list[Path]:
-    """The task files in a folder and below it; YAML files of lm-eval's own kind are checked and left to it.
-
-    Raises SpecError, naming the file, for one that lm-eval would leave out silently.
-    """
+    """The task files in a folder and below it; YAML files of lm-eval's own kind are checked and left to it. Raises
+    SpecError, naming the file, for one that lm-eval would leave out silently."""
     found = []
     for path in sorted(path for path in folder.rglob("*") if names_file(path.name)):
         # Files beside a lock are a run's own.
@@ -79,10 +77,8 @@ def _check_lm_eval_file(path: Path) -> None:
 
 
 def find_task_files(names: Sequence[str] = (), include: Sequence[Path] = ()) -> dict[str, TaskFile]:
-    """Name -> task file: all shipped ones, all of the folders `include`, and those of `names` that are files.
-
-    Raises SpecError for a file that cannot be read, a folder that is none, or two files of one name.
-    """
+    """Name -> task file: all shipped ones, all of the folders `include`, and those of `names` that are files. Raises
+    SpecError for a file that cannot be read, a folder that is none, or two files of one name."""
     for folder in include:
         if not folder.is_dir():
             raise SpecError(f"{folder} is no folder.", hint="Name a folder of task files.")

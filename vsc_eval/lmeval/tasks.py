@@ -244,9 +244,7 @@ def score_condition(
     model: SessionLM, tasks: SweepTasks, folder: Path | None, *, name: str, seed: int
 ) -> dict[DocKey, Answer]:
     """Run lm-eval on all tasks under the model's condition and write its files; the answers as lm-eval scored them.
-
-    `name` is the model's in lm-eval's files. Raises BackendError if they cannot be written.
-    """
+    `name` is the model's in lm-eval's files. Raises BackendError if they cannot be written."""
     max_new_tokens = tasks.spec.max_new_tokens
     tracker = EvaluationTracker(output_path=str(folder)) if folder else None
     with quiet_harness():

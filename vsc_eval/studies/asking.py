@@ -105,18 +105,9 @@ def answer_table(
         compiled = session.conditions[name]
         known = asked_condition(spec, *(draws or {}).get(name, (None, None)))
         conditions.append(replace(known, content_hash=compiled.content_hash if compiled else BASELINE_HASH))
-    asked = [
-        AskedItem(
-            item_id=item.id,
-            task=item.task,
-            level=item.level,
-            split=item.split,
-            cluster=item.orbit_id,
-            gold=item.answer,
-            gold_index=item.gold,
-        )
-        for item in items
-    ]
-    prompts = map(to_prompt, items)
-    asked_items = tuple(as_asked(known, prompt, BY_LETTERS) for known, prompt in zip(asked, prompts, strict=True))
-    return AnswerTable(asked_items, tuple(conditions), main, passes or {})
+    asked = []
+    for item in items:
+        same = {name: getattr(item, name) for name in ("task", "level", "split")}
+        own = AskedItem(item_id=item.id, cluster=item.orbit_id, gold=item.answer, gold_index=item.gold, **same)
+        asked.append(as_asked(own, to_prompt(item), BY_LETTERS))
+    return AnswerTable(tuple(asked), tuple(conditions), main, passes or {})

@@ -31,7 +31,7 @@ from vsc_eval.studies.simulate import WORLDS, control_groups, simulate
 from vsc_eval.studies.spec import StudySpec
 from vsc_eval.synthetic import LEVELS
 from vsc_eval.tables.numbers import interval, percent
-from vsc_eval.tables.table import Table, by_columns
+from vsc_eval.tables.table import Column, Table, by_columns
 
 SIZES = (0.1, 0.15, 0.2, 0.25)
 BOOTSTRAP_DRAWS = 1_000
@@ -41,9 +41,9 @@ STRONGER = 1.5
 
 _PERMUTED: ControlKind = "permuted_labels"
 
+# The bars.
 MOST_FALSE = 0.05
 LEAST_POWER = 0.9
-"""The bars."""
 
 ScenarioKind = Literal["zero", "permuted", "stronger", "planted"]
 
@@ -245,10 +245,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def left_out_draws(controls: AnswerTable, spec: StudySpec) -> Iterator[JudgedStudy]:
-    """One study for each draw of permuted labels that has all sets and control pairs, on the control items.
-
-    Of the other kinds of control the draw of the same number is left out too, so that all have equally many.
-    """
+    """One study for each draw of permuted labels that has all sets and control pairs, on the control items. Of the
+    other kinds of control the draw of the same number is left out too, so that all have equally many."""
     edit, n_draws = spec.verdict.edit, spec.controls.draws
     # One draw less, the verdict's edit alone, and the pairs that the draws have.
     sweep = {"edits": (edit,), "norm_match": None, "pairs": spec.controls.pairs}
@@ -290,7 +288,7 @@ def false_table(found: Calibration, spec: StudySpec) -> Table:
         f"False verdicts in {found.repetitions} simulated studies of each kind",
         ("studies", "text", [f"{s.scenario}, {s.world}" for s in innocent]),
         ("a study % [95% CI]", "percent", [s.false_per_study for s in innocent]),
-        ("a pair %", "percent", "", "", 40, 2, [s.false_per_pair for s in innocent]),
+        (Column("a_pair", "a pair %", "percent", digits=2), [s.false_per_pair for s in innocent]),
         ("no controls %", "percent", [s.by_sign_flip.value for s in innocent]),
         ("permuted only %", "percent", [s.by_permuted.value for s in innocent]),
         notes=[
@@ -309,7 +307,7 @@ def power_table(found: Calibration) -> Table:
     return by_columns(
         "power",
         "Planted interference of one pair",
-        ("items hit %", "text", "", "", 40, None, True, [f"{100 * (s.planted or 0):g}" for s in planted]),
+        (Column("items_hit", "items hit %", right=True), [f"{100 * (s.planted or 0):g}" for s in planted]),
         ("found % [95% CI]", "percent", [s.found for s in planted]),
         ("denied %", "percent", [s.denied.value if s.denied else None for s in planted]),
         ("drift interaction", "points", [s.drift_interaction for s in planted]),

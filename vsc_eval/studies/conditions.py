@@ -134,14 +134,11 @@ def _draw(
     if kind == "random_directions":
         return ControlDraw(kind=kind, draw=draw, direction_seed=derived_seed("study directions", spec.seed, draw))
     if kind == "random_sets":
-        sets, number = matched_random_sets(intervention.sets, harvest, seed=spec.seed, draw=draw), None
+        sets = matched_random_sets(intervention.sets, harvest, seed=spec.seed, draw=draw)
     else:
-        sets, number = (
-            permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle),
-            shuffle,
-        )
+        sets = permuted_label_sets(harvest, spec.select.rule, seed=spec.seed, draw=draw, shuffle=shuffle)
     assert [s.name for s in sets] == [control_set(task, kind, draw) for task in spec.tasks]
-    return ControlDraw(kind=kind, draw=draw, shuffle=number, sets=sets)
+    return ControlDraw(kind=kind, draw=draw, shuffle=shuffle if kind == "permuted_labels" else None, sets=sets)
 
 
 def control_conditions(spec: StudySpec, intervention: InterventionSpec, made: ControlDraw) -> list[ConditionSpec]:

@@ -100,17 +100,9 @@ class StudyResults(Record):
         """Every condition on all items, the baseline first."""
         return [row for row in self.rows if row.scope == "all"]
 
-    def edited(self, edit: str, role: Role | None = None, scope: Scope = "all") -> list[Row]:
-        """Conditions under that edit, of one role or of all."""
-        return [row for row in self.rows if (row.scope, row.edit) == (scope, edit) and role in (None, row.role)]
-
-    def pairs_by_form(self, edit: str) -> dict[Form, list[InteractionRow]]:
-        """The pairs under that edit, of each form that there is."""
-        found: dict[Form, list[InteractionRow]] = {}
-        for pair in self.pairs:
-            if pair.edit == edit:
-                found.setdefault(pair.form, []).append(pair)
-        return found
+    def edited(self, edit: str, role: Role) -> list[Row]:
+        """Conditions of that role under that edit, on all items."""
+        return [row for row in self.conditions if (row.edit, row.role) == (edit, role)]
 
     def ruled(self, form: Form) -> list[InteractionRow]:
         """The pairs of that form which have a verdict."""

@@ -11,13 +11,7 @@ from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.features.harvest import benchmark_items
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
-from vsc_eval.features.sae_select import (
-    OVERLAP_FILE,
-    QUALITY_FILE,
-    STABILITY_FILE,
-    SAEQuality,
-    select_sets,
-)
+from vsc_eval.features.sae_select import OVERLAP_FILE, QUALITY_FILE, STABILITY_FILE, SAEQuality, select_sets
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
 from vsc_eval.files import write_text
 from vsc_eval.interventions.harvest import load_harvest
@@ -141,8 +135,7 @@ def _control_items(spec: StudySpec) -> list[Item]:
 
 
 def _sweep(study: Study) -> list[Path]:
-    """Ask the test items under every single set and combined edit; measure how far answers move where nothing is
-    done."""
+    """Ask the test items under every single set and combined edit, and the baseline again for the noise floor."""
     spec, intervention = study.spec, study.intervention()
     items = benchmark_items(_SPLIT, spec.tasks, spec.sweep.items_per_cell)
     conditions = sweep_conditions(spec, intervention.spec)

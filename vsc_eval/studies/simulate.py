@@ -10,8 +10,9 @@ controls alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import compress
+from itertools import compress, product
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +41,7 @@ class World(Spec):
     """Median spread of a set's effect on an item."""
     strength_spread: float = 0.5
     """Of its logarithm, over sets and again over a set's tasks."""
-    kind_strength: Mapping[ControlKind, float] = {
-        "random_sets": 0.7,
-        "random_directions": 0.5,
-        "permuted_labels": 1.0,
-    }
+    kind_strength: Mapping[ControlKind, float] = {"random_sets": 0.7, "random_directions": 0.5, "permuted_labels": 1.0}
     """Strength of a control's sets against the real ones; permuted sets are drawn as the real ones are."""
     noise: float = 0.0
     """Share of answers that differ from run to run though nothing was done."""
@@ -77,13 +74,11 @@ class _Model:
         self._task = np.unique([item.task for item in items], return_inverse=True)[1]
         self._orbit = np.unique([item.cluster for item in items], return_inverse=True)[1]
         self._n_orbits = int(self._orbit.max()) + 1
-        self.scores = self._base_scores() if scores is None else scores
-
-    def _base_scores(self) -> _Scores:
-        lead = self.world.margin + self.world.margin_spread * self._noise(1)[:, 0]
-        scores = self._noise()
-        scores[np.arange(len(scores)), self._gold] += lead
-        return scores.astype(np.float32)
+        if scores is None:
+            lead = world.margin + world.margin_spread * self._noise(1)[:, 0]
+            scores = self._noise()
+            scores[np.arange(len(scores)), self._gold] += lead
+        self.scores = scores
 
     def _noise(self, columns: int = _ORBIT) -> _Scores:
         """Standard normal [items, columns], in part common to an orbit."""
@@ -144,19 +139,12 @@ def _best(scores: _Scores) -> Codes:
 
 def study_items(spec: StudySpec) -> list[AskedItem]:
     """Task by task and level by level, in the study's sizes, in orbits of four with one right answer each."""
-    cells = [(task, level) for task in spec.tasks for level in LEVELS for _ in range(spec.sweep.items_per_cell)]
-    return [
-        AskedItem(
-            item_id=f"{place // _ORBIT:05d}/{LETTERS[place % _ORBIT]}",
-            task=task,
-            level=level,
-            cluster=f"{place // _ORBIT:05d}",
-            gold=LETTERS[place % _ORBIT],
-            gold_index=place % _ORBIT,
-            options=LETTERS,
-        )
-        for place, (task, level) in enumerate(cells)
-    ]
+    found = []
+    for place, (task, level, _) in enumerate(product(spec.tasks, LEVELS, range(spec.sweep.items_per_cell))):
+        orbit, gold = f"{place // _ORBIT:05d}", place % _ORBIT
+        item = AskedItem(item_id=f"{orbit}/{LETTERS[gold]}", task=task, cluster=orbit, gold=LETTERS[gold])
+        found.append(replace(item, level=level, gold_index=gold, options=LETTERS))
+    return found
 
 
 def control_groups(spec: StudySpec) -> list[tuple[str, ...]]:
@@ -174,8 +162,7 @@ def simulate(
     real_strength: float = 1.0,
 ) -> Simulated:
     """One study under the verdict's edit. `planted` interferes: on that random share of items the pair's combined edit
-    alone
-    puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
+    alone puts the right option last. `real_strength` multiplies that of the real sets; 0: they do nothing."""
     model, of_hits = _Model(study_items(spec), world or World(), rng), rng.spawn(1)[0]
     edit, match = spec.verdict.edit, spec.sweep.norm_match
     real, baseline = model.effects(spec.tasks, real_strength), _best(model.scores)
@@ -192,12 +179,11 @@ def simulate(
     mask = np.arange(len(baseline)) % spec.sweep.items_per_cell < spec.controls.items_per_cell
     few, groups, answers = model.only(mask), control_groups(spec), []
     singles = [group[0] for group in groups if len(group) == 1]
-    for kind in spec.controls.kinds:
-        for draw in range(spec.controls.draws):
-            sets = few.effects(singles, few.world.kind_strength[kind])
-            for group in groups:
-                condition = _asked(control_name(group, kind, draw, edit), kind, draw)
-                answers.append((condition, few.answers(np.sum([sets[task] for task in group], axis=0))))
+    for kind, draw in product(spec.controls.kinds, range(spec.controls.draws)):
+        sets = few.effects(singles, few.world.kind_strength[kind])
+        for group in groups:
+            condition = _asked(control_name(group, kind, draw, edit), kind, draw)
+            answers.append((condition, few.answers(np.sum([sets[task] for task in group], axis=0))))
     return Simulated(table, few.table(baseline[mask], answers))
 
 

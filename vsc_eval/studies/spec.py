@@ -10,15 +10,7 @@ from vsc_eval.analysis.verdict import VerdictRule
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.probing.records import ProbeSizes
 from vsc_eval.sae.options import TrainConfig
-from vsc_eval.settings import (
-    EngineSpec,
-    ItemsPerCell,
-    ModelSpec,
-    ResamplingSpec,
-    Seed,
-    TaskTypesSpec,
-    with_default,
-)
+from vsc_eval.settings import EngineSpec, ItemsPerCell, ModelSpec, ResamplingSpec, Seed, TaskTypesSpec, with_default
 from vsc_eval.specs import EditSpec, Spec, expand_condition, parse_condition
 from vsc_eval.synthetic import LETTERS, LEVELS
 

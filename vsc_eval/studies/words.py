@@ -7,7 +7,7 @@ from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.stats import Figure
-from vsc_eval.studies.records import StudyResults
+from vsc_eval.studies.spec import StudySpec
 from vsc_eval.tables.numbers import span
 from vsc_eval.tables.table import Table, methods_note
 
@@ -19,10 +19,8 @@ KIND_WORDS: dict[ControlKind, str] = {
     "random_directions": "random directions",
     "permuted_labels": "permuted labels",
 }
-"""Kinds of control."""
 OUTCOME_WORDS: dict[Outcome, str] = {"drift": "drift", "accuracy": "accuracy difference"}
 FORM_WORDS: dict[Form, str] = {"raw": "raw", "norm_matched": "norm-matched"}
-"""Forms of a combined edit."""
 CORRECTION_WORDS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 EDITED: dict[Role, str] = {
     "single": "single sets",
@@ -42,20 +40,18 @@ def size(row: Row | InteractionRow) -> str:
     return f"n = {row.n} items in {row.n_clusters} orbits"
 
 
-def tests_note(results: StudyResults, figures: Iterable[Figure | None], family: str) -> str:
+def tests_note(spec: StudySpec, figures: Iterable[Figure | None], family: str) -> str:
     """How a table's intervals and p were made; `family` are the tests that p is adjusted over."""
     methods = methods_note(figure.method for figure in figures if figure is not None and figure.low is not None)
-    return f"{methods or ''} p: {sign_flip_words(results)}, {correction_words(results)} over {family}."
+    return f"{methods or ''} p: {sign_flip_words(spec)}, {correction_words(spec)} over {family}."
 
 
-def sign_flip_words(results: StudyResults) -> str:
-    return (
-        f"sign-flip test, two-sided, whole orbits flipped, exact or {results.spec.statistics.permutations} random draws"
-    )
+def sign_flip_words(spec: StudySpec) -> str:
+    return f"sign-flip test, two-sided, whole orbits flipped, exact or {spec.statistics.permutations} random draws"
 
 
-def correction_words(results: StudyResults) -> str:
-    return CORRECTION_WORDS[results.spec.verdict.correction]
+def correction_words(spec: StudySpec) -> str:
+    return CORRECTION_WORDS[spec.verdict.correction]
 
 
 def detectable_words(pairs: Sequence[InteractionRow]) -> str:

@@ -178,8 +178,8 @@ def columns(*heads: str | Sequence[Any] | Column) -> tuple[Column, ...]:
 
 
 def by_columns(key: str, title: str, *parts: tuple[Any, ...], notes: Iterable[str | None] = ()) -> Table:
-    """A table of columns: each part is (head, unit, ..., the column's values)."""
-    heads = columns(*(head for *head, _ in parts))
+    """A table of columns: each part is (head, unit, ..., the column's values), or (a Column, its values)."""
+    heads = columns(*(head[0] if isinstance(head[0], Column) else head for *head, _ in parts))
     return table(key, title, heads, zip(*(values for *_, values in parts), strict=True), notes)
 
 

@@ -43,10 +43,8 @@ class Pictures:
     """Row -> (width, height) as the model sees it; of rows that were decoded once."""
 
     def decode(self, row: int) -> Image.Image:
-        """The RGB picture of a row, turned as its camera says and resized into the pixel budget.
-
-        Raises UndecodableError.
-        """
+        """The RGB picture of a row, turned as its camera says and resized into the pixel budget. Raises
+        UndecodableError."""
         (value,) = encoded_pictures(self.rows[row][self.column])
         image = _decoded(value, self.folder)
         size = budget_size(image.size, self.pixels)

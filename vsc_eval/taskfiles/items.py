@@ -131,10 +131,8 @@ def _named_columns(file: TaskFile, score_columns: tuple[str, ...]) -> list[tuple
 
 
 def _named_columns_only(file: TaskFile, rows: datasets.Dataset, score_columns: tuple[str, ...]) -> datasets.Dataset:
-    """`rows` with the columns that are named, and every picture column, whose number is checked.
-
-    Raises DataError, naming key and column, for a column that the data lacks.
-    """
+    """`rows` with the columns that are named, and every picture column, whose number is checked. Raises DataError,
+    naming key and column, for a column that the data lacks."""
     named = _named_columns(file, score_columns)
     for key, name in named:
         _check_column(file, rows, key, name)

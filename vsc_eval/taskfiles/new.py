@@ -5,6 +5,7 @@ What it writes is a guess that says so; `vsc-eval tasks check` tells whether it 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -56,10 +57,8 @@ def new_task_file(
 
 
 def _guessed(rows: datasets.Dataset, sample: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """The keys `kind`, `fields` and so on that fit most of `sample`, and remarks.
-
-    Raises DataError, listing the columns, if there is no picture, question or answer.
-    """
+    """The keys `kind`, `fields` and so on that fit most of `sample`, and remarks. Raises DataError, listing the
+    columns, if there is no picture, question or answer."""
     remarks: list[str] = []
     columns, pictures = rows.column_names, list(picture_columns(rows))
     image = _pick(_PICTURE, pictures) or (pictures[0] if pictures else _pick(_PICTURE, columns))
@@ -132,11 +131,9 @@ def _fitting(raw: Mapping[str, Any], sample: Sequence[Mapping[str, Any]]) -> int
     file = validated({"name": "guess", "dataset": {"path": "-"}, **raw}, "The guess")
     n = 0
     for index, row in enumerate(sample):
-        try:
+        with suppress(VscError):
             to_document(file, row, index)
             n += 1
-        except VscError:
-            continue
     return n
 
 

@@ -31,10 +31,8 @@ def names_file(name: str) -> bool:
 
 
 def read_task_file(path: Path) -> TaskFile:
-    """Read and check `path`. A local `dataset.path` and a hook's file are made absolute, first beside the file.
-
-    Raises SpecError naming file, line and key.
-    """
+    """Read and check `path`. A local `dataset.path` and a hook's file are made absolute, first beside the file. Raises
+    SpecError naming file, line and key."""
     source = read_yaml(path, tuple(TaskFile.model_fields))
     return _resolved(validated(source.value, source), source)
 
@@ -45,10 +43,8 @@ def validated(raw: dict[str, Any], source: str | YamlFile) -> TaskFile:
 
 
 def override(file: TaskFile, changes: Iterable[str]) -> TaskFile:
-    """`file` with keys set from the command line, each `dataset.path=VALUE`; values are read as YAML.
-
-    Raises SpecError for a key that task files do not have, or a value that does not fit.
-    """
+    """`file` with keys set from the command line, each `dataset.path=VALUE`; values are read as YAML. Raises SpecError
+    for a key that task files do not have, or a value that does not fit."""
     raw = file.model_dump(mode="json", exclude_unset=True)
     for change in changes:
         key, equals, text = change.partition("=")

@@ -296,10 +296,8 @@ def _marked(mark: re.Match[str]) -> str:
 
 
 def text_list(value: Any) -> list[Any] | None:
-    """The list in `value`: a list itself, or one written as JSON or in Python's way; None if it is none.
-
-    numpy prints an array without commas (`['a' 'b']`), which Python would read as one string; that is refused.
-    """
+    """The list in `value`: a list itself, or one written as JSON or in Python's way; None if it is none. numpy prints
+    an array without commas (`['a' 'b']`), which Python would read as one string; that is refused."""
     if isinstance(value, list | tuple):
         return list(value)
     if not isinstance(value, str) or not value.strip().startswith(("[", "(")):

@@ -204,8 +204,8 @@ class TaskFile(Spec):
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """All kinds that rows may have, each once."""
-        found = [self.kind, *((self.kind_by.values.values()) if self.kind_by else ())]
-        return tuple(dict.fromkeys([*found, *((self.without_options,) if self.without_options else ())]))
+        by_row = self.kind_by.values.values() if self.kind_by else ()
+        return tuple(dict.fromkeys(filter(None, [self.kind, *by_row, self.without_options])))
 
     @property
     def has_choice_scoring(self) -> bool:
@@ -257,7 +257,7 @@ class DataReport(Record):
 
     def notes(self) -> list[str]:
         """Sentences about what was left out, for people."""
-        found, (bad, lone) = [], (self.undecodable, self.incomplete)
+        found, bad, lone = [], self.undecodable, self.incomplete
         if bad:
             shown = "; ".join(f"{row.id}: {row.reason}" for row in bad[:_LEFT_OUT_SHOWN])
             more = f"; and {len(bad) - _LEFT_OUT_SHOWN} more" if len(bad) > _LEFT_OUT_SHOWN else ""

@@ -29,10 +29,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def load_rows(file: TaskFile) -> datasets.Dataset:
-    """All rows of the task's split.
-
-    Raises DataError where the data cannot be reached or read, SpecError for a wrong split, configuration or format.
-    """
+    """All rows of the task's split. Raises DataError where the data cannot be reached or read, SpecError for a wrong
+    split, configuration or format."""
     source = file.dataset
     local = Path(source.path).expanduser()
     with _clear_errors(file, source):
@@ -42,10 +40,8 @@ def load_rows(file: TaskFile) -> datasets.Dataset:
 
 
 def local_copy(file: TaskFile, data_dir: Path) -> Path:
-    """The copy of a task's data below `data_dir`: named like the task, the hub id, or its last part.
-
-    Raises DataError, naming the places, if there is none.
-    """
+    """The copy of a task's data below `data_dir`: named like the task, the hub id, or its last part. Raises DataError,
+    naming the places, if there is none."""
     path = file.dataset.path
     names = [file.name, path, path.replace("/", "__"), f"datasets--{path.replace('/', '--')}", path.rsplit("/", 1)[-1]]
     places = [data_dir / name.lstrip("/") for name in dict.fromkeys(names)]

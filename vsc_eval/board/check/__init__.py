@@ -38,10 +38,7 @@ MOST_PER_ENTRY = 20
 
 def check_board(path: Path, *, intervals: bool = False) -> tuple[Problem, ...]:
     """Everything that is wrong with the entries of the board in `path`, in the order of their folders; with `intervals`
-    their bounds are drawn anew as well.
-
-    Raises SpecError if there is no board or its board.yaml is wrong.
-    """
+    their bounds are drawn anew as well. Raises SpecError if there is no board or its board.yaml is wrong."""
     return check_entries(path, intervals=intervals)[1]
 
 
@@ -123,8 +120,7 @@ def _task_problems(spec: BoardSpec, task: str, levels: dict[str, Group]) -> Iter
 
 
 def _foreign(path: Path) -> Iterator[Problem]:
-    """What somebody put into entries/, or in the place of a folder. A killed writer's partial file is not meant: the
-    next build takes it away."""
+    """What somebody put into entries/, or a folder's place, but for what a killed writer left: a build removes that."""
     for name in FOLDERS:
         if (path / name).is_symlink():
             yield Problem("", "it is a link, and a build would write where it leads", "Remove the link.", name)

@@ -169,8 +169,7 @@ def _compared(section: str, entry: Entry, right: Sequence[BaseModel], skipped: s
 
 
 def _differences(stated: Any, right: Any, skipped: set[str], place: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted place and words of every value that is not the same, but for the last digits of floats and the keys in
-    `skipped`."""
+    """Dotted place and words of every value that differs, but for last digits of floats and the keys in `skipped`."""
     if isinstance(stated, dict) and isinstance(right, dict):
         for name, value in stated.items():
             if name not in skipped and value != right[name]:

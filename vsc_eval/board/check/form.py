@@ -3,7 +3,6 @@ figures that no answers can give or that are not drawn anew."""
 
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
@@ -12,7 +11,7 @@ from vsc_eval.answers.answer_table import AnswerTable, AskedItem
 from vsc_eval.answers.finished_run import Fault, answer_faults, item_faults, shape_faults
 from vsc_eval.board.check.figures import key_words, same, shown
 from vsc_eval.board.entry_files import entry_id, results_without_paths, without_paths
-from vsc_eval.board.records import Entry, Problem, mapping
+from vsc_eval.board.records import Entry, Problem, mapping, moment_of
 from vsc_eval.figures.data_uri import picture_problem
 from vsc_eval.probing.records import ProbeRow
 from vsc_eval.specs import BASELINE
@@ -89,14 +88,9 @@ def _items(table: AnswerTable) -> Iterator[Fault]:
 
 
 def _provenance(entry: Entry) -> Iterator[Fault]:
-    date = entry.about.date
-    try:
-        moment = datetime.fromisoformat(date)
-        # fromisoformat also takes weeks, and any character between date and time.
-        is_date = moment.tzinfo is not None and moment.isoformat() == date
-    except ValueError:
-        is_date = False
-    if not is_date:
+    date, moment = entry.about.date, moment_of(entry.about.date)
+    # fromisoformat also takes weeks, and any character between date and time.
+    if moment is None or moment.isoformat() != date:
         yield "date", f"'{date:.40}' is no ISO 8601 date and time with an offset from UTC"
     if entry.hashes.get("generator_version") is None and entry.tasks & set(TASKS):
         yield "hashes.generator_version", "it is there exactly if synthetic tasks were asked"

@@ -19,10 +19,7 @@ from vsc_eval.tables.numbers import counted, hundredfold
 View = dict[str, Any]
 Numbers = tuple[float | None, ...]
 
-READOUTS = {
-    "loglikelihood": "the most probable option letter",
-    "generate": "the text that the model wrote",
-}
+READOUTS = {"loglikelihood": "the most probable option letter", "generate": "the text that the model wrote"}
 
 
 def entry_view(entry: Entry, board: Board) -> View:

@@ -66,12 +66,7 @@ def baseline_tables(board: Board) -> tuple[Table, ...]:
 
 
 def _table(
-    key: str,
-    title: str,
-    columns: Sequence[Column],
-    rows: Rows,
-    notes: Iterable[str | None],
-    section: str | None = None,
+    key: str, title: str, columns: Sequence[Column], rows: Rows, notes: Iterable[str | None], section: str | None = None
 ) -> Table:
     made = [TableRow.of((record[column.key] for column in columns), entries=found.model.ids) for found, record in rows]
     return table(key, title, columns, made, notes, section=section)
@@ -79,9 +74,15 @@ def _table(
 
 def _synthetic(board: Board) -> tuple[Table, ...]:
     ranking, tasks, left = board.ranking, board.spec.tasks_of("synthetic"), len(board.models) - len(board.ranking)
-    models = [(found, _model_record(board, found)) for found in ranking]
-    cells = [(found, _task_record(board, found, task)) for found in ranking for task in tasks]
     levels = [Column(f"level_{level}", level, "percent") for level in board.spec.levels]
+    models: list[tuple[Ranked, Record]] = []
+    cells: list[tuple[Ranked, Record]] = []
+    for found in ranking:
+        of_task = {f"task_{task}": _accuracy(board.baseline(found.entry, "task", task)) for task in tasks}
+        models.append((found, _ranked_record(found) | _by_level(board, found, "level") | of_task))
+        for task in tasks:
+            own = {"task": task.replace("_", " "), "all": of_task[f"task_{task}"]}
+            cells.append((found, _ranked_record(found) | _by_level(board, found, "cell", task) | own))
     n_items = " or ".join(map(str, sorted({found.all.n for found in ranking})))
     asked = f"{n_items} synthetic items of {counted(len(tasks), 'task')} at {len(board.spec.levels)} levels"
     n_cells = sum(len(board.spec.tasks[task].levels) for task in tasks)
@@ -171,23 +172,13 @@ def _ranked_record(found: Ranked) -> Record:
         "all": _accuracy(row),
         "invalid": cell(row.n_invalid / row.n, note=f"{row.n_invalid} of {row.n}"),
         "n": row.n,
+        "backend": backend_words(first),
     }
 
 
-def _model_record(board: Board, found: Ranked) -> Record:
-    groups: dict[str, Group] = {f"level_{level}": ("level", None, level) for level in board.spec.levels}
-    groups |= {f"task_{task}": ("task", task, None) for task in board.spec.tasks_of("synthetic")}
-    return {**_ranked_record(found), **_accuracies(board, found, groups), "backend": backend_words(found.model.first)}
-
-
-def _task_record(board: Board, found: Ranked, task: str) -> Record:
-    groups: dict[str, Group] = {f"level_{level}": ("cell", task, level) for level in board.spec.levels}
-    groups["all"] = "task", task, None
-    return {**_ranked_record(found), **_accuracies(board, found, groups), "task": task.replace("_", " ")}
-
-
-def _accuracies(board: Board, found: Ranked, groups: dict[str, Group]) -> Record:
-    return {key: _accuracy(board.baseline(found.entry, *group)) for key, group in groups.items()}
+def _by_level(board: Board, found: Ranked, scope: Scope, task: str | None = None) -> Record:
+    levels = board.spec.levels
+    return {f"level_{level}": _accuracy(board.baseline(found.entry, scope, task, level)) for level in levels}
 
 
 def _external_record(found: Ranked, task: str) -> Record:

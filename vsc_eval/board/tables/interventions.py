@@ -37,7 +37,7 @@ _PARTS = {
     "from_invalid": "invalid→",
 }
 assert tuple(_PARTS) == PARTS
-_PERCENTILE = "Share of draws that are less harmful, in percent"
+_PERCENTILE = "Share of draws that are less harmful, %"
 _BEYOND = "Percentage points beyond what the parts lead to expect"
 
 _COLUMNS = {
@@ -78,14 +78,7 @@ _COLUMNS = {
             for on in OUTCOMES
             for column in (
                 Column(f"{on}_control_value", "value", "points", on),
-                Column(
-                    f"{on}_control_percentile",
-                    "pctl",
-                    "decimal",
-                    on,
-                    "Share of draws that are less harmful, %",
-                    digits=1,
-                ),
+                Column(f"{on}_control_percentile", "pctl", "decimal", on, _PERCENTILE, digits=1),
                 Column(f"{on}_control_p", "p", "p", on, "Unadjusted"),
                 Column(f"{on}_control_kind", "worst control", "text", on),
             )
@@ -99,14 +92,11 @@ _TITLES = {
     "controls": "Effects beside those of controls",
 }
 _MISSING = {
-    "difference": NOT_ASKED,
-    "drift": NOT_ASKED,
-    "on_target_drift": NOT_ASKED,
-    "off_target_drift": NOT_ASKED,
+    **dict.fromkeys(("difference", "drift", "on_target_drift", "off_target_drift"), NOT_ASKED),
     "floor_drift": "no noise floor was measured",
     **dict.fromkeys(("p_difference", "p_difference_holm"), "no item is right under one of the two only"),
-    **dict.fromkeys(("drift_interaction", "p_drift_interaction_adjusted"), "no test was made"),
-    **dict.fromkeys(("accuracy_interaction", "p_accuracy_interaction_adjusted"), "no test was made"),
+    **{f"{on}_interaction": "no test was made" for on in OUTCOMES},
+    **{f"p_{on}_interaction_adjusted": "no test was made" for on in OUTCOMES},
     "verdict": "no verdict was asked for",
 }
 """Column -> why a cell that gives no reason itself is empty."""
@@ -286,8 +276,7 @@ def _remarkable(test: ControlTest) -> tuple[float, float, str]:
 
 
 def _controlled_condition(entry: Entry, role: str, sets: tuple[str, ...]) -> str | None:
-    """The one whose effect it is; None where that cannot be told. Controls are run under one edit, that of the
-    verdicts."""
+    """The one whose effect it is, under the verdicts' edit, as controls are; None where that cannot be told."""
     edits = {pair.edit for pair in entry.results.interactions if pair.verdict is not None}
     asked = (c for c in entry.edits if c.role == role and c.spec.sets == sets and (not edits or c.edit in edits))
     found = [condition.name for condition in asked]

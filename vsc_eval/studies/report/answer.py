@@ -70,8 +70,7 @@ def _claim(results: StudyResults) -> str:
 
 
 def _harmed(results: StudyResults, role: Role) -> tuple[int, int, int]:
-    """Combined edits that drift beyond the floor by their interval, that lose accuracy, and all of them: against the
-    baseline, whatever their parts do."""
+    """Combined edits that, against the baseline, drift beyond the floor by their interval; that lose accuracy; all."""
     edits = results.edited(results.spec.verdict.edit, role)
     drift = sum(row.drift is not None and (row.drift.share.low or 0.0) > results.noise_floor for row in edits)
     return drift, sum(results.passes(row.p_difference_adjusted) and gain_of(row) < 0 for row in edits), len(edits)
@@ -103,7 +102,7 @@ def _scope(results: StudyResults) -> str:
         if (pairs := results.ruled(form))
     ]
     return (
-        f"By the sign-flip tests alone (p adjusted by {correction_words(results)}, at most "
+        f"By the sign-flip tests alone (p adjusted by {correction_words(results.spec)}, at most "
         f"{results.spec.verdict.alpha:g}), without controls and least size, a harmful interaction in some outcome is "
         f"found for {' and '.join(by_sign_flip)}. p of single conditions are adjusted over all conditions of the "
         "sweep. This is one model on one synthetic benchmark, with sets chosen by one rule; it says nothing about "
@@ -166,8 +165,8 @@ def _rule(results: StudyResults) -> list[str]:
         "and d(A+B) - d(A) - d(B) for the accuracy difference. It is harmful where drift's is positive or accuracy's "
         "is negative.",
         f"**interference**: {which}, the interaction is harmful and at least {in_points(rule.min_effect)}; its "
-        f"sign-flip p, adjusted by {correction_words(results)} over all pairs and outcomes, is at most {rule.alpha:g}"
-        f"{controls if kinds else ''}.",
+        f"sign-flip p, adjusted by {correction_words(results.spec)} over all pairs and outcomes, is at most "
+        f"{rule.alpha:g}{controls if kinds else ''}.",
         *(matched if match else ()),
         f"**none**: neither of {', '.join(rule.outcomes)} is harmful by {in_points(rule.margin)} or more anywhere in "
         "the confidence interval of its interaction.",
@@ -188,6 +187,6 @@ def _power(results: StudyResults) -> str:
         "points.\n\n"
         "How to read the tables: shares are in percent, differences in percentage points, [low, high] is a "
         f"{markdown(results.baseline.accuracy.method)}. p of a difference or an interaction: "
-        f"{sign_flip_words(results)}; adjusted by {correction_words(results)}. – is undefined, and the note below says "
-        "why. Every number is in [results.json](results.json), and as [tables](#every-number)."
+        f"{sign_flip_words(results.spec)}; adjusted by {correction_words(results.spec)}. – is undefined, and the note "
+        "below says why. Every number is in [results.json](results.json), and as [tables](#every-number)."
     )

@@ -8,19 +8,11 @@ from vsc_eval.analysis.interactions import Form, InteractionRow
 from vsc_eval.probing.records import TARGETS
 from vsc_eval.studies.records import SetRow, StudyResults
 from vsc_eval.studies.report import figures
-from vsc_eval.studies.words import (
-    EDITED,
-    FORM_WORDS,
-    OUTCOME_WORDS,
-    Section,
-    detectable_words,
-    size,
-    tests_note,
-)
+from vsc_eval.studies.words import EDITED, FORM_WORDS, OUTCOME_WORDS, Section, detectable_words, size, tests_note
 from vsc_eval.tables.clean import code, markdown
 from vsc_eval.tables.markdown import folded, image
 from vsc_eval.tables.numbers import count, counted, decimal, p_value, percent
-from vsc_eval.tables.table import Cell, Table, by_columns, cell, columns, table
+from vsc_eval.tables.table import Cell, Column, Table, by_columns, cell, columns, table
 
 _MATCHED = {
     None: "",
@@ -70,7 +62,7 @@ def verdict_table(results: StudyResults, form: Form) -> Table:
         *(column for outcome in OUTCOME_WORDS for column in _interactions(pairs, outcome)),
         ("verdict", "text", [pair.verdict for pair in pairs]),
         notes=[
-            tests_note(results, interactions, f"the {2 * len(pairs)} tests of pairs and outcomes"),
+            tests_note(results.spec, interactions, f"the {2 * len(pairs)} tests of pairs and outcomes"),
             f"Smallest detectable interaction (power 0.8, one test alone): {detectable_words(pairs)}.",
         ],
     )
@@ -155,7 +147,7 @@ def sae(results: StudyResults) -> Section:
             "sae",
             f"The SAE of layer {results.layer} ({train.activation}, {count(quality.d_sae)} features, learnt from "
             f"{counted(train.n_tokens, 'token')}), on the select split",
-            columns("figure", ("value", "text", "", "", 40, None, True)),
+            columns("figure", Column("value", "value", right=True)),
             (
                 ("fraction of variance unexplained", cell(fvu, missing="the activations are constant")),
                 ("mean features a token (L0)", decimal(quality.mean_l0, 2)),
@@ -185,7 +177,6 @@ def sets(results: StudyResults) -> Section:
     alone = {row.sets[0]: row for row in results.edited(edit, "single")}
     rows = [alone[chosen.name] for chosen in found.sets]
     differences, drifts = [row.difference for row in rows], [row.drift.share if row.drift else None for row in rows]
-    three = ("decimal", "", "", 40, 3)
     return [
         "## The feature sets",
         f"Rule: the {rule.m} features with the best {code(rule.score)} of the task's items against all others, of "
@@ -196,9 +187,9 @@ def sets(results: StudyResults) -> Section:
             f"Feature sets, and each alone under {edit} against the baseline ({size(rows[0])})",
             ("set", "name", [row.name for row in found.sets]),
             ("features", "count", [len(row.indices) for row in found.sets]),
-            ("best score", *three, [max(row.scores, default=None) for row in found.sets]),
-            ("worst score", *three, [min(row.scores, default=None) for row in found.sets]),
-            ("stability", "decimal", "", "", 40, 2, map(_stability, found.sets)),
+            (Column("best", "best score", "decimal", digits=3), [max(s.scores, default=None) for s in found.sets]),
+            (Column("worst", "worst score", "decimal", digits=3), [min(s.scores, default=None) for s in found.sets]),
+            (Column("stability", "stability", "decimal", digits=2), map(_stability, found.sets)),
             ("accuracy", "points", differences),
             ("p (adj.)", "p", [row.p_difference_adjusted for row in rows]),
             ("drift %", "percent", drifts),
@@ -206,7 +197,7 @@ def sets(results: StudyResults) -> Section:
                 f"stability: mean Jaccard overlap with the sets that {found.stability_draws} bootstrap samples of "
                 "orbits choose, [2.5 %, 97.5 % quantile] over the samples. accuracy: difference in points.",
                 tests_note(
-                    results, [*differences, *drifts], f"the {len(results.conditions) - 1} conditions of the sweep"
+                    results.spec, [*differences, *drifts], f"the {len(results.conditions) - 1} conditions of the sweep"
                 ),
             ],
         ),

@@ -67,7 +67,8 @@ def interference_name(edit: str) -> str:
 def interference_figure(results: StudyResults, edit: str, path_png: Path) -> None:
     """Rows: outcomes; columns: forms. Colours reach to twice the rule's margin, whatever the values are, so that they
     mean the same in every figure of a study."""
-    pairs, match = results.pairs_by_form(edit), results.spec.sweep.norm_match
+    at_edit, match = [pair for pair in results.pairs if pair.edit == edit], results.spec.sweep.norm_match
+    pairs = {form: [pair for pair in at_edit if pair.form == form] for form in dict.fromkeys(p.form for p in at_edit)}
     tasks, margin = list(map(spaced, results.spec.tasks)), 100 * results.spec.verdict.margin
     side = max(4.0, 1.0 + 0.66 * len(tasks))
     figure = style.new_figure(2.9 + side * len(pairs), 2.4 + 2 * side)
@@ -188,8 +189,7 @@ def _place(row: Row) -> tuple[float, float]:
 
 
 def _extremes(results: StudyResults) -> list[Row]:
-    """The few that a reader asks for: baseline, most and least accurate, also of single sets, and most drift. Of those
-    in one place only the first is named."""
+    """The few that a reader asks for; of those in one place only the first is named."""
     edited = [row for row in results.conditions if row.edit is not None]
     singles = [row for row in edited if row.role == "single"]
     accurate = [extreme(rows, key=accuracy_of) for extreme in (max, min) for rows in (edited, singles)]
@@ -285,8 +285,7 @@ def _panel(axes: Any, results: StudyResults, found: Sequence[ControlTest], sets:
 
 
 def _range(found: Sequence[ControlTest], margin: float) -> tuple[float, float]:
-    """What the axis of a panel shows, in points: the real sets, the margin of the rule, and all draws but those far
-    out."""
+    """What the axis of a panel shows, in points: the real sets, the rule's margin, and all draws but those far out."""
     draws = np.array([draw for test in found for draw in test.draws])
     shown = [-margin, margin, *(test.value for test in found)]
     if len(draws):

@@ -109,10 +109,7 @@ def report_text(results: StudyResults) -> str:
 
 def write_report(results: StudyResults, out: Path) -> list[Path]:
     """Write figures/, tables/ (those that have a row) and report.md into the folder `out`, the text last; returns the
-    files.
-
-    The same results give the same bytes. Raises BackendError if a file cannot be written.
-    """
+    files. The same results give the same bytes. Raises BackendError if a file cannot be written."""
     found = {name: of(results) for name, (of, _) in TABLES.items()}
     texts = {f"{TABLES_FOLDER}/{name}.csv": to_csv(record_data(rows), TEXT) for name, rows in found.items() if rows}
     texts[f"{TABLES_FOLDER}/study.yaml"] = yaml_text(results.spec.model_dump(mode="json"))
