@@ -24,7 +24,7 @@ from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
 from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.files import prompt_hash, short_hash
+from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
@@ -259,7 +259,7 @@ def as_asked(item: AskedItem, prompt: Prompt, settings: GenSettings, stops: tupl
         scoring=settings.scoring,
         max_new_tokens=settings.new_tokens,
         stops=stops,
-        prompt_hash=prompt_hash(prompt.text),
+        prompt_hash=short_hash(prompt.text),
         image_hash=prompt.image_hash,
         messages=json.dumps(messages, ensure_ascii=False),
     )

@@ -84,7 +84,7 @@ class AnswerEngine(ABC):
                 )
         edited: dict[str, CompiledCondition] = {}
         for condition in conditions:
-            if condition is not None and not condition.is_baseline:
+            if condition is not None and not condition.spec.is_baseline:
                 self._check_edit(condition)
                 edited.setdefault(condition.content_hash, condition)
         if not prompts:

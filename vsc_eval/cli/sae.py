@@ -134,8 +134,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _select(args: argparse.Namespace) -> int:
-    from vsc_eval.features.sae_select import select_sets
-    from vsc_eval.features.select_tables import select_tables
+    from vsc_eval.features.sae_select import select_sets, select_tables
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for, draw
 

@@ -52,12 +52,6 @@ class Plan:
     intervention: LoadedIntervention | None
     conditions: tuple[ConditionSpec, ...]
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What makes this run this run; `settings` of run.yaml."""
-        conditions = [condition.model_dump(mode="json") for condition in self.conditions]
-        return {**self.spec.identity(), "conditions": conditions}
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -76,17 +70,16 @@ def run_sweep(
     intervention: LoadedIntervention | None = None,
 ) -> Finished:
     """Run `spec` in the folder `out`, or go on with it there, and write all files; with no folder keep all in memory.
-
     `vlm` and `intervention` are those of the spec where they are loaded already. Raises SpecError, DataError or
-    BackendError, as the parts say, for whatever the user can fix.
-    """
+    BackendError, as the parts say, for whatever the user can fix."""
     console = console or Console(stderr=True)
     plan = plan_run(spec, intervention)
     if out is None:
         session = _open(plan, console, vlm)
         table = _ask(plan, session, None, console)
         return Finished(_results(plan, session.vlm, table), table)
-    with open_run_folder(out, plan.settings) as folder:
+    conditions = [condition.model_dump(mode="json") for condition in plan.conditions]
+    with open_run_folder(out, {**spec.identity(), "conditions": conditions}) as folder:
         session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
@@ -256,10 +249,8 @@ def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
 def run_models(
     spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
 ) -> tuple[dict[str, Results], dict[str, VscError]]:
-    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
-
-    A model that fails does not keep the others from running. Nothing is raised for what the user can fix.
-    """
+    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each. A
+    model that fails does not keep the others from running. Nothing is raised for what the user can fix."""
     results: dict[str, Results] = {}
     failed: dict[str, VscError] = {}
     for model, folder in model_folders(models, out).items():
