@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vsc_eval.registry import Registry
 
@@ -62,9 +62,7 @@ class EditKind:
         return self.name if self.value is None else f"{self.name}=X"
 
 
-def _fault(kind: Any) -> str | None:
-    if not isinstance(kind, EditKind):
-        return f"it is of type {type(kind).__name__}, not EditKind"
+def _fault(kind: EditKind) -> str | None:
     if kind.name in RESERVED or not (kind.name.isidentifier() and kind.name.islower() and kind.name.isascii()):
         return f"'{kind.name}' cannot be a kind's name in a condition"
     if (kind.value is None) != (kind.fixed is not None):
@@ -95,10 +93,6 @@ EDITS: Registry[EditKind] = Registry(
     "edit kind",
     "vsc_eval.edits",
     {name: f"{__name__}:{name.upper()}" for name in ("scale", "ablate", "clamp", "add")},
+    EditKind,
     _fault,
 )
-
-
-def usage() -> tuple[str, ...]:
-    """How each kind stands in a condition. Raises SpecError for another package's that cannot be imported."""
-    return tuple(kind.usage for kind in EDITS)

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 
 
 class VscError(Exception):
-    """Base of every error that names an item and how to fix it.
-
-    `hint` is a full sentence that says what to do; it is shown after the message.
-    """
+    """Base of every error that names an item and how to fix it: `hint`, a full sentence that says what to do, is shown
+    after the message."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)

@@ -30,11 +30,6 @@ def short_hash(*texts: str) -> str:
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
-def prompt_hash(text: str) -> str:
-    """First 16 hex digits of the sha256 of the question's text; the option letters are left out."""
-    return short_hash(text)
-
-
 def picture_hash(*images: Image.Image) -> str:
     """First 16 hex digits of the sha256 of mode, size and all pixels of RGB pictures; `none` without a picture."""
     if not images:
@@ -48,10 +43,8 @@ def picture_hash(*images: Image.Image) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends without an error.
-
-    Raises BackendError, naming the path, if the folder cannot be written or the disk is full.
-    """
+    """Yield a temporary path beside `path` that takes its place when the block ends without an error. Raises
+    BackendError, naming the path, if the folder cannot be written or the disk is full."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,10 +69,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Create `folder` and try a file in it, so that a long job fails at its start and not at its end.
-
-    Raises BackendError.
-    """
+    """Create `folder` and try a file in it: a long job fails at its start and not at its end. Raises BackendError."""
     probe = folder / ".writable"
     with replacing(probe) as partial:
         partial.touch()
@@ -88,9 +78,7 @@ def ensure_writable(folder: Path) -> None:
 
 def take_lock(descriptor: int, path: Path, *, wait: bool = False) -> bool:
     """Lock the open file or folder `path` until it is closed or the process ends; with `wait`, as soon as it is free.
-
-    Returns False if another process holds it. Raises BackendError where there are no locks, which is not the same.
-    """
+    False if another process holds it. Raises BackendError where there are no locks, which is not the same."""
     try:
         return lock_descriptor(descriptor, blocking=wait)
     except OSError as error:
@@ -103,10 +91,7 @@ def take_lock(descriptor: int, path: Path, *, wait: bool = False) -> bool:
 @contextmanager
 def locked_folder(folder: Path, what: str, log: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold a folder, which is `what`, for this process until the block ends; waits for another one, after saying so.
-
-    The folder itself is locked, so that there is no lock file to be committed. The lock ends with the process. Raises
-    BackendError for a folder that cannot be locked.
-    """
+    The folder itself is locked: there is no lock file to be committed. Raises BackendError if it cannot be locked."""
     try:
         handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except OSError as error:

@@ -22,9 +22,7 @@ def keys_at(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
     """Keys that `model` knows at a place inside it, given as field names and list positions."""
     for part in path:
         if isinstance(part, str) and part in model.model_fields:
-            inner = model_in(model.model_fields[part].annotation)
-            if inner is not None:
-                model = inner
+            model = model_in(model.model_fields[part].annotation) or model
     return list(model.model_fields)
 
 
@@ -45,10 +43,8 @@ def place_words(path: Iterable[str | int]) -> str:
 def explain(
     error: ValidationError, model: type[BaseModel], source: str | YamlFile, hints: Mapping[str, str] | None = None
 ) -> SpecError:
-    """The first mistake as a SpecError that names the source, with the line in a file, the place and the fix.
-
-    `hints`: key -> what to do where its value does not fit its pattern.
-    """
+    """The first mistake as a SpecError that names the source, with the line in a file, the place and the fix. `hints`:
+    key -> what to do where its value does not fit its pattern."""
     place, message, hint = first_mistake(error, model, hints)
     here = source.at(place) if isinstance(source, YamlFile) else source
     where = f"{place_words(place)}: " if place else ""

@@ -3,7 +3,7 @@ minute."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from html import escape
@@ -19,9 +19,10 @@ Advance = Callable[[str, int, int], None]
 
 
 @contextmanager
-def progress_shown(console: Console, stages: dict[str, int]) -> Iterator[Advance]:
-    """Show the progress of `stages` (name -> total as far as it is known) while the block runs; others join when they
-    are first heard of."""
+def progress_shown(console: Console | None = None, stages: Mapping[str, int] = {}) -> Iterator[Advance]:
+    """Show the progress of `stages` (name -> total as far as it is known) while the block runs, on stderr if nothing
+    else is said; others join when they are first heard of."""
+    console = console or Console(stderr=True)
     if console.is_jupyter:
         with _notebook_bar() as advance:
             yield advance
@@ -64,7 +65,7 @@ def adding_up(advance: Advance) -> Advance:
 @contextmanager
 def steps_shown() -> Iterator[Advance]:
     """As `progress_shown` on stderr, for parts that tell (stage, how many were just done, how many there are)."""
-    with progress_shown(Console(stderr=True), {}) as advance:
+    with progress_shown() as advance:
         yield adding_up(advance)
 
 

@@ -29,11 +29,18 @@ T = TypeVar("T", bound=Named)
 class Registry(Generic[T]):
     """Things of one kind by name: ours first, in their order, then those of other packages and of `register`."""
 
-    def __init__(self, what: str, group: str, shipped: Mapping[str, str], check: Callable[[Any], str | None]) -> None:
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        shipped: Mapping[str, str],
+        kind: type,
+        check: Callable[[Any], str | None] = lambda thing: None,
+    ) -> None:
         """`what`: a thing of this kind in words, "edit kind". `group`: of entry points. `shipped`: name ->
-        "module:object". `check`: why an object cannot be such a thing; None if it can."""
+        "module:object". `check`: why an object of type `kind` cannot be such a thing; None if it can."""
         self.what, self.group, self.shipped = what, group, tuple(shipped)
-        self._targets, self._check = shipped, check
+        self._targets, self._kind, self._check = shipped, kind, check
         self._registered: dict[str, T] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -68,11 +75,9 @@ class Registry(Generic[T]):
         return name
 
     def register(self, thing: T) -> T:
-        """Add a thing to this process under its own name, as an entry point does for every process.
-
-        Raises SpecError for a taken name and for what is no such thing.
-        """
-        if why := self._check(thing):
+        """Add a thing to this process under its own name, as an entry point does for every process. Raises SpecError
+        for a taken name and for what is no such thing."""
+        if why := self._fault(thing):
             raise SpecError(f"{thing!r} is no {self.what}: {why}.", hint=f"See vsc_eval.registry and {self.group}.")
         if thing.name in self:
             raise SpecError(
@@ -106,6 +111,11 @@ class Registry(Generic[T]):
             found[point.name] = point
         return found
 
+    def _fault(self, thing: Any) -> str | None:
+        if not isinstance(thing, self._kind):
+            return f"it is of type {type(thing).__name__}, not {self._kind.__name__}"
+        return self._check(thing)
+
     def _foreign(self, point: EntryPoint) -> T:
         what = f"The {self.what} '{point.name}' of {_words(point)}"
         try:
@@ -115,19 +125,10 @@ class Registry(Generic[T]):
             raise SpecError(
                 f"{what} cannot be imported: {type(error).__name__}: {error}.", hint="Repair or uninstall that package."
             ) from error
-        why = self._check(thing) or (f"its name is '{thing.name}'" if thing.name != point.name else None)
+        why = self._fault(thing) or (f"its name is '{thing.name}'" if thing.name != point.name else None)
         if why:
             raise SpecError(f"{what} cannot be used: {why}.", hint="Update or uninstall that package.")
         return thing
-
-
-def instance_of(kind: type) -> Callable[[Any], str | None]:
-    """A registry's `check`: things are instances of `kind`."""
-
-    def check(thing: Any) -> str | None:
-        return None if isinstance(thing, kind) else f"it is of type {type(thing).__name__}, not {kind.__name__}"
-
-    return check
 
 
 def _words(point: EntryPoint) -> str:

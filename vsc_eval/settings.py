@@ -44,6 +44,10 @@ class Settings(Spec):
         """Names of the fields that say how."""
         return frozenset(name for name in cls.model_fields if marks(cls, name).how)
 
+    def part(self, model: type[Spec]) -> dict[str, Any]:
+        """The fields of `model`, to make another spec of them."""
+        return {name: getattr(self, name) for name in model.model_fields}
+
     def identity(self) -> dict[str, Any]:
         """The fields that say what, as plain data: a folder goes on only with these unchanged."""
         return self.model_dump(mode="json", exclude=set(self.how()))
@@ -92,11 +96,7 @@ class ModelSpec(Settings):
 
     def loading(self) -> dict[str, Any]:
         """The arguments of `load_vlm` besides the model's name."""
-        return {name: getattr(self, name) for name in ModelSpec.model_fields if name not in ("model", "batch_size")}
-
-    def model_settings(self) -> dict[str, Any]:
-        """The fields of a `ModelSpec`, to make another spec of the same model."""
-        return {name: getattr(self, name) for name in ModelSpec.model_fields}
+        return {name: value for name, value in self.part(ModelSpec).items() if name not in ("model", "batch_size")}
 
 
 class EngineSpec(ModelSpec):

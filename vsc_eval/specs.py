@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -23,13 +23,16 @@ from pydantic import (
     model_validator,
 )
 
-from vsc_eval.edit_kinds import EDITS, RESERVED, usage
+from vsc_eval.edit_kinds import EDITS, RESERVED
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.files import short_hash, write_text
 from vsc_eval.mistakes import validated
 from vsc_eval.yaml_files import read_yaml, yaml_text
 
 BASELINE = "baseline"
+
+Positions = Literal["image", "text", "last", "all"]
+"""Prompt tokens; `last` is the last one."""
 
 _NAME = re.compile(r"^[A-Za-z0-9_.\-]+$")
 
@@ -62,7 +65,7 @@ class EditSpec(Spec):
     """A kind of vsc_eval.edit_kinds, or another package's."""
     value: float | None = Field(default=None, allow_inf_nan=False)
     """What the kind says: alpha for `scale`; absent for a kind that takes none, as `ablate`."""
-    positions: Literal["image", "text", "last", "all"] = "all"
+    positions: Positions = "all"
     """Which prompt tokens are edited. `last` is the last prompt token."""
     decode: bool = True
     """Whether generated tokens are edited too (False: prefill only)."""
@@ -212,7 +215,7 @@ def save_yaml_spec(path: Path, spec: Spec) -> None:
 def _changes(modifier: str, expression: str) -> dict[str, Any]:
     """The fields of an EditSpec that one modifier sets."""
     key, _, value = modifier.partition("=")
-    if key in ("image", "text", "last", "all") and not value:
+    if key in get_args(Positions) and not value:
         return {"positions": key}
     if key == "prefill" and not value:
         return {"decode": False}
@@ -233,8 +236,8 @@ def _changes(modifier: str, expression: str) -> dict[str, Any]:
             return {"kind": key, "value": None}
     raise SpecError(
         f"Unknown modifier '{modifier}' in condition '{expression}'.",
-        hint=f"Use {', '.join(usage())}, image, text, last, all, prefill, norm=mean, norm=max or random=SEED "
-        "(a whole number).",
+        hint=f"Use {', '.join(kind.usage for kind in EDITS)}, image, text, last, all, prefill, norm=mean, norm=max or "
+        "random=SEED (a whole number).",
     )
 
 
@@ -275,7 +278,6 @@ def parse_condition(expression: str, default_edit: EditSpec) -> ConditionSpec:
 
     EDIT is a kind of vsc_eval.edit_kinds, such as `scale=2` or `ablate`; SEED a whole number >= 0; what is left out
     comes from `default_edit`, whose norm matching applies to unions only. The expression is the condition's name.
-
     Raises SpecError.
     """
     if len(named := expand_condition(expression)) > 1:

@@ -52,15 +52,13 @@ class YamlFile:
 def read_yaml(path: Path, keys: Sequence[str] = ()) -> YamlFile:
     """Read a file of keys and values; `keys` are named where it holds none. Raises SpecError."""
     hint = f"Its keys are: {', '.join(keys)}." if keys else "Write keys and values."
-    text = _text(path)
-    node = _compose(text, str(path))
+    node = _compose(_text(path), str(path))
     if not isinstance(node, MappingNode):
         what = {type(None): "is empty", SequenceNode: "holds a list", ScalarNode: "holds a word"}[type(node)]
         raise SpecError(
             f"{path}:1: the file {what}{'' if node is None else ' where keys and values belong'}.", hint=hint
         )
-    value = _plain(node, str(path))
-    return YamlFile(path, value, node)
+    return YamlFile(path, _plain(node, str(path)), node)
 
 
 def read_yaml_value(text: str, source: str) -> Any:

@@ -12,7 +12,7 @@ import yaml
 
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.answers.parquet import write_table
-from vsc_eval.files import prompt_hash
+from vsc_eval.files import short_hash
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec
 
 LETTERS = ("A", "B", "C", "D")
@@ -45,7 +45,7 @@ def some_table(seed: int, conditions: Sequence[str] = CONDITIONS) -> AnswerTable
                             gold=letter,
                             gold_index=place,
                             options=LETTERS,
-                            prompt_hash=prompt_hash(f"Question {task} {level} {orbit}"),
+                            prompt_hash=short_hash(f"Question {task} {level} {orbit}"),
                             image_hash=f"pixels{len(items)}",
                         )
                     )

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from made import cells_of, made_table, with_answers, words_of
 
-from vsc_eval.analysis.flips import flips
 from vsc_eval.analysis.noise_floor import OTHER_BATCHES, changed_without_cause, floor_rows
-from vsc_eval.analysis.rows import Row, find_row, rows
+from vsc_eval.analysis.rows import Row, find_row, flips, rows
 from vsc_eval.answers.answer_table import AnswerTable
 from vsc_eval.errors import SpecError
 from vsc_eval.settings import StatisticsSpec

@@ -16,7 +16,7 @@ from vsc_eval.board.board import Board
 from vsc_eval.board.entry_files import without_paths
 from vsc_eval.board.records import Entry, Results, Shown
 from vsc_eval.board.spec import BOARD_FILE, ENTRIES, BoardSpec, spec_of
-from vsc_eval.files import prompt_hash
+from vsc_eval.files import short_hash
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, save_yaml_spec
 from vsc_eval.synthetic import TASKS
 
@@ -39,7 +39,7 @@ def _external_items(text: str) -> list[AskedItem]:
             cluster_kind=text,
             categories=((text, text),),
             options=(text, text + "!"),
-            prompt_hash=prompt_hash(text),
+            prompt_hash=short_hash(text),
             image_hash="0" * 16 if end else "none",
         )
         for end in ("", "2")

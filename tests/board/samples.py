@@ -25,7 +25,7 @@ from vsc_eval.board.entry_files import entry_id, read_entry, write_entry
 from vsc_eval.board.records import About, BoardIntervention, Entry, Results
 from vsc_eval.board.spec import BOARD_FILE, ENTRIES, entry_folders, read_board_spec, spec_of
 from vsc_eval.extract import INVALID
-from vsc_eval.files import picture_hash, prompt_hash
+from vsc_eval.files import picture_hash, short_hash
 from vsc_eval.probing.records import ProbeRow, ProbingResult, ProbingSpec
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, parse_condition, save_yaml_spec
@@ -52,7 +52,7 @@ def sample_items(n_per_cell: int = 4, tasks: tuple[str, ...] = TASKS) -> tuple[A
             gold=item.answer,
             gold_index=item.gold,
             options=tuple(LETTERS),
-            prompt_hash=prompt_hash(item.prompt),
+            prompt_hash=short_hash(item.prompt),
             image_hash=picture_hash(item.image()),
         )
         for task in tasks

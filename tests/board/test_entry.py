@@ -33,7 +33,7 @@ from vsc_eval.board.from_run import entry_of_run, shown_items
 from vsc_eval.board.records import Entry
 from vsc_eval.board.spec import spec_of
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.files import picture_hash, prompt_hash
+from vsc_eval.files import picture_hash, short_hash
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import GENERATOR_VERSION, find_item
 
@@ -232,7 +232,7 @@ def test_hashes_are_those_that_runs_write() -> None:
     item = find_item("test/counting/hard/00001/C")
     prompt = Prompt(text=item.prompt, images=(item.image(),))
     assert picture_hash(item.image()) == prompt.image_hash
-    assert prompt_hash(item.prompt) == prompt.prompt_hash
+    assert short_hash(item.prompt) == prompt.prompt_hash
 
 
 def test_the_id_is_of_what_was_asked_and_not_of_the_answers(tmp_path: Path) -> None:

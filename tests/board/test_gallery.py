@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import edit_items, sample_board, sample_parts, with_headlines, write_board
 
-from vsc_eval.analysis.flips import Flip, flips
+from vsc_eval.analysis.rows import Flip, flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.gallery import (
     ASKED_BLIND,

@@ -12,7 +12,7 @@ import pytest
 from hostile import HOSTILE, HOSTILE_IDS, NO_JSON_TEXT, hostile_board, hostile_parts
 from hostile_entries import NOTE_LENGTH
 
-from vsc_eval.analysis.flips import flips
+from vsc_eval.analysis.rows import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.build import build_board, checked_board
 from vsc_eval.board.entry_files import ABOUT, read_entry, write_entry
@@ -20,9 +20,7 @@ from vsc_eval.board.gallery import gallery_views
 from vsc_eval.board.tables import board_tables
 from vsc_eval.errors import DataError
 from vsc_eval.tables.clean import everywhere, name
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_csv, to_latex, to_markdown
 from vsc_eval.tables.table import Table
 
 TASKS = ("counting",)

@@ -16,7 +16,7 @@ from samples import sample_entry, with_headlines, with_results
 from vsc_eval.board.figure import effects, extremes, summary_figure
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import BackendError
-from vsc_eval.figures.heat import ink
+from vsc_eval.figures.style import ink
 from vsc_eval.tables.numbers import percent
 
 SVG = "{http://www.w3.org/2000/svg}"

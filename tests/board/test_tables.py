@@ -22,9 +22,7 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure, adjust
 from vsc_eval.stats.drift import PARTS
 from vsc_eval.tables.clean import name
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_csv, to_latex, to_markdown
 from vsc_eval.tables.numbers import percent, with_interval
 from vsc_eval.tables.table import Table
 

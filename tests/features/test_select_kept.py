@@ -16,12 +16,11 @@ from small_vlm import write_small_vlm
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError, SpecError
-from vsc_eval.features.harvest import LayerReader, benchmark_items, prompts_of
-from vsc_eval.features.kept import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest
+from vsc_eval.features.harvest import LayerReader, benchmark_items, to_prompt
 from vsc_eval.features.options import SAESource
-from vsc_eval.features.sae_select import SelectSpec, select_sets
-from vsc_eval.features.select_tables import select_tables
+from vsc_eval.features.sae_select import SelectSpec, select_sets, select_tables
 from vsc_eval.interventions.controls import matched_random_sets, permuted_label_sets
+from vsc_eval.interventions.harvest import ITEMS_FILE, SCORES_FILE, TENSORS_FILE, load_harvest
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.model import SAE, Activation, SAEConfig
@@ -103,7 +102,7 @@ def test_the_harvest_is_kept_with_its_items(vlm: LoadedVLM, intervention: Path) 
     assert harvest.orbits == tuple(item.orbit_id for item in items)
     assert harvest.origin["sae_fingerprint"] == load_intervention(intervention).sae.fingerprint()
     reader = LayerReader(vlm, LAYER, "text", 8)
-    pooled, firing, _ = reader.harvest(prompts_of(items), load_intervention(intervention).sae, "mean")
+    pooled, firing, _ = reader.harvest(map(to_prompt, items), load_intervention(intervention).sae, "mean")
     assert torch.equal(harvest.pooled.values, pooled.values)
     assert torch.equal(harvest.pooled.fired, pooled.fired)
     assert harvest.pooled.fired.dtype == torch.bool

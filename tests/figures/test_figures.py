@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Annotation, Text
 
-from vsc_eval.figures.labels import drawable, label_points
-from vsc_eval.figures.style import bare, new_figure, plain_style, save_png, save_svg
+from vsc_eval.figures.style import bare, drawable, label_points, new_figure, plain_style, save_png, save_svg
 
 
 def drawn(points: list[tuple[float, float]], named: list[tuple[str, tuple[float, float]]]) -> list[Annotation]:

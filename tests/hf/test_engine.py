@@ -324,19 +324,17 @@ def test_image_edits_are_refused_where_the_image_is_not_in_the_stream(
         engine(vlm, sae).read(prompts, [condition("scale_image", sae, LAYER)], CHOICE)
 
 
-def test_edits_that_nothing_reads_are_announced(
-    vlm: LoadedVLM, sae: SAE, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_edits_that_nothing_reads_are_announced(vlm: LoadedVLM, sae: SAE, monkeypatch: pytest.MonkeyPatch) -> None:
     edit = condition("scale_image", sae, LAYER)
     for n_shared, warned in ((1, False), (2, True), (3, True)):
         monkeypatch.setattr(vlm.model.config.text_config, "num_kv_shared_layers", n_shared, raising=False)  # type: ignore[union-attr]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            engine(vlm, sae, mode="hooks")._check_request(prompts, [edit], CHOICE)
+            engine(vlm, sae, mode="hooks")._check_edit(edit)
         assert [w.category for w in caught] == [EngineWarning] * warned
     monkeypatch.setattr(vlm.model.config.text_config, "num_kv_shared_layers", 0, raising=False)  # type: ignore[union-attr]
     with pytest.warns(EngineWarning, match="no layer above 3 of .* reads them again"):
-        Engine(vlm, sae=sae, layer=3)._check_request(prompts, [condition("scale_image", sae, 3)], CHOICE)
+        Engine(vlm, sae=sae, layer=3)._check_edit(condition("scale_image", sae, 3))
 
 
 def test_a_replay_that_raises_is_a_reason_not_a_crash(

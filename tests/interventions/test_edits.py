@@ -241,9 +241,9 @@ def test_content_hash_is_of_content() -> None:
 
 def test_baseline() -> None:
     condition = compiled("baseline", make_sae())
-    assert condition.is_baseline
+    assert condition.spec.is_baseline
     assert condition.content_hash == BASELINE_HASH
-    assert not compiled("a", make_sae()).is_baseline
+    assert not compiled("a", make_sae()).spec.is_baseline
 
 
 def test_compiled_parts() -> None:

@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 
 from vsc_eval.analysis.interactions import interactions
-from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.results import Results, condition_table, markdown, print_tables
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import Answers, AnswerTable, AskedCondition, AskedItem
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, ConditionSpec, EditSpec, NormMatch

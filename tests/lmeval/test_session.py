@@ -32,7 +32,7 @@ def prompts() -> list[Prompt]:
 @pytest.fixture
 def opened(tiny_vlm: LoadedVLM, intervention_folder: Path) -> Callable[..., Session]:
     def make(*expressions: str, **options: Any) -> Session:
-        options = {"intervention": intervention_folder, "settings": CHOICE, "batch_size": 2, **options}
+        options = {"intervention": intervention_folder, "batch_size": 2, **options}
         return open_session(tiny_vlm, expressions, **options)
 
     return make

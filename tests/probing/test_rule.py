@@ -95,7 +95,7 @@ def test_a_spec_survives_json() -> None:
 def test_spec_and_records_load_nothing_heavy() -> None:
     code = (
         "import sys; from vsc_eval.probing.records import ProbingSpec, ProbingResult, ProbeRow\n"
-        "import vsc_eval.cli.probe\n"
+        "import vsc_eval.cli.sae\n"
         "print(*[n for n in ('torch', 'transformers', 'sklearn', 'matplotlib') if n in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

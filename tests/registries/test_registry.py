@@ -12,9 +12,9 @@ from installed import install, run_python
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.edit_kinds import EDITS, EditKind
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.select import SCORES
 from vsc_eval.metrics import METRICS
-from vsc_eval.registry import Registry, instance_of
+from vsc_eval.registry import Registry
 from vsc_eval.sae.readers import LAYOUTS
 from vsc_eval.synthetic import SYNTHETIC_TASKS, TASKS
 
@@ -32,7 +32,7 @@ RED, BLUE, OTHER = Colour(name="red"), Colour(name="blue"), Colour(name="other")
 @pytest.fixture
 def colours(monkeypatch: pytest.MonkeyPatch) -> Registry[Colour]:
     monkeypatch.setitem(sys.modules, "paints", SimpleNamespace(RED=RED, BLUE=BLUE, OTHER=OTHER, THREE=3))
-    return Registry("colour", GROUP, {"red": "paints:RED"}, instance_of(Colour))
+    return Registry("colour", GROUP, {"red": "paints:RED"}, Colour)
 
 
 def on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, *parts: tuple[str, str], name: str = "pots") -> None:

@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 
 from vsc_eval.extract import INVALID
 from vsc_eval.stats import bootstrap_many, cluster_bootstrap, stream, wilson_interval
-from vsc_eval.stats.bootstrap import bootstrap_means, cluster_standard_errors, cluster_sums, detectable_difference
+from vsc_eval.stats.bootstrap import bootstrap_means, cluster_standard_errors, cluster_sums, detectable_differences
 from vsc_eval.stats.drift import PARTS, change_parts
 from vsc_eval.stats.significance import McNemar, mcnemar
 
@@ -89,7 +89,8 @@ def test_undefined_is_none_with_a_reason() -> None:
     assert (same.value, same.low, same.reason) == (0.5, None, "every orbit gives the same value")
     assert wilson_interval(0, 0).reason == "no items"
     assert cluster_standard_errors([[1, 2]], ["o", "o"]) is None
-    assert detectable_difference(None) is None
+    assert detectable_differences([[1, 2]], ["o", "o"]) == [None]
+    assert detectable_differences([[1, 1]], ["o", "p"]) == [None]
 
 
 @settings(max_examples=50, deadline=None)
@@ -165,11 +166,12 @@ def test_standard_error_agrees_with_the_plain_one_without_clusters() -> None:
 
 def test_detectable_difference_is_found_with_the_power_it_promises() -> None:
     """A difference of that size, measured with that standard error, is significant in 80% of normal draws."""
-    effect = detectable_difference(0.03)
+    values = np.random.default_rng(1).normal(size=(1, 100))
+    (effect,), error = detectable_differences(values, orbits(100)), scipy_stats.sem(values.reshape(25, 4).mean(axis=1))
     assert effect is not None
-    assert effect == pytest.approx(2.8016 * 0.03, rel=1e-4)
-    draws = np.random.default_rng(0).normal(effect, 0.03, size=20_000)
-    assert np.mean(np.abs(draws) > 1.96 * 0.03) == pytest.approx(0.8, abs=0.01)
+    assert effect == pytest.approx(2.8016 * error, rel=1e-4)
+    draws = np.random.default_rng(0).normal(effect, error, size=20_000)
+    assert np.mean(np.abs(draws) > 1.96 * error) == pytest.approx(0.8, abs=0.01)
 
 
 def test_accuracy_chooses_its_interval_by_the_clusters() -> None:

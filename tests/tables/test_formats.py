@@ -10,10 +10,7 @@ import pytest
 from rich.console import Console
 
 from vsc_eval.tables.console import draw
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.html import to_html
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import bullets, folded, paragraphs, to_markdown
+from vsc_eval.tables.formats import bullets, folded, paragraphs, to_csv, to_html, to_latex, to_markdown
 from vsc_eval.tables.table import Cell, Column, Table, TableRow, cell, methods_note, shown, table
 
 

@@ -16,10 +16,7 @@ from rich.console import Console
 
 from vsc_eval.tables.clean import SHORT, TEXT, code, json_block, name, plain
 from vsc_eval.tables.console import draw
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.html import to_html
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import block, folded, image, to_markdown
+from vsc_eval.tables.formats import block, folded, image, to_csv, to_html, to_latex, to_markdown
 from vsc_eval.tables.table import Column, Data, Table, cell, table
 
 SPECIAL = "\\`*_[]()<>|~$&{}!@#%^:;/w.\n\t\r\x1b\x9b\u202e-+='\"? a1"

@@ -30,9 +30,8 @@ from vsc_eval.backends.hf.engine import Engine
 from vsc_eval.backends.hf.load import load_vlm
 from vsc_eval.backends.hf.prompts import Prompt, encode_prompts
 from vsc_eval.backends.protocol import GenSettings
-from vsc_eval.backends.vllm import hook
-from vsc_eval.backends.vllm.engine import VllmEngine
-from vsc_eval.backends.vllm.requests import Asked, render, sampling
+from vsc_eval.backends.vllm import worker as hook
+from vsc_eval.backends.vllm.engine import Asked, VllmEngine, render, sampling
 from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, why_not_edited
 from vsc_eval.errors import VscError
 from vsc_eval.features.harvest import benchmark_items, to_prompt
@@ -305,7 +304,7 @@ class Lab:
                 "fingerprint": document["hashes"]["model_fingerprint"],
                 "settings": document["settings"],
             }
-        with patch("vsc_eval.backends.vllm.engine.start_vllm", side_effect=AssertionError):
+        with patch("vsc_eval.backends.vllm.engine.starting", side_effect=AssertionError):
             run_sweep(spec, out, console=Console(quiet=True))
         found["resumed without starting vLLM"] = True
         return found

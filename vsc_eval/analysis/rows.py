@@ -1,7 +1,7 @@
 """Every condition of a table against the baseline, on any group of items: the one row of figures that there is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -220,11 +220,7 @@ def _rows(group: ItemGroup, per_item: _PerItem, statistics: StatisticsSpec) -> I
             role=condition.role,
             sets=condition.spec.sets,
             edit=condition.edit,
-            scope=group.scope,
-            task=group.task,
-            level=group.level,
-            by=group.by,
-            category=group.category,
+            **{name: getattr(group, name) for name in ("scope", "task", "level", "by", "category")},
             n=accuracy.n_items,
             n_clusters=accuracy.n_clusters,
             accuracy=accuracy,
@@ -238,3 +234,39 @@ def _means(values: Floats) -> list[float | None]:
     there = ~np.isnan(values)
     sums, counts = np.where(there, values, 0).sum(axis=1), there.sum(axis=1)
     return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
+
+
+Change = Literal["right_to_wrong", "wrong_to_right", "wrong_to_other", "to_invalid", "from_invalid"]
+"""The parts of drift; see stats.drift."""
+
+
+class Flip(Record):
+    """One item whose answer is another than the baseline's."""
+
+    item_id: str
+    task: str
+    level: str | None
+    gold: str
+    before: str
+    """The baseline's answer."""
+    after: str
+    change: Change
+
+
+def flips(table: AnswerTable, condition: str) -> tuple[Flip, ...]:
+    """The items that `condition` changed, in the table's order. Raises SpecError for an unknown condition."""
+    if condition not in table.main.rows:
+        raise SpecError(f"There is no condition '{condition}'.", hint=known_names("conditions", condition, table.names))
+    words = table.main.vocabulary
+    before, after = table.main.answer[0], table.main.answer[table.main.rows[condition]]
+    parts = change_parts(before, after, table.gold, words.index(INVALID) if INVALID in words else -2)
+    changes = sorted((place, change) for change, mask in parts.items() for place in np.flatnonzero(mask).tolist())
+    return tuple(
+        Flip(
+            **{name: getattr(table.items[place], name) for name in ("item_id", "task", "level", "gold")},
+            before=words[before[place]],
+            after=words[after[place]],
+            change=cast(Change, change),
+        )
+        for place, change in changes
+    )

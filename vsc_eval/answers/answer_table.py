@@ -265,8 +265,7 @@ class AnswerTable:
 
     def invalid(self, names: Sequence[str]) -> Mask:
         """Which answers could not be read [conditions, items]."""
-        words = self.main.vocabulary
-        code = words.index(INVALID) if INVALID in words else -1
+        code = {word: code for code, word in enumerate(self.main.vocabulary)}.get(INVALID, -1)
         return np.asarray(self.codes(names) == code, dtype=np.bool_)
 
     def changed(self, names: Sequence[str]) -> Floats:
@@ -329,10 +328,8 @@ _FIELDS = tuple(name for name in COLUMNS if name in Reading.model_fields)
 
 
 class AnswerCollector:
-    """Fills a table's answers while a model is asked, without keeping what it read as objects.
-
-    `names` are the conditions; every item must be added under each of them before `result`.
-    """
+    """Fills a table's answers while a model is asked, without keeping what it read as objects. `names` are the
+    conditions; every item must be added under each of them before `result`."""
 
     def __init__(self, names: Sequence[str], n_items: int, n_options: int, interpret: Interpret) -> None:
         self.names, self._interpret = tuple(names), interpret

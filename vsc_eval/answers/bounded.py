@@ -33,10 +33,7 @@ RESTORE = "Restore the file from git, or publish the run again."
 
 def read_bounded(path: Path, schema: pa.Schema, most_rows: int) -> pa.Table:
     """The parquet file, if it is within the limits and has exactly these columns, without gaps where none may be: a
-    small one can unpack to all memory.
-
-    Raises DataError otherwise, and what pyarrow raises of a file that is damaged.
-    """
+    small one can unpack to all memory. Raises DataError otherwise, and what pyarrow raises of a damaged file."""
     if (size := path.stat().st_size) > MOST_BYTES:
         raise damaged(path, f"it has {size / 2**20:.0f} MiB; it may have {MOST_BYTES >> 20}")
     with pq.ParquetFile(path) as file:
@@ -74,24 +71,19 @@ def damaged(path: Path, why: str) -> DataError:
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a file. Raises DataError if it has more than `most` bytes or cannot be read."""
     try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= most else b""
+        if (size := path.stat().st_size) > most:
+            raise DataError(
+                f"{path} has {size / 2**20:.0f} MiB; it may have {most // 2**20}.",
+                hint="Publish the run without --with-pictures.",
+            )
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the file.") from error
-    if size > most:
-        raise DataError(
-            f"{path} has {size / 2**20:.0f} MiB; it may have {most // 2**20}.",
-            hint="Publish the run without --with-pictures.",
-        )
-    return content
 
 
 def read_json(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
-    """A JSON file of one object.
-
-    Raises DataError, naming the file and the place, for one that is too large, is no JSON in that encoding, has a key
-    twice or a number that is none.
-    """
+    """A JSON file of one object. Raises DataError, naming the file and the place, for one that is too large, is no JSON
+    in that encoding, has a key twice or a number that is none."""
     numbers: dict[str, Any] = {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
     try:
         document = json.loads(read_bytes(path).decode(encoding), object_pairs_hook=_object, **numbers)

@@ -75,10 +75,8 @@ class FinishedRun:
 
 
 def read_run(path: Path) -> FinishedRun:
-    """Read and check a run's folder.
-
-    Raises SpecError if it is no run, is unfinished, or is of another version; DataError if a file is damaged.
-    """
+    """Read and check a run's folder. Raises SpecError if it is no run, is unfinished, or is of another version;
+    DataError if a file is damaged."""
     # A folder without any is named by the first.
     file = next((path / name for name in RUN_FILES if (path / name).is_file()), path / RUN_FILES[0])
     document = _document(file)

@@ -96,12 +96,10 @@ def write_table(folder: Path, table: AnswerTable, stem: str = ANSWERS) -> dict[s
 
 
 def read_table(folder: Path, stem: str = ANSWERS, *, bounded: bool = False) -> AnswerTable:
-    """What `write_table` wrote, or another program of the same columns.
-
-    If `bounded`, the files are somebody else's: they are bounded before they are unpacked, have exactly our columns,
-    and what answers.parquet repeats of items.parquet is the same there. Raises DataError, naming the file, where one is
-    missing, damaged, of another version, or where the answers are not one for each item and condition of a pass.
-    """
+    """What `write_table` wrote, or another program of the same columns. If `bounded`, the files are somebody else's:
+    they are bounded before they are unpacked, have exactly our columns, and what answers.parquet repeats of
+    items.parquet is the same there. Raises DataError, naming the file, where one is missing, damaged, of another
+    version, or where the answers are not one for each item and condition of a pass."""
     item_file, condition_file, answer_file = (folder / name for name in table_files(stem))
     files, limits = (item_file, condition_file, answer_file), (MOST_ITEMS, MOST_ITEMS, MOST_ANSWERS)
     item_rows, condition_rows, found = (

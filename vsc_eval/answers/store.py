@@ -8,9 +8,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
 
 from vsc_eval.errors import BackendError, DataError
 from vsc_eval.files import short_hash
@@ -29,7 +28,7 @@ def answer_key(
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-class AnswerStore:
+class AnswerStore(AbstractContextManager["AnswerStore"]):
     """Readings by answer key. `path` is a file or ":memory:"; the file is made if absent, its folder must exist.
 
     Raises DataError for a file that is damaged or is no answer store, BackendError for one that cannot be opened or
@@ -84,9 +83,6 @@ class AnswerStore:
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
         self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from vsc_eval.analysis.groups import COLUMNS, SCOPES, column_groups
+from vsc_eval.analysis.groups import COLUMNS, SCOPES, column_groups, item_value
 from vsc_eval.analysis.rows import Grouping, Row
 from vsc_eval.answers.answer_table import (
     COUNT_COLUMNS,
@@ -21,7 +21,6 @@ from vsc_eval.answers.answer_table import (
     TEXT_COLUMNS,
     AnswerTable,
     AskedCondition,
-    AskedItem,
 )
 from vsc_eval.records import Record
 from vsc_eval.stats import Drift, Figure, McNemar
@@ -65,7 +64,7 @@ def row_frame(rows: Sequence[Row], table: AnswerTable, grouping: Grouping) -> pd
         named = frame[_NAMED_BY.get(grouping, [])]
     else:
         firsts = [table.items[int(group.mask.argmax())] for group in column_groups(table, grouping)]
-        values = {column: [_of_item(item, column) for item in firsts] for column in grouping}
+        values = {column: [item_value(item, column) for item in firsts] for column in grouping}
         # Condition by condition, and within each the groups in this order.
         named = typed(pd.DataFrame(values), table)
         named = named.iloc[np.tile(np.arange(len(firsts)), len(table.names))].reset_index(drop=True)
@@ -81,7 +80,7 @@ def answer_frame(table: AnswerTable) -> pd.DataFrame:
     columns: dict[str, Any] = {str(name): np.repeat(values.to_numpy(), n) for name, values in conditions.items()}
     categories = dict.fromkeys(column for item in table.items for column, _ in item.categories)
     for name in ("item_id", *COLUMNS, *categories):
-        values = np.array([_of_item(item, name) for item in table.items], dtype=object)
+        values = np.array([item_value(item, name) for item in table.items], dtype=object)
         columns[name] = np.tile(values, len(table.names))
     columns["read"], columns["answer"] = words[answers.read].ravel(), words[answers.answer].ravel()
     columns["right"] = table.right(table.names).ravel()
@@ -107,10 +106,6 @@ def typed(frame: pd.DataFrame, table: AnswerTable) -> pd.DataFrame:
         if len(frame) and frame[column].isna().all():
             frame[column] = frame[column].astype(float)
     return frame
-
-
-def _of_item(item: AskedItem, column: str) -> Any:
-    return dict(item.categories).get(column) if column not in ("item_id", *COLUMNS) else getattr(item, column)
 
 
 def _option_columns(table: AnswerTable) -> dict[str, npt.NDArray[np.float32]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from vsc_eval import specs
 from vsc_eval.api.activations import Activations, Images, activations
@@ -19,9 +19,6 @@ from vsc_eval.specs import ConditionSpec, EditSpec, InterventionSpec, parse_cond
 
 if TYPE_CHECKING:
     from vsc_eval.api.model import Model
-
-_DEFAULT_EDIT = "scale=2"
-"""As `vsc-eval sae select` has it."""
 
 
 class EditOptions(TypedDict, total=False):
@@ -149,7 +146,6 @@ class FeatureSet:
 
 
 def _number(value: float) -> str:
-    """As the expression has it: 4.0 as `4`."""
     return repr(float(value)).removesuffix(".0")
 
 
@@ -249,15 +245,16 @@ def load_intervention(
         >>> vsc.load_intervention("vsc-tiny", sets={"mine": [3, 17]})["mine"].clamp(2.5)
         Condition('mine:clamp=2.5')
     """
+    source = {"layout": layout, "layer": layer, "hook": hook, "k": k}
     if name is not None and sae is None:
-        if layer is not None or hook is not None or k is not None or layout != "auto":
+        if source != {"layout": "auto", "layer": None, "hook": None, "k": None}:
             raise SpecError(
                 "`layer`, `layout`, `hook` and `k` are of an SAE; an intervention says them itself.",
                 hint="Leave them out, or give `sae` in place of the name.",
             )
         loaded = stored.load_intervention(name)
     elif sae is not None and name is None:
-        loaded = _of_sae(Path(sae), layer, layout=layout, hook=hook, k=k)
+        loaded = _of_sae(Path(sae), source)
     else:
         raise SpecError(
             "An intervention is loaded by its name, or made of an SAE.",
@@ -272,23 +269,17 @@ def load_intervention(
     return Intervention(str(name) if is_as_named else f"sets of {name or sae}", spec, loaded.sae, loaded.folder)
 
 
-def _of_sae(
-    path: Path, layer: int | None, *, layout: str, hook: str | None, k: int | None
-) -> stored.LoadedIntervention:
-    read = read_any_sae(path, layout=layout, layer=layer, hook=hook, k=k)
+def _of_sae(path: Path, source: dict[str, Any]) -> stored.LoadedIntervention:
+    read, layer = read_any_sae(path, **source), source["layer"]
     if read.layer is not None and layer not in (None, read.layer):
         raise SpecError(f"The SAE in {path} reads layer {read.layer}, not {layer}.", hint="Leave out `layer`.")
     found = read.layer if layer is None else layer
     if found is None:
         raise SpecError(f"The SAE in {path} does not say its layer.", hint="Give `layer`, counted from 0.")
-    positions = str(read.metadata.get("positions") or "all")
-    spec = InterventionSpec(
-        model=str(read.metadata.get("model") or "unknown"),
-        layer=found,
-        sae=str(path),
-        default_edit=parse_condition(f"set:{_DEFAULT_EDIT}:{positions}", EditSpec(kind="ablate")).edit,
-        sets=(),
-    )
+    # The default edit is that of `vsc-eval sae select`.
+    edit = parse_condition(f"set:scale=2:{read.metadata.get('positions') or 'all'}", EditSpec(kind="ablate")).edit
+    model = str(read.metadata.get("model") or "unknown")
+    spec = InterventionSpec(model=model, layer=found, sae=str(path), default_edit=edit, sets=())
     return stored.LoadedIntervention(spec, read.sae, read.path.parent)
 
 

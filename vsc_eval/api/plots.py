@@ -10,8 +10,7 @@ from PIL import Image
 
 from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
-from vsc_eval.figures.labels import label_points
-from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PURPLE, SKY, VERMILION, bare
+from vsc_eval.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PURPLE, SKY, VERMILION, bare, label_points
 from vsc_eval.specs import BASELINE
 
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)

@@ -1,28 +1,32 @@
 """A run: the answers of one model under many conditions, and all that is computed from them; started, or read from
 disk."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 from rich.console import Console
 
 from vsc_eval.analysis.controls import ControlTest
 from vsc_eval.analysis.interactions import InteractionRow, interactions
 from vsc_eval.analysis.noise_floor import FloorRow, changed_without_cause, floor_rows
 from vsc_eval.analysis.official import OfficialRow, official_rows
-from vsc_eval.analysis.rows import Row, rows
-from vsc_eval.answers.answer_table import AnswerTable
+from vsc_eval.analysis.rows import Flip, Row, flips, rows
+from vsc_eval.answers.answer_table import AnswerTable, AskedItem
 from vsc_eval.answers.finished_run import read_run
-from vsc_eval.api.flip_gallery import Flips
 from vsc_eval.api.frames import answer_frame, grouping_of, record_frame, row_frame
 from vsc_eval.api.intervention import Given, Intervention, load_intervention, one_intervention
 from vsc_eval.api.model import Model, takes
 from vsc_eval.api.plots import Plots
 from vsc_eval.errors import SpecError
+from vsc_eval.figures.data_uri import png_data_uri
+from vsc_eval.files import picture_hash
 from vsc_eval.mistakes import validated
 from vsc_eval.settings import StatisticsSpec
 from vsc_eval.specs import BASELINE, split_names
@@ -30,11 +34,83 @@ from vsc_eval.studies.analysis import statistics_of
 from vsc_eval.studies.records import StudyResults, read_results
 from vsc_eval.sweeps.run_spec import RunSpec
 from vsc_eval.sweeps.sweep import run_sweep
-from vsc_eval.tables.html import to_html
+from vsc_eval.synthetic import find_item
+from vsc_eval.tables.clean import html
+from vsc_eval.tables.formats import to_html
 from vsc_eval.tables.table import columns, table
 
+_SHOWN = 12
 _OF_EACH_RUN = ("batch_size", "engine_mode", "memory_gb")
 """Settings of a model that a run may have another value of."""
+
+
+@dataclass(frozen=True)
+class ChangedAnswer:
+    """One item whose answer is not the baseline's."""
+
+    flip: Flip
+    item: AskedItem
+
+    @property
+    def prompt(self) -> str | None:
+        """The text that was asked; None where it may not be kept."""
+        if self.item.messages is None:
+            return None
+        content = json.loads(self.item.messages)[-1]["content"]
+        return "\n".join(part["text"] for part in content if part["type"] == "text")
+
+    @property
+    def image(self) -> Image.Image | None:
+        """The picture that was shown, drawn again; None for other data than the synthetic benchmark's, whose pictures
+        a run does not keep, and where another one (or none) was shown."""
+        try:
+            drawn = find_item(self.item.item_id).image()
+        except SpecError:
+            return None
+        return drawn if picture_hash(drawn) == self.item.image_hash else None
+
+    def _repr_html_(self) -> str:
+        picture = self.image
+        source = None if picture is None else png_data_uri(np.asarray(picture))
+        shown = f'<img src="{source}" width="160" alt="the picture">' if source else ""
+        before, after, gold = map(html, (self.flip.before, self.flip.after, self.flip.gold))
+        text = "<br>".join(map(html, (self.prompt or "").splitlines()))
+        return (
+            '<div style="display:inline-block; vertical-align:top; width:170px; margin:4px; font-size:85%">'
+            f"{shown}<br><b>{self.flip.change.replace('_', ' ')}</b>: {before} &rarr; <b>{after}</b>, right is {gold}"
+            f"<br>{text}</div>"
+        )
+
+
+class Flips(Sequence[ChangedAnswer]):
+    """The items that one condition changed, in the run's order. A notebook shows the first of them with pictures."""
+
+    def __init__(self, table: AnswerTable, condition: str) -> None:
+        """Raises SpecError for a condition that the table does not have."""
+        self.condition = condition
+        self._table = table
+        items = {item.item_id: item for item in table.items}
+        self._found = [ChangedAnswer(flip, items[flip.item_id]) for flip in flips(table, condition)]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """item_id, task, level, gold, before (the baseline's answer), after, change, prompt."""
+        frame = record_frame(Flip, [each.flip for each in self._found], self._table)
+        return frame.assign(prompt=pd.Series([each.prompt for each in self._found], dtype=object))
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._found[place]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return f"Flips('{self.condition}', {len(self)} of {len(self._table.items)} answers changed)"
+
+    def _repr_html_(self) -> str:
+        more = f", the first {_SHOWN}" if len(self) > _SHOWN else ""
+        shown = "".join(each._repr_html_() for each in self._found[:_SHOWN])
+        return f"<p>{html(repr(self))}{more}</p>{shown}"
 
 
 @dataclass(eq=False, repr=False)

@@ -22,9 +22,9 @@ from vsc_eval.answers.store import AnswerStore, answer_key
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
-from vsc_eval.backends.registry import BACKENDS, EngineSettings, Mode
+from vsc_eval.backends.registry import BACKENDS, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
-from vsc_eval.files import prompt_hash, short_hash
+from vsc_eval.files import short_hash
 from vsc_eval.interventions.edits import BASELINE_HASH, CompiledCondition, compile_condition
 from vsc_eval.interventions.intervention import LoadedIntervention, load_intervention
 from vsc_eval.records import Reading
@@ -52,8 +52,7 @@ class Session:
     engine: AnswerEngine
     store: AnswerStore
     conditions: Conditions
-    settings: GenSettings
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | None = None
 
     def key(self, prompt: Prompt, condition: str, settings: GenSettings) -> str:
         """The store's key of one answer."""
@@ -124,15 +123,9 @@ def _missing(keys: Mapping[str, Sequence[str]], stored: Collection[str]) -> Iter
 class LazyConditions(Conditions):
     """Conditions that are compiled when they are looked up; a study has thousands, so only the last few are kept."""
 
-    def __init__(
-        self,
-        specs: Sequence[ConditionSpec],
-        compile_: Callable[[ConditionSpec], CompiledCondition | None],
-        *,
-        kept: int,
-    ) -> None:
+    def __init__(self, specs: Sequence[ConditionSpec], compile_: Callable[[ConditionSpec], CompiledCondition]) -> None:
         self.specs: dict[str, ConditionSpec] = {BASELINE: ConditionSpec(name=BASELINE), **{s.name: s for s in specs}}
-        self._compiled = lru_cache(maxsize=kept)(lambda name: compile_(self.specs[name]))
+        self._compiled = lru_cache(maxsize=2 * SLICE)(lambda name: compile_(self.specs[name]))
 
     def __getitem__(self, name: str) -> CompiledCondition | None:
         return None if self.specs[name].is_baseline else self._compiled(name)
@@ -168,21 +161,16 @@ def open_session(
     expressions: Sequence[str | ConditionSpec] = (),
     *,
     intervention: str | Path | LoadedIntervention | None = None,
-    settings: GenSettings | None = None,
     store: AnswerStore | None = None,
-    batch_size: int | None = None,
-    memory_budget_bytes: int | None = None,
-    mode: Mode = "auto",
     backend: str = "hf",
-    options: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **how: Any,
 ) -> Session:
     """A session of `vlm` under the baseline and the given conditions.
 
     `expressions` are condition expressions ("counting+logic:scale=2") or specs. `intervention` defaults to the one
     named like the model; it is not looked for when there is nothing but the baseline. `store` defaults to memory.
-    `backend`: a name of backends.registry, `options` its own. Where it needs no weights, `vlm` needs none; `mode` and
-    `memory_budget_bytes` are of transformers. Raises SpecError or DataError for what does not fit.
+    `backend`: a name of backends.registry; where it needs no weights, `vlm` needs none. `how`: see EngineSettings.
+    Raises SpecError or DataError for what does not fit.
     """
     wanted = [e for e in expressions if e != BASELINE and not (isinstance(e, ConditionSpec) and e.is_baseline)]
     sae, layer = None, None
@@ -196,16 +184,9 @@ def open_session(
             spec = entry if isinstance(entry, ConditionSpec) else parse_condition(entry, intervention.spec.default_edit)
             compiled = compile_condition(spec, intervention.sets, sae, layer, d_model=d_model)
             conditions[spec.name] = compiled.to(vlm.device)
-    how = EngineSettings(batch_size, mode, memory_budget_bytes, options or {})
-    return Session(
-        vlm=vlm,
-        engine=BACKENDS.get(backend).make(vlm, sae=sae, layer=layer, settings=how),
-        # An empty store is falsy.
-        store=AnswerStore(":memory:") if store is None else store,
-        conditions=conditions,
-        settings=settings or GenSettings(scoring="generate"),
-        progress=progress,
-    )
+    engine = BACKENDS.get(backend).make(vlm, sae=sae, layer=layer, settings=EngineSettings(**how))
+    # An empty store is falsy.
+    return Session(vlm, engine, AnswerStore(":memory:") if store is None else store, conditions)
 
 
 def plan_batches(
@@ -278,7 +259,7 @@ def as_asked(item: AskedItem, prompt: Prompt, settings: GenSettings, stops: tupl
         scoring=settings.scoring,
         max_new_tokens=settings.new_tokens,
         stops=stops,
-        prompt_hash=prompt_hash(prompt.text),
+        prompt_hash=short_hash(prompt.text),
         image_hash=prompt.image_hash,
         messages=json.dumps(messages, ensure_ascii=False),
     )

@@ -76,13 +76,19 @@ class AnswerEngine(ABC):
         the `loglikelihood` scoring of a prompt without options, DataError for a prompt that is too long, BackendError
         where the model cannot do what is asked.
         """
-        self._check_request(prompts, conditions, settings)
-        if not prompts:
-            return [[] for _ in conditions]
+        for prompt in prompts:
+            if settings.scoring == "loglikelihood" and not prompt.options:
+                raise SpecError(
+                    f"The prompt '{prompt_head(prompt)}' has no options to choose from.",
+                    hint="Use the `generate` scoring for it.",
+                )
         edited: dict[str, CompiledCondition] = {}
         for condition in conditions:
-            if condition is not None and not condition.is_baseline:
+            if condition is not None and not condition.spec.is_baseline:
+                self._check_edit(condition)
                 edited.setdefault(condition.content_hash, condition)
+        if not prompts:
+            return [[] for _ in conditions]
         answers = self.answer(prompts, list(edited.values()), settings, progress or (lambda n: None))
         by_hash = dict(zip([BASELINE_HASH, *edited], answers, strict=True))
         return [list(by_hash[BASELINE_HASH if c is None else c.content_hash]) for c in conditions]
@@ -96,19 +102,6 @@ class AnswerEngine(ABC):
         progress: Callable[[int], None],
     ) -> list[list[Reading]]:
         """Readings [baseline, *conditions][prompts] of one prompt or more under edits of different content."""
-
-    def _check_request(
-        self, prompts: Sequence[Prompt], conditions: Sequence[CompiledCondition | None], settings: GenSettings
-    ) -> None:
-        for prompt in prompts:
-            if settings.scoring == "loglikelihood" and not prompt.options:
-                raise SpecError(
-                    f"The prompt '{prompt_head(prompt)}' has no options to choose from.",
-                    hint="Use the `generate` scoring for it.",
-                )
-        for condition in conditions:
-            if condition is not None and not condition.is_baseline:
-                self._check_edit(condition)
 
     def _check_edit(self, condition: CompiledCondition) -> None:
         if condition.layer != self.layer:

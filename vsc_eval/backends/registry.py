@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator
 
-from vsc_eval.registry import Registry, instance_of
+from vsc_eval.registry import Registry
 
 if TYPE_CHECKING:
     from vsc_eval.backends.hf.load import LoadedVLM
@@ -65,8 +65,8 @@ class Backend:
 BACKENDS: Registry[Backend] = Registry(
     "backend",
     "vsc_eval.backends",
-    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm:VLLM"},
-    instance_of(Backend),
+    {"hf": "vsc_eval.backends.hf:HF", "vllm": "vsc_eval.backends.vllm.start:VLLM"},
+    Backend,
 )
 
 BackendName = Annotated[str, AfterValidator(BACKENDS.valid)]

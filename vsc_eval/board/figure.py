@@ -10,8 +10,7 @@ from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.board.records import Entry, drift_share
 from vsc_eval.figures import style
-from vsc_eval.figures.heat import Square, colour_scale, draw_squares
-from vsc_eval.figures.labels import drawable, fit, label_points
+from vsc_eval.figures.style import Square, colour_scale, draw_squares, drawable, fit, label_points
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import LEVELS, TASKS
 from vsc_eval.tables.clean import name

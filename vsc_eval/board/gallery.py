@@ -30,13 +30,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from vsc_eval.analysis.flips import Change, Flip, flips
+from vsc_eval.analysis.rows import Change, Flip, flips
 from vsc_eval.answers.answer_table import AskedItem
 from vsc_eval.board.board import Board
 from vsc_eval.board.records import Entry
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.figures.data_uri import picture_problem, png_data_uri
-from vsc_eval.files import NO_PICTURE, picture_hash, prompt_hash
+from vsc_eval.files import NO_PICTURE, picture_hash, short_hash
 from vsc_eval.specs import BASELINE
 from vsc_eval.synthetic import GENERATOR_VERSION, LEVELS, Item, blind_image, find_item
 from vsc_eval.synthetic.scene import scene_words
@@ -105,7 +105,7 @@ def item_view(entry: Entry, row: int, *, is_synthetic: bool) -> ItemView:
             f"The benchmark's item is {drawn.task}, {drawn.level}, gold {drawn.answer}; the entry's is "
             f"{item.task}, {item.level}, gold {item.gold}.",
         )
-    if prompt_hash(drawn.prompt) != item.prompt_hash:
+    if short_hash(drawn.prompt) != item.prompt_hash:
         raise _other(entry, item, "Its question is another one than the entry's prompt_hash tells of.")
     if item.image_hash == NO_PICTURE:
         return ItemView(drawn.question, drawn.options, None, ASKED_BLIND)

@@ -20,7 +20,7 @@ from vsc_eval.specs import BASELINE
 from vsc_eval.stats import Figure
 from vsc_eval.tables import clean
 from vsc_eval.tables.clean import LONG, SHORT, code, markdown
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.table import columns, table
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`vsc-eval board`."""
+"""`vsc-eval board` and `vsc-eval publish`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from vsc_eval.cli.flags import Flags
+from vsc_eval.errors import SpecError
+from vsc_eval.settings import AskSpec
 
+if TYPE_CHECKING:
     from vsc_eval.board.build import Built
 
 Log = Callable[[str], None]
 
+_DATA = Flags(AskSpec, only=("include_path", "data_dir"))
 _BOARD = """\
 A board is a folder: board.yaml says what every model is asked, entries/ holds one folder for each run, and all else
 is made from those.
 """
+_PUBLISH = """\
+Add a finished run or study to a board: its results, every parsed answer and how they came to be, as one folder in
+entries/. Then the board's tables, page, cards and figures are made anew. Publishing the same run twice changes nothing.
+"""
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `board`."""
     parser.description = _BOARD
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="start a board that asks what a run asked")
@@ -49,12 +55,29 @@ def fill(parser: argparse.ArgumentParser) -> None:
         action.add_argument("board", type=Path, metavar="DIR", help="folder of the board")
 
 
+def fill_publish(parser: argparse.ArgumentParser) -> None:
+    parser.description = _PUBLISH
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder of a finished run or study")
+    add("--to", dest="board", type=Path, metavar="DIR", required=True, help="folder of the board")
+    add("--name", metavar="NAME", help="what to call the model (default: its hub id, or the last part of its folder)")
+    add("--note", metavar="TEXT", default="", help="your own words beside the entry, up to 2,000 characters")
+    add("--replace", action="store_true", help="put this run in the place of one of the same model and items")
+    add("--intervention", type=Path, metavar="DIR", help="where the run's intervention is, if it was moved")
+    add(
+        "--with-pictures", action="store_true",
+        help="put questions and small pictures of external data sets into the entry, for the gallery; only where the "
+        "data's licence lets you",
+    )  # fmt: skip
+    _DATA.add_to(parser.add_argument_group("for --with-pictures"))
+    parser.set_defaults(handler=_publish)
+
+
 def _new(options: argparse.Namespace) -> int:
     from vsc_eval.board.spec import new_board
-    from vsc_eval.tables.console import console_for
 
     spec = new_board(options.board, options.runs, title=options.title, description=options.description)
-    log = logger(console_for(stderr=True))
+    log = _logger(stderr=True)
     log(f"{options.board / 'board.yaml'}: {len(spec.tasks)} tasks, {spec.n_items:,} items, read by `{spec.scoring}`.")
     log(f"Next: vsc-eval publish {options.runs[0]} --to {options.board}")
     return 0
@@ -67,33 +90,31 @@ def _check(options: argparse.Namespace) -> int:
     from vsc_eval.tables.console import console_for, draw
     from vsc_eval.tables.table import columns, table
 
-    console = console_for()
-    with progress_shown(console_for(stderr=True), {}) as progress:
+    with progress_shown() as progress:
         entries, problems = check_entries(options.board, intervals=options.intervals, progress=progress)
     if not problems:
-        logger(console)(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
+        _logger()(f"{numbers.counted(len(entries), 'entry is', 'entries are')} right.")
         return 0
     heads = columns("file", "place", "what is wrong", "fix")
     rows = [(found.file, found.place, found.what, found.hint) for found in problems]
-    draw(table("problems", numbers.counted(len(problems), "problem"), heads, rows), console)
+    draw(table("problems", numbers.counted(len(problems), "problem"), heads, rows), console_for())
     return 1
 
 
 def _build(options: argparse.Namespace) -> int:
     from vsc_eval.board.build import build_board, checked_board, stale_files
     from vsc_eval.progress import progress_shown
-    from vsc_eval.tables.console import console_for
 
-    log = logger(console_for(stderr=True))
+    log = _logger(stderr=True)
     if options.check:
         stale = stale_files(checked_board(options.board))
         for name, what in stale.items():
-            logger(console_for())(f"{name}: {what}")
+            _logger()(f"{name}: {what}")
         log(f"{len(stale)} files to build: vsc-eval board build {options.board}" if stale else "All is up to date.")
         return 1 if stale else 0
-    with progress_shown(console_for(stderr=True), {}) as progress:
+    with progress_shown() as progress:
         built = build_board(options.board, log=log, progress=progress)
-    log_built(built, log)
+    _log_built(built, log)
     return 0
 
 
@@ -104,7 +125,7 @@ def _show(options: argparse.Namespace) -> int:
 
     board, console = checked_board(options.board), console_for()
     if not board.entries:
-        logger(console)("The board has no entries yet.")
+        _logger()("The board has no entries yet.")
         return 0
     tables = board_tables(board)
     for found in (*tables.baseline, *tables.interventions):
@@ -112,8 +133,31 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def log_built(built: Built, log: Log) -> None:
-    """Which files a build wrote and deleted."""
+def _publish(options: argparse.Namespace) -> int:
+    from vsc_eval.answers.finished_run import read_run
+    from vsc_eval.board.from_run import entry_of_run, shown_items
+    from vsc_eval.board.publish import publish
+    from vsc_eval.board.spec import read_board_spec
+    from vsc_eval.progress import progress_shown
+
+    log, shown = _logger(stderr=True), None
+    data = _DATA.read(options, "vsc-eval publish")
+    if options.with_pictures:
+        shown = shown_items(options.run, include=list(data.include_path), data_dir=data.data_dir)
+    elif data.include_path or data.data_dir:
+        raise SpecError("--include-path and --data-dir go with --with-pictures.", hint="Leave them out, or add it.")
+    spec = read_board_spec(options.board)
+    log(f"Making the entry of {options.run} ...")
+    about = {name: getattr(options, name) for name in ("name", "note", "intervention")}
+    entry = entry_of_run(read_run(options.run), board=spec.name, shown=shown, **about)
+    with progress_shown() as progress:
+        found = publish(entry, options.board, replace=options.replace, log=log, progress=progress)
+    log(f"{found.folder}: {found.done}.")
+    _log_built(found.built, log)
+    return 0
+
+
+def _log_built(built: Built, log: Log) -> None:
     written, removed = built.written, built.removed
     if not written and not removed:
         log("All files were up to date.")
@@ -122,8 +166,10 @@ def log_built(built: Built, log: Log) -> None:
     log(f"{len(written)} files written{': ' if written else ''}{shown}" + (f"; {len(removed)} removed" * bool(removed)))
 
 
-def logger(console: Console) -> Log:
+def _logger(*, stderr: bool = False) -> Log:
     """A function that prints a line of words as they are."""
     from vsc_eval.tables.clean import terminal
+    from vsc_eval.tables.console import console_for
 
+    console = console_for(stderr=stderr)
     return lambda words: console.print(terminal(words), highlight=False, markup=False, soft_wrap=True)

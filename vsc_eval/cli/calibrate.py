@@ -1,4 +1,6 @@
-"""`vsc-eval calibrate`: how often the verdict rule is wrong, and how large an interference it finds."""
+"""Put simulated studies through the statistics of a real one: with edits that do nothing, with sets drawn as those of
+permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of studies, planted interference
+found in at least 90 %."""
 
 import argparse
 from pathlib import Path
@@ -8,11 +10,6 @@ from vsc_eval.errors import SpecError
 _FEWEST = 20
 _ENOUGH = 200
 
-_DESCRIPTION = """\
-Put simulated studies through the statistics of a real one: with edits that do nothing, with sets drawn as those of
-permuted labels, and with planted interference. Bars: false verdicts in at most 5 % of studies, planted interference
-found in at least 90 %.
-"""
 _EPILOG = """\
 Without a spec: the default sizes and the default rule of a study. Exit code 1 if a bar is missed.
 example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --out calibration.json
@@ -20,25 +17,16 @@ example: vsc-eval calibrate interventions/vsc-tiny/study.yaml --sizes 0.1 0.2 --
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `calibrate`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
-    parser.add_argument("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
-    parser.add_argument(
-        "--sizes",
-        type=float,
-        nargs="+",
-        metavar="SHARE",
-        help="planted: shares of items that the combined edit puts wrong",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all figures there")
-    parser.add_argument(
-        "--study",
-        type=Path,
-        metavar="DIR",
-        help="a finished study: take its own permuted-label draws for the real sets",
-    )
+    parser.description, parser.epilog = __doc__, _EPILOG
+    add = parser.add_argument
+    add("spec", type=Path, nargs="?", metavar="SPEC.yaml", help="sizes and rule")
+    add("--repetitions", type=int, default=_ENOUGH, help="studies of each kind (default: 200)")
+    planted = "planted: shares of items that the combined edit puts wrong"
+    add("--sizes", type=float, nargs="+", metavar="SHARE", help=planted)
+    add("--seed", type=int, default=0, help="(default: 0)")
+    add("--out", type=Path, metavar="FILE.json", help="write all figures there")
+    own = "a finished study: take its own permuted-label draws for the real sets"
+    add("--study", type=Path, metavar="DIR", help=own)
     parser.set_defaults(handler=_handle)
 
 
@@ -55,8 +43,6 @@ def _handle(options: argparse.Namespace) -> int:
     for size in options.sizes or ():
         if not 0 < size < 1:
             raise SpecError(f"--sizes: {size:g} is no share of items.", hint="Give numbers between 0 and 1.")
-    from rich.console import Console
-
     from vsc_eval.files import write_text
     from vsc_eval.progress import progress_shown
     from vsc_eval.specs import load_yaml_spec
@@ -66,7 +52,7 @@ def _handle(options: argparse.Namespace) -> int:
 
     spec = load_yaml_spec(options.spec, StudySpec) if options.spec else StudySpec()
     sizes = sorted(options.sizes or SIZES)
-    with progress_shown(Console(stderr=True), {}) as advance:
+    with progress_shown() as advance:
         found = calibrate(spec, repetitions=options.repetitions, sizes=sizes, seed=options.seed, progress=advance)
     console = console_for()
     draw(false_table(found, spec), console)

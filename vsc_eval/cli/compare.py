@@ -1,18 +1,15 @@
-"""`vsc-eval compare`."""
+"""Put two finished runs side by side, paired by item: two models, backends or conditions. Accuracies and their paired
+difference, agreement and drift, distances of the options' log-probabilities, and what each condition does to either
+run. Runs with other prompts, pictures, right answers or generation settings are refused."""
 
 import argparse
 from pathlib import Path
 
-_DESCRIPTION = """\
-Put two finished runs side by side, paired by item: two models, backends or conditions. Accuracies and their paired
-difference, agreement and drift, distances of the options' log-probabilities, and what each condition does to either
-run. Runs with other prompts, pictures, right answers or generation settings are refused.
-"""
+from vsc_eval.errors import SpecError
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare`."""
-    parser.description = _DESCRIPTION
+    parser.description = __doc__
     add = parser.add_argument
     add("run_a", type=Path, metavar="RUN_A", help="folder of a finished run or study")
     add("run_b", type=Path, metavar="RUN_B", help="another; or the same one, to compare two of its conditions")
@@ -31,7 +28,7 @@ def _handle(options: argparse.Namespace) -> int:
     from vsc_eval.analysis.compare.compare import compare_runs
     from vsc_eval.analysis.compare.tables import markdown, print_comparison
     from vsc_eval.answers.finished_run import read_run
-    from vsc_eval.files import replacing
+    from vsc_eval.files import write_text
     from vsc_eval.tables.console import console_for
 
     a = read_run(options.run_a)
@@ -39,9 +36,8 @@ def _handle(options: argparse.Namespace) -> int:
     found = compare_runs(a, b, conditions=conditions, common=options.common, seed=options.seed)
     text = found.model_dump_json(indent=1) + "\n"
     if options.out is not None:
-        for name, content in (("compare.json", text), ("compare.md", markdown(found))):
-            with replacing(options.out / name) as partial:
-                partial.write_text(content, encoding="utf-8")
+        write_text(options.out / "compare.json", text)
+        write_text(options.out / "compare.md", markdown(found))
     if options.json:
         print(text, end="")
         return 0
@@ -53,8 +49,6 @@ def _handle(options: argparse.Namespace) -> int:
 
 
 def _conditions(options: argparse.Namespace) -> tuple[str, str] | None:
-    from vsc_eval.errors import SpecError
-
     if options.seed < 0:
         raise SpecError(f"--seed: {options.seed} is below 0.", hint="Give 0 or a positive number.")
     one, a, b = options.condition, options.condition_a, options.condition_b

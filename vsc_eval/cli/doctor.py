@@ -37,7 +37,6 @@ class Check:
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `doctor`."""
     parser.add_argument("--no-smoke", action="store_true", help="leave the one-item run out")
     parser.set_defaults(handler=_handle)
 

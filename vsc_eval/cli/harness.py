@@ -22,7 +22,6 @@ example: vsc-eval harness run --model vsc-hf --model_args pretrained=vsc-tiny,co
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `harness`; everything after it is lm-eval's."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("harness_command", choices=_COMMANDS, metavar="|".join(_COMMANDS), help="lm-eval's command")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's options (`run --help` shows them)")
@@ -47,7 +46,9 @@ def run_harness(arguments: Sequence[str]) -> int:
             refuse_grid(argument.removeprefix("condition="))
     setup_logging()
     register_models()
-    logging.getLogger("lm_eval.api.task").addFilter(_is_news)
+    # lm-eval prints it once for each task that has a loader of its own.
+    hint = "Custom kwargs can be passed"
+    logging.getLogger("lm_eval.api.task").addFilter(lambda record: hint not in record.getMessage())
     cli = HarnessCLI()
     # Not its parse_args, which reads sys.argv.
     options = cli._parser.parse_args(["run", "--help"] if list(arguments) == ["run"] else arguments)
@@ -74,11 +75,6 @@ def run_harness(arguments: Sequence[str]) -> int:
             options.tasks = known
         cli.execute(options)
     return 0
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for the hint that lm-eval prints once for each task that has a loader of its own."""
-    return "Custom kwargs can be passed" not in record.getMessage()
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The command line. Only the module of the command that was asked for is imported, so that help and errors are fast.
 
-A command's module offers `fill(parser)`; it describes the command, adds its options and sets `handler`, a function of
-the parsed arguments that returns the exit code (None counts as 0).
+A command's module offers `fill(parser)`, or another function that COMMANDS names; it describes the command, adds its
+options and sets `handler`, a function of the parsed arguments that returns the exit code (None counts as 0).
 """
 
 import argparse
@@ -23,11 +23,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("vsc_eval.cli.study", "probing, train, select, sweep, control, conclude: the whole pipeline"),
     "calibrate": ("vsc_eval.cli.calibrate", "false verdicts and power of a study's rule, on simulated studies"),
     "compare": ("vsc_eval.cli.compare", "put two finished runs side by side, item by item"),
-    "publish": ("vsc_eval.cli.publish", "add a finished run or study to a board"),
+    "publish": ("vsc_eval.cli.board:fill_publish", "add a finished run or study to a board"),
     "board": ("vsc_eval.cli.board", "make, check, build or show a board of published results"),
     "tasks": ("vsc_eval.cli.tasks", "list tasks, look at their items, export them"),
     "harness": ("vsc_eval.cli.harness", "lm-evaluation-harness's own command line, with our models and tasks"),
-    "probe": ("vsc_eval.cli.probe", "probe every decoder layer and pick the one that carries the task"),
+    "probe": ("vsc_eval.cli.sae:fill_probe", "probe every decoder layer and pick the one that carries the task"),
     "sae": ("vsc_eval.cli.sae", "train a sparse autoencoder, select feature sets"),
     "doctor": ("vsc_eval.cli.doctor", "say what this machine can run"),
 }
@@ -103,8 +103,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}.{hint}\n  Try `{self.prog} --help`.\n")
 
 
-def _fill(module: str, parser: Parser) -> None:
-    importlib.import_module(module).fill(parser)
+def _fill(place: str, parser: Parser) -> None:
+    module, _, function = place.partition(":")
+    getattr(importlib.import_module(module), function or "fill")(parser)
 
 
 def build_parser() -> Parser:
@@ -112,8 +113,8 @@ def build_parser() -> Parser:
     parser = Parser(prog="vsc-eval", description="Evaluate vision-language models with and without SAE interventions.")
     parser.add_argument("--version", action="version", version=f"vsc-eval {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
-    for name, (module, line) in COMMANDS.items():
-        subparsers.add_parser(name, help=line).fill = partial(_fill, module)
+    for name, (place, line) in COMMANDS.items():
+        subparsers.add_parser(name, help=line).fill = partial(_fill, place)
     return parser
 
 

@@ -1,4 +1,5 @@
-"""`vsc-eval run`."""
+"""Ask models the same items under many conditions, score each with lm-evaluation-harness, and compare them with the
+baseline. A run that was cut off goes on when the same command is given again."""
 
 import argparse
 from pathlib import Path
@@ -7,10 +8,6 @@ from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.sweeps.run_spec import RunSpec
 
-_DESCRIPTION = """\
-Ask models the same items under many conditions, score each with lm-evaluation-harness, and compare them with the
-baseline. A run that was cut off goes on when the same command is given again.
-"""
 _EPILOG = """\
 conditions: baseline, SET, SET+SET, each with optional :EDIT[:POSITIONS][:norm=mean|max][:prefill],
 EDIT one of scale=X, ablate, clamp=X, add=X and POSITIONS one of image, text, last, all.
@@ -22,8 +19,7 @@ _FLAGS = Flags(RunSpec, skip=("model",), names={"sweep_file": "spec"})
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `run`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.description, parser.epilog = __doc__, _EPILOG
     model = RunSpec.model_fields["model"]
     parser.add_argument(
         "-m", "--model", action="append", help=f"{model.description} Several, if repeated (default: {model.default})"

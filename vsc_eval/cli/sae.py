@@ -1,4 +1,4 @@
-"""`vsc-eval sae`: train and select, show and convert SAEs on disk, whichever library wrote them."""
+"""`vsc-eval probe` and `vsc-eval sae`: probe layers; train, select, show and convert SAEs of any library."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
+from vsc_eval.probing.records import ProbingSpec
 from vsc_eval.sae.options import ReadOptions
-from vsc_eval.specs import EditSpec, parse_condition
+from vsc_eval.specs import EditSpec, load_yaml_spec, parse_condition
 from vsc_eval.tables.clean import terminal
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 QUALITY_FILE = "quality.json"
 _DEFAULT_EDIT = EditSpec(kind="scale", value=2.0)
 
+_TOLERANCE = 0.02
+_PROBE = Flags(ProbingSpec, names={"rule.kind": "rule", "rule.pooling": "rule-pooling"})
 _TRAIN = Flags(SAETrainSpec, names={"train.n_tokens": "tokens"})
 _SELECT = Flags(
     SelectSpec,
@@ -34,13 +37,52 @@ _SELECT = Flags(
 _SOURCE = Flags(ReadOptions)
 
 
+def fill_probe(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--spec", type=Path, metavar="FILE", help="YAML file with all settings, instead of --model and the rest")
+    there = "folder of the result; a killed run goes on there"
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help=there)
+    _PROBE.add_to(parser)
+    parser.set_defaults(handler=_probe)
+
+
+def _probe_spec(args: argparse.Namespace) -> ProbingSpec:
+    given = _PROBE.given(args)
+    if args.spec is not None:
+        if given:
+            raise SpecError(
+                f"--spec and other settings ({', '.join(sorted(given))}) are both given.",
+                hint="Write them in the file.",
+            )
+        return load_yaml_spec(args.spec, ProbingSpec)
+    rule = given.get("rule", {})
+    if rule.get("kind") == "earliest" and "tolerance" not in rule:
+        setattr(args, "rule.tolerance", _TOLERANCE)
+    return _PROBE.read(args, "vsc-eval probe")
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from vsc_eval.probing.probes import run_probing
+    from vsc_eval.probing.records import RESULT_FILE
+    from vsc_eval.probing.show import FIGURE_FILE, print_result, probe_figure
+    from vsc_eval.progress import steps_shown
+    from vsc_eval.tables.console import console_for
+
+    spec = _probe_spec(args)
+    with steps_shown() as step:
+        result = run_probing(spec, args.out, progress=step)
+    probe_figure(result, args.out / FIGURE_FILE)
+    print_result(result, console_for())
+    print(f"{args.out / RESULT_FILE} and {args.out / FIGURE_FILE} are written.")
+    return 0
+
+
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `sae`."""
     commands: Any = parser.add_subparsers(dest="sae_command", metavar="COMMAND", required=True)
     for name, options, line in (
         ("train", _train_options, "train an SAE on one decoder layer"),
         ("select", _select_options, "choose one feature set per task and judge the SAE"),
-        ("show", _read_options, "say what an SAE on disk is, whichever library wrote it"),
+        ("show", _show_options, "say what an SAE on disk is, whichever library wrote it"),
         ("convert", _convert_options, "write an SAE of another library in the layout used here"),
     ):
         commands.add_parser(name, help=line).fill = options
@@ -53,41 +95,35 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _select_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sae", type=Path, required=True, metavar="PATH", help="folder of the SAE, of any library")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the intervention")
-    parser.add_argument(
-        "--edit", help="default edit of the intervention, for example scale=2:image; scale=2 unless given"
-    )
-    parser.add_argument(
-        "--keep-features",
-        action="store_true",
-        help="keep every item's features and all scores (5 bytes an item and feature), which control sets need",
-    )
+    add = parser.add_argument
+    add("--sae", type=Path, required=True, metavar="PATH", help="folder of the SAE, of any library")
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the intervention")
+    add("--edit", help="default edit of the intervention, for example scale=2:image; scale=2 unless given")
+    features = "keep every item's features and all scores (5 bytes an item and feature), which control sets need"
+    add("--keep-features", action="store_true", help=features)
     _SELECT.add_to(parser)
     parser.set_defaults(handler=_select)
 
 
-def _read_options(parser: argparse.ArgumentParser) -> None:
+def _show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the SAE, or its weights file")
     _SOURCE.add_to(parser)
     parser.set_defaults(handler=_show)
 
 
 def _convert_options(parser: argparse.ArgumentParser) -> None:
-    _read_options(parser)
+    _show_options(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write, in SAELens layout")
     parser.set_defaults(handler=_convert)
 
 
 def _train(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from vsc_eval.features.sae_train import train_sae_for
     from vsc_eval.progress import progress_shown
 
     spec = _TRAIN.read(args, "vsc-eval sae train")
     n = spec.train.n_tokens
-    with progress_shown(Console(stderr=True), {"tokens": n}) as advance:
+    with progress_shown(stages={"tokens": n}) as advance:
         result = train_sae_for(spec, args.out, callback=lambda step: advance("tokens", step.n_tokens, n))
     if result is None:
         print(f"{args.out} holds this SAE already; nothing to do.")
@@ -98,8 +134,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _select(args: argparse.Namespace) -> int:
-    from vsc_eval.features.sae_select import select_sets
-    from vsc_eval.features.select_tables import select_tables
+    from vsc_eval.features.sae_select import select_sets, select_tables
     from vsc_eval.progress import steps_shown
     from vsc_eval.tables.console import console_for, draw
 

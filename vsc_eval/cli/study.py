@@ -1,4 +1,5 @@
-"""`vsc-eval study`."""
+"""Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature sets, edit them and
+their combined edits, compare with controls, and say for every pair whether it interferes."""
 
 import argparse
 import sys
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
 STAGE_NAMES = ("probing", "sae", "select", "sweep", "controls", "conclude", "report")
 
-_DESCRIPTION = """\
-Run the whole causal pipeline on one model: find the layer, train an SAE there, select feature sets, edit them and
-their combined edits, compare with controls, and say for every pair whether it interferes.
-"""
 _EPILOG = f"""\
 stages: {", ".join(STAGE_NAMES)}.
 A finished stage is not run again; a study that was cut off goes on when the same command is given again.
@@ -27,17 +24,12 @@ example: vsc-eval study vsc-tiny --out studies/first
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The options of `study`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument(
-        "spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--until", choices=STAGE_NAMES, metavar="STAGE", help="stop after that stage")
-    which.add_argument(
-        "--only", choices=STAGE_NAMES, metavar="STAGE", help="run that stage, whose inputs must be there"
-    )
+    parser.description, parser.epilog = __doc__, _EPILOG
+    add, which = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
+    add("spec", metavar="SPEC.yaml", help="what to do, and the rule of the verdicts; a file, or `vsc-tiny`")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
+    which("--until", choices=STAGE_NAMES, metavar="STAGE", help="stop after that stage")
+    which("--only", choices=STAGE_NAMES, metavar="STAGE", help="run that stage, whose inputs must be there")
     how = parser.add_argument_group("how it is computed, in place of what the spec says")
     Flags(EngineSpec, only=EngineSpec.how()).add_to(how)
     parser.set_defaults(handler=_handle)
@@ -85,14 +77,9 @@ def _summary(results: "StudyResults") -> Iterator[str]:
     from vsc_eval.tables.numbers import counted, percent, points
 
     (found, denied, unclear), whole = results.verdict_counts("raw"), results.baseline
-    yield (
-        f"Of {counted(found + denied + unclear, 'pair')}: {found} interfere, {denied} do not, {unclear} without enough "
-        "evidence."
-    )
-    yield (
-        f"Layer {results.layer} of {results.spec.model}; baseline accuracy {percent(whole.accuracy.value)} % (n = "
-        f"{whole.n})."
-    )
+    pairs, accuracy = counted(found + denied + unclear, "pair"), percent(whole.accuracy.value)
+    yield f"Of {pairs}: {found} interfere, {denied} do not, {unclear} without enough evidence."
+    yield f"Layer {results.layer} of {results.spec.model}; baseline accuracy {accuracy} % (n = {whole.n})."
     edited = [row for row in results.conditions if row.difference is not None]
     best, worst = (
         f"{row.condition} ({points(gain_of(row))} points, drift {percent(drift_of(row))} %)"

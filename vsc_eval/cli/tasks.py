@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vsc_eval.cli.flags import Flags
 from vsc_eval.errors import SpecError
-from vsc_eval.files import replacing
+from vsc_eval.files import write_text
 from vsc_eval.lmeval.task_files import COMPILED, VARIANTS, compiled_files, write_task_files
 from vsc_eval.settings import AskSpec
 from vsc_eval.synthetic import DEFAULT_SIZES, LEVELS, SPLITS, SYNTHETIC_TASKS, make_items
@@ -22,12 +22,8 @@ _SOURCE = Flags(DatasetSource, only=("config", "split", "revision"))
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """The actions of `tasks`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    listing = actions.add_parser("list", help="names that --tasks takes")
-    listing.set_defaults(handler=_list)
-
+    actions.add_parser("list", help="names that --tasks takes").set_defaults(handler=_list)
     show = actions.add_parser("show", help="write pictures with prompt and right answer, to look at")
     show.add_argument("task", help="counting, vsc_counting_hard, or a task file by name or path")
     show.add_argument("--level", choices=LEVELS, default=None, help="all three if absent")
@@ -36,13 +32,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--out", type=Path, default=None, help="folder for the pictures; without it, text only")
     _DATA.add_to(show)
     show.set_defaults(handler=_show)
-
     export = actions.add_parser("export", help="write the items with their pictures as parquet")
     export.add_argument("--out", type=Path, required=True, help="folder to write to")
     export.add_argument("--split", action="append", choices=SPLITS, help="repeatable; default: test")
     export.add_argument("--n", type=int, default=None, help="items a cell, a multiple of 4; default: the split's own")
     export.set_defaults(handler=_export)
-
     check = actions.add_parser("check", help="load rows of a task file's data and say whether all fits")
     check.add_argument("file", help="a task file, or the name of one that is shipped")
     check.add_argument("--rows", type=int, default=200, help="rows to look at; 0: all")
@@ -50,7 +44,6 @@ def fill(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--out", type=Path, default=None, help="folder for the pictures of these rows")
     _DATA.add_to(check)
     check.set_defaults(handler=_check)
-
     new = actions.add_parser("new", help="write a first task file from the columns of a data set")
     new.add_argument("name", help="of the task: small letters, digits and _")
     new.add_argument("--from", dest="source", required=True, metavar="DATASET", help="hub id, file or folder")
@@ -58,12 +51,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--out", type=Path, default=None, help="file to write (NAME.yaml if absent)")
     new.add_argument("--force", action="store_true", help="write over a file that is there")
     new.set_defaults(handler=_new)
-
     compiled = actions.add_parser("compile", help="write task files as lm-eval's own, for its stock command line")
     compiled.add_argument("files", nargs="*", type=Path, help="task files; the shipped ones if absent")
     compiled.add_argument("--out", type=Path, default=None, help="folder to write to")
     compiled.set_defaults(handler=_compile)
-
     schema = actions.add_parser("schema", help="write the JSON Schema of task files, for editors")
     schema.add_argument("--out", type=Path, default=None, help="file to write (standard output if absent)")
     schema.set_defaults(handler=_schema)
@@ -181,7 +172,6 @@ def _schema(options: argparse.Namespace) -> int:
     if options.out is None:
         print(to_json_schema(), end="")
         return 0
-    with replacing(options.out) as partial:
-        partial.write_text(to_json_schema(), encoding="utf-8")
+    write_text(options.out, to_json_schema())
     print(options.out)
     return 0

@@ -12,26 +12,20 @@ from vsc_eval.backends.hf.decoder import hidden_of, keep_last_logits, with_hidde
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import BatchInputs, Prompt, encode_prompts, option_token_ids
 from vsc_eval.backends.hf.shared import run_prefix
-from vsc_eval.errors import DataError, SpecError
-from vsc_eval.features.options import Positions
+from vsc_eval.errors import DataError
 from vsc_eval.interventions.edits import position_mask
 from vsc_eval.interventions.harvest import PooledActivations, pool_codes
 from vsc_eval.interventions.select import Pooling
 from vsc_eval.sae.model import SAE
 from vsc_eval.sae.quality import Firing, ReconstructionMeter, ReconstructionQuality
 from vsc_eval.seeding import torch_generator
-from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, SYNTHETIC_TASKS, TASKS, Item, make_items, render
+from vsc_eval.specs import Positions
+from vsc_eval.synthetic import DEFAULT_SIZES, LETTERS, LEVELS, TASKS, Item, make_items, render
 
 
 def benchmark_items(split: str, tasks: Sequence[str] = TASKS, items_per_cell: int | None = None) -> list[Item]:
     """Items of every level of `tasks` in `split`, cell after cell; the split's default size unless told otherwise.
-
-    Raises SpecError for no task, an unknown or a repeated one, and for a number that is no multiple of 4.
-    """
-    if not tasks or len(set(tasks)) != len(tasks):
-        raise SpecError(f"The tasks are {list(tasks)}.", hint="Name at least one task, and each only once.")
-    for task in tasks:
-        SYNTHETIC_TASKS.get(task)
+    Raises SpecError for an unknown task and for a number that is no multiple of 4."""
     n = DEFAULT_SIZES[split] if items_per_cell is None else items_per_cell
     return [item for task in tasks for level in LEVELS for item in make_items(split, task, level, n)]
 
@@ -41,19 +35,12 @@ def to_prompt(item: Item) -> Prompt:
     return Prompt(text=item.prompt, images=(render(item.scene),), options=LETTERS)
 
 
-def prompts_of(items: Sequence[Item]) -> Iterator[Prompt]:
-    """The items' prompts, each picture drawn when it is its turn: all of them together do not fit into memory."""
-    return (to_prompt(item) for item in items)
-
-
 def endless_shuffled_prompts(items: Sequence[Item], seed: int) -> Iterator[Prompt]:
     """The items' prompts epoch after epoch, each epoch in an order of its own."""
-    epoch = 0
-    while True:
+    for epoch in itertools.count():
         generator = torch_generator("sae items", seed, epoch)
         for index in torch.randperm(len(items), generator=generator).tolist():
             yield to_prompt(items[index])
-        epoch += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +56,9 @@ class LayerReader:
         self.vlm.decoder.check_layer(self.layer)
 
     def collect(self, prompts: Iterable[Prompt], *, skip_tokens: int = 0) -> Iterator[Tensor]:
-        """Float32 [n, d] on the CPU: the chosen tokens' hidden states, one tensor a batch.
-
-        The first `skip_tokens` tokens are left out; of a batch that lies wholly among them only the tokens are counted;
-        the model does not run. Raises DataError for a batch without any chosen token.
-        """
+        """Float32 [n, d] on the CPU: the chosen tokens' hidden states, one tensor a batch. The first `skip_tokens`
+        tokens are left out; of a batch that lies wholly among them only the tokens are counted; the model does not run.
+        Raises DataError for a batch without any chosen token."""
         for inputs, mask in self._batches(prompts):
             n = int(mask.sum())
             if n == 0:
@@ -89,9 +74,7 @@ class LayerReader:
         self, prompts: Iterable[Prompt], sae: SAE, pooling: Pooling, progress: Callable[[int], None] = lambda n: None
     ) -> tuple[PooledActivations, Firing, ReconstructionQuality]:
         """SAE codes of each prompt, pooled over its chosen tokens, on the CPU; and figures of the same tokens.
-
-        `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token.
-        """
+        `progress` is told how many prompts each batch held. Raises DataError naming the rows without a chosen token."""
         meter = ReconstructionMeter(sae)
         values, fired = [], []
         for inputs, mask in self._batches(prompts):
@@ -113,9 +96,7 @@ class LayerReader:
         progress: Callable[[int], None] = lambda n: None,
     ) -> Tensor:
         """Log-probabilities (nats, full vocabulary) of the letters at the first answer token, float32 [n, options].
-
-        With `replace` the chosen tokens' h gives way to replace(h) [n, d] of the same dtype.
-        """
+        With `replace` the chosen tokens' h gives way to replace(h) [n, d] of the same dtype."""
         ids = list(option_token_ids(self.vlm, LETTERS))
         rows = []
         for inputs, mask in self._batches(prompts):

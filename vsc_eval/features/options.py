@@ -1,15 +1,11 @@
 """What `vsc-eval sae train` and `sae select` are asked for. Nothing here imports torch."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.options import ReadOptions, TrainConfig
 from vsc_eval.settings import ItemsPerCell, ModelSpec, Seed, TaskTypesSpec, with_default
-from vsc_eval.specs import EditSpec
-
-Positions = Literal["image", "text", "last", "all"]
+from vsc_eval.specs import EditSpec, Positions
 
 
 class SAETrainSpec(TaskTypesSpec, ModelSpec):

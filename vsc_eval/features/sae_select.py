@@ -1,6 +1,6 @@
 """Choose one feature set per task by the selection rule, on the benchmark's `select` split, and judge the SAE."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,19 @@ from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError
-from vsc_eval.features.harvest import LayerReader, benchmark_items, prompts_of
-from vsc_eval.features.kept import ITEMS_FILE, KEPT_FILES, harvest_key, key_of, load_harvest, save_harvest, save_scores
+from vsc_eval.features.harvest import LayerReader, benchmark_items, to_prompt
 from vsc_eval.features.options import SelectSpec
-from vsc_eval.features.sae_train import sae_site
-from vsc_eval.files import ensure_writable, file_hash
-from vsc_eval.interventions.harvest import Harvest
+from vsc_eval.features.sae_train import place_sae
+from vsc_eval.files import file_hash
+from vsc_eval.interventions.harvest import (
+    ITEMS_FILE,
+    KEPT_FILES,
+    Harvest,
+    key_of,
+    load_harvest,
+    save_harvest,
+    save_scores,
+)
 from vsc_eval.interventions.intervention import INTERVENTION_FILE, save_intervention
 from vsc_eval.interventions.select import choose_features, score_table
 from vsc_eval.interventions.similarity import SetOverlap, Stability, set_overlap, set_stability
@@ -27,6 +34,8 @@ from vsc_eval.sae.quality import ReconstructionQuality, SpliceQuality, splice_qu
 from vsc_eval.settings import ModelSpec
 from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec
 from vsc_eval.synthetic import GENERATOR_VERSION, Item
+from vsc_eval.tables.numbers import counted, decimal
+from vsc_eval.tables.table import Cell, Table, cell, columns, table
 
 QUALITY_FILE = "quality.json"
 OVERLAP_FILE = "overlap.json"
@@ -80,19 +89,14 @@ def select_sets(
     """Write an intervention into `out`: `intervention.yaml` with one set per task, the SAE unless it is there
     already, `quality.json`, `overlap.json` and `stability.json`.
 
-    `sae_folder` is an SAE of `vsc-eval sae train` or in any of the layouts that vsc_eval.sae.readers reads. With
-    `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which the
-    controls of a study need; they are large. What a run that was cut short has finished is used again, and a finished
-    selection of the same inputs is only read. Layer and positions are those that the SAE was trained for. `progress`
-    is told of (stage, how many were just done, how many there are). Raises DataError if the SAE is damaged, of another
-    width or trained on other weights than the model's, or if a task has too few eligible features; SpecError if the
-    spec contradicts the SAE; BackendError if `out` cannot be written.
+    With `keep_features` also the harvest (`load_harvest`) and the score of every feature (`scores.safetensors`), which
+    the controls of a study need; they are large. What a run that was cut short has finished is used again, and a
+    finished selection of the same inputs is only read. `progress` is told of (stage, how many were just done, how many
+    there are). Raises as `place_sae`, and DataError if a task has too few eligible features.
     """
     vlm = vlm or load_vlm(spec.model, **spec.loading())
-    site = sae_site(sae_folder, vlm, spec.source)
-    ensure_writable(out)
-    place, sae = site.put_into(out)
-    reader = LayerReader(vlm, site.layer, site.positions, spec.batch_size)
+    layer, positions, place, sae = place_sae(sae_folder, vlm, spec.source, out)
+    reader = LayerReader(vlm, layer, positions, spec.batch_size)
     items = benchmark_items(SPLIT, spec.tasks, spec.items_per_cell)
     job = _Job(spec, reader, place, sae.to(vlm.device), items, out, progress)
     return job.finished(keep_features) or job.run(keep_features)
@@ -127,7 +131,7 @@ class _Job:
 
     def key(self, pooling: str | None = None) -> str:
         """Hash of what a harvest depends on; without a pooling, of what the figures of the SAE do."""
-        return harvest_key(self.origin, pooling, [item.id for item in self.items])
+        return key_of(self.origin, pooling, [item.id for item in self.items])
 
     @property
     def full_key(self) -> str:
@@ -136,8 +140,8 @@ class _Job:
         known = {*ModelSpec.model_fields, "source"} - {"model"}
         return key_of(self.key(), self.spec.model_dump(mode="json", exclude=known), self.place)
 
-    def told(self, stage: str) -> Callable[[int], None]:
-        return lambda n: self.progress(stage, n, len(self.items))
+    def told(self, stage: str, total: int) -> Callable[[int], None]:
+        return lambda n: self.progress(stage, n, total)
 
     def finished(self, keep_features: bool) -> Selected | None:
         """What a finished selection of the same inputs left; None if there is none, or a file was changed since."""
@@ -159,28 +163,22 @@ class _Job:
         out, rule = self.out, self.spec.rule
         (out / DONE_FILE).unlink(missing_ok=True)
         harvest = self._harvest(keep_features)
-        table = score_table(harvest.pooled, harvest.tasks, rule)
-        sets = choose_features(table, rule, provenance=harvest.origin)
+        scores = score_table(harvest.pooled, harvest.tasks, rule)
+        sets = choose_features(scores, rule, provenance=harvest.origin)
         quality = self._quality(harvest)
         # A harvest that an earlier run kept stays, and the scores beside it must be of this rule.
         kept_on_disk = (out / ITEMS_FILE).exists()
         if kept_on_disk:
-            save_scores(table, rule, out)
-        default = EditSpec(kind="scale", value=2.0, positions=self.reader.positions)
+            save_scores(scores, rule, out)
+        edit = self.spec.default_edit or EditSpec(kind="scale", value=2.0, positions=self.reader.positions)
+        layer = self.reader.layer
         intervention = InterventionSpec(
-            model=self.spec.model,
-            layer=self.reader.layer,
-            sae=self.place,
-            default_edit=self.spec.default_edit or default,
-            sets=sets,
+            model=self.spec.model, layer=layer, sae=self.place, default_edit=edit, sets=sets
         )
         overlap = set_overlap(sets, self.sae, harvest.firing)
 
-        def scored(n: int) -> None:
-            self.progress("stability", n, harvest.d_sae)
-
-        draws, seed = self.spec.stability_draws, self.spec.seed
-        stability = set_stability(sets, harvest, rule, draws=draws, seed=seed, progress=scored)
+        draws, seed, told = self.spec.stability_draws, self.spec.seed, self.told("stability", harvest.d_sae)
+        stability = set_stability(sets, harvest, rule, draws=draws, seed=seed, progress=told)
         path = save_intervention(intervention, out)
         write_record(overlap, out / OVERLAP_FILE)
         write_record(stability, out / STABILITY_FILE)
@@ -190,16 +188,16 @@ class _Job:
 
     def _harvest(self, keep_features: bool) -> Harvest:
         """From the folder if the same one is there, else from the model."""
-        pooling, told = self.spec.rule.pooling, self.told("features")
+        pooling, told = self.spec.rule.pooling, self.told("features", len(self.items))
         with suppress(DataError):
             kept = load_harvest(self.out)
-            if self.key(pooling) == harvest_key(kept.origin, kept.pooling, kept.item_ids):
+            if self.key(pooling) == kept.key:
                 told(len(self.items))
                 return kept
         # Beside a new intervention, what is kept of another selection would be taken for the intervention's own.
         for name in KEPT_FILES:
             (self.out / name).unlink(missing_ok=True)
-        pooled, firing, reconstruction = self.reader.harvest(prompts_of(self.items), self.sae, pooling, told)
+        pooled, firing, reconstruction = self.reader.harvest(map(to_prompt, self.items), self.sae, pooling, told)
         harvest = Harvest(
             pooled=pooled,
             firing=firing,
@@ -222,11 +220,70 @@ class _Job:
             return known
 
         def option_logprobs(replace: Callable[[Tensor], Tensor] | None) -> Tensor:
-            told = self.told("SAE spliced in" if replace else "plain model")
-            return self.reader.option_logprobs(prompts_of(self.items), replace, told)
+            told = self.told("SAE spliced in" if replace else "plain model", len(self.items))
+            return self.reader.option_logprobs(map(to_prompt, self.items), replace, told)
 
         splice = splice_quality(option_logprobs, self.sae, [item.gold for item in self.items])
         assert harvest.reconstruction is not None
         quality = SAEQuality(split=SPLIT, reconstruction=harvest.reconstruction, splice=splice, inputs=key)
         write_record(quality, path)
         return quality
+
+
+def select_tables(selected: Selected) -> tuple[Table, ...]:
+    """The SAE's figures, the sets with their stability, and how alike they are."""
+    overlap = selected.overlap
+    reference = overlap.decoder_cosine_random
+    between_random = "too few features fire" if reference is None else decimal(reference, 2)
+    disjoint = all(value == 0 for i, row in enumerate(overlap.jaccard) for j, value in enumerate(row) if i != j)
+    shared = "No feature is in two sets. " if disjoint else ""
+    note = f"{shared}Between random sets of this SAE: {between_random}."
+    jaccard = [] if disjoint else [_matrix("Shared features: Jaccard", None, overlap.names, overlap.jaccard)]
+    cosines = _matrix("Decoder rows: mean max cosine", note, overlap.names, overlap.decoder_cosine)
+    directions = _matrix("Mean directions: cosine", None, overlap.names, overlap.mean_delta_cosine)
+    return (_quality(selected), _sets(selected), *jaccard, cosines, directions)
+
+
+def _quality(selected: Selected) -> Table:
+    figures, splice = selected.quality.reconstruction, selected.quality.splice
+    tokens, items = counted(figures.n_tokens, "token"), counted(splice.n_items, "item")
+    fvu = cell(None if figures.fvu is None else decimal(figures.fvu), missing="constant activations")
+    loss = f"{decimal(splice.loss_plain)} -> {decimal(splice.loss_spliced)}"
+    accuracy = f"{decimal(splice.accuracy_plain, 3)} -> {decimal(splice.accuracy_spliced, 3)}"
+    return table(
+        "quality",
+        f"SAE on the '{selected.quality.split}' split, layer {selected.intervention.layer}",
+        columns("figure", "value", "n"),
+        [
+            ("fraction of variance unexplained", fvu, tokens),
+            ("dead features", f"{figures.n_dead} of {figures.d_sae}", tokens),
+            ("mean L0", decimal(figures.mean_l0, 2), tokens),
+            ("loss, plain -> spliced (nats)", loss, items),
+            ("accuracy, plain -> spliced", accuracy, items),
+        ],
+    )
+
+
+def _sets(selected: Selected) -> Table:
+    sets, draws = selected.intervention.sets, selected.stability.draws
+    rows = []
+    for place, (chosen, stable) in enumerate(zip(sets, selected.stability.sets, strict=True), start=1):
+        short = f", {stable.n_short} short" if stable.n_short else ""
+        scores = f"{decimal(chosen.scores[0], 3)} to {decimal(chosen.scores[-1], 3)}"
+        stability = Cell(stable.jaccard_mean, stable.jaccard_low, stable.jaccard_high, suffix=short)
+        rows.append((f"{place} {chosen.name}", scores, stability, ", ".join(map(str, chosen.indices[:3]))))
+    return table(
+        "sets",
+        f"Sets of {len(sets[0].indices)} features in {selected.path}",
+        columns("set", "scores", ("stability", "decimal", "", "", 40, 2), "first of them"),
+        rows,
+        [f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]"],
+    )
+
+
+def _matrix(title: str, note: str | None, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
+    # Names as column heads would not fit a terminal.
+    places = range(1, len(names) + 1)
+    heads = columns("set", *((str(place), "decimal", "", "", 40, 2) for place in places))
+    rows = [(f"{place} {name}", *row) for place, name, row in zip(places, names, matrix, strict=True)]
+    return table("overlap", title, heads, rows, [note])

@@ -1,7 +1,6 @@
 """Train an SAE on a decoder layer of a VLM, over the benchmark's `sae` split; and find where in a model one belongs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,12 +9,13 @@ from torch import Tensor
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.features.harvest import LayerReader, benchmark_items, endless_shuffled_prompts
-from vsc_eval.features.options import Positions, SAESource, SAETrainSpec
+from vsc_eval.features.options import SAESource, SAETrainSpec
 from vsc_eval.files import ensure_writable
 from vsc_eval.sae.model import SAE
-from vsc_eval.sae.readers import ReadSAE, read_any_sae
+from vsc_eval.sae.readers import read_any_sae
 from vsc_eval.sae.readers.saelens import CONFIG_FILE, load_sae, read_sae_metadata, save_sae
 from vsc_eval.sae.train import TrainProgress, TrainResult, train_sae
+from vsc_eval.specs import Positions
 from vsc_eval.synthetic import GENERATOR_VERSION
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -80,36 +80,14 @@ def train_sae_for(
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class SAESite:
-    """An SAE from disk with the layer and the tokens that it is for."""
+def place_sae(path: Path, vlm: LoadedVLM, source: SAESource, out: Path) -> tuple[int, Positions, str, SAE]:
+    """Read the SAE for the intervention in `out`: its layer and positions, as its files say or else `source` does, its
+    path relative to `out`, and the SAE as it is read back from there.
 
-    read: ReadSAE
-    layer: int
-    positions: Positions
-
-    def put_into(self, out: Path) -> tuple[str, SAE]:
-        """The SAE's path relative to the intervention in `out`, and the SAE as it is read back from there.
-
-        One from elsewhere is copied to `out/sae`, with what is known about it now: an intervention can travel. Raises
-        SpecError if files in another layout lie at that place.
-        """
-        home, folder = out / "sae", self.read.path.parent.resolve()
-        if self.read.layout == "saelens" and folder.is_relative_to(out.resolve()):
-            return folder.relative_to(out.resolve()).as_posix(), self.read.sae
-        if folder == home.resolve():
-            raise SpecError(
-                f"{home} is where the intervention keeps its SAE.", hint="Move the files there to another folder."
-            )
-        save_sae(self.read.sae, home, {**self.read.metadata, "layer": self.layer, "positions": self.positions})
-        return "sae", load_sae(home)
-
-
-def sae_site(path: Path, vlm: LoadedVLM, source: SAESource) -> SAESite:
-    """Read the SAE and find where it belongs: its files say so, or else `source` does.
-
-    Raises SpecError for a layer that the model lacks or where the two contradict each other; DataError if the SAE is
-    damaged, of another width or trained on other weights than the model's, or if neither says where it belongs.
+    One from elsewhere is copied to `out/sae`, with what is known about it now: an intervention can travel. Raises
+    SpecError for a layer that the model lacks, where the two contradict each other, or if files in another layout lie
+    at that place; DataError if the SAE is damaged, of another width or trained on other weights than the model's, or if
+    neither says where it belongs; BackendError if `out` cannot be written.
     """
     read = read_any_sae(path, d_model=vlm.decoder.d_model, **source.model_dump(exclude={"positions"}))
     layer = _agreed("layer", read.layer, source.layer, path)
@@ -131,7 +109,16 @@ def sae_site(path: Path, vlm: LoadedVLM, source: SAESource) -> SAESite:
             hint="Train it again with `vsc-eval sae train`, or give the model it was trained on.",
         )
     vlm.decoder.check_layer(layer)
-    return SAESite(read, layer, positions)
+    ensure_writable(out)
+    home, folder = out / "sae", read.path.parent.resolve()
+    if read.layout == "saelens" and folder.is_relative_to(out.resolve()):
+        return layer, positions, folder.relative_to(out.resolve()).as_posix(), read.sae
+    if folder == home.resolve():
+        raise SpecError(
+            f"{home} is where the intervention keeps its SAE.", hint="Move the files there to another folder."
+        )
+    save_sae(read.sae, home, {**read.metadata, "layer": layer, "positions": positions})
+    return layer, positions, "sae", load_sae(home)
 
 
 def _agreed(name: str, told: Any, given: int | str | None, path: Path) -> Any:

@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.harvest import Harvest
-from vsc_eval.interventions.scores import Floats
-from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
+from vsc_eval.interventions.select import Floats, Scalar, SelectionRule, choose_features, score_table
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
-
-TOLERANCE = 1.5
-AT_LEAST = 5
 
 
 def matched_random_sets(
@@ -25,8 +21,8 @@ def matched_random_sets(
     *,
     seed: int,
     draw: int,
-    tolerance: float = TOLERANCE,
-    at_least: int = AT_LEAST,
+    tolerance: float = 1.5,
+    at_least: int = 5,
 ) -> tuple[FeatureSet, ...]:
     """For each set a random one, matched feature by feature; named `{set}.random.{draw}`, its task kept.
 
@@ -100,11 +96,8 @@ def _check_same_sae(sets: Sequence[FeatureSet], harvest: Harvest) -> None:
 def _matches(
     wanted: Floats, pool: Floats, rng: np.random.Generator, log_tolerance: float, at_least: int
 ) -> NDArray[np.int64]:
-    """For each column of `wanted` [2, S] a column of `pool` [2, P], each used once.
-
-    The features with the fewest candidates choose first: common, strong features have few likes, and a feature with
-    many would now and then take one of them.
-    """
+    """For each column of `wanted` [2, S] a column of `pool` [2, P], each used once. The features with the fewest
+    candidates choose first: common, strong features have few likes, and a feature with many would take one of them."""
     ratio = np.abs(wanted[:, :, None] - pool[:, None, :])  # [2, S, P]
     near: NDArray[np.bool_] = np.all(ratio <= log_tolerance, axis=0)
     distance = np.sqrt((ratio**2).sum(0))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from vsc_eval.files import short_hash
 from vsc_eval.interventions.intervention import check_indices
 from vsc_eval.sae.model import SAE, SparseCodes, check_width
 from vsc_eval.seeding import derived_seed
-from vsc_eval.specs import ConditionSpec, FeatureSet
+from vsc_eval.specs import ConditionSpec, FeatureSet, Positions
 
 BASELINE_HASH = "baseline"
 
@@ -50,10 +49,6 @@ class CompiledCondition:
     content_hash: str
     """Equal exactly when edit, indices, SAE and layer are: names and the order of the sets do not matter."""
 
-    @property
-    def is_baseline(self) -> bool:
-        return not self.members
-
     def to(self, device: torch.device | str) -> CompiledCondition:
         """The same condition with its index tensors on `device`."""
         moved = {name: getattr(self, name).to(device) for name in ("union", "slots")}
@@ -64,11 +59,8 @@ class CompiledCondition:
 def compile_condition(
     spec: ConditionSpec, known_sets: Mapping[str, FeatureSet], sae: SAE, layer: int, *, d_model: int | None = None
 ) -> CompiledCondition:
-    """Bind `spec` to the sets and the SAE.
-
-    Raises SpecError for an unknown set or an index the SAE does not have, and DataError if `d_model`, the width of the
-    model to be edited, is given and is not the SAE's.
-    """
+    """Bind `spec` to the sets and the SAE. Raises SpecError for an unknown set or an index the SAE does not have, and
+    DataError if `d_model`, the width of the model to be edited, is given and is not the SAE's."""
     check_width(sae.cfg, d_model)
     members = []
     for name in spec.sets:
@@ -155,20 +147,9 @@ def edit_delta(condition: CompiledCondition, h: Tensor, codes: SparseCodes, sae:
     return delta.view(h.shape).to(h.dtype)
 
 
-def position_mask(
-    positions: Literal["image", "text", "last", "all"], attention_mask: Tensor, image_mask: Tensor
-) -> Tensor:
-    """Which prompt tokens are edited, bool [B, T]. Padding never is.
-
-    attention_mask [B, T] is nonzero on real tokens, image_mask [B, T] true on image tokens. `last` is the last real
-    token of each row, wherever the padding stands.
-    """
+def position_mask(positions: Positions, attention_mask: Tensor, image_mask: Tensor) -> Tensor:
+    """Which prompt tokens are edited, bool [B, T]. Padding never is. attention_mask [B, T] is nonzero on real tokens,
+    image_mask [B, T] true on image tokens. `last` is each row's last real token, wherever the padding stands."""
     real, image = attention_mask.bool(), image_mask.bool()
-    match positions:
-        case "image":
-            return real & image
-        case "text":
-            return real & ~image
-        case "last":
-            return real & (real.flip(-1).long().cumsum(-1).flip(-1) == 1)
-    return real
+    last = real & (real.flip(-1).long().cumsum(-1).flip(-1) == 1)
+    return {"image": real & image, "text": real & ~image, "last": last, "all": real}[positions]

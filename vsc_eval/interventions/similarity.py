@@ -122,10 +122,8 @@ def set_stability(
     seed: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Stability:
-    """Repeat the selection `draws` times; `sets` are those of the whole harvest, one for each of its tasks.
-
-    `progress` is told the number of features just scored. Raises SpecError if the sets are not the harvest's tasks.
-    """
+    """Repeat the selection `draws` times; `sets` are those of the whole harvest, one for each of its tasks. `progress`
+    is told the number of features just scored. Raises SpecError if the sets are not the harvest's tasks."""
     tasks = tuple(dict.fromkeys(harvest.tasks))
     if tuple(s.task for s in sets) != tasks:
         raise SpecError(

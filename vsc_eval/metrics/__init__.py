@@ -23,6 +23,7 @@ METRICS: Registry[Metric] = Registry(
     "metric",
     "vsc_eval.metrics",
     {"exact": "vsc_eval.metrics.base:EXACT", **{n: f"vsc_eval.metrics.{n}:{n.upper()}" for n in _OFFICIAL}},
+    object,
     _fault,
 )
 

@@ -62,10 +62,8 @@ class Sample:
         return np.array([getattr(item, target) for item in self.items])
 
     def rows(self, kind: InputKind) -> tuple[tuple[Item, ...], Ints]:
-        """The items that have to be shown to the model, and for each item of the sample its place among them.
-
-        Without its own picture an item says no more than its orbit's prompt, so one of the four is enough.
-        """
+        """The items that have to be shown to the model, and for each item of the sample its place among them. Without
+        its own picture an item says no more than its orbit's prompt, so one of the four is enough."""
         if kind == "real":
             return self.items, np.arange(len(self.items))
         _, first, place = np.unique(self.orbits, return_index=True, return_inverse=True)
@@ -150,10 +148,8 @@ class Activations:
 
     def harvest(self, vlm: LoadedVLM, progress: Advance = lambda stage, just_done, total: None) -> None:
         """Run the model over both parts in all three input kinds. Chunks that are there already are not run again.
-
         `progress` is told of (stage, how many were just done, how many there are). Raises SpecError if chunks are of
-        other settings, DataError if one is damaged, BackendError if they cannot be written.
-        """
+        other settings, DataError if one is damaged, BackendError if they cannot be written."""
         for kind in INPUT_KINDS:
             total = sum(len(sample.rows(kind)[0]) for sample in self.samples.values())
             for part, sample in self.samples.items():

@@ -116,10 +116,8 @@ def run_probing(
 
 
 def rounding_of(dtype: torch.dtype) -> float:
-    """Relative spread below which a pooled feature of a model of this dtype counts as constant.
-
-    One rounding of a token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it.
-    """
+    """Relative spread below which a pooled feature of a model of this dtype counts as constant: one rounding of a
+    token's value is half an epsilon; averaging over tokens lowers it, layers and padding raise it."""
     return max(1e-5, torch.finfo(dtype).eps / 4)
 
 
@@ -128,8 +126,8 @@ def _read_back(path: Path, spec: ProbingSpec, vlm: LoadedVLM) -> ProbingResult:
         result = ProbingResult.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Delete it and give the command again.") from error
-    before, now = result.spec.identity(), spec.identity()
-    different = [name for name in now if now[name] != before[name]]
+    before = result.spec.identity()
+    different = [name for name, value in spec.identity().items() if value != before[name]]
     if result.model_fingerprint != vlm.fingerprint:
         different.append("the model's weights")
     if result.generator_version != GENERATOR_VERSION:
@@ -149,10 +147,8 @@ def probe_all(
     rounding: float,
     progress: Callable[[int, int], None] = lambda just_done, total: None,
 ) -> Iterator[ProbeRow]:
-    """Rows by pooling, layer (embeddings first), target and control. `rounding`: see `make_design`.
-
-    `progress` is told how many layers were just done, and of how many.
-    """
+    """Rows by pooling, layer (embeddings first), target and control. `rounding`: see `make_design`. `progress` is told
+    how many layers were just done, and of how many."""
     train = source.samples["train"]
     fold_of = assign_folds(train.orbits, train.cells, spec.folds, stream(spec.seed, "localize", "folds"))
     kept = [fold_of != fold for fold in range(spec.folds)]
@@ -262,11 +258,9 @@ class Design:
 
 
 def make_design(train: Floats, test: Floats, rounding: float) -> Design:
-    """Standardise features [n, d] and [m, d] with the mean and sd of the training items.
-
-    A feature whose sd is at most `rounding` times the usual size of features is taken for constant: scaled up to unit
-    variance, the rounding of a constant would look like a signal.
-    """
+    """Standardise features [n, d] and [m, d] with the mean and sd of the training items. A feature whose sd is at most
+    `rounding` times the usual size of features is taken for constant: scaled up to unit variance, the rounding of a
+    constant would look like a signal."""
     mean, sd = train.mean(0), train.std(0)
     size = np.sqrt(np.mean(train**2, axis=0))
     varies = sd > rounding * np.maximum(size, np.median(size))
@@ -301,22 +295,17 @@ def fit_predict(design: Design, labels: Strings, C: float) -> Predictions:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(design.train, labels)
-    converged = True
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            converged = False
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return Predictions(model.predict(design.train), model.predict(design.test), converged)
+    others = [warning for warning in caught if not issubclass(warning.category, ConvergenceWarning)]
+    for warning in others:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return Predictions(model.predict(design.train), model.predict(design.test), len(others) == len(caught))
 
 
 def assign_folds(
     orbits: Sequence[str] | Strings, cells: Sequence[str] | Strings, folds: int, rng: np.random.Generator
 ) -> Ints:
-    """Fold of each item: whole orbits, and the orbits of each cell spread evenly.
-
-    Each cell starts where the one before it stopped, so that cells of fewer orbits than folds are spread as well.
-    """
+    """Fold of each item: whole orbits, and the orbits of each cell spread evenly. Each cell starts where the one before
+    it stopped, so that cells of fewer orbits than folds are spread as well."""
     orbits, cells = np.asarray(orbits), np.asarray(cells)
     shuffled = (rng.permutation(np.unique(orbits[cells == cell])) for cell in np.unique(cells))
     fold_of = {str(orbit): place % folds for place, orbit in enumerate(np.concatenate(list(shuffled)))}

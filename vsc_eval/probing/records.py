@@ -117,10 +117,8 @@ _EQUAL = 1e-9
 
 
 class ProbeRow(Record):
-    """One probe: learnt on the `select` split, tested on other scenes of it in held-out paraphrases.
-
-    Accuracies are shares; None where they are undefined or were not asked for, with `reason` if it is the row's fault.
-    """
+    """One probe: learnt on the `select` split, tested on other scenes of it in held-out paraphrases. Accuracies are
+    shares; None where they are undefined or were not asked for, with `reason` if it is the row's fault."""
 
     target: Target
     pooling: Pooling
@@ -185,25 +183,22 @@ class ProbingResult(Record):
 
     def row(self, target: Target, pooling: Pooling, layer: int, control: Control = "real") -> ProbeRow:
         """The one row of that probe. Raises KeyError if that pooling was not probed."""
-        for row in self.rows:
-            if (row.target, row.pooling, row.layer, row.control) == (target, pooling, layer, control):
-                return row
-        raise KeyError((target, pooling, layer, control))
+        rows = {(row.target, row.pooling, row.layer, row.control): row for row in self.rows}
+        return rows[target, pooling, layer, control]
 
 
 def check_rule(rule: LayerRule, n_layers: int) -> None:
     """Raise SpecError if the rule cannot pick any layer of a model with `n_layers`."""
-    last = n_layers - 2
-    if last < 0:
+    if n_layers < 2:
         raise SpecError(
             "The model has one decoder layer: an edit at its output would have no layer above to act through.",
             hint="Use a model with at least two decoder layers.",
         )
-    if rule.layer is not None and rule.layer > last:
+    if rule.layer is not None and rule.layer > n_layers - 2:
         raise SpecError(
             f"The rule fixes layer {rule.layer}; the model has layers 0 to {n_layers - 1}, and an edit at the last one "
             "has no layer above to act through.",
-            hint=f"Choose a layer from 0 to {last}.",
+            hint=f"Choose a layer from 0 to {n_layers - 2}.",
         )
 
 
@@ -214,10 +209,9 @@ def choose(rows: Sequence[ProbeRow], rule: LayerRule, pooling: Pooling, n_layers
     candidates = {layer: score for layer in range(n_layers - 1) if (score := scores[layer]) is not None}
     if not candidates:
         return None
-    layer = rule.layer
-    if layer is None:
-        good_enough = max(candidates.values()) - (rule.tolerance or 0.0) - _EQUAL
-        layer = min(layer for layer, value in candidates.items() if value >= good_enough)
+    good_enough = max(candidates.values()) - (rule.tolerance or 0.0) - _EQUAL
+    best = min(layer for layer, value in candidates.items() if value >= good_enough)
+    layer = best if rule.layer is None else rule.layer
     reached = probes[layer].test_accuracy
     assert reached is not None
     return Choice(pooling=pooling, layer=layer, accuracy=reached)

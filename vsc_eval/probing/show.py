@@ -78,10 +78,7 @@ def probe_table(result: ProbingResult, target: Target) -> Table:
 @plain_style()
 def probe_figure(result: ProbingResult, path_png: Path) -> None:
     """Draw the test accuracies of all probes with their intervals, one column for each pooling and one row for each
-    target, and write `path_png` in one step.
-
-    Raises BackendError if the file cannot be written.
-    """
+    target, and write `path_png` in one step. Raises BackendError if the file cannot be written."""
     poolings = result.spec.poolings
     figure = new_figure(1.4 + 3.9 * len(poolings), 7.2)
     grid: Any = figure.subplots(len(TARGETS), len(poolings), sharex=True, sharey=True, squeeze=False)

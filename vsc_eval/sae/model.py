@@ -108,10 +108,8 @@ class SAE(nn.Module):
             return x @ self.W_enc + self.b_enc
 
     def activate(self, pre: Tensor) -> SparseCodes:
-        """Float32 [..., F] pre-activations -> codes [..., k].
-
-        Without a fixed k the last axis is the largest number of features that any row of this call fires (at least 1).
-        """
+        """Float32 [..., F] pre-activations -> codes [..., k]. Without a fixed k the last axis is the largest number of
+        features that any row of this call fires (at least 1)."""
         if self.cfg.activation == "topk":
             assert self.cfg.k is not None
             values, indices = pre.topk(self.cfg.k, dim=-1, sorted=False)
@@ -129,10 +127,6 @@ class SAE(nn.Module):
     def encode(self, h: Tensor) -> Tensor:
         """[..., d] -> dense float32 activations [..., F]."""
         return self.encode_sparse(h).to_dense(self.cfg.d_sae)
-
-    def decode(self, dense: Tensor) -> Tensor:
-        """Dense activations [..., F] -> float32 reconstruction [..., d]."""
-        return dense @ self.W_dec + self.b_dec
 
     def decode_sparse(self, codes: SparseCodes) -> Tensor:
         """Codes [..., k] -> float32 reconstruction [..., d], touching only the k rows of each token."""

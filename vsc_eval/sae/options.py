@@ -98,11 +98,8 @@ class TrainConfig(Spec):
         return {**_ADAPTIVE, **given} if activation in _ONLY_FOR else given
 
     def settings(self) -> dict[str, Any]:
-        """The fields that matter for this activation, JSON-able.
-
-        Those of the other activations are left out, and with topk `activation` too: a Top-K training has the same
-        settings, checkpoints and provenance as before there was a choice.
-        """
+        """The fields that matter for this activation, JSON-able. With topk `activation` is left out too: a Top-K
+        training has the same settings, checkpoints and provenance as before there was a choice."""
         idle = {name for owner, names in _ONLY_FOR.items() if owner != self.activation for name in names}
         return self.model_dump(mode="json", exclude=idle | ({"activation"} if self.activation == "topk" else set()))
 

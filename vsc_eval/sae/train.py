@@ -29,43 +29,31 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class MixBuffer:
-    """Draws shuffled batches from a stream, so that the tokens of one image do not share a batch.
-
-    Holds `capacity` tokens; each refill shuffles them and gives the first half away in batches.
-    """
+    """Draws shuffled batches from a stream, so that the tokens of one image do not share a batch. Holds `capacity`
+    tokens; each refill shuffles them and gives the first half away in batches."""
 
     def __init__(self, stream: TokenStream, *, capacity: int, batch_size: int, generator: torch.Generator) -> None:
         assert capacity >= 2 * batch_size, (capacity, batch_size)
-        self.batch_size, self.capacity, self.generator = batch_size, capacity, generator
+        self.batch_size, self.capacity, self.generator, self._stream = batch_size, capacity, generator, stream
         self.n_taken = 0
         """Tokens drawn from the stream so far, buffer included."""
         self.tokens = torch.empty(0, 0)
         """Float32 [n, d], shuffled; the next batch starts at `cursor`."""
         self.cursor = 0
-        self._stream = stream
         self._chunks: Iterator[Tensor] | None = None
-
-    def restore(self, tokens: Tensor, n_taken: int) -> None:
-        """Continue with `tokens` in the buffer: the stream is opened behind the `n_taken` already taken."""
-        self.tokens, self.cursor, self.n_taken, self._chunks = tokens, 0, n_taken, None
 
     def next_batch(self) -> Tensor | None:
         """Float32 [batch_size, d], or None once stream and buffer are spent (a last partial batch is dropped)."""
         if len(self.tokens) - self.cursor - self.batch_size < self.capacity // 2:
-            self._refill()
+            self.refill()
         if len(self.tokens) - self.cursor < self.batch_size:
             return None
         batch = self.tokens[self.cursor : self.cursor + self.batch_size]
         self.cursor += self.batch_size
         return batch
 
-    def peek(self) -> Tensor:
-        """Float32 [n, d], what the buffer holds after its first fill; for estimates of mean and scale."""
-        if not len(self.tokens):
-            self._refill()
-        return self.tokens[self.cursor :]
-
-    def _refill(self) -> None:
+    def refill(self) -> None:
+        """Fill the buffer from the stream, and shuffle it."""
         if self._chunks is None:
             self._chunks = self._stream(self.n_taken)
         held = [self.tokens[self.cursor :]] if len(self.tokens) else []
@@ -129,13 +117,13 @@ def train_sae(
     if checkpoint is not None and checkpoint.exists():
         state = _load(checkpoint, identity, cfg, buffer)
     else:
-        sample = buffer.peek()
-        if len(sample) < cfg.batch_size:
+        buffer.refill()
+        if len(buffer.tokens) < cfg.batch_size:
             raise DataError(
-                f"The stream holds {len(sample)} tokens, fewer than one batch of {cfg.batch_size}.",
+                f"The stream holds {len(buffer.tokens)} tokens, fewer than one batch of {cfg.batch_size}.",
                 hint="Give more items, or a smaller batch.",
             )
-        state = _State(cfg, sample)
+        state = _State(cfg, buffer.tokens)
     while state.step < state.n_steps and (batch := buffer.next_batch()) is not None:
         lr = state.lr()
         mean_l0 = state.train_step(batch)
@@ -274,10 +262,8 @@ def _save(path: Path, identity: str, state: _State, buffer: MixBuffer) -> None:
 
 
 def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _State:
-    """The state that `_save` saw; `buffer`, a fresh one over the same stream, continues there too.
-
-    Raises DataError if the checkpoint is damaged, SpecError if `identity` is another run's.
-    """
+    """The state that `_save` saw; `buffer`, a fresh one over the same stream, continues there too. Raises DataError if
+    the checkpoint is damaged, SpecError if `identity` is another run's."""
     tensors, metadata = load_tensors(path, "Delete it to start from the beginning.")
     if metadata.get("identity") != identity:
         raise SpecError(
@@ -286,7 +272,8 @@ def _load(path: Path, identity: str, cfg: TrainConfig, buffer: MixBuffer) -> _St
         )
     numbers = json.loads(metadata["numbers"])
     buffer.generator.set_state(tensors["generator"])
-    buffer.restore(tensors["buffer"], int(numbers["n_taken"]))
+    # Its stream is opened behind the tokens already taken.
+    buffer.tokens, buffer.n_taken = tensors["buffer"], int(numbers["n_taken"])
     # Two tokens of the right width build a state whose every number is then overwritten.
     zeros = torch.zeros_like(tensors["sae.b_dec"])
     state = _State(cfg, torch.stack([zeros, zeros + 1]))

@@ -58,18 +58,9 @@ def wilson_interval(successes: int, n_items: int, *, level: float = 0.95) -> Fig
 
 
 def zero_count_limit(n_clusters: int, *, level: float = 0.95) -> float | None:
-    """Upper end of the two-sided Clopper-Pearson interval for 0 of `n_clusters`: 1 - ((1 - level) / 2)^(1 / n).
-
-    A bootstrap of clusters that are all alike has no interval; this bounds the share of clusters that would differ.
-    None without clusters.
-    """
+    """Upper end of the two-sided Clopper-Pearson interval for 0 of `n_clusters`: 1 - ((1 - level) / 2)^(1 / n). None
+    without clusters. It bounds the share of clusters that would differ where all are alike, so without an interval."""
     return float(1 - ((1 - level) / 2) ** (1 / n_clusters)) if n_clusters else None
-
-
-def detectable_difference(standard_error: float | None) -> float | None:
-    """The smallest difference that a run could have found at level 0.05 with power 0.8, printed beside a null result:
-    (z_{1 - level/2} + z_{power}) x standard error of the difference; None where that is None or 0."""
-    return _LEVEL_AND_POWER * standard_error if standard_error else None
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -92,10 +83,8 @@ def cluster_sums(values: npt.ArrayLike, clusters: Clusters) -> tuple[Floats, Flo
 
 
 def bootstrap_means(sums: Floats, sizes: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """Means under `draws` resamples of the clusters: sums [k, clusters] -> [draws, k].
-
-    All k share each draw's weights, so that functions of several means keep their dependence.
-    """
+    """Means under `draws` resamples of the clusters: sums [k, clusters] -> [draws, k]. All k share each draw's weights,
+    so that functions of several means keep their dependence."""
     n_clusters = len(sizes)
     per_part = max(1, _WEIGHTS_AT_ONCE // n_clusters)
     parts = []
@@ -176,6 +165,10 @@ def cluster_standard_errors(values: npt.ArrayLike, clusters: Clusters) -> Floats
 
 
 def detectable_differences(values: npt.ArrayLike, clusters: Clusters) -> list[float | None]:
-    """`detectable_difference` of the mean of each row of `values` [k, items]; None for fewer than two clusters."""
+    """The smallest mean of each row of `values` [k, items] that a run could have found at level 0.05 with power 0.8,
+    printed beside a null result: (z_{1 - level/2} + z_{power}) x standard error of the mean; None where that is 0, and
+    for fewer than two clusters."""
     errors = cluster_standard_errors(values, clusters)
-    return [None] * len(np.asarray(values)) if errors is None else list(map(detectable_difference, errors.tolist()))
+    if errors is None:
+        return [None] * len(np.asarray(values))
+    return [difference or None for difference in (_LEVEL_AND_POWER * errors).tolist()]

@@ -53,10 +53,9 @@ def change_parts(
 
 
 def noise_floor(changed: npt.ArrayLike) -> float | None:
-    """Largest share of changed answers among null conditions (another batch composition, an edit of strength zero).
-
-    `changed` [null conditions, items]: 1 where the answer is not the baseline's. None without conditions or items.
-    """
+    """Largest share of changed answers among null conditions (another batch composition, an edit of strength zero),
+    from `changed` [null conditions, items]: 1 where the answer is not the baseline's. None without conditions or
+    items."""
     array = np.asarray(changed, dtype=np.float64)
     return float(array.mean(axis=1).max()) if array.size else None
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from vsc_eval.analysis.controls import ControlKind
 from vsc_eval.answers.answer_table import AnswerCollector, Answers, AnswerTable, AskedItem, Pass
 from vsc_eval.answers.store import AnswerStore
-from vsc_eval.backends.ask import SLICE, LazyConditions, Progress, Session, as_asked, ask
+from vsc_eval.backends.ask import LazyConditions, Progress, Session, as_asked, ask
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.backends.hf.prompts import Prompt
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
@@ -51,8 +51,7 @@ def open_study_session(
         found = compile_condition(spec, known_sets=known, sae=intervention.sae, layer=intervention.spec.layer)
         return found.to(vlm.device)
 
-    lazy = LazyConditions(conditions, compiled, kept=2 * SLICE)
-    return Session(vlm=vlm, engine=engine, store=store, conditions=lazy, settings=BY_LETTERS)
+    return Session(vlm, engine, store, LazyConditions(conditions, compiled))
 
 
 def ask_items(

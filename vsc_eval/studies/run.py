@@ -10,11 +10,11 @@ from vsc_eval.analysis.noise_floor import floor_rows, largest_differences
 from vsc_eval.answers.parquet import read_table, table_files, write_table
 from vsc_eval.errors import SpecError, known_names
 from vsc_eval.features.harvest import benchmark_items
-from vsc_eval.features.kept import load_harvest
 from vsc_eval.features.options import SAETrainSpec, SelectSpec
 from vsc_eval.features.sae_select import OVERLAP_FILE, QUALITY_FILE, STABILITY_FILE, SAEQuality, select_sets
 from vsc_eval.features.sae_train import CHECKPOINT_FILE, train_sae_for
 from vsc_eval.files import write_text
+from vsc_eval.interventions.harvest import load_harvest
 from vsc_eval.interventions.intervention import load_intervention
 from vsc_eval.interventions.similarity import SetOverlap, Stability
 from vsc_eval.probing.probes import run_probing
@@ -22,6 +22,7 @@ from vsc_eval.probing.records import RESULT_FILE, LayerRule, ProbeSizes, Probing
 from vsc_eval.progress import Advance, progress_shown
 from vsc_eval.sae.train import TrainProgress
 from vsc_eval.seeding import derived_seed
+from vsc_eval.settings import ModelSpec
 from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec, save_yaml_spec
 from vsc_eval.studies.analysis import analyse, statistics_of, study_rows
 from vsc_eval.studies.asking import answer_table, ask_items
@@ -50,8 +51,8 @@ def _probe(study: Study) -> list[Path]:
     """Probe every decoder layer and pick one by the spec's rule."""
     options, folder = study.spec.probing, study.path / _PROBING
     spec = ProbingSpec(
-        **study.spec.model_settings(),
-        **{name: getattr(options, name) for name in ProbeSizes.model_fields},
+        **study.spec.part(ModelSpec),
+        **options.part(ProbeSizes),
         tasks=study.spec.tasks,
         rule=LayerRule(
             kind=options.rule,
@@ -75,7 +76,7 @@ def _train(study: Study) -> list[Path]:
     options, folder, advance = study.spec.sae, study.path / _SAE, study.counts("sae", "tokens")
     seed = derived_seed("study sae", study.spec.seed, options.train.seed)
     spec = SAETrainSpec(
-        **study.spec.model_settings(),
+        **study.spec.part(ModelSpec),
         **{**dict(options), "train": options.train.model_copy(update={"seed": seed})},
         layer=_probing_result(study).layer,
         tasks=study.spec.tasks,
@@ -98,7 +99,7 @@ def _select(study: Study) -> list[Path]:
     # What a condition that leaves it out does: the verdict's edit, at the positions that the SAE was trained on.
     edit = parse_edit(spec.verdict.edit, EditSpec(kind="ablate", positions=spec.sae.positions))
     common = {"tasks": spec.tasks, "seed": spec.seed, "default_edit": edit}
-    options = SelectSpec(**spec.model_settings(), **dict(spec.select), **common)
+    options = SelectSpec(**spec.part(ModelSpec), **dict(spec.select), **common)
     selected = select_sets(options, study.path / _SAE, folder, vlm=study.vlm, progress=study.steps("select"))
     fvu = selected.quality.reconstruction.fvu
     words = "undefined" if fvu is None else f"{fvu:.3f}"

@@ -42,12 +42,11 @@ class RunFolder:
 
     def agree(self, section: str, values: dict[str, Any]) -> None:
         """Write `values` as that section of the document, or raise SpecError if it holds other values already."""
-        self.check(section, values)
-        self.document[section] = values
+        self.take(section, values)
         self.save()
 
-    def check(self, section: str, values: dict[str, Any]) -> None:
-        """Raise SpecError, naming the keys, if the document holds other values in that section."""
+    def take(self, section: str, values: dict[str, Any]) -> None:
+        """Take `values` as that section of the document; raise SpecError, naming the keys, if it holds others."""
         stored = self.document.get(section)
         if stored not in (None, values):
             differences = "\n".join(_differences(section, stored, values))
@@ -55,6 +54,7 @@ class RunFolder:
                 f"{self.path} holds a {self.kind} of another spec; these differ:\n{differences}",
                 hint=f"Choose another folder with --out, or give the settings of that {self.kind}.",
             )
+        self.document[section] = values
 
     def save(self) -> None:
         """Write both documents. Raises BackendError if that fails."""
@@ -85,10 +85,9 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
     """Open `path` for the run of `settings`, make it if absent, and hold its lock until the block ends.
 
     `<kind>.yaml` is written by the first `agree` or `save`; a folder that was made here and did not get that far is
-    removed, so that a run which failed on a wrong model name does not refuse the right one.
-
-    Raises SpecError if it holds another run or other files, DataError for a damaged document, BackendError if it cannot
-    be written or another process uses it.
+    removed, so that a run which failed on a wrong model name does not refuse the right one. Raises SpecError if it
+    holds another run or other files, DataError for a damaged document, BackendError if it cannot be written or another
+    process uses it.
     """
     is_new = not path.exists()
     try:
@@ -105,8 +104,7 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
         # No figure depends on it: without it, or with a damaged one, the run goes on.
         with suppress(OSError):
             folder.local = _mapping(path / LOCAL_FILE)
-        folder.check("settings", settings)
-        folder.document["settings"] = settings
+        folder.take("settings", settings)
         try:
             yield folder
         finally:
@@ -116,17 +114,17 @@ def open_run_folder(path: Path, settings: dict[str, Any], *, kind: str = "run") 
 
 def _read(path: Path, kind: str) -> dict[str, Any]:
     file = path / f"{kind}.yaml"
-    if not file.exists():
-        # A killed run may leave the lock and a partial file; anything else is not ours.
-        foreign = [entry.name for entry in path.iterdir() if entry.name not in _OURS and ".partial" not in entry.name]
-        if foreign:
-            raise SpecError(
-                f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no {kind}.",
-                hint="Choose a new or empty folder with --out.",
-            )
-        return {}
     try:
         document = _mapping(file)
+    except FileNotFoundError:
+        # A killed run may leave the lock and a partial file; anything else is not ours.
+        foreign = [entry.name for entry in path.iterdir() if entry.name not in _OURS and ".partial" not in entry.name]
+        if not foreign:
+            return {}
+        raise SpecError(
+            f"{path} holds other files ({', '.join(sorted(foreign)[:3])}) and no {kind}.",
+            hint="Choose a new or empty folder with --out.",
+        ) from None
     except OSError as error:
         raise _unwritable(file, error) from error
     if not isinstance(document.get("settings"), dict):

@@ -24,7 +24,7 @@ class RunSpec(AskSpec, EngineSpec, StatisticsSpec):
     @property
     def statistics(self) -> StatisticsSpec:
         """The part that says how intervals and tests are computed."""
-        return StatisticsSpec(**{name: getattr(self, name) for name in StatisticsSpec.model_fields})
+        return StatisticsSpec(**self.part(StatisticsSpec))
 
     @property
     def intervention_name(self) -> str:
@@ -39,14 +39,13 @@ def resolve_conditions(spec: RunSpec, intervention: InterventionSpec | None) -> 
     found = [ConditionSpec(name=BASELINE), *parse_conditions(spec.conditions, default_edit)]
     for condition in load_yaml_spec(spec.sweep_file, SweepSpec).conditions if spec.sweep_file is not None else ():
         found += parse_conditions([condition], default_edit) if isinstance(condition, str) else [condition]
+    sets = [feature_set.name for feature_set in intervention.sets] if intervention else []
     by_name: dict[str, ConditionSpec] = {}
     for condition in found:
-        known = by_name.setdefault(condition.name, condition)
-        if known != condition:
+        if by_name.setdefault(condition.name, condition) != condition:
             raise SpecError(
                 f"Two conditions are named '{condition.name}' and differ.", hint="Rename one of them in the spec file."
             )
-    for condition in by_name.values():
         if condition.is_baseline and condition.name != BASELINE:
             raise SpecError(
                 f"Condition '{condition.name}' edits nothing.", hint=f"Give it sets, or name it `{BASELINE}`."
@@ -56,7 +55,6 @@ def resolve_conditions(spec: RunSpec, intervention: InterventionSpec | None) -> 
                 f"Condition '{condition.name}' needs feature sets, but the model has no intervention.",
                 hint="Name one with --intervention, or run `--conditions baseline` only.",
             )
-        sets = [feature_set.name for feature_set in intervention.sets] if intervention else []
         if unknown := [name for name in condition.sets if name not in sets]:
             raise SpecError(
                 f"Unknown feature set '{unknown[0]}' in condition '{condition.name}'.",
@@ -72,6 +70,6 @@ def targets_of(
     targets: dict[str, tuple[str, ...] | None] = {}
     for condition in conditions:
         tasks = [intervention.get(name).task for name in condition.sets] if intervention else []
-        named = [task for task in tasks if task is not None]
-        targets[condition.name] = tuple(dict.fromkeys(named)) if named and len(named) == len(tasks) else None
+        named = tuple(dict.fromkeys(task for task in tasks if task is not None))
+        targets[condition.name] = named if named and None not in tasks else None
     return targets

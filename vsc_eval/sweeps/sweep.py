@@ -18,15 +18,13 @@ from rich.console import Console
 
 from vsc_eval.analysis.interactions import interactions
 from vsc_eval.analysis.official import official_rows
-from vsc_eval.analysis.results import Results
+from vsc_eval.analysis.results import Results, condition_table, markdown, print_tables
 from vsc_eval.analysis.rows import rows
-from vsc_eval.analysis.run_tables import condition_table, markdown, print_tables
 from vsc_eval.answers.answer_table import AnswerCollector, AnswerTable, AskedCondition
 from vsc_eval.answers.parquet import write_table
 from vsc_eval.answers.store import AnswerStore
 from vsc_eval.backends.ask import Session, as_asked, ask, open_session
 from vsc_eval.backends.hf.load import LoadedVLM, load_vlm
-from vsc_eval.backends.protocol import GenSettings
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.errors import BackendError, VscError
 from vsc_eval.files import write_text
@@ -54,12 +52,6 @@ class Plan:
     intervention: LoadedIntervention | None
     conditions: tuple[ConditionSpec, ...]
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What makes this run this run; `settings` of run.yaml."""
-        conditions = [condition.model_dump(mode="json") for condition in self.conditions]
-        return {**self.spec.identity(), "conditions": conditions}
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -78,17 +70,16 @@ def run_sweep(
     intervention: LoadedIntervention | None = None,
 ) -> Finished:
     """Run `spec` in the folder `out`, or go on with it there, and write all files; with no folder keep all in memory.
-
     `vlm` and `intervention` are those of the spec where they are loaded already. Raises SpecError, DataError or
-    BackendError, as the parts say, for whatever the user can fix.
-    """
+    BackendError, as the parts say, for whatever the user can fix."""
     console = console or Console(stderr=True)
     plan = plan_run(spec, intervention)
     if out is None:
         session = _open(plan, console, vlm)
         table = _ask(plan, session, None, console)
         return Finished(_results(plan, session.vlm, table), table)
-    with open_run_folder(out, plan.settings) as folder:
+    conditions = [condition.model_dump(mode="json") for condition in plan.conditions]
+    with open_run_folder(out, {**spec.identity(), "conditions": conditions}) as folder:
         session = _open(plan, console, vlm)
         # First run.yaml, then the answers: a folder with answers and no run.yaml would be refused as not ours.
         folder.agree("hashes", _hashes(plan, session))
@@ -124,13 +115,7 @@ def _open(plan: Plan, console: Console, vlm: LoadedVLM | None) -> Session:
     if vlm is None:
         console.print(f"Loading {spec.model} ...", highlight=False, markup=False)
         vlm = load_vlm(spec.model, weights=BACKENDS.get(spec.backend).needs_weights, **spec.loading())
-    return open_session(
-        vlm,
-        plan.conditions,
-        intervention=plan.intervention,
-        settings=GenSettings(scoring=spec.scoring),
-        **spec.answering(),
-    )
+    return open_session(vlm, plan.conditions, intervention=plan.intervention, **spec.answering())
 
 
 def _hashes(plan: Plan, session: Session) -> dict[str, Any]:
@@ -264,10 +249,8 @@ def model_folders(models: Sequence[str], out: Path) -> dict[str, Path]:
 def run_models(
     spec: RunSpec, models: Sequence[str], out: Path, *, done: Callable[[Results, Path], None]
 ) -> tuple[dict[str, Results], dict[str, VscError]]:
-    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each.
-
-    A model that fails does not keep the others from running. Nothing is raised for what the user can fix.
-    """
+    """Run `spec` with each of `models`; the results, and what made the others fail. `done` is called after each. A
+    model that fails does not keep the others from running. Nothing is raised for what the user can fix."""
     results: dict[str, Results] = {}
     failed: dict[str, VscError] = {}
     for model, folder in model_folders(models, out).items():

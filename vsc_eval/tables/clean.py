@@ -69,9 +69,9 @@ def everywhere(value: Any) -> Any:
     return list(map(everywhere, value)) if isinstance(value, list | tuple) else value
 
 
-def terminal(text: str, limit: int = MESSAGE) -> str:
+def terminal(text: str) -> str:
     """For a terminal, in its lines: no escape sequence moves the cursor, colours or retitles it."""
-    return plain(text, limit, lines=True)
+    return plain(text, MESSAGE, lines=True)
 
 
 def forgiving_streams() -> None:
@@ -81,9 +81,9 @@ def forgiving_streams() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def html(text: str, limit: int = TEXT) -> str:
+def html(text: str) -> str:
     """For HTML between tags and in quoted attributes."""
-    return _html.escape(name(text, limit))
+    return _html.escape(name(text, TEXT))
 
 
 def json_block(value: Any) -> str:
@@ -200,7 +200,6 @@ def _in_latex(character: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, the last of them an ellipsis where something was cut off."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + _ELLIPSIS
 
 

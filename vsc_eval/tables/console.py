@@ -1,7 +1,6 @@
 """Tables in a terminal, drawn by rich."""
 
 import re
-from typing import IO, Any
 
 from rich import box
 from rich.console import Console
@@ -16,11 +15,10 @@ LOG_COLUMNS = 160
 """rich takes 80 columns for a pipe or a log file, where nothing is gained by folding."""
 
 
-def console_for(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
+def console_for(*, stderr: bool = False) -> Console:
     """A console that does not fold tables in a pipe or a log file."""
-    options: dict[str, Any] = {"stderr": stderr, "file": file}
-    console = Console(**options)
-    return console if console.is_terminal else Console(**options, width=LOG_COLUMNS)
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=LOG_COLUMNS)
 
 
 def draw(table: Table, console: Console, *, everything: bool = True) -> None:

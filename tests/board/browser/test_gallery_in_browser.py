@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from visits import Visit
 
-from vsc_eval.analysis.flips import flips
+from vsc_eval.analysis.rows import flips
 from vsc_eval.board.board import Board
 from vsc_eval.board.gallery import KIND_WORDS, choose
 from vsc_eval.synthetic import CANVAS, find_item

@@ -50,8 +50,12 @@ def compare_runs(
     of_a, of_b, dropped = pair_items(a, b, common=common)
     pairs = [(name, name) for name in a.table.names if name in b.table.names]
     if conditions is not None:
-        _check_name(a, "A", conditions[0])
-        _check_name(b, "B", conditions[1])
+        for run, label, name in ((a, "A", conditions[0]), (b, "B", conditions[1])):
+            names = run.table.names
+            if name not in names:
+                left = [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+                hint = known_names("conditions", name, [*names[:_MOST_NAMED], *left])
+                raise SpecError(f"{run.path} ({label}) has no condition '{name}'.", hint=hint)
         pairs = [conditions]
     settings, statistics = differing(a, b), StatisticsSpec(seed=seed)
     return Comparison(
@@ -71,19 +75,10 @@ def compare_runs(
     )
 
 
-def _check_name(run: FinishedRun, label: str, condition: str) -> None:
-    names, left = run.table.names, len(run.table.names) - _MOST_NAMED
-    if condition not in names:
-        first = [*names[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
-        raise SpecError(
-            f"{run.path} ({label}) has no condition '{condition}'.", hint=known_names("conditions", condition, first)
-        )
-
-
 def _card(run: FinishedRun) -> RunCard:
-    model = run.settings.get("model")
+    model, table = run.settings.get("model"), run.table
     shown = None if model is None else str(model)
-    return RunCard(path=str(run.path), model=shown, n_items=len(run.table.items), conditions=run.table.names)
+    return RunCard(path=str(run.path), model=shown, n_items=len(table.items), conditions=table.names)
 
 
 @dataclass(frozen=True)

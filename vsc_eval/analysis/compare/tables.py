@@ -6,11 +6,11 @@ from typing import Any
 from rich.console import Console
 
 from vsc_eval.analysis.compare.records import CompareRow, Comparison, ConditionPair, EffectRow
+from vsc_eval.analysis.results import PARTS_NOTE, null_note, part_columns
 from vsc_eval.analysis.rows import CELLS
-from vsc_eval.analysis.run_tables import PARTS_NOTE, null_note, part_columns
 from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.numbers import percent
 from vsc_eval.tables.table import Table, by_columns, cell, methods_note
 

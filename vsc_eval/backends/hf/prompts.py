@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vsc_eval.backends.hf.load import LoadedVLM
 from vsc_eval.errors import BackendError, DataError
-from vsc_eval.files import picture_hash, prompt_hash
+from vsc_eval.files import picture_hash, short_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Prompt:
     @cached_property
     def prompt_hash(self) -> str:
         """First 16 hex digits of the sha256 of text and letters."""
-        return prompt_hash("\0".join((self.text, *self.options)))
+        return short_hash("\0".join((self.text, *self.options)))
 
     @cached_property
     def image_hash(self) -> str:

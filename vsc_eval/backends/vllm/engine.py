@@ -1,7 +1,7 @@
 """vLLM behind the engine's interface: many prompts under many conditions, all in one continuous batch.
 
 vLLM runs every (prompt, condition) as a request of its own: the vision tower's output is shared between a prompt's
-conditions, the lower layers are not. A request carries its condition, so batches mix them freely; see hook.py. The
+conditions, the lower layers are not. A request carries its condition, so batches mix them freely; see worker.py. The
 workers account for what they edited: an edit that did not happen is an error.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,12 @@ import torch
 
 from vsc_eval.backends.hf.edit_hook import edits_decode
 from vsc_eval.backends.hf.load import LoadedVLM
-from vsc_eval.backends.hf.prompts import Prompt, prompt_head
+from vsc_eval.backends.hf.prompts import Prompt, adds_start_token, check_image_tokens, prompt_head, render_chat
 from vsc_eval.backends.hf.scoring import check_edited, kl_of_options, refuse_broken
 from vsc_eval.backends.protocol import AnswerEngine, GenSettings
-from vsc_eval.backends.vllm.hook import Account, edited_prompt
-from vsc_eval.backends.vllm.requests import Answered, Asked, answers, render
-from vsc_eval.backends.vllm.start import check_options, options_mark, start_vllm
-from vsc_eval.backends.vllm.worker import ATTACH, CONDITIONS, REPORT, pack_conditions
-from vsc_eval.errors import BackendError
+from vsc_eval.backends.vllm.start import check_options, options_mark, starting
+from vsc_eval.backends.vllm.worker import ARGUMENT, ATTACH, CONDITIONS, REPORT, Account, edited_prompt, pack_conditions
+from vsc_eval.errors import BackendError, DataError
 from vsc_eval.interventions.edits import CompiledCondition
 from vsc_eval.records import Reading
 from vsc_eval.sae.model import SAE
@@ -37,6 +36,31 @@ if TYPE_CHECKING:
     from vllm import LLM
 
 DEFAULT_BATCH_SIZE = 128
+_IN_FLIGHT = 512
+"""Requests that vLLM has at a time; more would only fill its queue."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One prompt under one condition."""
+
+    request_id: int
+    prompt: int
+    """Index of the prompt."""
+    condition: str | None
+    """Content hash; None for the baseline."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What vLLM gave for one request."""
+
+    asked: Asked
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    """Of the answer, the end token included."""
+    first: dict[int, float]
+    """Log-probabilities of the first answer token, over the whole vocabulary: of the options and of the chosen one."""
 
 
 class VllmEngine(AnswerEngine):
@@ -51,13 +75,8 @@ class VllmEngine(AnswerEngine):
         batch_size: int = DEFAULT_BATCH_SIZE,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """`vlm` may be without weights. `sae` and `layer` (0-based) are needed for edits only.
-
-        batch_size: prompts between two commits to the answer store are twice as many; vLLM batches by itself. options:
-        arguments of vLLM's own (`tensor_parallel_size`, ...).
-
-        Raises as AnswerEngine, and SpecError for an option that is not the user's to set.
-        """
+        """`vlm` may be without weights. batch_size: of what is stored in one step; vLLM batches by itself. options:
+        vLLM's own arguments. Raises as AnswerEngine, and SpecError for an option that is not the user's to set."""
         super().__init__(vlm, sae, layer, batch_size)
         self.options = dict(options or {})
         check_options(self.options)
@@ -68,7 +87,10 @@ class VllmEngine(AnswerEngine):
     @cached_property
     def llm(self) -> LLM:
         """vLLM, started, with the hook on the edited layer. Raises BackendError if it cannot be."""
-        llm = start_vllm(self.vlm, self.options, edits=self.sae is not None)
+        with starting(self.vlm, self.options, edits=self.sae is not None) as arguments:
+            from vllm import LLM
+
+            llm = LLM(**arguments)
         if self.sae is not None:
             with tempfile.TemporaryDirectory(prefix="vsc-eval-sae-") as folder:
                 save_sae(self.sae, Path(folder))
@@ -94,42 +116,63 @@ class VllmEngine(AnswerEngine):
             self.llm.collective_rpc(CONDITIONS, args=(pack_conditions(new),))
             self._known.update(condition.content_hash for condition in new)
         hashes = [None, *(condition.content_hash for condition in conditions)]
-        option_ids = [self.option_ids(prompt.options) for prompt in prompts]
-        # All conditions of a prompt follow each other: it is rendered, and its pictures are encoded, once.
-        rendered = lru_cache(maxsize=1)(lambda index: render(self.llm, self.vlm, prompts[index]))
-        requests = (
-            Asked(next(self._request_ids), index, content_hash)
-            for index in range(len(prompts))
-            for content_hash in hashes
-        )
-        found: dict[tuple[str | None, int], tuple[int, Answered]] = {}
+        requests = (Asked(next(self._request_ids), index, one) for index in range(len(prompts)) for one in hashes)
+        found: dict[tuple[str | None, int], Answered] = {}
         left = [len(hashes)] * len(prompts)
-        for asked, answered in answers(
-            self.llm, requests, rendered, settings, option_ids, sorted(self.vlm.end_token_ids)
-        ):
-            found[asked.condition, asked.prompt] = asked.request_id, answered
-            left[asked.prompt] -= 1
-            if not left[asked.prompt]:
+        for answered in self._answers(prompts, requests, settings):
+            index = answered.asked.prompt
+            found[answered.asked.condition, index] = answered
+            left[index] -= 1
+            if not left[index]:
                 progress(1)
         accounts = self._accounts()
-        table: list[list[Reading]] = []
-        for condition, content_hash in zip((None, *conditions), hashes, strict=True):
-            row = []
-            for index, prompt in enumerate(prompts):
-                request_id, answered = found[content_hash, index]
-                baseline, account = found[None, index][1], accounts.get(request_id)
-                row.append(self._reading(prompt, condition, settings, answered, baseline, account))
-            table.append(row)
-        return table
+        return [
+            [
+                self._reading(prompt, condition, settings, found[one, index], found[None, index], accounts)
+                for index, prompt in enumerate(prompts)
+            ]
+            for condition, one in zip((None, *conditions), hashes, strict=True)
+        ]
+
+    def _answers(
+        self, prompts: Sequence[Prompt], requests: Iterator[Asked], settings: GenSettings
+    ) -> Iterator[Answered]:
+        """The answer to each request, in the order in which they finish, a bounded number in flight.
+
+        If the caller stops early, what is in flight is aborted. Raises BackendError for a request that vLLM gave up.
+        """
+        engine, flying = self.llm.llm_engine, dict[str, Asked]()
+        # All conditions of a prompt follow each other: it is rendered, and its pictures are encoded, once.
+        rendered = lru_cache(maxsize=1)(lambda index: render(self.llm, self.vlm, prompts[index]))
+        options, end_ids = [self.option_ids(prompt.options) for prompt in prompts], sorted(self.vlm.end_token_ids)
+        try:
+            while True:
+                for asked in itertools.islice(requests, _IN_FLIGHT - len(flying)):
+                    params = sampling(asked, settings, options[asked.prompt], end_ids)
+                    engine.add_request(str(asked.request_id), rendered(asked.prompt), params)
+                    flying[str(asked.request_id)] = asked
+                if not flying:
+                    return
+                if not engine.has_unfinished_requests():
+                    raise BackendError(
+                        f"vLLM lost {len(flying)} requests.",
+                        hint="Use --backend hf, and report this with vLLM's version.",
+                    )
+                for output in engine.step():
+                    if output.finished:
+                        yield _answered(flying.pop(output.request_id), output)
+        finally:
+            if flying:
+                engine.abort_request(list(flying))
+                while engine.has_unfinished_requests():
+                    engine.step()
 
     def _accounts(self) -> dict[int, Account]:
         """What the workers edited since the last time; they must agree."""
         if self.sae is None:
             return {}
         reports = [dict(report) for report in self.llm.collective_rpc(REPORT)]
-        counts = [
-            {request_id: account | {"shift": None} for request_id, account in report.items()} for report in reports
-        ]
+        counts = [{request: account | {"shift": None} for request, account in report.items()} for report in reports]
         if any(one != counts[0] for one in counts):
             raise BackendError(
                 "vLLM's workers edited different tokens.",
@@ -144,7 +187,7 @@ class VllmEngine(AnswerEngine):
         settings: GenSettings,
         answered: Answered,
         baseline: Answered,
-        account: Account | None,
+        accounts: Mapping[int, Account],
     ) -> Reading:
         """One reading. Raises BackendError for log-probabilities that are not numbers.
 
@@ -152,6 +195,7 @@ class VllmEngine(AnswerEngine):
         never leave vLLM's workers.
         """
         head, option_ids, tokens = prompt_head(prompt), self.option_ids(prompt.options), answered.token_ids
+        account = accounts.get(answered.asked.request_id)
         if self.sae is not None:
             n_edited = expected_tokens(condition, answered.prompt_token_ids, self.vlm, head)
             check_account(condition, account, n_edited, len(tokens), head)
@@ -170,6 +214,63 @@ class VllmEngine(AnswerEngine):
             n_edited_tokens=edited["prompt_tokens"] if edited else 0,
             n_fires=0 if condition is None else len(tokens) if edits_decode(condition) else 1,
         )
+
+
+def render(llm: LLM, vlm: LoadedVLM, prompt: Prompt) -> Any:
+    """A prompt as vLLM takes it. Raises DataError for one that it does not take, or not whole."""
+    from vllm.exceptions import VLLMValidationError
+    from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+    text = render_chat(vlm, prompt)
+    asked: dict[str, Any] = {"prompt": text}
+    if prompt.images:
+        asked["multi_modal_data"] = {"image": [image.convert("RGB") for image in prompt.images]}
+    model, renderer = llm.llm_engine.model_config, llm.llm_engine.renderer
+    how = renderer.default_cmpl_tok_params.with_kwargs(add_special_tokens=adds_start_token(vlm, text))
+    try:
+        (found,) = renderer.render_cmpl([parse_model_prompt(model, asked)], how)
+    except VLLMValidationError as error:
+        raise DataError(
+            f"vLLM does not take the prompt '{prompt_head(prompt)}': {error}",
+            hint="Shorten it or use smaller pictures; for several pictures a prompt give"
+            " --backend-options 'limit_mm_per_prompt={image: 8, video: 0}'.",
+        ) from error
+    token_ids = found["prompt_token_ids"]
+    if len(token_ids) >= model.max_model_len:
+        raise DataError(
+            f"The prompt '{prompt_head(prompt)}' has {len(token_ids)} tokens; vLLM takes {model.max_model_len - 1} of"
+            f" '{vlm.name}'.",
+            hint="Shorten it, use smaller pictures (`max_pixels`), or give --backend-options max_model_len=N.",
+        )
+    check_image_tokens(vlm, prompt, sum(token in vlm.image_token_ids for token in token_ids))
+    return found
+
+
+def sampling(asked: Asked, settings: GenSettings, options: tuple[int, ...], end_ids: Sequence[int]) -> Any:
+    """vLLM's parameters of one request: greedy, with the log-probabilities of `options`, under its condition."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=settings.new_tokens or 1,
+        # Without options some token must be named: vLLM then reports the chosen one too.
+        logprob_token_ids=list(options) or [end_ids[0]],
+        stop_token_ids=list(end_ids),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        extra_args={ARGUMENT: {"request_id": asked.request_id, "condition": asked.condition}},
+    )
+
+
+def _answered(asked: Asked, output: Any) -> Answered:
+    (answer,) = output.outputs
+    if answer.finish_reason not in ("stop", "length") or not answer.token_ids:
+        raise BackendError(
+            f"vLLM gave a request up ({answer.finish_reason}).", hint="Give it more memory, or fewer max_num_seqs."
+        )
+    first = {int(token): float(entry.logprob) for token, entry in answer.logprobs[0].items()}
+    return Answered(asked, tuple(output.prompt_token_ids), tuple(answer.token_ids), first)
 
 
 def expected_tokens(

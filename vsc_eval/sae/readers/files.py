@@ -61,9 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors, .npz or .pt file, floating ones as float32 on the CPU. Never runs a pickle's code.
-
-    Raises DataError if the file is damaged or holds anything but tensors.
-    """
+    Raises DataError if the file is damaged or holds anything but tensors."""
     try:
         if path.suffix == ".npz":
             # numpy would leave a damaged file open.
@@ -90,9 +88,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def renamed(weights: Mapping[str, Tensor], path: Path, **theirs: str) -> dict[str, Tensor]:
     """Tensors by our names, given the file's own: `W_dec="decoder.weight.T"` is the transpose. W_* have two axes.
-
-    Raises DataError, naming tensor and file, for what is missing or of another shape.
-    """
+    Raises DataError, naming tensor and file, for what is missing or of another shape."""
     own = {}
     for name, their in theirs.items():
         plain = their.removesuffix(".T")
@@ -152,10 +148,8 @@ def read_from(
 
 
 def fold_decoder_norm(sae: SAE) -> None:
-    """Make the decoder rows unit vectors and the encoder that much stronger, in place: same reconstruction.
-
-    A feature whose row is zero can rebuild nothing: it gets an encoder that never fires.
-    """
+    """Make the decoder rows unit vectors and the encoder that much stronger, in place: same reconstruction. A feature
+    whose row is zero can rebuild nothing: it gets an encoder that never fires."""
     norm = sae.W_dec.norm(dim=1)
     sae.W_dec.div_(torch.where(norm > 0, norm, 1.0)[:, None])
     sae.W_enc.mul_(norm)
@@ -180,10 +174,8 @@ def layer_of_hook(hook: str | None) -> int | None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write `tensors` to `path` in one step: a killed run leaves the old file or the new one, never a part.
-
-    Raises BackendError if the folder cannot be written or the disk is full.
-    """
+    """Write `tensors` to `path` in one step: a killed run leaves the old file or the new one, never a part. Raises
+    BackendError if the folder cannot be written or the disk is full."""
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
         try:

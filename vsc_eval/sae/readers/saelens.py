@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vsc_eval.errors import SpecError
 from vsc_eval.files import write_text
-from vsc_eval.sae.model import SAE, Activation, check_width
-from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout
+from vsc_eval.sae.model import SAE, Activation
+from vsc_eval.sae.readers import ReadOptions, ReadSAE, SAELayout, read_any_sae
 from vsc_eval.sae.readers.files import (
     fold_decoder_norm,
     layer_of_hook,
@@ -51,9 +50,7 @@ _TO_ARCHITECTURE: dict[Activation, str] = {
 
 
 def read(path: Path, options: ReadOptions) -> ReadSAE:
-    """Read the SAE in folder `path`. Raises SpecError without a folder, DataError for what is damaged or unknown."""
-    if not path.is_dir():
-        raise SpecError(f"There is no SAE folder {path}.", hint="Check the path, or run `vsc-eval sae train`.")
+    """Read the SAE in folder `path`. Raises DataError for what is damaged or unknown."""
     config_file, weights_file = path / CONFIG_FILE, path / WEIGHTS_FILE
     config = read_json(config_file)
     metadata = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
@@ -121,14 +118,8 @@ def _fields(config: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def load_sae(folder: Path, *, d_model: int | None = None) -> SAE:
-    """Read an SAE of ours, as float32 on the CPU, without gradients; `read_any_sae` reads the other layouts too.
-
-    Raises SpecError if there is no such folder; DataError if a file is missing, truncated, of the wrong shapes or of a
-    kind that cannot be represented exactly, and, where `d_model` is given, if the SAE is of another width.
-    """
-    sae = read(folder, ReadOptions()).sae
-    check_width(sae.cfg, d_model)
-    return sae
+    """Read an SAE of ours, as float32 on the CPU, without gradients. Raises as `read_any_sae`."""
+    return read_any_sae(folder, d_model=d_model, layout="saelens").sae
 
 
 def read_sae_metadata(folder: Path) -> dict[str, Any]:
@@ -138,11 +129,9 @@ def read_sae_metadata(folder: Path) -> dict[str, Any]:
 
 
 def save_sae(sae: SAE, folder: Path, extra_cfg: Mapping[str, Any] | None = None) -> None:
-    """Write `sae` to `folder`, so that SAELens loads it too. `extra_cfg` (JSON-able) becomes the config's `metadata`.
-
-    A top-k without ReLU, which SAELens does not have, gets an architecture that it refuses. Raises BackendError if the
-    folder cannot be written.
-    """
+    """Write `sae` to `folder`, so that SAELens loads it too. `extra_cfg` (JSON-able) becomes the config's `metadata`. A
+    top-k without ReLU, which SAELens does not have, gets an architecture that it refuses. Raises BackendError if the
+    folder cannot be written."""
     cfg = sae.cfg
     metadata: dict[str, Any] = {**(extra_cfg or {}), "vsc_eval_fingerprint": sae.fingerprint()}
     # The metadata of another SAE may carry this key; here it would make the SAE another one.

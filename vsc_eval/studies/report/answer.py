@@ -16,7 +16,7 @@ from vsc_eval.studies.words import (
 )
 from vsc_eval.synthetic import LETTERS, LEVELS
 from vsc_eval.tables.clean import code, markdown
-from vsc_eval.tables.markdown import bullets
+from vsc_eval.tables.formats import bullets
 from vsc_eval.tables.numbers import counted, in_points, p_value, percent, points, span, with_interval
 
 COMMAND = "vsc-eval study study.yaml --out STUDY"

@@ -10,7 +10,7 @@ from vsc_eval.studies.records import SetRow, StudyResults
 from vsc_eval.studies.report import figures
 from vsc_eval.studies.words import EDITED, FORM_WORDS, OUTCOME_WORDS, Section, detectable_words, size, tests_note
 from vsc_eval.tables.clean import code, markdown
-from vsc_eval.tables.markdown import folded, image
+from vsc_eval.tables.formats import folded, image
 from vsc_eval.tables.numbers import count, counted, decimal, p_value, percent
 from vsc_eval.tables.table import Cell, Column, Table, by_columns, cell, columns, table
 

@@ -17,8 +17,7 @@ from vsc_eval.analysis.interactions import InteractionRow
 from vsc_eval.analysis.rows import Row
 from vsc_eval.answers.answer_table import Role
 from vsc_eval.figures import style
-from vsc_eval.figures.heat import Square, colour_scale, draw_squares
-from vsc_eval.figures.labels import label_points
+from vsc_eval.figures.style import Square, colour_scale, draw_squares, label_points
 from vsc_eval.probing.show import probe_figure
 from vsc_eval.studies.records import Selection, StudyResults
 from vsc_eval.studies.words import EDITED, KIND_WORDS, OUTCOME_WORDS, accuracy_of, drift_of, size, spaced

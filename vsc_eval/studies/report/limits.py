@@ -8,7 +8,7 @@ from vsc_eval.studies.records import StudyResults
 from vsc_eval.studies.words import KIND_WORDS, Section
 from vsc_eval.synthetic import LETTERS
 from vsc_eval.tables.clean import TEXT, code
-from vsc_eval.tables.markdown import bullets
+from vsc_eval.tables.formats import bullets
 from vsc_eval.tables.numbers import counted, decimal, in_points, p_value, percent
 from vsc_eval.tables.table import Column, table
 

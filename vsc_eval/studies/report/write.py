@@ -14,8 +14,7 @@ from vsc_eval.studies.report.figures import report_figures
 from vsc_eval.studies.report.limits import limits
 from vsc_eval.studies.words import Section
 from vsc_eval.tables.clean import TEXT, code
-from vsc_eval.tables.csv import record_data, to_csv
-from vsc_eval.tables.markdown import bullets, paragraphs
+from vsc_eval.tables.formats import bullets, paragraphs, record_data, to_csv
 from vsc_eval.tables.numbers import counted
 from vsc_eval.tables.table import columns, table
 from vsc_eval.yaml_files import yaml_text

@@ -129,9 +129,7 @@ class SyntheticTask:
 _ENDINGS = frozenset({*LEVELS, "choice", "paired", "none", "grey", "level", "views", "external"})
 
 
-def _fault(task: Any) -> str | None:
-    if not isinstance(task, SyntheticTask):
-        return f"it is of type {type(task).__name__}, not SyntheticTask"
+def _fault(task: SyntheticTask) -> str | None:
     if not (task.name.isidentifier() and task.name.islower() and task.name.isascii()):
         return f"'{task.name}' is no name in lower case, digits and _"
     if (ending := task.name.rpartition("_")[2]) in _ENDINGS:
@@ -143,7 +141,11 @@ def _fault(task: Any) -> str | None:
 
 _SHIPPED = ("counting", "spatial_relation", "attribute_query", "comparison", "existence", "logic", "multi_hop")
 SYNTHETIC_TASKS: Registry[SyntheticTask] = Registry(
-    "task", "vsc_eval.synthetic_tasks", {name: f"vsc_eval.synthetic.tasks.{name}:TASK" for name in _SHIPPED}, _fault
+    "task",
+    "vsc_eval.synthetic_tasks",
+    {name: f"vsc_eval.synthetic.tasks.{name}:TASK" for name in _SHIPPED},
+    SyntheticTask,
+    _fault,
 )
 
 TASKS: Final = SYNTHETIC_TASKS.shipped
