@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vsc_eval.errors import DataError, SpecError
 from vsc_eval.interventions.harvest import PooledActivations, pool_codes
-from vsc_eval.interventions.select import SCORES, SelectionRule
+from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.select import SelectionRule
 from vsc_eval.sae.model import SparseCodes
 
 NAMES = SCORES.names()

@@ -10,7 +10,8 @@ from selecting import select_features
 
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.harvest import Harvest, PooledActivations
-from vsc_eval.interventions.select import SCORES, ScoreTable, SelectionRule, score_table, score_tables
+from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.select import ScoreTable, SelectionRule, score_table, score_tables
 from vsc_eval.interventions.similarity import decoder_cosine, jaccard, orbit_weights, set_overlap, set_stability
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.quality import Firing

@@ -27,7 +27,8 @@ from vsc_eval.edit_kinds import EDITS
 from vsc_eval.errors import SpecError
 from vsc_eval.interventions.edits import compile_condition, edit_delta
 from vsc_eval.interventions.harvest import Harvest, PooledActivations
-from vsc_eval.interventions.select import SCORES, SelectionRule, choose_features, score_table
+from vsc_eval.interventions.scores import SCORES
+from vsc_eval.interventions.select import SelectionRule, choose_features, score_table
 from vsc_eval.interventions.similarity import set_stability
 from vsc_eval.lmeval.task_files import VARIANTS
 from vsc_eval.lmeval.task_index import compiled_includes

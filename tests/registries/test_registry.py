@@ -12,7 +12,7 @@ from installed import install, run_python
 from vsc_eval.backends.registry import BACKENDS
 from vsc_eval.edit_kinds import EDITS, EditKind
 from vsc_eval.errors import SpecError
-from vsc_eval.interventions.select import SCORES
+from vsc_eval.interventions.scores import SCORES
 from vsc_eval.metrics import METRICS
 from vsc_eval.registry import Registry
 from vsc_eval.sae.readers import LAYOUTS

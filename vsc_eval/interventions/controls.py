@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vsc_eval.errors import DataError
 from vsc_eval.interventions.harvest import Harvest
-from vsc_eval.interventions.select import Floats, Scalar, SelectionRule, choose_features, score_table
+from vsc_eval.interventions.scores import Floats
+from vsc_eval.interventions.select import Scalar, SelectionRule, choose_features, score_table
 from vsc_eval.seeding import derived_seed
 from vsc_eval.specs import FeatureSet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vsc_eval.interventions.select import SelectionScore
+from vsc_eval.interventions.scores import SelectionScore
 
 
 def _scores(

@@ -35,11 +35,11 @@ class SAELayout:
     """Whether `read` is given the folder in any case: weights and config belong together."""
 
 
-_OTHERS = ("sparsify", "dictionary_learning", "qwen_scope", "gemma_scope")
+_SHIPPED = ("saelens", "sparsify", "dictionary_learning", "qwen_scope", "gemma_scope")
 LAYOUTS: Registry[SAELayout] = Registry(
     "layout",
     "vsc_eval.sae_layouts",
-    {"saelens": f"{__name__}.saelens:SAELENS", **{name: f"{__name__}.others:{name.upper()}" for name in _OTHERS}},
+    {name: f"{__name__}.{name}:{name.upper()}" for name in _SHIPPED},
     SAELayout,
 )
 

@@ -23,6 +23,10 @@ from vsc_eval.mistakes import explain
 from vsc_eval.sae.model import SAE, SAEConfig
 from vsc_eval.sae.options import ReadOptions
 
+NO_SUM = " has a skip connection: its output is not a sum of features"
+OWN_NAMES = {name: name for name in ("b_enc", "b_dec", "W_enc", "W_dec", "threshold")}
+"""For files whose tensors are called, and lie, as ours."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReadSAE:

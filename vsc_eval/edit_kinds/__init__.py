@@ -1,4 +1,4 @@
-"""Edit kinds: what is done to the features of a set. Nothing here imports torch.
+"""Edit kinds, one file each: what is done to the features of a set. Nothing here imports torch.
 
 Another package adds one by an entry point of the group `vsc_eval.edits` (see vsc_eval.registry); conditions then name
 it like ours: `counting:mykind=2`.
@@ -70,29 +70,10 @@ def _fault(kind: EditKind) -> str | None:
     return None
 
 
-SCALE = EditKind("scale", lambda z, alpha: z * (alpha - 1.0), value="alpha", neutral=1.0)
-"""delta = sum_S (alpha - 1) z_i W_dec[i]; what a feature adds to the stream is multiplied by alpha."""
-
-ABLATE = EditKind("ablate", lambda z, _: -z, value=None, fixed=0.0)
-"""delta = -sum_S z_i W_dec[i]; scale with alpha 0, under its usual name."""
-
-CLAMP = EditKind("clamp", lambda z, target: target - z, value="target activation", edits_silent=True)
-"""delta = sum_S (value - z_i) W_dec[i]; a feature is as active as the value says, fired or not."""
-
-ADD = EditKind(
-    "add",
-    lambda z, coefficient: z.new_full(z.shape, coefficient),
-    value="coefficient of unit decoder rows",
-    neutral=0.0,
-    edits_silent=True,
-    unit_rows=True,
-)
-"""delta = value * sum_S W_dec[i] (unit decoder rows), whatever z is: steering along the features' directions."""
-
 EDITS: Registry[EditKind] = Registry(
     "edit kind",
     "vsc_eval.edits",
-    {name: f"{__name__}:{name.upper()}" for name in ("scale", "ablate", "clamp", "add")},
+    {name: f"{__name__}.{name}:{name.upper()}" for name in ("scale", "ablate", "clamp", "add")},
     EditKind,
     _fault,
 )
