@@ -66,9 +66,11 @@ def test_arguments_of_vllm_need_the_backend() -> None:
     with pytest.raises(ValueError, match="go with the backend vllm"):
         StudySpec(backend_options={"max_num_seqs": 8})
     with pytest.raises(SpecError, match="enable_prefix_caching"):
-        StudySpec(backend="vllm", vllm={"enable_prefix_caching": True})
+        StudySpec(backend="vllm", backend_options={"enable_prefix_caching": True})
 
 
 def test_a_study_in_transformers_is_the_study_that_it_was_before_there_was_a_choice() -> None:
     assert not {"backend", "backend_options"} & set(StudySpec().identity())
-    assert StudySpec(backend="vllm", vllm={"tensor_parallel_size": 2, "seed": 3}).identity()["vllm"] == {"seed": 3}
+    assert StudySpec(backend="vllm", backend_options={"tensor_parallel_size": 2, "seed": 3}).identity()[
+        "backend_options"
+    ] == {"seed": 3}
