@@ -71,6 +71,5 @@ def test_arguments_of_vllm_need_the_backend() -> None:
 
 def test_a_study_in_transformers_is_the_study_that_it_was_before_there_was_a_choice() -> None:
     assert not {"backend", "backend_options"} & set(StudySpec().identity())
-    assert StudySpec(backend="vllm", backend_options={"tensor_parallel_size": 2, "seed": 3}).identity()[
-        "backend_options"
-    ] == {"seed": 3}
+    spec = StudySpec(backend="vllm", backend_options={"tensor_parallel_size": 2, "seed": 3})
+    assert spec.identity()["backend_options"] == {"seed": 3}
