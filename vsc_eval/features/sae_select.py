@@ -35,7 +35,7 @@ from vsc_eval.settings import ModelSpec
 from vsc_eval.specs import EditSpec, InterventionSpec, load_yaml_spec
 from vsc_eval.synthetic import GENERATOR_VERSION, Item
 from vsc_eval.tables.numbers import counted, decimal
-from vsc_eval.tables.table import Cell, Table, cell, columns, table
+from vsc_eval.tables.table import Cell, Column, Table, cell, columns, table
 
 QUALITY_FILE = "quality.json"
 OVERLAP_FILE = "overlap.json"
@@ -275,7 +275,7 @@ def _sets(selected: Selected) -> Table:
     return table(
         "sets",
         f"Sets of {len(sets[0].indices)} features in {selected.path}",
-        columns("set", "scores", ("stability", "decimal", "", "", 40, 2), "first of them"),
+        columns("set", "scores", Column("stability", "stability", "decimal", digits=2), "first of them"),
         rows,
         [f"stability: Jaccard overlap with the sets of {draws} bootstrap samples of orbits, mean [95 %]"],
     )
@@ -284,6 +284,6 @@ def _sets(selected: Selected) -> Table:
 def _matrix(title: str, note: str | None, names: tuple[str, ...], matrix: Sequence[Sequence[float | None]]) -> Table:
     # Names as column heads would not fit a terminal.
     places = range(1, len(names) + 1)
-    heads = columns("set", *((str(place), "decimal", "", "", 40, 2) for place in places))
+    heads = columns("set", *(Column(str(place), str(place), "decimal", digits=2) for place in places))
     rows = [(f"{place} {name}", *row) for place, name, row in zip(places, names, matrix, strict=True)]
     return table("overlap", title, heads, rows, [note])

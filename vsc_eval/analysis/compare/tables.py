@@ -12,14 +12,13 @@ from vsc_eval.tables import clean
 from vsc_eval.tables.console import draw, say
 from vsc_eval.tables.formats import to_markdown
 from vsc_eval.tables.numbers import percent
-from vsc_eval.tables.table import Table, by_columns, cell, methods_note
+from vsc_eval.tables.table import Column, Table, by_columns, cell, methods_note
 
 _MOST_IN_FULL = 12
 """Pairs of conditions up to which compare.md has a table of cells for every one; compare.json has all."""
 
-_KAPPA = ("κ", "decimal", "", "", 40, 2)
+_KAPPA = Column("κ", "κ", "decimal", digits=2)
 _LARGEST = ("max |Δ|", "significant")
-_RIGHT = ("text", "", "", 40, None, True)
 
 
 def all_tables(found: Comparison, *, in_full: int) -> list[Table]:
@@ -90,7 +89,7 @@ def accuracy_table(wholes: dict[str, CompareRow]) -> Table:
         ("B − A [95% CI]", "points", [row.difference for row in rows]),
         ("p", "p", [row.p_difference for row in rows]),
         ("agree % [95% CI]", "percent", [row.agreement for row in rows]),
-        (*_KAPPA, [row.kappa.value for row in rows]),
+        (_KAPPA, [row.kappa.value for row in rows]),
         notes=[
             # Of the pairs; they differ where conditions were asked of other items.
             f"n = {', '.join(sizes)}. B − A: percentage points, paired by item. "
@@ -117,8 +116,14 @@ def change_table(found: Comparison, wholes: dict[str, CompareRow]) -> Table:
         ("condition", "name", wholes),
         ("drift % [95% CI]", "percent", [row.drift.share for row in rows]),
         *part_columns([row.drift for row in rows]),
-        ("inv % A / B", *_RIGHT, [f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}" for row in rows]),
-        ("McNemar cells", *_RIGHT, ["/".join(str(getattr(row.mcnemar, name)) for name in CELLS) for row in rows]),
+        (
+            Column("inv_a_b", "inv % A / B", right=True),
+            [f"{percent(row.invalid_rate_a)} / {percent(row.invalid_rate)}" for row in rows],
+        ),
+        (
+            Column("mcnemar_cells", "McNemar cells", right=True),
+            ["/".join(str(getattr(row.mcnemar, name)) for name in CELLS) for row in rows],
+        ),
         ("p", "p", [cell(row.mcnemar.p_value, missing=row.mcnemar.reason or "") for row in rows]),
         notes=[
             "drift: share of items with another parsed answer in B than in A; its parts in items. "
@@ -145,7 +150,7 @@ def option_table(wholes: dict[str, CompareRow]) -> Table:
         ("n", "count", [each.n_items for each in known.values()]),
         ("mean |Δ| [95% CI]", "significant", [each.mean_abs_difference for each in known.values()]),
         (*_LARGEST, [each.max_abs_difference for each in known.values()]),
-        ("on item", "text", "", "", 60, [each.max_item for each in known.values()]),
+        (Column("on_item", "on item", limit=60), [each.max_item for each in known.values()]),
         ("KL [95% CI]", "significant", [each.kl for each in known.values()]),
         notes=[
             "At the first answer token, in nats. |Δ|: absolute difference of an option letter's log-probability; mean "
@@ -200,7 +205,7 @@ def group_table(found: Comparison, pair: ConditionPair) -> Table:
         ("p", "p", [row.p_difference for row in rows]),
         ("p Holm", "p", [row.p_difference_adjusted for row in rows]),
         ("agree %", "percent", [row.agreement.value for row in rows]),
-        (*_KAPPA, [row.kappa.value for row in rows]),
+        (_KAPPA, [row.kappa.value for row in rows]),
         *(largest if any(row.options for row in rows) else ()),
         notes=[f"p: sign-flip test, whole clusters flipped; p Holm: adjusted over the {n_tests} cells of this table."],
     )
